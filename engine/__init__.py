@@ -1,0 +1,14 @@
+"""The completion engine: an early-exit decoder, its exit policy, and what it costs in joules.
+
+Code map, in reading order:
+
+- `engine.engine`: START HERE. `load_engine(config)` and `Engine.complete(request, ...)`.
+- `engine.types`, `engine.errors`, `engine.config`: the records that cross module borders; standard library only.
+- `engine.model`: where weights come from, and a transformers model cut into segments of layers between exits.
+- `engine.decoding`: prefill, exits, verification; the hot path.
+- `engine.policy`: who decides at each exit candidate, and what the user's slider means.
+- `engine.energy`: meters, the device cost model, joules with provenance.
+- `engine.completion`: editor text to prompt, decoded text to suggestion.
+
+The engine knows no editor protocol. Importing this package does not import torch.
+"""

@@ -1,0 +1,41 @@
+"""How an engine is set up: which model, on which device, read by which meter. Standard library and platformdirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+APP_NAME = "green-code"
+DEFAULT_MODEL = "smollm2-135m"
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """The choices that need a new engine when they change.
+
+    Attributes:
+        model: "smollm2-135m", a Hugging Face id such as "Qwen/Qwen2.5-Coder-0.5B", or a local folder.
+        device: "auto" takes an NVIDIA GPU where torch finds one, else the CPU.
+        threads: CPU threads for torch; None takes the physical cores.
+        exit_layers: Layers after which a token may leave, ascending, without the last; None takes every third.
+    """
+
+    model: str = DEFAULT_MODEL
+    device: DeviceChoice = "auto"
+    threads: int | None = None
+    exit_layers: tuple[int, ...] | None = None
+
+
+def cache_dir() -> Path:
+    """Where model files are kept; may be deleted at any time."""
+    return Path(platformdirs.user_cache_path(APP_NAME, appauthor=False))
+
+
+def data_dir() -> Path:
+    """Where the energy ledger and the device calibration are kept."""
+    return Path(platformdirs.user_data_path(APP_NAME, appauthor=False))

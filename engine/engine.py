@@ -1,0 +1,1 @@
+"""START HERE: the facade. `load_engine(config)` -> `Engine`; `Engine.complete(request)` -> `Completion`."""

@@ -1,0 +1,56 @@
+"""What can go wrong, in the user's words.
+
+Every error that a user may meet is an `EngineError`; its message is one clear sentence that says what happened
+and what to do. Borders (command line, server) print the sentence and never the stack.
+
+    EngineError
+    ├── ConfigError            a setting or argument has a value that means nothing
+    ├── ModelError             the weights cannot be had or used
+    │   ├── ModelNotFoundError     neither in the cache nor where it was asked for
+    │   ├── ModelDownloadError     the network or the disk failed while it was fetched
+    │   ├── ModelCorruptError      its hash or content is wrong
+    │   └── UnsupportedModelError  its family has no adapter
+    ├── PolicyError            a policy cannot be loaded or does not fit its model
+    ├── DeviceError            the device asked for is not there, or is out of memory
+    └── MeterError             an energy counter is missing or may not be read
+"""
+
+
+class EngineError(Exception):
+    """Base of every error that is told to the user as it stands."""
+
+
+class ConfigError(EngineError):
+    """A setting or argument has a value that means nothing."""
+
+
+class ModelError(EngineError):
+    """The weights cannot be had or used."""
+
+
+class ModelNotFoundError(ModelError):
+    """The model is neither in the cache nor where it was asked for."""
+
+
+class ModelDownloadError(ModelError):
+    """The network or the disk failed while the model was fetched."""
+
+
+class ModelCorruptError(ModelError):
+    """The file's hash or content is wrong."""
+
+
+class UnsupportedModelError(ModelError):
+    """The model's family has no adapter here."""
+
+
+class PolicyError(EngineError):
+    """The exit policy cannot be loaded or does not fit its model."""
+
+
+class DeviceError(EngineError):
+    """The device asked for is not there, or ran out of memory."""
+
+
+class MeterError(EngineError):
+    """An energy counter is missing or may not be read."""

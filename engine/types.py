@@ -1,0 +1,211 @@
+"""Records and protocols that cross module borders; standard library only, no torch.
+
+Units are in the names: joules `_j`, seconds `_s`. Unknown is None, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+GREEN_MODE_MAX = 100
+
+
+class Provenance(str, Enum):
+    """How a figure in joules was had."""
+
+    MEASURED = "measured"  # difference of a hardware energy counter
+    SAMPLED = "sampled"  # power polled and integrated
+    MODELLED = "modelled"  # work x joules per unit of work
+    MIXED = "mixed"  # a sum of different kinds
+    NONE = "none"  # not known
+
+
+class Phase(str, Enum):
+    """The phases whose energy is kept apart."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
+    POLICY = "policy"
+    VERIFICATION = "verification"
+
+
+class FinishReason(str, Enum):
+    """Why a completion ended."""
+
+    STOP = "stop"  # the model's end of text, or a stop condition of the completion
+    POLICY = "policy"  # the exit policy chose STOP
+    LENGTH = "length"  # max_new_tokens
+    CANCELLED = "cancelled"  # the caller asked for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What was computed, in the units of the cost model.
+
+    A *pass* reads the weights of a layer (or of the LM head) once, however many positions it serves; a *token*
+    is one position served. At batch 1 the passes set the cost of decoding, the further positions of a batch cost
+    about what they cost in prefill.
+    """
+
+    prefill_tokens: int = 0
+    tokens: int = 0  # positions that went through the embedding in decoding
+    layer_passes: int = 0
+    layer_tokens: int = 0
+    head_passes: int = 0
+    head_tokens: int = 0
+    propagated_layers: int = 0  # K/V projections of a skipped layer
+    policy_checks: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        """Adds two amounts field by field."""
+        return Work(
+            prefill_tokens=self.prefill_tokens + other.prefill_tokens,
+            tokens=self.tokens + other.tokens,
+            layer_passes=self.layer_passes + other.layer_passes,
+            layer_tokens=self.layer_tokens + other.layer_tokens,
+            head_passes=self.head_passes + other.head_passes,
+            head_tokens=self.head_tokens + other.head_tokens,
+            propagated_layers=self.propagated_layers + other.propagated_layers,
+            policy_checks=self.policy_checks + other.policy_checks,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyReading:
+    """Joules of one window, or of a sum of windows.
+
+    Attributes:
+        energy_j: Total in joules; None where nothing could be said.
+        provenance: How `energy_j` was had.
+        source: The meter or model it came from, for people, such as "NVML counter, GPU 0".
+        elapsed_s: Length of the window in seconds.
+        by_phase: `energy_j` split by phase. The split is always modelled: the phases of one token are far
+            shorter than a counter's refresh period.
+    """
+
+    energy_j: float | None
+    provenance: Provenance
+    source: str
+    elapsed_s: float
+    by_phase: Mapping[Phase, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionRequest:
+    """One place in one document where text is wanted.
+
+    Attributes:
+        prefix: Document text before the cursor, with "\\n" line ends.
+        suffix: Document text after the cursor.
+        language_id: The editor's language identifier, such as "python"; "" when unknown.
+        green_mode: 0 (lossless) to 100 (greenest); green_mode / 100 is the energy weight.
+        policy: A policy by its name on the command line ("full-depth", "fixed:24", "confidence:0.8", "learned");
+            None for what the green mode means.
+        max_new_tokens: Upper bound on tokens decoded.
+        single_line: True for one line, False for a block, None to decide from the text around the cursor.
+    """
+
+    prefix: str
+    suffix: str = ""
+    language_id: str = ""
+    green_mode: int = 50
+    policy: str | None = None
+    max_new_tokens: int = 48
+    single_line: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionToken:
+    """One final token of a completion: its text and the number of layers it took to choose it."""
+
+    text: str
+    exit_layer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """The answer to one request, with what it cost.
+
+    Attributes:
+        text: What to insert at the cursor; "" when there is nothing worth showing.
+        tokens: The decoded tokens, before clean-up cut them to `text`.
+        finish_reason: Why decoding ended.
+        energy: Joules of this request.
+        baseline_energy_j: Joules of the same request at full depth with a KV cache and no early stop, always
+            modelled; None where no cost model fits.
+        work: What was computed, by phase.
+        prompt_tokens: Length of the prompt in tokens.
+        reused_tokens: How many of them were still in the KV cache of an earlier request.
+        elapsed_s: From the request to the last token.
+        first_token_s: From the request to the first final token; None when there was none.
+    """
+
+    text: str
+    tokens: tuple[CompletionToken, ...]
+    finish_reason: FinishReason
+    energy: EnergyReading
+    baseline_energy_j: float | None
+    work: Mapping[Phase, Work]
+    prompt_tokens: int
+    reused_tokens: int
+    elapsed_s: float
+    first_token_s: float | None
+    layers_total: int
+    model: str
+    device: str
+    policy: str
+    green_mode: int
+
+    @property
+    def mean_exit_layer(self) -> float | None:
+        """Mean number of layers per token; None without tokens."""
+        if not self.tokens:
+            return None
+        return sum(token.exit_layer for token in self.tokens) / len(self.tokens)
+
+    @property
+    def saved_j(self) -> float | None:
+        """Joules saved against the baseline, always modelled; negative when more was spent."""
+        if self.baseline_energy_j is None or self.energy.energy_j is None:
+            return None
+        return self.baseline_energy_j - self.energy.energy_j
+
+
+class CancellationToken(Protocol):
+    """Asked at every exit candidate and between prefill segments; may be set from another thread."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True once the answer is no longer wanted."""
+        ...
+
+
+class NeverCancelled:
+    """The token of a caller who always waits for the answer."""
+
+    is_cancelled = False
+
+
+class ProgressSink(Protocol):
+    """Receives what a long operation (download, conversion, loading) is doing, for a bar or a status line."""
+
+    def __call__(self, message: str, done: int, total: int | None) -> None:
+        """Called with a short sentence, units done, and units in all (None while unknown)."""
+        ...
+
+
+def no_progress(message: str, done: int, total: int | None) -> None:
+    """The sink of a caller who shows nothing."""
+
+
+def combine_provenance(provenances: Iterable[Provenance]) -> Provenance:
+    """Names the provenance of a sum: the common one, `MIXED` where they differ, `NONE` for an empty sum."""
+    kinds = set(provenances)
+    if not kinds:
+        return Provenance.NONE
+    return kinds.pop() if len(kinds) == 1 else Provenance.MIXED

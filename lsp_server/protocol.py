@@ -1,0 +1,125 @@
+"""The messages of ours beyond LSP, with their fields; the mirror of vscode-extension/src/protocol.ts.
+
+tests/test_protocol_mirror.py compares the two files. Names on the wire are camelCase; here and there the fields
+stand in the same order. Unknown is null, never 0. No text of the user's code is in any of them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+STATUS = "greenCode/status"  # notification, server to client, after each change
+SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, after each change
+RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
+HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
+DID_ACCEPT = "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId]
+
+Health = Literal["ok", "warning", "error"]
+
+
+@attrs.define(frozen=True, kw_only=True)
+class Status:
+    """How the server is.
+
+    Attributes:
+        health: "ok", "warning" (works, with something to know), "error" (gives no completions).
+        quiescent: False while something is under way (loading, downloading, completing).
+        message: One sentence for people; "" when there is nothing to say.
+        model: The model in use; None before it is loaded.
+        device: Where it runs, such as "CPU, 2 threads".
+        meter: How joules are had, such as "modelled: shipped default by weight bytes".
+        meter_notes: Why each better meter was refused, one sentence each.
+    """
+
+    health: Health
+    quiescent: bool
+    message: str
+    model: str | None
+    device: str | None
+    meter: str | None
+    meter_notes: list[str]
+
+
+@attrs.define(frozen=True, kw_only=True)
+class SessionEnergy:
+    """What the session has cost since the server started or was reset.
+
+    Attributes:
+        session_id: Names the session in the ledger.
+        started_at: ISO 8601, UTC.
+        energy_j: Active energy of all requests, cancelled ones too.
+        provenance: "measured", "sampled", "modelled", "mixed" or "none".
+        source: The meter or model the figure came from.
+        baseline_energy_j: The same requests at full depth with KV cache and no early stop; always modelled.
+        saved_j: baseline_energy_j - energy_j; always modelled.
+        wasted_j: Energy of requests whose text was never accepted.
+        prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
+        requests: Requests that reached the engine.
+        offered: Requests answered with text.
+        accepted: Completions accepted in full.
+        cancelled: Requests given up before their answer.
+        offered_chars: Characters offered.
+        accepted_chars: Characters of accepted completions.
+        tokens: Tokens decoded.
+        mean_exit_layer: Mean layers per token over the session; None before the first token.
+        layers_total: Layers of the model.
+        last_mean_exit_layer: The same for the newest completion.
+        last_energy_j: Energy of the newest completion.
+        last_elapsed_s: Time of the newest completion.
+        green_mode: The setting in force.
+    """
+
+    session_id: str
+    started_at: str
+    energy_j: float | None
+    provenance: str
+    source: str | None
+    baseline_energy_j: float | None
+    saved_j: float | None
+    wasted_j: float | None
+    prefill_j: float | None
+    decode_j: float | None
+    policy_j: float | None
+    verification_j: float | None
+    requests: int
+    offered: int
+    accepted: int
+    cancelled: int
+    offered_chars: int
+    accepted_chars: int
+    tokens: int
+    mean_exit_layer: float | None
+    layers_total: int | None
+    last_mean_exit_layer: float | None
+    last_energy_j: float | None
+    last_elapsed_s: float | None
+    green_mode: int
+
+
+@attrs.define(frozen=True, kw_only=True)
+class HistoryParams:
+    """Asks for the newest `days` days of the ledger."""
+
+    days: int
+
+
+@attrs.define(frozen=True, kw_only=True)
+class DayEnergy:
+    """One day of the ledger, local time."""
+
+    day: str
+    energy_j: float | None
+    provenance: str
+    baseline_energy_j: float | None
+    requests: int
+    accepted: int
+    accepted_chars: int
+
+
+@attrs.define(frozen=True, kw_only=True)
+class HistoryResult:
+    """The ledger by day, newest first."""
+
+    days: list[DayEnergy]
