@@ -76,6 +76,25 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelGeometry:
+    """The sizes of a model that its cost depends on; filled by `engine.model`, read by `engine.energy`.
+
+    Attributes:
+        n_layers: Transformer layers.
+        layer_params: Parameters of one layer (the mean, where layers differ).
+        kv_params: Parameters of one layer's K and V projections, the cost of propagation.
+        head_params: Parameters read by the LM head: vocabulary x width, tied or not.
+        bytes_per_param: Bytes of one stored weight, such as 4.0 for fp32.
+    """
+
+    n_layers: int
+    layer_params: int
+    kv_params: int
+    head_params: int
+    bytes_per_param: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyReading:
     """Joules of one window, or of a sum of windows.
 

@@ -1,0 +1,87 @@
+"""The seam between the decoder and whoever decides: one method, four actions.
+
+A policy sees one exit candidate of one token at a time. It knows nothing of caches, layers or text. The decision
+process is section 3 of the design: exits as in GREEN-CODE (arXiv 2501.11006), verification as in LayerSkip
+(arXiv 2404.16710), the exact fill of skipped layers as in EE-LLM (arXiv 2312.04916).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+
+class Action(Enum):
+    """What the decoder does next with the token at hand."""
+
+    CONTINUE = "continue"  # run the next segment of layers
+    EXIT = "exit"  # emit the token of this exit; the deeper layers wait
+    VERIFY = "verify"  # run this token and all waiting ones through the remaining layers, and check
+    STOP = "stop"  # end the suggestion before this token
+
+
+class Fill(Enum):
+    """How the keys and values of layers that a token skipped come to be."""
+
+    EXACT = "exact"  # later, in one batch with the next token that goes deeper
+    PROPAGATE = "propagate"  # at once, from the exit's hidden state (CALM, arXiv 2207.07061); approximate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """What the user's slider means to the decoder.
+
+    Attributes:
+        energy_weight: w in the reward (1 - w) quality - w energy; green mode / 100.
+        lossless: Every token emitted at an exit is a draft that is verified before it counts.
+        fill: How skipped layers are filled where exits are final.
+        max_waiting: Tokens that may wait for deeper layers before they are run; bounds the draft length.
+    """
+
+    energy_weight: float
+    lossless: bool
+    fill: Fill = Fill.EXACT
+    max_waiting: int = 8
+
+
+@dataclass(slots=True, kw_only=True)
+class ExitCandidate:
+    """What a policy may look at: one exit of one token.
+
+    Attributes:
+        hidden: Hidden state at this exit, normed exactly as for the LM head, [D].
+        exit_index: Position of this exit among the model's exits, from 0.
+        exit_layer: Layers run so far.
+        n_waiting: Tokens before this one that wait for deeper layers.
+        n_emitted: Tokens emitted so far in this completion.
+        energy_weight: w of the operating point.
+        probability: Evaluates the LM head at this exit and returns the top token's probability. It costs as much
+            as several layers and is counted; the learned policy never calls it.
+    """
+
+    hidden: torch.Tensor
+    exit_index: int
+    exit_layer: int
+    n_waiting: int
+    n_emitted: int
+    energy_weight: float
+    probability: Callable[[], float]
+
+
+class ExitPolicy(Protocol):
+    """Decides at each exit candidate. The decoder enforces `max_waiting` and lossless verification itself."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line, such as "fixed:24"."""
+        ...
+
+    def decide(self, candidate: ExitCandidate) -> Action:
+        """Chooses what the decoder does next."""
+        ...
