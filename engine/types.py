@@ -116,10 +116,10 @@ class EnergyReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
-    """One place in one document where text is wanted.
+    r"""One place in one document where text is wanted.
 
     Attributes:
-        prefix: Document text before the cursor, with "\\n" line ends.
+        prefix: Document text before the cursor, with "\n" line ends.
         suffix: Document text after the cursor.
         language_id: The editor's language identifier, such as "python"; "" when unknown.
         green_mode: 0 (lossless) to 100 (greenest); green_mode / 100 is the energy weight.

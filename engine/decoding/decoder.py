@@ -1,0 +1,116 @@
+"""Prefill, then token after token until something ends the text; the KV cache outlives the request.
+
+What happens inside one token (exits, waiting, verification) is `engine.decoding.trajectory`. This module knows no
+text and no editor: token ids in, final token ids out. Greedy, batch 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.decoding.trajectory import Cancelled, DecodedToken, Trajectory
+from engine.decoding.work import WorkCounter
+from engine.policy.base import Fill
+from engine.types import FinishReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from engine.decoding.stopping import StopCondition
+    from engine.model.early_exit import EarlyExitModel
+    from engine.policy.base import ExitPolicy, OperatingPoint
+    from engine.types import CancellationToken
+
+
+class Decoder:
+    """One document's decoding state. Not for use by two threads at once.
+
+    Attributes:
+        work: What the current or last request computed.
+        reused_tokens: Prompt tokens that it found in the cache.
+        finish_reason: Why it ended.
+    """
+
+    def __init__(self, model: EarlyExitModel) -> None:
+        self._model = model
+        self._cache = model.new_cache()
+        self._cached_ids: list[int] = []  # the ids behind every filled position of the cache
+        self.work = WorkCounter()
+        self.reused_tokens = 0
+        self.finish_reason = FinishReason.LENGTH
+
+    def generate(
+        self,
+        prompt_ids: Sequence[int],
+        *,
+        policy: ExitPolicy,
+        point: OperatingPoint,
+        stop: StopCondition,
+        cancellation: CancellationToken,
+    ) -> Iterator[DecodedToken]:
+        """Continues the prompt greedily, yielding tokens once nothing can take them back.
+
+        `work`, `reused_tokens` and `finish_reason` are complete when the iterator is exhausted or closed.
+
+        Args:
+            prompt_ids: At least one token id.
+            policy: Asked at every exit candidate.
+            point: What the user's slider means.
+            stop: When to end.
+            cancellation: Asked at every exit candidate and between the segments of a prefill chunk.
+        """
+        self.work, self.reused_tokens = WorkCounter(), _common_prefix(prompt_ids, self._cached_ids)
+        # The last prompt token always runs: its hidden state chooses the first new token.
+        self.reused_tokens = min(self.reused_tokens, len(prompt_ids) - 1)
+        self._cache.crop(self.reused_tokens)
+        run = Trajectory(
+            self._model, self._cache, self.work, prompt_ids, policy=policy, point=point, cancellation=cancellation
+        )
+        self.finish_reason = FinishReason.CANCELLED  # also where the caller closes the iterator
+        try:
+            yield from self._final_tokens(run, stop)
+        except Cancelled:
+            return
+        finally:
+            self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
+
+    def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:
+        run.prefill(start=self.reused_tokens)
+        n_yielded = 0
+        while True:
+            reason = _finish_reason(run, stop)
+            if reason is None:
+                yield from run.tokens[n_yielded : run.n_final]
+                n_yielded = max(n_yielded, run.n_final)
+                run.advance()
+            elif run.settle():
+                break
+        end = len(run.tokens) - (run.tokens[-1].token_id in stop.end_ids)
+        yield from run.tokens[n_yielded:end]
+        self.finish_reason = reason
+
+    def _keep_exact_positions(self, run: Trajectory, ids: list[int]) -> None:
+        # Deferred fills are exact, so whatever reached every layer may be reused; propagated positions may not.
+        exact = min(self._cache.lengths)
+        if run.fill is Fill.PROPAGATE:
+            exact = min(exact, run.n_prompt)
+        self._cache.crop(exact)
+        self._cached_ids = ids[:exact]
+
+
+def _finish_reason(run: Trajectory, stop: StopCondition) -> FinishReason | None:
+    ids = [token.token_id for token in run.tokens]
+    if ids[-1] in stop.end_ids or stop.is_complete(ids):
+        return FinishReason.STOP
+    if run.stopped:
+        return FinishReason.POLICY
+    return FinishReason.LENGTH if len(ids) >= stop.max_new_tokens else None
+
+
+def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    length = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length

@@ -1,0 +1,242 @@
+"""The hot path: one completion, token by token, each through segments of layers until the policy leaves them.
+
+At each exit the policy says CONTINUE, EXIT, VERIFY or STOP. A token that exits has no keys and values in the deeper
+layers. Either they are propagated from the exit's hidden state at once, or its row *waits* there, and the next row
+that goes deeper takes it along. Rows wait at depths that never grow with the position, because whoever goes deeper
+takes those before it along; so what runs through a segment is always a batch of consecutive positions, and an ordinary
+causal pass fills their keys and values exactly (EE-LLM, arXiv 2312.04916). Where that batch reaches full depth, the
+head can judge every waiting row as well: self-speculative verification (LayerSkip, arXiv 2404.16710).
+
+Vocabulary: the *row* of input position p computes the token at position p + 1. A token is *final* once its row no
+longer waits. Torch only: no text, no IO, no logging.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from engine.policy.base import Action, ExitCandidate, Fill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.decoding.work import PhaseCounter, WorkCounter
+    from engine.model.early_exit import EarlyExitModel
+    from engine.model.kv_cache import LayeredKVCache
+    from engine.policy.base import ExitPolicy, OperatingPoint
+    from engine.types import CancellationToken
+
+_PREFILL_CHUNK = 256  # tokens; large enough for full speed, small enough that a segment of it cancels soon
+
+
+class Cancelled(Exception):  # noqa: N818 - control flow, not an error
+    """The caller no longer wants the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedToken:
+    """A token and the number of layers that chose it."""
+
+    token_id: int
+    exit_layer: int
+
+
+class Trajectory:
+    """The tokens of one completion, and the rows that wait for deeper layers.
+
+    Attributes:
+        tokens: Emitted so far; the last `n_waiting` of them are not final.
+        stopped: The policy ended the suggestion.
+        fill: How skipped layers are filled in this run.
+        n_prompt: Prompt length in tokens.
+    """
+
+    def __init__(
+        self,
+        model: EarlyExitModel,
+        cache: LayeredKVCache,
+        work: WorkCounter,
+        prompt_ids: Sequence[int],
+        *,
+        policy: ExitPolicy,
+        point: OperatingPoint,
+        cancellation: CancellationToken,
+    ) -> None:
+        self._model, self._cache, self._work = model, cache, work
+        self._prompt_ids = prompt_ids
+        self._policy, self._point, self._cancellation = policy, point, cancellation
+        self._waiting: dict[int, torch.Tensor] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
+        self.tokens: list[DecodedToken] = []
+        self.stopped = False
+        self.fill = Fill.EXACT if point.lossless else point.fill
+        self.n_prompt = len(prompt_ids)
+
+    @property
+    def n_waiting(self) -> int:
+        """Rows that wait for deeper layers."""
+        return sum(rows.shape[1] for rows in self._waiting.values())
+
+    @property
+    def n_final(self) -> int:
+        """Tokens that nothing can take back."""
+        return len(self.tokens) - self.n_waiting
+
+    @torch.inference_mode()
+    def prefill(self, start: int) -> None:
+        """Runs the prompt from position `start` on at full depth and emits the first token.
+
+        Raises:
+            Cancelled: Between two segments of a chunk.
+        """
+        n_layers, rows = self._model.n_layers, None
+        for position in range(start, self.n_prompt, _PREFILL_CHUNK):
+            chunk = self._prompt_ids[position : position + _PREFILL_CHUNK]
+            rows = self._model.embed(chunk, position)
+            for first, last in self._model.segments:
+                self._check_cancelled()
+                rows = self._model.run_layers(rows, first, last, self._cache)
+            self._work.prefill.prefill_tokens += len(chunk)
+        assert rows is not None
+        self._work.decode.head(1)
+        logits = self._model.logits(self._model.exit_state(rows[:, -1:], n_layers), n_layers)
+        self.tokens.append(DecodedToken(int(logits.argmax()), n_layers))
+
+    @torch.inference_mode()
+    def advance(self) -> None:
+        """Emits one more token, or takes back drafts and emits the right one, or lets the policy stop.
+
+        Raises:
+            Cancelled: At an exit candidate.
+        """
+        rows = self._model.embed([self.tokens[-1].token_id], self.n_prompt + len(self.tokens) - 1)
+        self._work.decode.tokens += 1
+        for index, (start, stop) in enumerate(self._model.segments[:-1]):
+            rows = self._run(rows, start, stop, self._work.decode)
+            exit_ = _Exit(self._model, rows[:, -1:], stop, self._work)
+            match self._decide(exit_, index, n_before=rows.shape[1] - 1):
+                case Action.CONTINUE:
+                    continue
+                case Action.EXIT:
+                    self._leave(rows, exit_)
+                case Action.VERIFY:
+                    self._finish(rows, index + 1, self._work.verification, check=True)
+                case Action.STOP:
+                    if rows.shape[1] > 1:
+                        self._wait(rows[:, :-1], stop)
+                    self.stopped = True
+            return
+        self._finish(rows, len(self._model.segments) - 1, self._work.decode, check=self._point.lossless)
+
+    @torch.inference_mode()
+    def settle(self) -> bool:
+        """Makes every token final at the end of the text; False where verification took some back.
+
+        Raises:
+            Cancelled: Between two segments.
+        """
+        n_before = len(self.tokens)
+        last = self.tokens[-1]
+        if self._point.lossless and self._waiting:
+            self._finish(None, 0, self._work.verification, check=True)
+        self._waiting.clear()
+        accepted = n_before == len(self.tokens) and last == self.tokens[-1]
+        self.stopped = self.stopped and accepted
+        return accepted
+
+    def _check_cancelled(self) -> None:
+        if self._cancellation.is_cancelled:
+            raise Cancelled
+
+    def _run(self, rows: torch.Tensor, start: int, stop: int, counter: PhaseCounter) -> torch.Tensor:
+        """Runs one segment for `rows` and for the rows that wait at its start, which stand before them."""
+        self._check_cancelled()
+        if start in self._waiting:
+            rows = torch.cat((self._waiting.pop(start), rows), dim=1)
+        counter.layers(passes=stop - start, tokens=1)
+        self._work.verification.layer_tokens += (stop - start) * (rows.shape[1] - 1)
+        return self._model.run_layers(rows, start, stop, self._cache)
+
+    def _decide(self, exit_: _Exit, exit_index: int, n_before: int) -> Action:
+        n_waiting = self.n_waiting + n_before
+        self._work.policy.policy_checks += 1
+        action = self._policy.decide(
+            ExitCandidate(
+                hidden=exit_.state[0, -1],
+                exit_index=exit_index,
+                exit_layer=exit_.layer,
+                n_waiting=n_waiting,
+                n_emitted=len(self.tokens),
+                energy_weight=self._point.energy_weight,
+                probability=exit_.probability,
+            )
+        )
+        if action is Action.EXIT and self.fill is Fill.EXACT and n_waiting >= self._point.max_waiting:
+            return Action.VERIFY if self._point.lossless else Action.CONTINUE
+        return action
+
+    def _leave(self, rows: torch.Tensor, exit_: _Exit) -> None:
+        if self.fill is Fill.PROPAGATE:
+            self._model.propagate(rows, exit_.layer, self._cache)
+            self._work.decode.propagated_layers += self._model.n_layers - exit_.layer
+        else:
+            self._wait(rows, exit_.layer)
+        self.tokens.append(DecodedToken(int(exit_.logits(self._work.decode).argmax()), exit_.layer))
+
+    def _wait(self, rows: torch.Tensor, depth: int) -> None:
+        before = self._waiting.get(depth)
+        self._waiting[depth] = rows if before is None else torch.cat((before, rows), dim=1)
+
+    def _finish(self, rows: torch.Tensor | None, index: int, counter: PhaseCounter, *, check: bool) -> None:
+        """Runs the remaining segments for `rows` and all waiting ones, and emits what the last layer says.
+
+        Without `rows` only the waiting ones run. With `check`, the first waiting row whose token the last layer
+        contradicts gets the right token, and everything behind it is taken back.
+        """
+        n_new = 0 if rows is None else 1
+        for start, stop in self._model.segments[index:]:
+            if rows is None:
+                rows = self._waiting.pop(start, None)
+                if rows is not None:
+                    rows = self._run(rows, start, stop, counter)
+            else:
+                rows = self._run(rows, start, stop, counter)
+        assert rows is not None
+        n_layers = self._model.n_layers
+        judged = rows if check else rows[:, -1:]
+        counter.head(1)
+        self._work.verification.head_tokens += judged.shape[1] - 1
+        choices = self._model.logits(self._model.exit_state(judged, n_layers), n_layers)[0].argmax(-1).tolist()
+        n_drafts = len(choices) - n_new
+        first_draft = len(self.tokens) - n_drafts
+        for offset, choice in enumerate(choices[:n_drafts]):
+            if choice != self.tokens[first_draft + offset].token_id:
+                del self.tokens[first_draft + offset :]
+                self._cache.crop(self.n_prompt + len(self.tokens))
+                self.tokens.append(DecodedToken(choice, n_layers))
+                return
+        if n_new:
+            self.tokens.append(DecodedToken(choices[-1], n_layers))
+
+
+class _Exit:
+    """One exit of one token; its head is evaluated at most once, and only when somebody asks."""
+
+    def __init__(self, model: EarlyExitModel, row: torch.Tensor, layer: int, work: WorkCounter) -> None:
+        self.layer = layer
+        self.state = model.exit_state(row, layer)  # [1, 1, D]
+        self._model, self._work = model, work
+        self._logits: torch.Tensor | None = None
+
+    def logits(self, counter: PhaseCounter) -> torch.Tensor:
+        """Logits [V]; the head is charged to `counter` if nobody asked before."""
+        if self._logits is None:
+            counter.head(1)
+            self._logits = self._model.logits(self.state, self.layer)[0, -1]
+        return self._logits
+
+    def probability(self) -> float:
+        """The top token's probability, charged to the policy."""
+        return float(self.logits(self._work.policy).float().softmax(-1).max())

@@ -1,0 +1,54 @@
+"""Counts what the decoder computes, by phase: the input of the cost model. Plain integers, cheap in the hot path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.types import Phase, Work
+
+
+@dataclass(slots=True)
+class PhaseCounter:
+    """The running counts of one phase; the fields are those of `Work`."""
+
+    prefill_tokens: int = 0
+    tokens: int = 0
+    layer_passes: int = 0
+    layer_tokens: int = 0
+    head_passes: int = 0
+    head_tokens: int = 0
+    propagated_layers: int = 0
+    policy_checks: int = 0
+
+    def layers(self, *, passes: int, tokens: int) -> None:
+        """Counts `passes` layer passes over `tokens` positions each."""
+        self.layer_passes += passes
+        self.layer_tokens += passes * tokens
+
+    def head(self, tokens: int) -> None:
+        """Counts one pass of the LM head over `tokens` positions."""
+        self.head_passes += 1
+        self.head_tokens += tokens
+
+    def total(self) -> Work:
+        """The counts so far."""
+        return Work(**{name: getattr(self, name) for name in self.__slots__})
+
+
+@dataclass(slots=True)
+class WorkCounter:
+    """One counter a phase."""
+
+    prefill: PhaseCounter = field(default_factory=PhaseCounter)
+    decode: PhaseCounter = field(default_factory=PhaseCounter)
+    policy: PhaseCounter = field(default_factory=PhaseCounter)
+    verification: PhaseCounter = field(default_factory=PhaseCounter)
+
+    def by_phase(self) -> dict[Phase, Work]:
+        """The counts so far, by phase."""
+        return {
+            Phase.PREFILL: self.prefill.total(),
+            Phase.DECODE: self.decode.total(),
+            Phase.POLICY: self.policy.total(),
+            Phase.VERIFICATION: self.verification.total(),
+        }

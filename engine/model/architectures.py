@@ -1,0 +1,208 @@
+"""Where the parts of a decoder live in each family of transformers models.
+
+One adapter a family: embedding, layers, rotary tables, final norm, LM head, and the K/V projection that
+propagation needs. The layers themselves stay transformers' own modules, so a family is right by construction;
+an adapter knows nothing of exits, caches or policies. A new family is one more class and one line in `_ADAPTERS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from engine.errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import nn
+
+    Rotary = tuple[torch.Tensor, torch.Tensor]  # cos, sin: [1, T, D_head]
+
+
+class DecoderParts(Protocol):
+    """A causal language model, taken apart."""
+
+    layers: Sequence[nn.Module]
+    sliding_windows: Sequence[int | None]  # for each layer: how far back it attends; None for all the way
+
+    def embed(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Token ids [1, T] at positions [1, T] to hidden states [1, T, D]."""
+        ...
+
+    def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
+        """The cos and sin that layer `layer_idx` rotates by, or None; `hidden` gives dtype and device."""
+        ...
+
+    def rotary_key(self, layer_idx: int) -> str:
+        """Layers with the same key share one rotary table."""
+        ...
+
+    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The norm before the LM head, [1, T, D] to [1, T, D]."""
+        ...
+
+    def head(self, normed: torch.Tensor) -> torch.Tensor:
+        """Normed hidden states [1, T, D] to logits [1, T, V]."""
+        ...
+
+    def project_kv(
+        self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Only the keys and values a layer would compute for `hidden`: two of [1, H_kv, T, D_head]."""
+        ...
+
+
+class LlamaParts:
+    """Llama, SmolLM2, Code Llama, and Qwen2, which differs by biases only."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.model
+        self._lm_head = model.lm_head
+        self.layers = self._model.layers
+        self.sliding_windows = _sliding_windows(model.config)
+
+    def embed(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """See `DecoderParts.embed`; positions enter in the layers."""
+        return self._model.embed_tokens(token_ids)  # type: ignore[no-any-return]  # untyped module
+
+    def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
+        """See `DecoderParts.rotary`; one table for all layers."""
+        return self._model.rotary_emb(hidden, positions)  # type: ignore[no-any-return]  # untyped module
+
+    def rotary_key(self, layer_idx: int) -> str:
+        """See `DecoderParts.rotary_key`."""
+        return ""
+
+    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+        """See `DecoderParts.final_norm`."""
+        return self._model.norm(hidden)  # type: ignore[no-any-return]  # untyped module
+
+    def head(self, normed: torch.Tensor) -> torch.Tensor:
+        """See `DecoderParts.head`."""
+        return self._lm_head(normed)  # type: ignore[no-any-return]  # untyped module
+
+    def project_kv(
+        self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `DecoderParts.project_kv`."""
+        layer: Any = self.layers[layer_idx]
+        attention = layer.self_attn
+        normed = layer.input_layernorm(hidden)
+        keys = _split_heads(attention.k_proj(normed), attention.head_dim)
+        values = _split_heads(attention.v_proj(normed), attention.head_dim)
+        assert rotary is not None
+        return _rotate(self._norm_keys(attention, keys), rotary), values
+
+    def _norm_keys(self, attention: Any, keys: torch.Tensor) -> torch.Tensor:
+        return keys
+
+
+class Gemma3Parts(LlamaParts):
+    """Gemma 3 (text): sliding and full attention layers with a rotary table each, keys normed before rotation."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._layer_types: Sequence[str] = model.config.layer_types
+
+    def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
+        """See `DecoderParts.rotary`."""
+        layer_type = self._layer_types[layer_idx]
+        return self._model.rotary_emb(hidden, positions, layer_type)  # type: ignore[no-any-return]  # untyped
+
+    def rotary_key(self, layer_idx: int) -> str:
+        """See `DecoderParts.rotary_key`."""
+        return self._layer_types[layer_idx]
+
+    def _norm_keys(self, attention: Any, keys: torch.Tensor) -> torch.Tensor:
+        return attention.k_norm(keys)  # type: ignore[no-any-return]  # untyped module
+
+
+class OptParts:
+    """OPT: learned positions added at the embedding, biases, and a projection round the head in the 350M model."""
+
+    def __init__(self, model: Any) -> None:
+        self._decoder = model.model.decoder
+        self._lm_head = model.lm_head
+        self.layers = self._decoder.layers
+        self.sliding_windows: Sequence[int | None] = [None] * len(self.layers)
+
+    def embed(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """See `DecoderParts.embed`."""
+        decoder = self._decoder
+        embedded = decoder.embed_tokens(token_ids)
+        if decoder.project_in is not None:
+            embedded = decoder.project_in(embedded)
+        return embedded + decoder.embed_positions(None, 0, position_ids=positions)  # type: ignore[no-any-return]  # untyped
+
+    def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
+        """None: OPT's positions are learned."""
+        return None
+
+    def rotary_key(self, layer_idx: int) -> str:
+        """See `DecoderParts.rotary_key`."""
+        return ""
+
+    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+        """See `DecoderParts.final_norm`; the 350M model has none."""
+        norm = self._decoder.final_layer_norm
+        return hidden if norm is None else norm(hidden)
+
+    def head(self, normed: torch.Tensor) -> torch.Tensor:
+        """See `DecoderParts.head`."""
+        project_out = self._decoder.project_out
+        return self._lm_head(normed if project_out is None else project_out(normed))  # type: ignore[no-any-return]  # untyped
+
+    def project_kv(
+        self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `DecoderParts.project_kv`."""
+        layer: Any = self.layers[layer_idx]
+        attention = layer.self_attn
+        normed = layer.self_attn_layer_norm(hidden) if layer.do_layer_norm_before else hidden
+        keys = _split_heads(attention.k_proj(normed), attention.head_dim)
+        return keys, _split_heads(attention.v_proj(normed), attention.head_dim)
+
+
+_ADAPTERS: Mapping[str, Callable[[Any], DecoderParts]] = {
+    "llama": LlamaParts,
+    "qwen2": LlamaParts,
+    "gemma3_text": Gemma3Parts,
+    "opt": OptParts,
+}
+
+SUPPORTED_FAMILIES: tuple[str, ...] = tuple(_ADAPTERS)
+
+
+def decoder_parts(model: Any) -> DecoderParts:
+    """Takes a transformers causal language model apart.
+
+    Raises:
+        UnsupportedModelError: If no adapter knows the model's family.
+    """
+    family = model.config.model_type
+    if family not in _ADAPTERS:
+        known = ", ".join(SUPPORTED_FAMILIES)
+        raise UnsupportedModelError(
+            f"Models of the family '{family}' are not supported; the supported families are {known}."
+        )
+    return _ADAPTERS[family](model)
+
+
+def _sliding_windows(config: Any) -> Sequence[int | None]:
+    layer_types = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
+    return [config.sliding_window if kind == "sliding_attention" else None for kind in layer_types]
+
+
+def _split_heads(projected: torch.Tensor, head_dim: int) -> torch.Tensor:
+    # [1, T, H * D_head] -> [1, H, T, D_head]
+    batch, length, _ = projected.shape
+    return projected.view(batch, length, -1, head_dim).transpose(1, 2)
+
+
+def _rotate(keys: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+    # RoPE in the half-split layout of these families (arXiv 2104.09864)
+    cos, sin = (table.unsqueeze(1) for table in rotary)  # [1, 1, T, D_head]
+    first, second = keys.chunk(2, dim=-1)
+    return keys * cos + torch.cat((-second, first), dim=-1) * sin

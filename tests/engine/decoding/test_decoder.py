@@ -1,0 +1,236 @@
+import random
+
+import pytest
+import torch
+
+from engine.decoding.decoder import Decoder
+from engine.decoding.stopping import StopCondition
+from engine.decoding.trajectory import DecodedToken
+from engine.model.architectures import SUPPORTED_FAMILIES
+from engine.model.early_exit import EarlyExitModel
+from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
+from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
+from engine.types import FinishReason, NeverCancelled, Phase
+from tests.tiny_models import greedy, tiny_model
+
+LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
+LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
+PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
+TO_LENGTH = StopCondition(max_new_tokens=24)
+PROMPT = [5, 17, 3, 88, 42, 9, 9, 61, 30, 12, 77, 2]
+
+
+class RandomPolicy:
+    """Draws among the actions it was given; finds states that no sensible policy visits."""
+
+    name = "random"
+
+    def __init__(self, seed: int, actions: tuple[Action, ...]) -> None:
+        self._random = random.Random(seed)
+        self._actions = actions
+
+    def decide(self, candidate: ExitCandidate) -> Action:
+        return self._random.choice(self._actions)
+
+
+class CancelAfter:
+    """Cancels at the nth question."""
+
+    def __init__(self, n_questions: int) -> None:
+        self._left = n_questions
+
+    @property
+    def is_cancelled(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def decode(
+    decoder: Decoder,
+    policy: ExitPolicy,
+    point: OperatingPoint,
+    prompt: list[int] = PROMPT,
+    stop: StopCondition = TO_LENGTH,
+) -> list[DecodedToken]:
+    return list(decoder.generate(prompt, policy=policy, point=point, stop=stop, cancellation=NeverCancelled()))
+
+
+def ids(tokens: list[DecodedToken]) -> list[int]:
+    return [token.token_id for token in tokens]
+
+
+@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("seed", range(3))
+class TestEveryFamily:
+    def test_full_depth_equals_transformers_generate(self, family: str, seed: int) -> None:
+        model = tiny_model(family, seed)
+
+        tokens = decode(Decoder(EarlyExitModel(model)), FullDepth(), LOSSLESS)
+
+        assert ids(tokens) == greedy(model, PROMPT, 24)
+        assert {token.exit_layer for token in tokens} == {6}
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            FixedExit(1),
+            FixedExit(4),
+            ConfidenceThreshold(0.5),
+            RandomPolicy(0, (Action.CONTINUE, Action.EXIT)),
+            RandomPolicy(1, (Action.CONTINUE, Action.EXIT, Action.VERIFY)),
+        ],
+        ids=lambda policy: policy.name,
+    )
+    def test_lossless_equals_transformers_generate_whatever_the_exits(
+        self, family: str, seed: int, policy: ExitPolicy
+    ) -> None:
+        model = tiny_model(family, seed)
+        early_exit = EarlyExitModel(model, exit_layers=range(1, 6))
+
+        tokens = decode(Decoder(early_exit), policy, LOSSLESS)
+
+        assert ids(tokens) == greedy(model, PROMPT, 24)
+
+    def test_exact_fill_leaves_the_cache_that_full_depth_would(self, family: str, seed: int) -> None:
+        model = EarlyExitModel(tiny_model(family, seed), exit_layers=(2, 4))
+        exits = decode(Decoder(model), RandomPolicy(seed, (Action.CONTINUE, Action.EXIT)), LOSSY)
+        text = PROMPT + ids(exits)
+        warm, cold = Decoder(model), Decoder(model)
+        decode(warm, RandomPolicy(seed, (Action.CONTINUE, Action.EXIT)), LOSSY)
+
+        after_exits = decode(warm, FullDepth(), LOSSLESS, prompt=text)
+
+        assert warm.reused_tokens > len(PROMPT)
+        assert ids(after_exits) == ids(decode(cold, FullDepth(), LOSSLESS, prompt=text))
+
+    def test_propagated_keys_and_values_are_those_of_the_layer(self, family: str, seed: int) -> None:
+        model = EarlyExitModel(tiny_model(family, seed), exit_layers=(5,))
+        ran, propagated = model.new_cache(), model.new_cache()
+        with torch.inference_mode():
+            hidden = model.run_layers(model.embed(PROMPT, 0), 0, 5, ran)
+            model.run_layers(model.embed(PROMPT, 0), 0, 5, propagated)
+            model.run_layers(hidden, 5, 6, ran)
+            model.propagate(hidden, 5, propagated)
+
+        # From the input of the last layer, propagation and running it must store the same.
+        torch.testing.assert_close(propagated.layer(5), ran.layer(5))
+
+
+def test_exits_shorten_the_work_and_are_reported() -> None:
+    decoder = Decoder(EarlyExitModel(tiny_model("llama"), exit_layers=(2, 4)))
+
+    tokens = decode(decoder, FixedExit(2), PROPAGATE)
+
+    assert [token.exit_layer for token in tokens] == [6] + [2] * 23
+    decode_work = decoder.work.by_phase()[Phase.DECODE]
+    assert decode_work.layer_passes == 23 * 2
+    assert decode_work.propagated_layers == 23 * 4
+
+
+def test_waiting_rows_are_bounded() -> None:
+    point = OperatingPoint(energy_weight=0.5, lossless=False, max_waiting=3)
+    decoder = Decoder(EarlyExitModel(tiny_model("llama"), exit_layers=(2, 4)))
+
+    tokens = decode(decoder, FixedExit(2), point)
+
+    assert [token.exit_layer for token in tokens[:9]] == [6, 2, 2, 2, 6, 2, 2, 2, 6]
+
+
+def test_verify_takes_wrong_drafts_back_where_exits_are_final() -> None:
+    model = tiny_model("llama")
+    verify_deep = RandomPolicy(3, (Action.VERIFY,))
+
+    tokens = decode(Decoder(EarlyExitModel(model, exit_layers=(2, 4))), verify_deep, LOSSY)
+
+    assert ids(tokens) == greedy(model, PROMPT, 24)
+
+
+def test_stop_ends_before_the_token_at_hand() -> None:
+    class StopAtThird:
+        name = "stop-at-third"
+
+        def decide(self, candidate: ExitCandidate) -> Action:
+            return Action.STOP if candidate.n_emitted == 3 else Action.EXIT
+
+    decoder = Decoder(EarlyExitModel(tiny_model("llama"), exit_layers=(2, 4)))
+
+    tokens = decode(decoder, StopAtThird(), LOSSY)
+
+    assert len(tokens) == 3
+    assert decoder.finish_reason is FinishReason.POLICY
+
+
+def test_text_ends_at_an_end_token_which_is_not_part_of_it() -> None:
+    model = tiny_model("llama")
+    expected = greedy(model, PROMPT, 24)
+    stop = StopCondition(max_new_tokens=24, end_ids=frozenset({expected[5]}))
+    decoder = Decoder(EarlyExitModel(model, exit_layers=(2, 4)))
+
+    tokens = decode(decoder, FixedExit(2), LOSSLESS, stop=stop)
+
+    assert ids(tokens) == expected[: expected.index(expected[5])]
+    assert decoder.finish_reason is FinishReason.STOP
+
+
+def test_a_draft_that_is_taken_back_does_not_end_the_text() -> None:
+    model = tiny_model("llama")
+    expected = greedy(model, PROMPT, 24)
+    drafts = decode(Decoder(EarlyExitModel(model, exit_layers=(2,))), FixedExit(2), PROPAGATE)
+    wrong = next(token_id for token_id in ids(drafts) if token_id not in expected)
+    stop = StopCondition(max_new_tokens=24, is_complete=lambda token_ids: token_ids[-1] == wrong)
+
+    tokens = decode(Decoder(EarlyExitModel(model, exit_layers=(2,))), FixedExit(2), LOSSLESS, stop=stop)
+
+    assert ids(tokens) == expected
+
+
+def test_typing_on_prefills_only_what_is_new() -> None:
+    decoder = Decoder(EarlyExitModel(tiny_model("llama")))
+    decode(decoder, FullDepth(), LOSSLESS)
+
+    decode(decoder, FullDepth(), LOSSLESS, prompt=[*PROMPT, 96, 95])
+
+    assert decoder.reused_tokens == len(PROMPT)
+    assert decoder.work.by_phase()[Phase.PREFILL].prefill_tokens == 2
+
+
+def test_a_long_prompt_in_chunks_equals_transformers_generate() -> None:
+    model = tiny_model("gemma3_text")
+    prompt = [random.Random(1).randrange(97) for _ in range(450)]
+
+    tokens = decode(Decoder(EarlyExitModel(model)), FullDepth(), LOSSLESS, prompt=prompt)
+
+    assert ids(tokens) == greedy(model, prompt, 24)
+
+
+@pytest.mark.parametrize("n_questions", range(0, 60, 3))
+def test_a_cancelled_request_leaves_a_sound_cache(n_questions: int) -> None:
+    model = tiny_model("llama")
+    decoder = Decoder(EarlyExitModel(model, exit_layers=(2, 4)))
+    cancelled = decoder.generate(
+        PROMPT,
+        policy=RandomPolicy(n_questions, (Action.CONTINUE, Action.EXIT)),
+        point=LOSSLESS,
+        stop=TO_LENGTH,
+        cancellation=CancelAfter(n_questions),
+    )
+    seen = ids(list(cancelled))
+
+    assert decoder.finish_reason is FinishReason.CANCELLED
+    assert seen == greedy(model, PROMPT, 24)[: len(seen)]
+    assert ids(decode(decoder, FullDepth(), LOSSLESS)) == greedy(model, PROMPT, 24)
+
+
+def test_tokens_stream_before_the_text_is_complete() -> None:
+    decoder = Decoder(EarlyExitModel(tiny_model("llama")))
+    stream = decoder.generate(
+        PROMPT,
+        policy=FullDepth(),
+        point=LOSSLESS,
+        stop=TO_LENGTH,
+        cancellation=NeverCancelled(),
+    )
+
+    next(stream)
+
+    assert decoder.work.by_phase()[Phase.DECODE].tokens == 0  # the first comes from the prompt's last position

@@ -1,0 +1,52 @@
+"""Tiny seeded models of every supported family: real transformers code, random weights, milliseconds."""
+
+import torch
+import transformers
+
+from engine.model.architectures import SUPPORTED_FAMILIES
+
+_SHARED = {
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+    "bos_token_id": 1,
+    "eos_token_id": None,
+    "pad_token_id": 0,
+    "tie_word_embeddings": False,
+}
+# The initialiser's weights are so small that every token comes out alike; these factors make texts of many tokens.
+_SPREAD = {"llama": 10.0, "qwen2": 10.0, "gemma3_text": 10.0, "opt": 2.0}
+
+
+def tiny_model(family: str, seed: int = 0, **changes: object) -> transformers.PreTrainedModel:
+    """A six-layer model of `family` whose exits disagree with its last layer often, but not always."""
+    torch.manual_seed(seed)
+    grouped = {"intermediate_size": 48, "num_key_value_heads": 2}
+    configs = {
+        "llama": lambda: transformers.LlamaConfig(**_SHARED | grouped | changes),
+        "qwen2": lambda: transformers.Qwen2Config(**_SHARED | grouped | changes),
+        "gemma3_text": lambda: transformers.Gemma3TextConfig(
+            **_SHARED | grouped | {"head_dim": 8, "sliding_window": 8, "query_pre_attn_scalar": 8} | changes
+        ),
+        "opt": lambda: transformers.OPTConfig(**_SHARED | {"ffn_dim": 48, "word_embed_proj_dim": 16} | changes),
+    }
+    assert set(configs) == set(SUPPORTED_FAMILIES)
+    model = transformers.AutoModelForCausalLM.from_config(configs[family](), dtype=torch.float32)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 and "embed_positions" not in name:
+                parameter.mul_(_SPREAD[family])
+    return model.eval()
+
+
+def greedy(model: transformers.PreTrainedModel, prompt_ids: list[int], max_new_tokens: int) -> list[int]:
+    """What transformers' own generate says."""
+    output = model.generate(
+        torch.tensor([prompt_ids]),
+        attention_mask=torch.ones(1, len(prompt_ids), dtype=torch.long),
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+    )
+    return [int(token_id) for token_id in output[0, len(prompt_ids) :]]
