@@ -1,0 +1,92 @@
+"""Turns the work and the window of one request into joules with their provenance. Reads no meter, knows no text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.energy.cost_model import phase_energy_j
+from engine.types import EnergyReading, Phase, Provenance, Work, combine_provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from engine.energy.cost_model import DeviceCostModel
+    from engine.energy.meter import EnergyWindow
+
+
+def account(
+    work: Mapping[Phase, Work],
+    *,
+    cost_model: DeviceCostModel | None,
+    window: EnergyWindow | None,
+    elapsed_s: float,
+    baseline: Mapping[Phase, Work],
+) -> tuple[EnergyReading, float | None]:
+    """Gives the active joules of one request and those of its baseline.
+
+    A trusted window gives the total, less the idle power where a calibration measured it; the cost model splits it by
+    phase. Without one the total is modelled as well. The baseline was never run: it is the total times the modelled
+    baseline over the modelled work, so that a model that is wrong by a factor is right about the ratio.
+
+    Args:
+        work: What was computed.
+        cost_model: The device's; None where no model fits.
+        window: The closed window round the request, or None.
+        elapsed_s: The request's time, in seconds.
+        baseline: The same request at full depth with a KV cache.
+
+    Returns:
+        The reading, and the baseline in joules, always modelled; None where it cannot be told.
+    """
+    modelled = phase_energy_j(cost_model, work) if cost_model else {}
+    modelled_j = sum(modelled.values())
+    total_j, source = _active_j(cost_model, window)
+    if total_j is not None and window is not None:
+        provenance, scale = window.provenance, total_j / modelled_j if modelled_j else None
+    elif cost_model:
+        total_j, source, provenance, scale = modelled_j, cost_model.source, Provenance.MODELLED, 1.0
+    else:
+        return EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s), None
+    reading = EnergyReading(
+        energy_j=total_j,
+        provenance=provenance,
+        source=source,
+        elapsed_s=elapsed_s,
+        by_phase={} if scale is None else {phase: phase_j * scale for phase, phase_j in modelled.items()},
+    )
+    if cost_model is None or scale is None:
+        return reading, None
+    return reading, sum(phase_energy_j(cost_model, baseline).values()) * scale
+
+
+def add_readings(readings: Iterable[EnergyReading]) -> EnergyReading:
+    """Sums readings: joules, seconds and phases.
+
+    Unknown joules add nothing, and make the sum `MIXED`; a sum of unknown joules only is unknown.
+    """
+    parts = list(readings)
+    known_j = [part.energy_j for part in parts if part.energy_j is not None]
+    by_phase: dict[Phase, float] = {}
+    for part in parts:
+        for phase, phase_j in part.by_phase.items():
+            by_phase[phase] = by_phase.get(phase, 0.0) + phase_j
+    return EnergyReading(
+        energy_j=sum(known_j) if known_j else None,
+        provenance=combine_provenance(part.provenance for part in parts),
+        source=" + ".join(dict.fromkeys(part.source for part in parts if part.source)),
+        elapsed_s=sum(part.elapsed_s for part in parts),
+        by_phase=by_phase,
+    )
+
+
+def _active_j(cost_model: DeviceCostModel | None, window: EnergyWindow | None) -> tuple[float | None, str]:
+    """The window's joules without idle power, and their source; None where nothing trustworthy is left."""
+    if window is None or window.energy_j is None:
+        return None, ""
+    idle_power_w = cost_model.idle_power_w if cost_model else None
+    if idle_power_w is None:
+        return window.energy_j, f"{window.source}, idle included"
+    active_j = window.energy_j - idle_power_w * window.elapsed_s
+    if active_j <= 0:  # the machine idles lower than when it was calibrated
+        return None, ""
+    return active_j, f"{window.source}, {idle_power_w:.1f} W idle subtracted"

@@ -1,0 +1,211 @@
+"""Measures what a device's work costs, and keeps the fitted cost model in a file. Knows no decoder: it is given `run`.
+
+Each workload is repeated inside one window until the counter can be trusted. `run` decides what a workload is made of;
+its `Work` and the counter's joules are all that is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from itertools import product
+from operator import add
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+
+from engine.energy.cost_model import DeviceCostModel
+from engine.energy.fit import fit_cost_model
+from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
+from engine.errors import MeterError
+from engine.types import Phase, Work, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from engine.energy.meter import EnergyMeter
+    from engine.types import ProgressSink
+
+PROMPT_TOKENS = (64, 192)
+NEW_TOKENS = (1, 12, 32)
+WINDOW_S = 1.0
+"""Shortest window of a workload; with three depths there are 18 of them, half a minute in all."""
+IDLE_S = 3.0
+
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One thing to run while the meter is read: a prompt, and new tokens that all leave at one layer."""
+
+    prompt_tokens: int
+    new_tokens: int
+    exit_layer: int
+
+
+def calibrate(
+    run: Callable[[Workload], Mapping[Phase, Work]],
+    *,
+    meter: EnergyMeter | None,
+    prior: DeviceCostModel,
+    exit_layers: Sequence[int],
+    progress: ProgressSink = no_progress,
+    clock: Callable[[], float] = time.perf_counter,
+    wait: Callable[[float], None] = time.sleep,
+) -> DeviceCostModel:
+    """Measures the idle power and a grid of workloads, and fits the cost model to them.
+
+    Args:
+        run: Runs one workload from an empty cache, synchronises the device, and gives the work done.
+        meter: The counter to read.
+        prior: The shipped default, whose proportions hold where the grid is silent.
+        exit_layers: The model's exits, ascending, without the last layer.
+        progress: Told of each window.
+        clock: Seconds, as the windows count them.
+        wait: Waits some seconds while the machine is at rest.
+
+    Raises:
+        MeterError: There is no meter, it failed or stood still, or the machine was not quiet.
+    """
+    if meter is None:
+        raise MeterError("There is nothing to calibrate with: no energy counter of this machine may be read.")
+    grid = workload_grid(prior.n_layers, exit_layers)
+    progress("Measuring the idle power", 0, len(grid) + 1)
+    idle_power_w = measure_idle_power_w(meter, clock=clock, wait=wait)
+    run(grid[-1])  # warms up: a first run allocates memory and chooses kernels
+    samples = []
+    for done, workload in enumerate(grid, start=1):
+        progress(_describe(workload), done, len(grid) + 1)
+        samples.append(_measure(run, workload, meter, idle_power_w or 0.0, clock))
+    model = fit_cost_model(samples, prior=prior, source=f"calibrated with {meter.name}")
+    progress("Calibrated", len(grid) + 1, len(grid) + 1)
+    return replace(model, idle_power_w=idle_power_w)
+
+
+def workload_grid(n_layers: int, exit_layers: Sequence[int]) -> list[Workload]:
+    """Prompts x lengths x depths: the shallowest exit, the middle one and full depth."""
+    depths = sorted({exit_layers[0], exit_layers[len(exit_layers) // 2], n_layers}) if exit_layers else [n_layers]
+    return [
+        Workload(prompt_tokens=prompt_tokens, new_tokens=new_tokens, exit_layer=exit_layer)
+        for prompt_tokens, new_tokens, exit_layer in product(PROMPT_TOKENS, NEW_TOKENS, depths)
+    ]
+
+
+def measure_idle_power_w(
+    meter: EnergyMeter,
+    *,
+    duration_s: float = IDLE_S,
+    clock: Callable[[], float] = time.perf_counter,
+    wait: Callable[[float], None] = time.sleep,
+) -> float | None:
+    """Measures the power of the metered parts at rest, model loaded, in watts; None where it cannot be told."""
+    with EnergyWindow(meter, clock=clock) as window:
+        wait(max(duration_s, 2 * WINDOW_SAFETY_FACTOR * meter.refresh_s))
+    return None if window.energy_j is None else window.energy_j / window.elapsed_s
+
+
+def calibration_key(model: str, device: str, dtype: str) -> str:
+    """Names what a calibration holds for, such as "smollm2-135m | NVIDIA H100 | bfloat16"."""
+    return " | ".join((model, device, dtype))
+
+
+def load_calibration(path: Path, key: str) -> DeviceCostModel | None:
+    """Reads one calibration; None where there is none for `key`.
+
+    Raises:
+        MeterError: The file is damaged or may not be read. Completion goes on with the shipped default.
+    """
+    entry = _read_all(path).get(key)
+    if entry is None:
+        return None
+    try:
+        return cattrs.structure(entry, DeviceCostModel)
+    except (cattrs.BaseValidationError, ValueError, TypeError):
+        raise _damaged(path) from None
+
+
+def save_calibration(path: Path, key: str, model: DeviceCostModel) -> None:
+    """Keeps one calibration beside those of other keys. A damaged file is replaced; a reader never sees half a file.
+
+    Raises:
+        MeterError: The file cannot be written.
+    """
+    try:
+        models = _read_all(path)
+    except MeterError:
+        models = {}
+    text = json.dumps({"version": _FORMAT_VERSION, "models": {**models, key: asdict(model)}}, indent=2)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(path, text)
+    except OSError as error:
+        raise MeterError(f"The calibration cannot be kept in {path}: {error.strerror}.") from None
+
+
+def _measure(
+    run: Callable[[Workload], Mapping[Phase, Work]],
+    workload: Workload,
+    meter: EnergyMeter,
+    idle_power_w: float,
+    clock: Callable[[], float],
+) -> tuple[Work, float]:
+    """Repeats a workload inside one window; gives the work done and its active joules."""
+    needed_s = max(WINDOW_S, 2 * WINDOW_SAFETY_FACTOR * meter.refresh_s)
+    work = Work()
+    start_s = clock()
+    with EnergyWindow(meter, clock=clock) as window:
+        while clock() - start_s < needed_s:
+            work = reduce(add, run(workload).values(), work)
+    if window.energy_j is None:
+        raise MeterError(f"The calibration failed: {window.refusal}")
+    active_j = window.energy_j - idle_power_w * window.elapsed_s
+    if active_j <= 0:
+        raise MeterError("The machine drew no more power at work than at rest; calibrate again while it is quiet.")
+    return work, active_j
+
+
+def _describe(workload: Workload) -> str:
+    return (
+        f"Measuring {workload.new_tokens} new tokens at layer {workload.exit_layer} "
+        f"after a prompt of {workload.prompt_tokens}"
+    )
+
+
+def _read_all(path: Path) -> dict[str, Any]:
+    """Reads the file's entries as JSON has them; none where there is no file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise MeterError(f"The calibration {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise _damaged(path) from None
+    models = content.get("models") if isinstance(content, dict) and content.get("version") == _FORMAT_VERSION else None
+    if not isinstance(models, dict):
+        raise _damaged(path)
+    return models
+
+
+def _damaged(path: Path) -> MeterError:
+    return MeterError(f"The calibration {path} is damaged; run `green-code calibrate` to write it anew.")
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Writes beside the file and renames over it."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,160 @@
+"""The device cost model: work times joules per unit of work. Plain arithmetic; knows no meter and no decoder.
+
+At batch 1 decoding is bound by memory: a layer costs what it costs to read its weights, so energy is linear in layer
+passes (GREEN-CODE's published cached runs are, with R about 1). Prefill, and every further position of a batched pass,
+reuses weights already read and is bound by compute.
+
+    joules = prefill_tokens a + tokens b + layer_passes c + head_passes d + (layer_tokens - layer_passes) a / L
+           + (head_tokens - head_passes) (a / L) (d / c) + propagated_layers p + policy_checks q
+
+`a / L` is one position's compute in one of L layers; d / c weighs the head in layers, as both are linear in weights.
+The terms of attention over the cache are left out: at a few hundred tokens they are small beside the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from engine.types import ModelGeometry, Phase, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GPU_J_PER_WEIGHT_BYTE = 0.61e-9
+"""GREEN-CODE's cached fixed-exit runs: 0.245 J per fp32 layer of Llama 3.2 3B (402.7 MB); its GPU is not recorded."""
+
+GPU_J_PER_FLOP = 10e-12
+"""Assumption: a 300 W board at 30 TFLOP/s, about a tenth of its bf16 peak, as short prompts reach."""
+
+GPU_J_PER_POLICY_CHECK = 4.6e-3
+"""Assumption: four kernels of a small network and the wait for their answer, 20 us at 232 W (GREEN-CODE's mean power).
+Its own checks cost about 29 mJ (OPT 2.7B: +0.8 % of 544 J over 150 checks)."""
+
+CPU_ACTIVE_POWER_W = 17.5
+"""Assumption: the package power that decoding adds on a laptop, between 15 and 20 W."""
+
+CPU_J_PER_WEIGHT_BYTE = CPU_ACTIVE_POWER_W / 20e9
+"""Assumption: weights stream from memory at about 20 GB/s; 0.88 nJ a byte."""
+
+CPU_J_PER_FLOP = CPU_ACTIVE_POWER_W / 100e9
+"""Assumption: prompts of some hundred tokens reach about 100 GFLOP/s in fp32; 0.18 nJ a FLOP."""
+
+CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 30e-6
+"""A network of 64 x 64 hidden units on a 576-wide state answers in 27 us on two cores (measured), times the power."""
+
+FLOPS_PER_PARAM = 2
+"""A multiplication and an addition a weight and position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCostModel:
+    """Joules per unit of work of one model on one device, idle power apart.
+
+    Attributes:
+        prefill_token_j: a, one prompt position through all layers.
+        token_j: b, what a decoded token costs whatever its depth.
+        layer_pass_j: c, one layer read for one position.
+        head_pass_j: d, the LM head read for one position.
+        policy_check_j: q, one decision of the learned exit policy.
+        propagated_layer_j: p, the K and V projections of one skipped layer.
+        n_layers: L, layers of the model.
+        source: Where the figures come from, for people.
+        relative_error: Mean relative error of a predicted window, 0.05 for 5 %; None where nothing was fitted.
+        idle_power_w: Power of the metered parts while the model rests; None where it was not measured.
+    """
+
+    prefill_token_j: float
+    token_j: float
+    layer_pass_j: float
+    head_pass_j: float
+    policy_check_j: float
+    propagated_layer_j: float
+    n_layers: int
+    source: str
+    relative_error: float | None
+    idle_power_w: float | None
+
+    def __post_init__(self) -> None:
+        coefficients = (
+            self.prefill_token_j,
+            self.token_j,
+            self.layer_pass_j,
+            self.head_pass_j,
+            self.policy_check_j,
+            self.propagated_layer_j,
+        )
+        if not all(math.isfinite(joules) and joules >= 0 for joules in coefficients) or self.n_layers < 1:
+            raise ValueError(f"joules per unit of work must be finite and not negative: {self}")
+
+
+def phase_energy_j(model: DeviceCostModel, work: Mapping[Phase, Work]) -> dict[Phase, float]:
+    """Costs the work of each phase, in joules."""
+    return {phase: energy_j(model, done) for phase, done in work.items()}
+
+
+def energy_j(model: DeviceCostModel, work: Work) -> float:
+    """Costs one amount of work, in joules; the formula is the module's."""
+    further_layer_j = model.prefill_token_j / model.n_layers
+    head_in_layers = model.head_pass_j / model.layer_pass_j if model.layer_pass_j else 0.0
+    return (
+        work.prefill_tokens * model.prefill_token_j
+        + work.tokens * model.token_j
+        + work.layer_passes * model.layer_pass_j
+        + work.head_passes * model.head_pass_j
+        + (work.layer_tokens - work.layer_passes) * further_layer_j
+        + (work.head_tokens - work.head_passes) * further_layer_j * head_in_layers
+        + work.propagated_layers * model.propagated_layer_j
+        + work.policy_checks * model.policy_check_j
+    )
+
+
+def default_cost_model(geometry: ModelGeometry, device: Literal["cpu", "cuda"]) -> DeviceCostModel:
+    """The shipped cost model: weight bytes for decoding, FLOPs for prefill. Not fitted, so its error is not known.
+
+    `token_j` is 0: the embedding reads one row, and GREEN-CODE's cost of a token at depth 0 (0.68 J) is already below
+    its LM head's bytes (0.96 J), which stand in `head_pass_j`.
+    """
+    byte_j, flop_j, check_j = (
+        (GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK)
+        if device == "cuda"
+        else (CPU_J_PER_WEIGHT_BYTE, CPU_J_PER_FLOP, CPU_J_PER_POLICY_CHECK)
+    )
+    param_j = geometry.bytes_per_param * byte_j
+    return DeviceCostModel(
+        prefill_token_j=geometry.n_layers * geometry.layer_params * FLOPS_PER_PARAM * flop_j,
+        token_j=0.0,
+        layer_pass_j=geometry.layer_params * param_j,
+        head_pass_j=geometry.head_params * param_j,
+        policy_check_j=check_j,
+        propagated_layer_j=geometry.kv_params * param_j,
+        n_layers=geometry.n_layers,
+        source="shipped default by weight bytes",
+        relative_error=None,
+        idle_power_w=None,
+    )
+
+
+def baseline_work(prompt_tokens: int, tokens: int, n_layers: int) -> dict[Phase, Work]:
+    """The work of the same request at full depth with a KV cache: what "saved" is compared with.
+
+    The first new token is chosen from the prompt's last position: `tokens` new ones take `tokens` passes of the head
+    and `tokens - 1` steps through the layers.
+
+    Args:
+        prompt_tokens: Positions to prefill: without those still in the cache, as in the request itself.
+        tokens: New tokens.
+        n_layers: Layers of the model.
+    """
+    steps = max(tokens - 1, 0)
+    return {
+        Phase.PREFILL: Work(prefill_tokens=prompt_tokens),
+        Phase.DECODE: Work(
+            tokens=steps,
+            layer_passes=steps * n_layers,
+            layer_tokens=steps * n_layers,
+            head_passes=tokens,
+            head_tokens=tokens,
+        ),
+    }

@@ -1,0 +1,89 @@
+"""Chooses the meter for a device and says why each other one was refused. Never raises, measures nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from engine.energy.meter import CompositeMeter, EnergyMeter
+from engine.energy.nvml import open_nvml_meter
+from engine.energy.rapl import POWERCAP_ROOT, open_rapl_meter
+from engine.errors import MeterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterReport:
+    """What was found.
+
+    Attributes:
+        meter: The meter to use; None where there is none, and joules can only be modelled.
+        source: The meter's name, or that there is none, for people.
+        refused: Why each source that was tried is not used, one sentence each.
+    """
+
+    meter: EnergyMeter | None
+    source: str
+    refused: tuple[str, ...]
+
+
+def detect_meter(
+    device: Literal["cpu", "cuda"],
+    *,
+    nvml: ModuleType | None = None,
+    gpu_uuid: str | None = None,
+    powercap: Path = POWERCAP_ROOT,
+) -> MeterReport:
+    """Finds the energy counters of what `device` uses: the CPU package, and with "cuda" the GPU as well.
+
+    On "cuda" a CPU counter alone is refused: it would show a small part of the joules as if it were all.
+
+    Args:
+        device: Where the model runs.
+        nvml: The module to reach NVIDIA GPUs through; None imports `pynvml`.
+        gpu_uuid: The GPU in use; None asks torch.
+        powercap: The folder of the CPU's counters.
+    """
+    sources: dict[str, Callable[[], EnergyMeter]] = {"CPU": partial(open_rapl_meter, powercap)}
+    if device == "cuda":
+        sources = {"GPU": lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid()), **sources}
+    parts: dict[str, EnergyMeter] = {}
+    refused: list[str] = []
+    for part, open_meter in sources.items():
+        meter = _attempt(part, open_meter)
+        if isinstance(meter, str):
+            refused.append(meter)
+        else:
+            parts[part] = meter
+    if device == "cuda" and parts and "GPU" not in parts:
+        parts.pop("CPU").close()
+        refused.append("The CPU's energy counter is not used alone, because the model runs on the GPU.")
+    if not parts:
+        return MeterReport(meter=None, source="no energy counter", refused=tuple(refused))
+    chosen = CompositeMeter(parts) if len(parts) > 1 else next(iter(parts.values()))
+    return MeterReport(meter=chosen, source=chosen.name, refused=tuple(refused))
+
+
+def _attempt(part: str, open_meter: Callable[[], EnergyMeter]) -> EnergyMeter | str:
+    """Opens a meter, or says in one sentence why not."""
+    try:
+        return open_meter()
+    except MeterError as error:
+        return str(error)
+    except Exception as error:  # a driver's or a kernel's surprise must not cost the completion
+        return f"The {part}'s energy counter failed unexpectedly ({type(error).__name__})."
+
+
+def _torch_gpu_uuid() -> str | None:
+    """The UUID of torch's current GPU; CUDA and NVML number GPUs differently, so an index would not do."""
+    import torch  # here and not above: only where the model already runs on it
+
+    if not torch.cuda.is_available():
+        return None
+    uuid = getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", None)
+    return None if uuid is None else str(uuid)

@@ -1,0 +1,166 @@
+"""What an energy meter is, and the window that turns two readings of one into joules. Knows no vendor.
+
+A *meter* is a counter of joules that only grows; a *window* is the difference of two readings. A hardware counter is
+updated in steps (its *refresh period*), so a window is trusted only when it spans several of them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from engine.errors import MeterError
+from engine.types import Provenance, combine_provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+WINDOW_SAFETY_FACTOR = 5.0
+"""Refresh periods a window must span. Either end may lag by up to one period, so their difference is off by at most one
+period's energy: at steady power 20 % of the shortest trusted window in the worst case, 8 % root mean square."""
+
+
+class EnergyMeter(Protocol):
+    """A counter of joules since an arbitrary origin, read before and after what is to be measured."""
+
+    @property
+    def name(self) -> str:
+        """For people, such as "NVML counter, GPU 0"."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """How its joules are had."""
+        ...
+
+    @property
+    def refresh_s(self) -> float:
+        """The longest time between two updates of the counter, in seconds."""
+        ...
+
+    def read_j(self) -> float:
+        """Reads the counter in joules; it never falls.
+
+        The caller synchronises an asynchronous device first, or work still under way is missed.
+
+        Raises:
+            MeterError: The counter can no longer be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives back what the meter holds; it is not read afterwards."""
+        ...
+
+
+class EnergyWindow:
+    """The joules and seconds between entering and leaving a `with` block. Never raises because of its meter.
+
+    Attributes:
+        energy_j: Joules of the window; None unless `trusted`.
+        elapsed_s: Length of the window in seconds; 0.0 until it is left.
+        trusted: True when there is a meter, it could be read at both ends, it advanced, and the window spans
+            `WINDOW_SAFETY_FACTOR` refresh periods.
+        refusal: Why the window is not trusted, one sentence; None when it is.
+    """
+
+    __slots__ = ("_clock", "_meter", "_start_j", "_start_s", "elapsed_s", "energy_j", "refusal")
+
+    def __init__(self, meter: EnergyMeter | None, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._start_j = 0.0
+        self._start_s = 0.0
+        self.energy_j: float | None = None
+        self.elapsed_s = 0.0
+        self.refusal: str | None = "The window has not been closed." if meter else "There is no energy counter."
+
+    @property
+    def trusted(self) -> bool:
+        """True once the window holds joules worth reporting."""
+        return self.energy_j is not None
+
+    @property
+    def source(self) -> str | None:
+        """The meter's name; None without a meter."""
+        return self._meter.name if self._meter else None
+
+    @property
+    def provenance(self) -> Provenance:
+        """How `energy_j` was had; `NONE` unless `trusted`."""
+        return self._meter.provenance if self._meter and self.trusted else Provenance.NONE
+
+    def __enter__(self) -> EnergyWindow:
+        if self._meter:
+            try:
+                self._start_j = self._meter.read_j()
+            except MeterError as error:
+                self._meter, self.refusal = None, str(error)
+        self._start_s = self._clock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.elapsed_s = self._clock() - self._start_s
+        if not self._meter:
+            return
+        try:
+            energy_j = self._meter.read_j() - self._start_j
+        except MeterError as meter_error:
+            self.refusal = str(meter_error)
+            return
+        self.refusal = _refusal(self._meter, energy_j, self.elapsed_s)
+        self.energy_j = None if self.refusal else energy_j
+
+
+class CompositeMeter:
+    """The sum of meters of separate parts of the machine, such as GPU and CPU package.
+
+    The parts are named by the keys, and each meter stands under one of them, so nothing is counted twice. The sum is as
+    slow as its slowest part, and its provenance is `MIXED` where theirs differ.
+    """
+
+    def __init__(self, parts: Mapping[str, EnergyMeter]) -> None:
+        assert parts, "a composite of nothing measures nothing"
+        assert len({id(meter) for meter in parts.values()}) == len(parts), "one meter stands for two parts"
+        self._meters = tuple(parts.values())
+
+    @property
+    def name(self) -> str:
+        """The parts' names, joined."""
+        return " + ".join(meter.name for meter in self._meters)
+
+    @property
+    def provenance(self) -> Provenance:
+        """The parts' common provenance, or `MIXED`."""
+        return combine_provenance(meter.provenance for meter in self._meters)
+
+    @property
+    def refresh_s(self) -> float:
+        """The slowest part's refresh period, in seconds."""
+        return max(meter.refresh_s for meter in self._meters)
+
+    def read_j(self) -> float:
+        """Reads every part and adds up the joules.
+
+        Raises:
+            MeterError: A part can no longer be read; a sum without it would pass for the whole.
+        """
+        return sum(meter.read_j() for meter in self._meters)
+
+    def close(self) -> None:
+        """Closes every part."""
+        for meter in self._meters:
+            meter.close()
+
+
+def _refusal(meter: EnergyMeter, energy_j: float, elapsed_s: float) -> str | None:
+    """Says why a closed window is not to be reported, or None when it is."""
+    needed_s = meter.refresh_s * WINDOW_SAFETY_FACTOR
+    if elapsed_s < needed_s:
+        return f"The window of {elapsed_s:.3f} s is shorter than the {needed_s:.3f} s that {meter.name} needs."
+    if energy_j <= 0:  # as in virtual machines, where the counter's file exists and stands still
+        return f"{meter.name} did not advance during {elapsed_s:.3f} s."
+    return None

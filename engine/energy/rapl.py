@@ -1,0 +1,132 @@
+"""Joules of the CPU from RAPL, read through Linux powercap. Knows only files under one folder.
+
+RAPL (running average power limit) counts microjoules per *domain*: "package-N" is a whole CPU socket, "dram" its
+memory, which the package does not contain. "core" and "uncore" are parts of a package, and "psys" is the whole
+platform: adding any of them would count joules twice. AMD processors answer through the same files. The mirror tree
+"intel-rapl-mmio" repeats package-0 and is left alone. See https://docs.kernel.org/power/powercap/powercap.html.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import MeterError
+from engine.types import Provenance
+
+POWERCAP_ROOT = Path("/sys/class/powercap")
+RAPL_REFRESH_S = 0.001
+"""The counters are updated about every millisecond (Intel SDM volume 3B, 16.10.1, RAPL interfaces)."""
+
+
+def open_rapl_meter(root: Path = POWERCAP_ROOT) -> RaplMeter:
+    """Opens the counters of all CPU packages, and of their memory where it has one.
+
+    Args:
+        root: The powercap folder.
+
+    Raises:
+        MeterError: There are no such counters, or they may not be read; the message says how to allow it.
+    """
+    zones = sorted(root.glob("intel-rapl:*"))
+    if not zones:
+        raise MeterError(_absence(root))
+    counted = {domain: zone for zone in zones if _is_counted(domain := _domain(zone))}
+    if not counted:
+        raise MeterError(f"The energy counters under {root} have no CPU package among them.")
+    return RaplMeter({domain: _WrappingCounter.open(zone) for domain, zone in counted.items()})
+
+
+class RaplMeter:
+    """The sum of several RAPL counters, each with its own wrap-around. Read from one thread at a time.
+
+    A counter wraps after some 260 kJ, more than an hour at full load; a window longer than that loses whole turns.
+    """
+
+    provenance = Provenance.MEASURED
+    refresh_s = RAPL_REFRESH_S
+
+    def __init__(self, counters: dict[str, _WrappingCounter]) -> None:
+        self._counters = counters
+
+    @property
+    def name(self) -> str:
+        """The domains summed, such as "RAPL counter, package-0 and package-0/dram"."""
+        return "RAPL counter, " + " and ".join(self._counters)
+
+    def read_j(self) -> float:
+        """Reads all domains and adds up the joules since the meter was opened.
+
+        Raises:
+            MeterError: A counter can no longer be read.
+        """
+        return sum(counter.advance_uj() for counter in self._counters.values()) / 1e6
+
+    def close(self) -> None:
+        """Holds nothing open."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _WrappingCounter:
+    """A counter of microjoules that starts again at 0 after `range_uj`."""
+
+    path: Path
+    range_uj: int
+    last_uj: int
+    total_uj: int = 0
+
+    @classmethod
+    def open(cls, zone: Path) -> _WrappingCounter:
+        path = zone / "energy_uj"
+        return cls(path=path, range_uj=_read_int(zone / "max_energy_range_uj"), last_uj=_read_int(path))
+
+    def advance_uj(self) -> int:
+        """Reads the counter and gives the microjoules since it was opened."""
+        now_uj = _read_int(self.path)
+        step_uj = now_uj - self.last_uj
+        self.total_uj += step_uj if step_uj >= 0 else step_uj + self.range_uj
+        self.last_uj = now_uj
+        return self.total_uj
+
+
+def _domain(zone: Path) -> str:
+    """Names a zone: "package-0" for a top-level one, "package-0/dram" for one inside it."""
+    name = _read(zone / "name")
+    _, *index = zone.name.split(":")  # "intel-rapl:0:1" is zone 1 inside zone 0
+    if len(index) == 1:
+        return name
+    return f"{_read(zone.parent / f'intel-rapl:{index[0]}' / 'name')}/{name}"
+
+
+def _is_counted(domain: str) -> bool:
+    """True for packages and their memory, which contain all else but "psys"."""
+    package, _, part = domain.partition("/")
+    return package.startswith("package-") and part in {"", "dram"}
+
+
+def _read_int(path: Path) -> int:
+    text = _read(path)
+    try:
+        return int(text)
+    except ValueError:
+        raise MeterError(f"The CPU's energy counter {path} holds {text[:40]!r} instead of a number.") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except PermissionError:
+        # Root only since CVE-2020-8694 (a power side channel), Linux 5.10.
+        raise MeterError(
+            f"The CPU's energy counter {path} may only be read by root; to allow it until the next start of the "
+            f"machine, run: sudo chmod a+r {path.parent.parent}/intel-rapl:*/energy_uj"
+        ) from None
+    except OSError as error:
+        raise MeterError(f"The CPU's energy counter {path} cannot be read: {error.strerror}.") from None
+
+
+def _absence(root: Path) -> str:
+    if sys.platform != "linux":
+        return "The CPU's energy counter (RAPL) is read through Linux, and this machine runs another system."
+    return f"This machine shows no energy counter of its CPU: {root} has no intel-rapl folder."
