@@ -1,4 +1,4 @@
-"""How an engine is set up: which model, on which device, read by which meter. Standard library and platformdirs."""
+"""How an engine is set up: which model, on which device; and where its files are kept. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import platformdirs
 APP_NAME = "green-code"
 DEFAULT_MODEL = "smollm2-135m"
 
+Device = Literal["cpu", "cuda"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 

@@ -1,1 +1,187 @@
-"""START HERE: the facade. `load_engine(config)` -> `Engine`; `Engine.complete(request)` -> `Completion`."""
+"""START HERE: the facade. `load_engine(config)` -> `Engine`; `Engine.complete(request)` -> `Completion`.
+
+It wires the parts together and owns none of their work: prompt and shape are `engine.completion`, tokens are
+`engine.decoding`, decisions are `engine.policy`, joules are `engine.energy`. Importing this module does not import
+torch; loading an engine does.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from engine.completion.prompt import build_prompt
+from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.energy.accounting import account
+from engine.energy.cost_model import baseline_work, default_cost_model
+from engine.energy.detect import MeterReport, detect_meter
+from engine.energy.meter import EnergyWindow
+from engine.types import (
+    Completion,
+    CompletionRequest,
+    CompletionToken,
+    FinishReason,
+    NeverCancelled,
+    Phase,
+    no_progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.config import EngineConfig
+    from engine.model.loading import LoadedModel
+    from engine.types import CancellationToken, ProgressSink
+
+
+def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -> Engine:
+    """Finds or fetches the model, loads it on its device, and chooses a meter.
+
+    Args:
+        config: Which model, where.
+        progress: Told about downloads, conversion and loading.
+
+    Raises:
+        EngineError: If the model cannot be had or used; the message says what to do.
+    """
+    from engine.model.architectures import SUPPORTED_FAMILIES
+    from engine.model.loading import load_model
+    from engine.model.store import resolve_model
+
+    files = resolve_model(config.model, supported=SUPPORTED_FAMILIES, progress=progress)
+    progress(f"Loading {files.name}", 0, None)
+    return Engine(load_model(files.name, files.path, config))
+
+
+def ignore_text(text: str) -> None:
+    """What a caller does with the growing text who reads only the whole answer."""
+
+
+class Engine:
+    """A loaded model that completes text and tells what it cost. One thread at a time."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        from engine.decoding.decoder import Decoder
+
+        self._loaded = loaded
+        self._decoder = Decoder(loaded.model)
+        self._cost_model = default_cost_model(loaded.model.geometry, loaded.device)
+        self.meter_report: MeterReport = detect_meter(loaded.device)
+
+    @property
+    def model_name(self) -> str:
+        """The model, as the user named it."""
+        return self._loaded.name
+
+    @property
+    def device_name(self) -> str:
+        """Where it runs, for people."""
+        return self._loaded.device_name
+
+    @property
+    def layers_total(self) -> int:
+        """The model's full depth."""
+        return self._loaded.model.n_layers
+
+    @property
+    def exit_layers(self) -> tuple[int, ...]:
+        """Layers after which a token may leave, ascending, without the last."""
+        return self._loaded.model.exit_layers
+
+    def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        cancellation: CancellationToken | None = None,
+        on_text: Callable[[str], None] = ignore_text,
+    ) -> Completion:
+        """Completes the text at one place.
+
+        A cancelled request returns too: with no text, and with the energy it had cost by then.
+
+        Args:
+            request: The place, and what the user's slider says.
+            cancellation: Polled at every exit candidate and between prefill segments.
+            on_text: Told the suggestion so far, each time it has grown.
+
+        Raises:
+            ConfigError: If the green mode or the policy means nothing.
+            PolicyError: If the policy does not fit the model.
+            DeviceError: If the device ran out of memory.
+        """
+        from engine.decoding.stopping import StopCondition
+        from engine.model.loading import synchronize
+        from engine.policy.operating_point import operating_point, policy_for
+
+        started_s = time.perf_counter()
+        policy = policy_for(request.policy, request.green_mode, self.exit_layers, self.layers_total)
+        prompt = build_prompt(request.prefix)
+        shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
+        tokenization, decoder = self._loaded.tokenization, self._decoder
+        prompt_ids = self._fitting(tokenization.encode(prompt.text), request.max_new_tokens)
+
+        def text_of(ids: Sequence[int]) -> str:
+            return tokenization.continuation(prompt_ids, ids)
+
+        ids: list[int] = []
+        exit_layers: list[int] = []
+        text, first_token_s = "", None
+        with EnergyWindow(self.meter_report.meter) as window:
+            for token in decoder.generate(
+                prompt_ids,
+                policy=policy,
+                point=operating_point(request.green_mode),
+                stop=StopCondition(
+                    max_new_tokens=request.max_new_tokens,
+                    end_ids=tokenization.end_ids,
+                    is_complete=lambda ids: is_complete(text_of(ids), shape),
+                ),
+                cancellation=cancellation or NeverCancelled(),
+            ):
+                first_token_s = first_token_s or time.perf_counter() - started_s
+                ids.append(token.token_id)
+                exit_layers.append(token.exit_layer)
+                decoded = text_of(ids)
+                text = decoded[suggestion(decoded, shape)]
+                on_text(text)
+            synchronize(self._loaded.device)
+        elapsed_s = time.perf_counter() - started_s
+        work = decoder.work.by_phase()
+        energy, baseline_energy_j = account(
+            work,
+            cost_model=self._cost_model,
+            window=window,
+            elapsed_s=elapsed_s,
+            # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
+            baseline=baseline_work(work[Phase.PREFILL].prefill_tokens, decoder.n_decoded, self.layers_total),
+        )
+        return Completion(
+            text="" if decoder.finish_reason is FinishReason.CANCELLED else text,
+            tokens=tuple(
+                CompletionToken(text=token_text, exit_layer=exit_layer)
+                for token_text, exit_layer in zip(tokenization.token_texts(prompt_ids, ids), exit_layers, strict=True)
+            ),
+            finish_reason=decoder.finish_reason,
+            energy=energy,
+            baseline_energy_j=baseline_energy_j,
+            work=work,
+            prompt_tokens=len(prompt_ids),
+            reused_tokens=decoder.reused_tokens,
+            elapsed_s=elapsed_s,
+            first_token_s=first_token_s,
+            layers_total=self.layers_total,
+            model=self.model_name,
+            device=self.device_name,
+            policy=policy.name,
+            green_mode=request.green_mode,
+        )
+
+    def close(self) -> None:
+        """Gives back what the meter holds."""
+        if self.meter_report.meter is not None:
+            self.meter_report.meter.close()
+
+    def _fitting(self, prompt_ids: list[int], max_new_tokens: int) -> list[int]:
+        """The end of the prompt that leaves room for the answer in the model's positions."""
+        room = max(1, self._loaded.model.max_positions - max_new_tokens)
+        return prompt_ids[-room:]

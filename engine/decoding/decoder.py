@@ -29,6 +29,7 @@ class Decoder:
         work: What the current or last request computed.
         reused_tokens: Prompt tokens that it found in the cache.
         finish_reason: Why it ended.
+        n_decoded: Tokens decoded, an end token included, drafts that were taken back not.
     """
 
     def __init__(self, model: EarlyExitModel) -> None:
@@ -37,7 +38,8 @@ class Decoder:
         self._cached_ids: list[int] = []  # the ids behind every filled position of the cache
         self.work = WorkCounter()
         self.reused_tokens = 0
-        self.finish_reason = FinishReason.LENGTH
+        self.finish_reason = FinishReason.STOP
+        self.n_decoded = 0
 
     def generate(
         self,
@@ -53,15 +55,18 @@ class Decoder:
         `work`, `reused_tokens` and `finish_reason` are complete when the iterator is exhausted or closed.
 
         Args:
-            prompt_ids: At least one token id.
+            prompt_ids: Without any there is nothing to continue, and nothing is decoded.
             policy: Asked at every exit candidate.
             point: What the user's slider means.
             stop: When to end.
             cancellation: Asked at every exit candidate and between the segments of a prefill chunk.
         """
-        self.work, self.reused_tokens = WorkCounter(), _common_prefix(prompt_ids, self._cached_ids)
+        self.work, self.n_decoded = WorkCounter(), 0
         # The last prompt token always runs: its hidden state chooses the first new token.
-        self.reused_tokens = min(self.reused_tokens, len(prompt_ids) - 1)
+        self.reused_tokens = _common_prefix(prompt_ids[:-1], self._cached_ids)
+        if not prompt_ids:
+            self.finish_reason = FinishReason.STOP
+            return
         self._cache.crop(self.reused_tokens)
         run = Trajectory(
             self._model, self._cache, self.work, prompt_ids, policy=policy, point=point, cancellation=cancellation
@@ -72,6 +77,7 @@ class Decoder:
         except Cancelled:
             return
         finally:
+            self.n_decoded = len(run.tokens)
             self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:

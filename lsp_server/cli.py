@@ -1,0 +1,218 @@
+"""The command line `green-code`: argument parsing, and errors as one sentence on stderr.
+
+What the commands do is elsewhere: `lsp_server.server` serves, `lsp_server.report` prints, `engine.engine` completes.
+Exit status: 0 done, 1 it could not be done (one sentence says why), 2 the command was not understood.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
+from engine.errors import ConfigError, EngineError
+from engine.types import GREEN_MODE_MAX, CompletionRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.engine import Engine
+    from engine.types import ProgressSink
+
+app = typer.Typer(
+    name="green-code",
+    help="Inline code completion from an early-exit language model on your own machine, with its energy made visible.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Model = Annotated[
+    str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
+]
+DeviceOption = Annotated[DeviceChoice, typer.Option("--device", help="Where the model runs.")]
+GreenMode = Annotated[
+    int,
+    typer.Option("--green-mode", min=0, max=GREEN_MODE_MAX, help="0 lossless ... 100 greenest.", metavar="N"),
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="full-depth, fixed:LAYER, confidence:P or learned; what the green mode means if left out.",
+        metavar="NAME",
+    ),
+]
+MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, max=256, help="Upper bound on tokens decoded.")]
+
+
+@app.command()
+def demo(
+    file: Annotated[Path | None, typer.Argument(help="A source file; one of Python's own if left out.")] = None,
+    places: Annotated[int, typer.Option("--places", min=1, max=100, help="How many places to complete.")] = 5,
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    green_mode: GreenMode = 50,
+    policy: Policy = None,
+) -> None:
+    """Completes several places of a real source file and shows what each token took."""
+    from lsp_server import report
+
+    path = file or report.demo_file()
+    text = _read_source(path)
+    with _engine(model, device) as engine:
+        report.demo(Console(), engine, path, text, n_places=places, green_mode=green_mode, policy=policy)
+
+
+@app.command()
+def complete(
+    place: Annotated[str, typer.Argument(help="FILE:LINE:COL, counted from 1; the cursor stands before COL.")],
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    green_mode: GreenMode = 50,
+    policy: Policy = None,
+    max_new_tokens: MaxNewTokens = 48,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Completes one place of a file."""
+    from lsp_server import report
+
+    path, line, column = _parse_place(place)
+    prefix, suffix = _split_at(_read_source(path), path, line, column)
+    request = CompletionRequest(
+        prefix=prefix,
+        suffix=suffix,
+        language_id=report.language_of(path),
+        green_mode=green_mode,
+        policy=policy,
+        max_new_tokens=max_new_tokens,
+    )
+    with _engine(model, device) as engine:
+        completion = engine.complete(request)
+    if json:
+        sys.stdout.write(report.completion_json(completion) + "\n")
+    else:
+        report.show_completion(Console(), prefix, completion)
+
+
+@app.command()
+def serve() -> None:
+    """Serves the Language Server Protocol on stdin and stdout; editors start it."""
+    from engine.engine import load_engine
+    from lsp_server.server import create_server
+
+    create_server(lambda config, progress: load_engine(config, progress=progress)).start_io()
+
+
+@app.command()
+def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto") -> None:
+    """Says what was found: model, device, energy meters, and why others were refused."""
+    from lsp_server import report
+
+    report.doctor(Console(), model, device)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Lists the models on this machine."""
+    from engine.model.store import list_models
+    from lsp_server import report
+
+    report.show_models(Console(), list_models())
+
+
+@models_app.command("pull")
+def models_pull(name: Annotated[str, typer.Argument(help="The model to fetch.")] = DEFAULT_MODEL) -> None:
+    """Fetches a model, or checks the one that is here."""
+    from engine.model.store import pull
+
+    with _progress() as progress:
+        files = pull(name, progress=progress)
+    Console().print(f"{files.name} is ready in {files.path}", highlight=False, soft_wrap=True)
+
+
+@models_app.command("remove")
+def models_remove(name: Annotated[str, typer.Argument(help="The model to delete.")]) -> None:
+    """Deletes a model from this machine."""
+    from engine.model.store import remove
+
+    freed_bytes = remove(name)
+    Console().print(f"{name} is removed; {freed_bytes / 1e6:.0f} MB are free again.", highlight=False)
+
+
+def main() -> None:
+    """Entry point of the command `green-code`."""
+    try:
+        app()
+    except EngineError as error:
+        Console(stderr=True).print(f"green-code: {error}", style="red", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _engine(model: str, device: DeviceChoice) -> Iterator[Engine]:
+    from engine.engine import load_engine
+
+    with _progress() as progress:
+        engine = load_engine(EngineConfig(model=model, device=device), progress=progress)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[ProgressSink]:
+    """A progress bar on stderr; nothing where stderr is no terminal but for the first line of each step."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        said = ""
+
+        def sink(message: str, done: int, total: int | None) -> None:
+            nonlocal said
+            if message != said and not console.is_terminal:
+                console.print(message, highlight=False, soft_wrap=True)
+            said = message
+            bar.update(task, description=message, completed=done, total=total, visible=True)
+
+        yield sink
+
+
+def _parse_place(place: str) -> tuple[Path, int, int]:
+    file, line, column = [*place.rsplit(":", 2), "", ""][:3]
+    if not (file and line.isdecimal() and column.isdecimal() and int(line) and int(column)):
+        raise ConfigError(f"'{place}' is no place in a file; write FILE:LINE:COL, counted from 1, such as app.py:12:5.")
+    return Path(file), int(line), int(column)
+
+
+def _read_source(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", newline=None) as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The file {path} is not UTF-8 text; save it as UTF-8 first.") from error
+    except OSError as error:
+        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from error
+
+
+def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:
+    lines = text.split("\n")
+    if line > len(lines):
+        raise ConfigError(f"The file {path} has {len(lines)} lines; line {line} is outside it.")
+    if column > len(lines[line - 1]) + 1:
+        raise ConfigError(
+            f"Line {line} of {path} has {len(lines[line - 1])} characters; column {column} is outside it."
+        )
+    offset = sum(len(before) + 1 for before in lines[: line - 1]) + column - 1
+    return text[:offset], text[offset:]
