@@ -1,0 +1,31 @@
+"""From the cursor's surroundings and the settings to the engine's request, and from its answer to the item's text.
+
+It knows no protocol and no queue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.types import CompletionRequest
+
+if TYPE_CHECKING:
+    from lsp_server.documents import CursorContext
+    from lsp_server.settings import Settings
+
+
+def completion_request(context: CursorContext, settings: Settings) -> CompletionRequest:
+    """What the engine is asked."""
+    return CompletionRequest(
+        prefix=context.prefix,
+        suffix=context.suffix,
+        language_id=context.language_id,
+        green_mode=settings.green_mode,
+        policy=settings.policy or None,
+        max_new_tokens=settings.max_new_tokens,
+    )
+
+
+def insert_text(context: CursorContext, text: str) -> str:
+    """What the editor puts in place of `context.insert_range`, in the document's own line ends."""
+    return context.selected_text + text.replace("\n", context.line_end)

@@ -1,0 +1,178 @@
+"""`cursor_context`: what the engine may see of an open document, around one position.
+
+Positions come in the client's units (UTF-16) and leave in them; text leaves with LF line ends. It knows no
+settings and no model, and it never reads a file: the text is what the editor sent.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+from pygls.workspace import PositionCodec, TextDocument, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WINDOW_BEFORE = 32_768  # characters; more than the context of any model we run fits into
+WINDOW_AFTER = 8_192
+# The start of the window moves in steps, so that the prefix stays the same while a person types: the engine keeps
+# the KV cache of an unchanged beginning.
+WINDOW_STEP = 8_192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorContext:
+    """The surroundings of one cursor.
+
+    Attributes:
+        language_id: The editor's language identifier; "" when unknown.
+        prefix: Text before the cursor, with LF line ends; at most WINDOW_BEFORE + WINDOW_STEP characters.
+        suffix: Text after the cursor; at most WINDOW_AFTER characters.
+        line_end: The document's line end, LF or CR LF, as characters.
+        insert_range: What the suggestion replaces, in the client's units, inside the document.
+        selected_text: Text of the suggest widget's selected entry, which the suggestion must begin with;
+            `prefix` already ends with it. "" without one.
+    """
+
+    language_id: str
+    prefix: str
+    suffix: str
+    line_end: str
+    insert_range: types.Range
+    selected_text: str
+
+
+def cursor_context(
+    document: TextDocument,
+    position: types.Position,
+    selected: types.SelectedCompletionInfo | None = None,
+) -> CursorContext:
+    """Cuts a bounded window of text around a position.
+
+    Args:
+        document: An open document.
+        position: The cursor; outside the document it is moved to the nearest place inside.
+        selected: The entry selected in the suggest widget, if that is open.
+    """
+    text, codec = document.source, document.position_codec
+    replaced = selected.range if selected else types.Range(start=position, end=position)
+    start, start_position = locate(text, replaced.start, codec)
+    end, end_position = locate(text, replaced.end, codec)
+    selected_text = selected.text if selected else ""
+    before = text[_window_start(text, start) : start]
+    after = text[max(start, end) : max(start, end) + WINDOW_AFTER]
+    return CursorContext(
+        language_id=document.language_id or "",
+        prefix=_normalised(before + selected_text),
+        suffix=_normalised(after.removesuffix("\r")),  # the window may have cut "\r\n" in two
+        line_end="\r\n" if "\r\n" in after or "\r\n" in before else "\n",
+        insert_range=types.Range(start=start_position, end=end_position),
+        selected_text=selected_text,
+    )
+
+
+def locate(text: str, position: types.Position, codec: PositionCodec) -> tuple[int, types.Position]:
+    """Finds a position in a text: its offset in characters, and the same place in client units.
+
+    A line beyond the last is the end of the text, a column beyond a line's end is that end, and one inside a
+    surrogate pair is the end of the pair.
+    """
+    # StringIO knows exactly the line ends LSP knows (str.splitlines knows others, such as form feed), and reads in C.
+    lines = io.StringIO(text, newline="")
+    line_start, n_lines = 0, 0
+    for line in islice(lines, position.line):
+        line_start, n_lines = line_start + len(line), n_lines + 1
+    line = next(lines, "")
+    if n_lines < position.line:
+        return _end(text, codec)
+    content = line.rstrip("\r\n")
+    column = _column(content, position.character, codec)
+    character = column if content[:column].isascii() else codec.client_num_units(content[:column])
+    return line_start + column, types.Position(line=position.line, character=character)
+
+
+class OpenDocument(TextDocument):
+    """A document whose edits are applied at the places LSP means.
+
+    pygls splits lines as `str.splitlines` does: a form feed or U+2028 in a file would put every later edit on the
+    wrong line, and the copy here would drift away from what the user sees.
+    """
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines with their ends."""
+        return tuple(io.StringIO(self.source, newline=""))
+
+    def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
+        """Replaces a range, or the whole text."""
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            text = self.source
+            start, _ = locate(text, change.range.start, self.position_codec)
+            end, _ = locate(text, change.range.end, self.position_codec)
+            self._source = text[:start] + change.text + text[end:]
+        else:
+            self._source = change.text
+
+
+class OpenDocuments(Workspace):
+    """The documents the client has open."""
+
+    def find(self, uri: str) -> TextDocument | None:
+        """The open document of that name; None when it is not open."""
+        document = self.get_text_document(uri)
+        return document if document.version is not None else None
+
+    def _create_text_document(
+        self,
+        doc_uri: str,
+        source: str | None = None,
+        version: int | None = None,
+        language_id: str | None = None,
+    ) -> TextDocument:
+        return OpenDocument(
+            doc_uri,
+            source=source,
+            version=version,
+            language_id=language_id,
+            position_codec=self.position_codec,
+        )
+
+
+def _end(text: str, codec: PositionCodec) -> tuple[int, types.Position]:
+    tail = text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
+    n_lines = text.count("\n") + text.count("\r") - text.count("\r\n")
+    return len(text), types.Position(line=n_lines, character=codec.client_num_units(tail))
+
+
+def _column(line: str, character: int, codec: PositionCodec) -> int:
+    """Client units to characters."""
+    head = line[:character]  # a character is at least one unit
+    if head.isascii():
+        return len(head)
+    units = 0
+    for column, char in enumerate(head):
+        if units >= character:
+            return column
+        units += codec.client_num_units(char)
+    return len(head)
+
+
+def _window_start(text: str, offset: int) -> int:
+    if offset <= WINDOW_BEFORE + WINDOW_STEP:
+        return 0
+    start = (offset - WINDOW_BEFORE) // WINDOW_STEP * WINDOW_STEP
+    next_line = text.find("\n", start, offset) + 1
+    return next_line or start
+
+
+def _normalised(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no tokenizer takes
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

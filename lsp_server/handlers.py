@@ -1,0 +1,125 @@
+"""One function per message: parameters to a call of the server, its answer to LSP types. No logic of its own.
+
+The first parameter must be called `ls`: pygls fills it in by that name.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+
+from engine.errors import EngineError
+from lsp_server.context import completion_request, insert_text
+from lsp_server.documents import cursor_context
+from lsp_server.language_server import GreenCodeServer  # noqa: TC001 - pygls reads the annotations of commands
+from lsp_server.protocol import (
+    DID_ACCEPT,
+    DayEnergy,
+    HistoryParams,
+    HistoryResult,
+    SessionEnergy,
+)
+from lsp_server.settings import SECTION, is_wanted
+
+logger = logging.getLogger(__name__)
+
+MAX_HISTORY_DAYS = 3660
+
+
+def initialize(ls: GreenCodeServer, params: types.InitializeParams) -> None:
+    """Prepares; pygls itself answers with the capabilities."""
+    ls.set_up(params)
+
+
+async def initialized(ls: GreenCodeServer, params: types.InitializedParams) -> None:
+    """The client is ready: load the engine."""
+    await ls.start()
+
+
+async def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigurationParams) -> None:
+    """Settings changed: they come along, or have to be fetched."""
+    settings = params.settings
+    if isinstance(settings, dict) and SECTION in settings:
+        ls.apply_settings(settings[SECTION])
+    else:
+        settings = await ls.pull_settings()
+        if settings is not None:
+            ls.apply_settings(settings)
+
+
+def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
+    """Nobody looks at that document any more."""
+    ls.scheduler.cancel(params.text_document.uri)
+
+
+async def inline_completion(
+    ls: GreenCodeServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList | None:
+    """Answers with one item, or null when there is nothing to offer."""
+    uri = params.text_document.uri
+    document = ls.documents.find(uri)
+    if document is None:
+        logger.warning("A completion was asked in a document that is not open")
+        return None
+    if not is_wanted(ls.settings, document.language_id or ""):
+        return None
+    context = cursor_context(document, params.position, params.context.selected_completion_info)
+    completion_id = uuid.uuid4().hex
+    pending = ls.scheduler.complete(uri, completion_id, completion_request(context, ls.settings))
+    try:
+        completion = await pending
+    except EngineError as error:
+        logger.warning("Completion %s: %s", completion_id, error)
+        ls.update_status(request_failure=str(error))
+        return None
+    if completion is None or not completion.text:
+        return None
+    ls.update_status(request_failure="")
+    accept = types.Command(title="Accepted", command=DID_ACCEPT, arguments=[completion_id])
+    item = types.InlineCompletionItem(
+        insert_text=insert_text(context, completion.text),
+        range=context.insert_range,
+        command=accept,
+    )
+    return types.InlineCompletionList(items=[item])
+
+
+def did_accept(ls: GreenCodeServer, *arguments: object) -> None:
+    """The editor ran the command of an item: it was accepted in full."""
+    if len(arguments) != 1 or not isinstance(arguments[0], str):
+        raise JsonRpcInvalidParams(f"{DID_ACCEPT} takes one argument, the completion's id.")
+    ls.accept(arguments[0])
+
+
+def reset_session(ls: GreenCodeServer, params: object) -> SessionEnergy:
+    """Begins a new session."""
+    return ls.reset_session()
+
+
+def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
+    """Sums up the newest days of the ledger."""
+    if params.days < 1:
+        raise JsonRpcInvalidParams("The number of days must be 1 or more.")
+    days = ls.ledger.history(min(params.days, MAX_HISTORY_DAYS))
+    return HistoryResult(
+        days=[
+            DayEnergy(
+                day=day.day,
+                energy_j=day.energy_j,
+                provenance=day.provenance.value,
+                baseline_energy_j=day.baseline_energy_j,
+                requests=day.requests,
+                accepted=day.accepted,
+                accepted_chars=day.accepted_chars,
+            )
+            for day in days
+        ]
+    )
+
+
+async def shutdown(ls: GreenCodeServer, params: None) -> None:
+    """The client is about to end the server: write what must not be lost."""
+    await ls.stop()

@@ -1,0 +1,290 @@
+"""`GreenCodeServer`: the state of one server, and what changes it.
+
+It wires settings, scheduler, session, ledger and status together. It parses no parameters (`lsp_server.handlers`)
+and owns no process (`lsp_server.stdio`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from engine.config import EngineConfig, data_dir
+from engine.errors import EngineError
+from lsp_server.documents import OpenDocuments
+from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
+from lsp_server.ledger import Ledger
+from lsp_server.progress import LoadProgress
+from lsp_server.protocol import SESSION_ENERGY, STATUS
+from lsp_server.scheduler import CompletionScheduler
+from lsp_server.session import Session
+from lsp_server.settings import SECTION, Settings, engine_config, parse_settings
+from lsp_server.status import ServerState, engine_facts, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from engine.types import Completion
+    from lsp_server.protocol import SessionEnergy, Status
+    from lsp_server.scheduler import EngineFactory
+
+logger = logging.getLogger(__name__)
+
+LEDGER_FILE = "ledger.sqlite3"
+CLIENT_ANSWER_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 5.0
+
+
+class GreenCodeServer(LanguageServer):
+    """One language server; several may live in one process.
+
+    Args:
+        version: The version of the distribution.
+        engine_factory: Loads an engine.
+        ledger_path: The ledger's file; None for the one in the user's data folder.
+    """
+
+    protocol: GreenCodeProtocol
+
+    def __init__(self, *, version: str, engine_factory: EngineFactory, ledger_path: Path | None) -> None:
+        super().__init__(
+            name="green-code",
+            version=version,
+            protocol_cls=GreenCodeProtocol,
+            converter_factory=make_converter,
+        )
+        self.settings = Settings()
+        self.scheduler = CompletionScheduler(engine_factory, self._record)
+        self.session = Session()
+        self._ledger_path = ledger_path
+        self._ledger: Ledger | None = None
+        self._state = ServerState()
+        self._sent_status: Status | None = None
+        self._stopped: asyncio.Task[bool] | None = None
+        self._loaded_config: EngineConfig | None = None
+        self._load_task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def documents(self) -> OpenDocuments:
+        """The open documents."""
+        workspace = self.workspace
+        assert isinstance(workspace, OpenDocuments)
+        return workspace
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, opened when first needed: a handshake needs no disk."""
+        if self._ledger is None:
+            self._ledger = Ledger(self._ledger_path or data_dir() / LEDGER_FILE)
+            self._note_ledger(self._ledger)
+        return self._ledger
+
+    def set_up(self, params: types.InitializeParams) -> None:
+        """Prepares for the client's documents and settings, while `initialize` is answered."""
+        workspace = self.workspace
+        self.protocol.use_workspace(
+            OpenDocuments(
+                workspace.root_uri,
+                workspace_folders=params.workspace_folders or [],
+                position_encoding=workspace.position_encoding,
+            )
+        )
+        options = params.initialization_options
+        if isinstance(options, dict):
+            options = options.get(SECTION, options)
+        self._use(options)
+
+    async def start(self) -> None:
+        """Reads the settings the client has and begins to load the engine."""
+        await self._listen_for_settings()
+        if (raw := await self.pull_settings()) is not None:
+            self._use(raw)
+        self._note_ledger(self.ledger)
+        self._load_if_needed()
+        self.push_energy()
+
+    async def stop(self) -> bool:
+        """Cancels what runs, writes the ledger, ends the engine thread; once, however often it is called.
+
+        Returns:
+            False when the engine thread is stuck in a load and the process must be ended without it.
+        """
+        if self._stopped is None:
+            self._stopped = asyncio.create_task(self._stop())
+        return await asyncio.shield(self._stopped)
+
+    @property
+    def is_stopped(self) -> bool:
+        """True once `stop` is done."""
+        return self._stopped is not None and self._stopped.done()
+
+    @property
+    def is_talking(self) -> bool:
+        """True while the client may be told things: from its `initialize` until the end begins."""
+        return self.protocol.is_initialized and self._stopped is None
+
+    async def _stop(self) -> bool:
+        if self._load_task is not None:
+            self._load_task.cancel()
+        is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
+        for task in self._tasks:
+            task.cancel()
+        if self._ledger is not None:
+            self._ledger.close()
+        return is_idle
+
+    def apply_settings(self, raw: object) -> None:
+        """Takes over changed settings; the engine is loaded anew only where it must be."""
+        self._use(raw)
+        self._load_if_needed()
+        self.push_energy()
+
+    async def pull_settings(self) -> object | None:
+        """Asks the client for the settings; None where it cannot be asked, or has none."""
+        workspace = self.client_capabilities.workspace
+        if not (workspace and workspace.configuration):
+            return None
+        items = [types.ConfigurationItem(section=SECTION)]
+        try:
+            answer = await asyncio.wait_for(
+                self.workspace_configuration_async(types.ConfigurationParams(items=items)),
+                CLIENT_ANSWER_TIMEOUT_S,
+            )
+        except Exception as error:
+            logger.warning("The editor did not tell its settings: %r", error)
+            return None
+        return answer[0] if answer else None
+
+    def push_energy(self) -> SessionEnergy:
+        """Tells the client what the session has cost."""
+        engine = self._state.engine
+        totals = self.session.totals(
+            green_mode=self.settings.green_mode,
+            layers_total=engine.layers_total if engine else None,
+        )
+        self._notify(SESSION_ENERGY, totals)
+        return totals
+
+    def reset_session(self) -> SessionEnergy:
+        """Begins a new session; the ledger keeps the old one."""
+        self.session = Session()
+        return self.push_energy()
+
+    def accept(self, completion_id: str) -> None:
+        """Records that a completion was accepted in full."""
+        self.session.accept(completion_id)
+        self.ledger.accept(completion_id)
+        self._note_ledger(self.ledger)
+        self.push_energy()
+
+    def update_status(self, **changes: Any) -> None:  # noqa: ANN401 - fields of ServerState
+        """Changes facts of the status and tells the client if its summary changed."""
+        self._state = replace(self._state, **changes, busy=self.scheduler.is_busy)
+        status = status_of(self._state)
+        if status != self._sent_status:
+            self._sent_status = status
+            self._notify(STATUS, status)
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Logs what went wrong outside a request; the editor's user can do nothing about it."""
+        logger.error("%s", error, exc_info=error)
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Starts work in the background, and keeps it from being collected."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _notify(self, method: str, record: Status | SessionEnergy) -> None:
+        if self.is_talking:
+            self.protocol.notify(method, record)
+
+    def _use(self, raw: object) -> None:
+        self.settings, problems = parse_settings(raw)
+        for name in ("engine", "lsp_server"):
+            logging.getLogger(name).setLevel(self.settings.log_level.upper())
+        is_new = problems != self._state.settings_problems
+        self._state = replace(self._state, settings_problems=problems)
+        if problems and is_new:
+            for problem in problems:
+                logger.warning("%s", problem)
+            self.keep(self._show(" ".join(problems)))
+
+    async def _show(self, message: str) -> None:
+        params = types.ShowMessageParams(type=types.MessageType.Warning, message=message)
+        self.window_show_message(params)
+        self.update_status()
+
+    def _load_if_needed(self) -> None:
+        config = engine_config(self.settings)
+        is_loaded = config == self._loaded_config and not self._state.load_failure
+        if is_loaded or not self.settings.enable:
+            self.update_status()
+            return
+        if self._load_task is not None:
+            self._load_task.cancel()
+        self._loaded_config = config
+        self._load_task = self.keep(self._load(config))
+
+    async def _load(self, config: EngineConfig) -> None:
+        self.update_status(engine=None, load_failure="", loading=f"Loading the model {config.model}.")
+        progress = LoadProgress(self)
+
+        def show(message: str, done: int, total: int | None) -> None:
+            if self._loaded_config is config:
+                self.update_status(loading=_with_percentage(message, done, total))
+                progress.report(message, done, total)
+
+        try:
+            engine = await self.scheduler.load(config, show)
+        except EngineError as error:
+            logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
+            self.update_status(loading="", load_failure=str(error))
+        else:
+            logger.info("%s is ready on %s", engine.model_name, engine.device_name)
+            self.update_status(engine=engine_facts(engine), loading="")
+            self.push_energy()
+        finally:
+            progress.end()
+
+    def _record(self, completion_id: str, completion: Completion) -> None:
+        self.session.record(completion_id, completion)
+        self.ledger.add(self.session.session_id, completion_id, completion)
+        self._note_ledger(self.ledger)
+        self.update_status()
+        self.push_energy()
+
+    def _note_ledger(self, ledger: Ledger) -> None:
+        if ledger.warning != self._state.ledger_warning:
+            if ledger.warning:
+                logger.warning("%s", ledger.warning)
+            self.update_status(ledger_warning=ledger.warning)
+
+    async def _listen_for_settings(self) -> None:
+        """Asks to be told of changes: some clients tell only servers that ask."""
+        workspace = self.client_capabilities.workspace
+        change = workspace.did_change_configuration if workspace else None
+        if not (change and change.dynamic_registration):
+            return
+        registration = types.Registration(
+            id="green-code-settings",
+            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+            register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
+        )
+        params = types.RegistrationParams(registrations=[registration])
+        try:
+            await asyncio.wait_for(self.client_register_capability_async(params), CLIENT_ANSWER_TIMEOUT_S)
+        except Exception as error:
+            logger.warning("The editor will not tell of changed settings: %r", error)
+
+
+def _with_percentage(message: str, done: int, total: int | None) -> str:
+    return f"{message} ({100 * done // total} %)" if total else message

@@ -1,0 +1,110 @@
+"""`Session`: what the requests since the start, or the last reset, have cost together.
+
+It keeps sums in memory and knows no database and no protocol but the record it fills.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from engine.types import FinishReason, Phase, Provenance, combine_provenance
+from lsp_server.protocol import SessionEnergy
+
+if TYPE_CHECKING:
+    from engine.types import Completion
+
+
+class Session:
+    """Sums over completions. A figure that was never known stays None; a sum is over what is known of it."""
+
+    def __init__(self) -> None:
+        self.session_id = uuid.uuid4().hex
+        self._started_at = datetime.now(timezone.utc)
+        self._energy_j = _Sum()
+        self._accepted_j = _Sum()
+        self._baseline_j = _Sum()
+        self._saved_j = _Sum()
+        self._phase_j = {phase: _Sum() for phase in Phase}
+        self._provenances: set[Provenance] = set()
+        self._sources: dict[str, None] = {}  # in order of appearance
+        self._counts: Counter[str] = Counter()
+        self._last: Completion | None = None
+        self._open_offers: dict[str, Completion] = {}  # by completion id, until accepted
+
+    def record(self, completion_id: str, completion: Completion) -> None:
+        """Adds one request that reached the engine."""
+        energy = completion.energy
+        self._energy_j.add(energy.energy_j)
+        self._baseline_j.add(completion.baseline_energy_j)
+        self._saved_j.add(completion.saved_j)
+        for phase, energy_j in energy.by_phase.items():
+            self._phase_j[phase].add(energy_j)
+        self._provenances.add(energy.provenance)
+        self._sources[energy.source] = None
+        cancelled = completion.finish_reason is FinishReason.CANCELLED
+        self._counts.update(
+            requests=1,
+            cancelled=int(cancelled),
+            offered=int(bool(completion.text)),
+            offered_chars=len(completion.text),
+            tokens=len(completion.tokens),
+            layers=sum(token.exit_layer for token in completion.tokens),
+        )
+        if completion.text:
+            self._open_offers[completion_id] = completion
+        if not cancelled:
+            self._last = completion
+
+    def accept(self, completion_id: str) -> None:
+        """Counts a completion as accepted, once; one of another session changes nothing here."""
+        completion = self._open_offers.pop(completion_id, None)
+        if completion is not None:
+            self._accepted_j.add(completion.energy.energy_j)
+            self._counts.update(accepted=1, accepted_chars=len(completion.text))
+
+    def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
+        """The sums as they are told to the client."""
+        counts, last = self._counts, self._last
+        energy_j = self._energy_j.value
+        n_tokens = counts["tokens"]
+        return SessionEnergy(
+            session_id=self.session_id,
+            started_at=self._started_at.isoformat(timespec="seconds"),
+            energy_j=energy_j,
+            provenance=combine_provenance(self._provenances).value,
+            source=" + ".join(self._sources) or None,
+            baseline_energy_j=self._baseline_j.value,
+            saved_j=self._saved_j.value,
+            wasted_j=None if energy_j is None else energy_j - (self._accepted_j.value or 0.0),
+            prefill_j=self._phase_j[Phase.PREFILL].value,
+            decode_j=self._phase_j[Phase.DECODE].value,
+            policy_j=self._phase_j[Phase.POLICY].value,
+            verification_j=self._phase_j[Phase.VERIFICATION].value,
+            requests=counts["requests"],
+            offered=counts["offered"],
+            accepted=counts["accepted"],
+            cancelled=counts["cancelled"],
+            offered_chars=counts["offered_chars"],
+            accepted_chars=counts["accepted_chars"],
+            tokens=n_tokens,
+            mean_exit_layer=counts["layers"] / n_tokens if n_tokens else None,
+            layers_total=layers_total,
+            last_mean_exit_layer=last.mean_exit_layer if last else None,
+            last_energy_j=last.energy.energy_j if last else None,
+            last_elapsed_s=last.elapsed_s if last else None,
+            green_mode=green_mode,
+        )
+
+
+class _Sum:
+    """A sum that is None until something known was added."""
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+
+    def add(self, amount: float | None) -> None:
+        if amount is not None:
+            self.value = amount + (self.value or 0.0)

@@ -1,0 +1,78 @@
+"""`ServerState`: everything a person may need to know about the server, and `status_of`, its one-line summary.
+
+It sends nothing and decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lsp_server.protocol import Status
+
+if TYPE_CHECKING:
+    from lsp_server.protocol import Health
+    from lsp_server.scheduler import CompletionEngine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What people are told about a loaded engine."""
+
+    model: str
+    device: str
+    layers_total: int
+    meter: str
+    meter_notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerState:
+    """The facts a status is made of; "" where there is nothing to say.
+
+    Attributes:
+        engine: The loaded engine; None before, and after a failure.
+        loading: What the load is doing just now.
+        load_failure: Why there is no engine.
+        settings_problems: One sentence for each setting that has a bad value.
+        request_failure: Why the newest request failed; gone with the next one that succeeds.
+        ledger_warning: Why the ledger is not written as it should be.
+        busy: True while a completion is computed.
+    """
+
+    engine: EngineFacts | None = None
+    loading: str = ""
+    load_failure: str = ""
+    settings_problems: tuple[str, ...] = field(default=())
+    request_failure: str = ""
+    ledger_warning: str = ""
+    busy: bool = False
+
+
+def engine_facts(engine: CompletionEngine) -> EngineFacts:
+    """Reads what people are told from an engine."""
+    report = engine.meter_report
+    return EngineFacts(
+        model=engine.model_name,
+        device=engine.device_name,
+        layers_total=engine.layers_total,
+        meter=report.source,
+        meter_notes=tuple(report.refused),
+    )
+
+
+def status_of(state: ServerState) -> Status:
+    """Sums the facts up: the gravest first, every sentence once."""
+    warnings = (*state.settings_problems, state.request_failure, state.ledger_warning)
+    sentences = [s for s in (state.load_failure, state.loading, *warnings) if s]
+    health: Health = "error" if state.load_failure else "warning" if any(warnings) else "ok"
+    engine = state.engine
+    return Status(
+        health=health,
+        quiescent=not (state.loading or state.busy),
+        message=" ".join(sentences),
+        model=engine.model if engine else None,
+        device=engine.device if engine else None,
+        meter=engine.meter if engine else None,
+        meter_notes=list(engine.meter_notes) if engine else [],
+    )

@@ -1,0 +1,175 @@
+"""`serve_stdio`: runs one server on this process's standard streams until its client is gone.
+
+Everything that is the process's own is here: the streams, the log, signals, the parent. It handles no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import psutil
+from lsprotocol import types
+from pygls.io_ import StdoutWriter, run_async
+
+if TYPE_CHECKING:
+    from lsp_server.language_server import GreenCodeServer
+
+logger = logging.getLogger(__name__)
+
+PARENT_PERIOD_S = 2.0
+_READ_BYTES = 1 << 16
+_LOGGED = ("engine", "lsp_server")
+
+
+def serve_stdio(server: GreenCodeServer) -> int:
+    """Serves until the client says exit, closes the pipe or dies, or the process is told to end.
+
+    Returns:
+        The exit code: 0 after a proper end, 1 when the client vanished without one.
+    """
+    stdin_fd, stdout_fd = _take_streams()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("pygls").setLevel(logging.ERROR)  # its INFO has whole messages, with code in them
+    with os.fdopen(stdout_fd, "wb") as stdout:
+        server.protocol.set_writer(StdoutWriter(stdout))
+        exit_code, is_idle = asyncio.run(_serve(server, stdin_fd))
+        with contextlib.suppress(OSError, ValueError):
+            stdout.flush()
+        if not is_idle:
+            # The engine thread is inside a load; the interpreter would wait for its end, with nobody listening.
+            logging.shutdown()
+            os._exit(exit_code)
+    return exit_code
+
+
+async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
+    loop = asyncio.get_running_loop()
+    stdin = _Stdin(loop, stdin_fd)
+    ended_properly = threading.Event()
+
+    def end() -> None:
+        ended_properly.set()
+        stdin.close()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows; not the main thread
+            loop.add_signal_handler(number, end)
+    watch = asyncio.create_task(_watch_parent(server, stdin))
+    log = _ClientLog(server, loop)
+    for name in _LOGGED:
+        logging.getLogger(name).addHandler(log)
+    try:
+        await run_async(
+            stop_event=threading.Event(),
+            reader=stdin.reader,
+            protocol=server.protocol,
+            error_handler=server.report_server_error,
+        )
+    except SystemExit as exit_:  # pygls' way to handle `exit`
+        exit_code = int(exit_.code or 0)
+    except (BrokenPipeError, EOFError):
+        exit_code = 1
+    else:
+        exit_code = 0 if ended_properly.is_set() or server.is_stopped else 1
+    finally:
+        watch.cancel()
+        for name in _LOGGED:
+            logging.getLogger(name).removeHandler(log)
+    return exit_code, await server.stop()
+
+
+def _take_streams() -> tuple[int, int]:
+    """Keeps stdin and stdout for the protocol; prints and child processes get stderr and an empty input."""
+    stdin_fd, stdout_fd = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stdin_fd, stdout_fd
+
+
+async def _watch_parent(server: GreenCodeServer, stdin: _Stdin) -> None:
+    """Ends the input when the client's process is gone: a pipe may be held open by a process it left behind."""
+    parent: psutil.Process | None = None
+    while True:
+        if parent is not None and not parent.is_running():
+            stdin.close()
+            return
+        if parent is None and server.process_id is not None:
+            # A client in another container names a process that cannot be seen from here: nothing to watch.
+            with contextlib.suppress(psutil.Error):
+                parent = psutil.Process(server.process_id)
+        await asyncio.sleep(PARENT_PERIOD_S)
+
+
+class _Stdin:
+    """Feeds stdin to the event loop from a daemon thread, which a blocked read cannot keep alive."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        self.reader = asyncio.StreamReader(loop=loop)
+        self._loop = loop
+        self._fd = fd
+        self._closed = False
+        threading.Thread(target=self._pump, name="stdin", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the input; the loop's thread only."""
+        self._feed(b"")
+
+    def _feed(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if data:
+            self.reader.feed_data(data)
+        else:
+            self._closed = True
+            self.reader.feed_eof()
+
+    def _pump(self) -> None:
+        data = b"?"
+        while data:
+            try:
+                data = os.read(self._fd, _READ_BYTES)
+            except OSError:
+                data = b""
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads any more
+                self._loop.call_soon_threadsafe(self._feed, data)
+
+
+class _ClientLog(logging.Handler):
+    """Shows records in the client's log, without their traces."""
+
+    def __init__(self, server: GreenCodeServer, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._server = server
+        self._loop = loop
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends the record from the event loop's thread: two threads would mix their messages."""
+        params = types.LogMessageParams(type=_kind(record.levelno), message=record.getMessage())
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._send, params)
+
+    def _send(self, params: types.LogMessageParams) -> None:
+        if self._server.is_talking:
+            self._server.window_log_message(params)
+
+
+def _kind(level: int) -> types.MessageType:
+    if level >= logging.ERROR:
+        return types.MessageType.Error
+    if level >= logging.WARNING:
+        return types.MessageType.Warning
+    return types.MessageType.Info if level >= logging.INFO else types.MessageType.Log
