@@ -109,8 +109,8 @@ class SampledPowerMeter:
         self._closed = threading.Event()
         self._error: MeterError | None = None
         self._total_j = 0.0
-        self._last_s = clock()
         self._last_w = read_power_w()
+        self._last_s = clock()
         self._thread = threading.Thread(target=self._poll, name="gpu-power", daemon=True)
         self._thread.start()
 

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.energy.accounting import account, add_readings
+from engine.energy.meter import EnergyWindow
+from engine.types import EnergyReading, Phase, Provenance, Work
+from tests.engine.energy.fakes import FakeClock, FakeMeter
+from tests.engine.energy.test_cost_model import ROUND
+
+WORK = {Phase.PREFILL: Work(prefill_tokens=5), Phase.DECODE: Work(layer_passes=2, layer_tokens=2)}  # 20 J + 20 J
+BASELINE = {Phase.PREFILL: Work(prefill_tokens=5), Phase.DECODE: Work(layer_passes=4, layer_tokens=4)}  # 20 J + 40 J
+
+
+def window_of(energy_j: float, elapsed_s: float, provenance: Provenance = Provenance.MEASURED) -> EnergyWindow:
+    meter, clock = FakeMeter(counter_j=0.0, provenance=provenance), FakeClock()
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(elapsed_s)
+        meter.counter_j = energy_j
+    return window
+
+
+@pytest.mark.parametrize("provenance", [Provenance.MEASURED, Provenance.SAMPLED])
+def test_trusted_window_gives_the_total_and_the_model_its_split(provenance: Provenance) -> None:
+    reading, baseline_j = account(
+        WORK, cost_model=ROUND, window=window_of(80.0, 2.0, provenance), elapsed_s=2.0, baseline=BASELINE
+    )
+
+    assert (reading.energy_j, reading.provenance) == (80.0, provenance)
+    assert reading.source == "fake counter, idle included"
+    assert reading.by_phase == {Phase.PREFILL: pytest.approx(40.0), Phase.DECODE: pytest.approx(40.0)}
+    assert baseline_j == pytest.approx(80.0 * 60.0 / 40.0)
+
+
+def test_idle_power_is_subtracted_where_it_is_known() -> None:
+    reading, _ = account(
+        WORK,
+        cost_model=replace(ROUND, idle_power_w=15.0),
+        window=window_of(80.0, 2.0),
+        elapsed_s=2.0,
+        baseline=BASELINE,
+    )
+
+    assert (reading.energy_j, reading.source) == (50.0, "fake counter, 15.0 W idle subtracted")
+
+
+def test_window_below_the_idle_power_is_not_believed() -> None:
+    reading, _ = account(
+        WORK,
+        cost_model=replace(ROUND, idle_power_w=50.0),
+        window=window_of(80.0, 2.0),
+        elapsed_s=2.0,
+        baseline=BASELINE,
+    )
+
+    assert (reading.energy_j, reading.provenance) == (40.0, Provenance.MODELLED)
+
+
+@pytest.mark.parametrize("window", [None, window_of(80.0, 0.01)], ids=["no meter", "short window"])
+def test_without_a_trusted_window_the_joules_are_modelled(window: EnergyWindow | None) -> None:
+    reading, baseline_j = account(WORK, cost_model=ROUND, window=window, elapsed_s=0.3, baseline=BASELINE)
+
+    assert reading == EnergyReading(
+        energy_j=40.0,
+        provenance=Provenance.MODELLED,
+        source="round numbers",
+        elapsed_s=0.3,
+        by_phase={Phase.PREFILL: 20.0, Phase.DECODE: 20.0},
+    )
+    assert baseline_j == 60.0
+
+
+def test_without_a_window_and_a_model_nothing_is_known() -> None:
+    reading, baseline_j = account(WORK, cost_model=None, window=None, elapsed_s=0.3, baseline=BASELINE)
+
+    assert (reading.energy_j, reading.provenance, baseline_j) == (None, Provenance.NONE, None)
+
+
+def test_measured_joules_without_a_model_have_no_split_and_no_baseline() -> None:
+    reading, baseline_j = account(WORK, cost_model=None, window=window_of(80.0, 2.0), elapsed_s=2.0, baseline=BASELINE)
+
+    assert (reading.energy_j, dict(reading.by_phase), baseline_j) == (80.0, {}, None)
+
+
+def test_request_cancelled_before_any_work_costs_nothing() -> None:
+    reading, baseline_j = account({}, cost_model=ROUND, window=None, elapsed_s=0.0, baseline={})
+
+    assert (reading.energy_j, reading.provenance, baseline_j) == (0.0, Provenance.MODELLED, 0.0)
+
+
+def test_sum_of_readings_adds_joules_seconds_and_phases() -> None:
+    one = EnergyReading(
+        energy_j=2.0, provenance=Provenance.MODELLED, source="model", elapsed_s=1.0, by_phase={Phase.DECODE: 2.0}
+    )
+    two = replace(one, energy_j=3.0, by_phase={Phase.DECODE: 1.0, Phase.PREFILL: 2.0})
+
+    assert add_readings([one, two]) == EnergyReading(
+        energy_j=5.0,
+        provenance=Provenance.MODELLED,
+        source="model",
+        elapsed_s=2.0,
+        by_phase={Phase.DECODE: 3.0, Phase.PREFILL: 2.0},
+    )
+
+
+def test_sum_with_an_unknown_part_is_marked_mixed() -> None:
+    known = EnergyReading(energy_j=2.0, provenance=Provenance.MEASURED, source="counter", elapsed_s=1.0)
+    unknown = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=1.0)
+
+    total = add_readings([known, unknown])
+
+    assert (total.energy_j, total.provenance, total.source) == (2.0, Provenance.MIXED, "counter")
+
+
+def test_sum_of_different_kinds_names_both_sources() -> None:
+    measured = EnergyReading(energy_j=2.0, provenance=Provenance.MEASURED, source="counter", elapsed_s=1.0)
+    modelled = EnergyReading(energy_j=1.0, provenance=Provenance.MODELLED, source="model", elapsed_s=1.0)
+
+    total = add_readings([measured, modelled, measured])
+
+    assert (total.energy_j, total.provenance, total.source) == (5.0, Provenance.MIXED, "counter + model")
+
+
+@pytest.mark.parametrize("n_unknown", [0, 2])
+def test_sum_of_nothing_known_is_unknown_and_not_zero(n_unknown: int) -> None:
+    unknown = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=1.0)
+
+    total = add_readings([unknown] * n_unknown)
+
+    assert (total.energy_j, total.provenance) == (None, Provenance.NONE)

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.energy.calibration import (
+    Workload,
+    calibrate,
+    calibration_key,
+    load_calibration,
+    measure_idle_power_w,
+    save_calibration,
+    workload_grid,
+)
+from engine.energy.cost_model import DeviceCostModel, energy_j
+from engine.errors import MeterError
+from engine.types import Phase, Work
+from tests.engine.energy.fakes import FakeClock, FakeMeter
+from tests.engine.energy.test_cost_model import ROUND
+from tests.engine.energy.test_fit import DEVICE, PRIOR
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDLE_POWER_W = 8.0
+ACTIVE_POWER_W = 20.0
+KEY = calibration_key("smollm2-135m", "CPU", "float32")
+
+
+@dataclass
+class ReplayedDevice:
+    """A device of known cost: work takes joules and time, and rest takes idle power."""
+
+    costs: DeviceCostModel = DEVICE
+    clock: FakeClock = field(default_factory=FakeClock)
+    meter: FakeMeter = field(default_factory=lambda: FakeMeter(counter_j=0.0))
+
+    def run(self, workload: Workload) -> dict[Phase, Work]:
+        steps = workload.new_tokens - 1
+        decode = Work(
+            tokens=steps,
+            layer_passes=steps * workload.exit_layer,
+            layer_tokens=steps * workload.exit_layer,
+            head_passes=workload.new_tokens,
+            head_tokens=workload.new_tokens,
+        )
+        work = {Phase.PREFILL: Work(prefill_tokens=workload.prompt_tokens), Phase.DECODE: decode}
+        active_j = sum(energy_j(self.costs, done) for done in work.values())
+        self.rest(active_j / ACTIVE_POWER_W)
+        self.draw(active_j)
+        return work
+
+    def rest(self, duration_s: float) -> None:
+        self.clock.wait(duration_s)
+        self.draw(IDLE_POWER_W * duration_s)
+
+    def draw(self, joules: float) -> None:
+        assert self.meter.counter_j is not None
+        self.meter.counter_j += joules
+
+
+def test_calibration_recovers_the_device_and_its_idle_power() -> None:
+    device = ReplayedDevice()
+
+    model = calibrate(
+        device.run, meter=device.meter, prior=PRIOR, exit_layers=(3, 15, 24), clock=device.clock, wait=device.rest
+    )
+
+    assert model.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=0.03)
+    assert model.prefill_token_j == pytest.approx(DEVICE.prefill_token_j, rel=0.03)
+    assert model.token_j + model.head_pass_j == pytest.approx(DEVICE.token_j + DEVICE.head_pass_j, rel=0.03)
+    assert model.idle_power_w == pytest.approx(IDLE_POWER_W)
+    assert model.source == "calibrated with fake counter"
+    assert model.relative_error is not None
+    assert model.relative_error < 0.02
+
+
+def test_calibration_tells_its_progress_to_the_end() -> None:
+    device, steps = ReplayedDevice(), list[tuple[int, int | None]]()
+
+    calibrate(
+        device.run,
+        meter=device.meter,
+        prior=PRIOR,
+        exit_layers=(15,),
+        progress=lambda _message, done, total: steps.append((done, total)),
+        clock=device.clock,
+        wait=device.rest,
+    )
+
+    n_windows = len(workload_grid(PRIOR.n_layers, (15,))) + 1
+    assert steps == [(done, n_windows) for done in range(n_windows + 1)]
+
+
+def test_grid_spans_the_depths_of_the_model() -> None:
+    assert {workload.exit_layer for workload in workload_grid(30, (3, 6, 15, 21, 24))} == {3, 15, 30}
+
+
+def test_grid_of_a_model_without_exits_is_full_depth() -> None:
+    assert {workload.exit_layer for workload in workload_grid(30, ())} == {30}
+
+
+def test_calibration_without_a_counter_is_one_sentence() -> None:
+    device = ReplayedDevice()
+
+    with pytest.raises(MeterError, match=r"^There is nothing to calibrate with: no energy counter"):
+        calibrate(device.run, meter=None, prior=PRIOR, exit_layers=())
+
+
+def test_counter_that_stands_still_cannot_calibrate() -> None:
+    device = ReplayedDevice()
+
+    with pytest.raises(MeterError, match="The calibration failed: another counter did not advance"):
+        calibrate(
+            device.run,
+            meter=FakeMeter(name="another counter"),
+            prior=PRIOR,
+            exit_layers=(),
+            clock=device.clock,
+            wait=device.rest,
+        )
+
+
+def test_machine_busier_at_rest_than_at_work_is_refused() -> None:
+    device = ReplayedDevice()
+
+    def busy_rest(duration_s: float) -> None:
+        device.clock.wait(duration_s)
+        device.draw(500.0 * duration_s)
+
+    with pytest.raises(MeterError, match="calibrate again while it is quiet"):
+        calibrate(device.run, meter=device.meter, prior=PRIOR, exit_layers=(), clock=device.clock, wait=busy_rest)
+
+
+def test_idle_power_of_a_counter_that_stands_still_is_unknown() -> None:
+    clock = FakeClock()
+
+    assert measure_idle_power_w(FakeMeter(), clock=clock, wait=clock.wait) is None
+
+
+def test_calibration_is_found_again_by_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "calibration.json"
+    other = replace(ROUND, relative_error=0.04, idle_power_w=7.5)
+
+    save_calibration(path, KEY, ROUND)
+    save_calibration(path, "another device", other)
+
+    assert load_calibration(path, KEY) == ROUND
+    assert load_calibration(path, "another device") == other
+    assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
+
+
+def test_device_that_was_never_calibrated_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    assert load_calibration(path, KEY) is None
+
+    save_calibration(path, "another device", ROUND)
+
+    assert load_calibration(path, KEY) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"version": 99, "models": {}}',
+        json.dumps({"version": 1, "models": {KEY: {"layer_pass_j": 1.0}}}),
+        json.dumps({"version": 1, "models": {KEY: 3}}),
+        b"\xff\xfe\x00",
+    ],
+)
+def test_damaged_file_is_one_sentence(content: str | bytes, tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(MeterError) as refusal:
+        load_calibration(path, KEY)
+
+    assert str(refusal.value) == f"The calibration {path} is damaged; run `green-code calibrate` to write it anew."
+
+
+@pytest.mark.parametrize("joules", [-1.0, float("nan")])
+def test_impossible_joules_in_the_file_are_damage(joules: float, tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    save_calibration(path, KEY, ROUND)
+    content = json.loads(path.read_text())
+    content["models"][KEY]["layer_pass_j"] = joules
+    path.write_text(json.dumps(content))
+
+    with pytest.raises(MeterError, match="is damaged"):
+        load_calibration(path, KEY)
+
+
+def test_damaged_file_is_replaced_by_a_new_calibration(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text("{")
+
+    save_calibration(path, KEY, ROUND)
+
+    assert load_calibration(path, KEY) == ROUND
+
+
+def test_calibration_that_cannot_be_kept_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(MeterError, match=r"^The calibration cannot be kept in .*: "):
+        save_calibration(tmp_path / "file" / "calibration.json", KEY, ROUND)

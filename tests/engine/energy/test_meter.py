@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.energy.meter import WINDOW_SAFETY_FACTOR, CompositeMeter, EnergyWindow
+from engine.types import Provenance
+from tests.engine.energy.fakes import FakeClock, FakeMeter
+
+
+def test_window_gives_the_joules_and_seconds_in_between() -> None:
+    meter, clock = FakeMeter(counter_j=1000.0), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(2.0)
+        meter.counter_j = 1042.0
+
+    assert (window.energy_j, window.elapsed_s, window.trusted) == (42.0, 2.0, True)
+    assert (window.source, window.provenance, window.refusal) == ("fake counter", Provenance.MEASURED, None)
+
+
+@pytest.mark.parametrize(
+    ("periods", "trusted"), [(WINDOW_SAFETY_FACTOR - 0.1, False), (WINDOW_SAFETY_FACTOR + 0.1, True)]
+)
+def test_window_is_trusted_only_when_it_spans_several_refresh_periods(periods: float, *, trusted: bool) -> None:
+    meter, clock = FakeMeter(refresh_s=0.1), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(0.1 * periods)
+        meter.counter_j = 1001.0
+
+    assert window.trusted is trusted
+    assert (window.energy_j is not None) is trusted
+
+
+def test_short_window_says_why_it_is_not_measured() -> None:
+    meter, clock = FakeMeter(refresh_s=0.1), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(0.25)
+
+    assert window.refusal == "The window of 0.250 s is shorter than the 0.500 s that fake counter needs."
+    assert window.provenance is Provenance.NONE
+
+
+def test_counter_that_stands_still_is_unknown_and_not_zero() -> None:
+    clock = FakeClock()
+
+    with EnergyWindow(FakeMeter(), clock=clock) as window:
+        clock.wait(2.0)
+
+    assert window.energy_j is None
+    assert window.refusal == "fake counter did not advance during 2.000 s."
+
+
+def test_window_without_a_meter_still_tells_the_time() -> None:
+    clock = FakeClock()
+
+    with EnergyWindow(None, clock=clock) as window:
+        clock.wait(0.5)
+
+    assert (window.energy_j, window.elapsed_s, window.trusted, window.source) == (None, 0.5, False, None)
+
+
+@pytest.mark.parametrize("fails_at_start", [True, False])
+def test_failing_counter_never_raises_into_the_completion(*, fails_at_start: bool) -> None:
+    meter, clock = FakeMeter(counter_j=None if fails_at_start else 1000.0), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(2.0)
+        meter.counter_j = None
+
+    assert (window.energy_j, window.elapsed_s, window.refusal) == (None, 2.0, "The fake counter is gone.")
+
+
+def test_window_lets_the_error_of_its_body_through_and_is_closed() -> None:
+    meter, clock = FakeMeter(counter_j=1000.0), FakeClock()
+    window = EnergyWindow(meter, clock=clock)
+
+    def fail_halfway() -> None:
+        with window:
+            clock.wait(2.0)
+            meter.counter_j = 1003.0
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
+    assert window.energy_j == 3.0
+
+
+def test_composite_adds_its_parts_and_is_as_slow_as_the_slowest() -> None:
+    gpu, cpu = (
+        FakeMeter(name="GPU", counter_j=10.0, refresh_s=0.1),
+        FakeMeter(name="CPU", counter_j=2.5, refresh_s=0.001),
+    )
+
+    both = CompositeMeter({"GPU": gpu, "CPU": cpu})
+
+    assert (both.read_j(), both.refresh_s, both.name) == (12.5, 0.1, "GPU + CPU")
+    assert both.provenance is Provenance.MEASURED
+
+
+def test_composite_of_a_counter_and_samples_is_mixed() -> None:
+    sampled = FakeMeter(provenance=Provenance.SAMPLED)
+
+    assert CompositeMeter({"GPU": sampled, "CPU": FakeMeter()}).provenance is Provenance.MIXED
+
+
+def test_composite_refuses_one_meter_under_two_names() -> None:
+    meter = FakeMeter()
+
+    with pytest.raises(AssertionError, match="one meter stands for two parts"):
+        CompositeMeter({"GPU": meter, "CPU": meter})
+
+
+def test_composite_closes_all_parts() -> None:
+    gpu, cpu = FakeMeter(), FakeMeter()
+
+    CompositeMeter({"GPU": gpu, "CPU": cpu}).close()
+
+    assert gpu.closed
+    assert cpu.closed
