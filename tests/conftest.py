@@ -1,0 +1,23 @@
+"""Fixtures of the real default model, pulled once into the user cache and loaded once a test process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.config import DEFAULT_MODEL, EngineConfig
+from engine.engine import Engine, load_engine
+from engine.model.architectures import SUPPORTED_FAMILIES
+from engine.model.store import resolve_model
+
+
+@pytest.fixture(scope="session")
+def default_model_path() -> Path:
+    return resolve_model(DEFAULT_MODEL, supported=SUPPORTED_FAMILIES).path
+
+
+@pytest.fixture(scope="session")
+def engine(default_model_path: Path) -> Iterator[Engine]:
+    loaded = load_engine(EngineConfig(device="cpu"))
+    yield loaded
+    loaded.close()

@@ -1,0 +1,153 @@
+"""The real default model: its text is transformers' own, its work and joules add up."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from engine.engine import Engine
+from engine.errors import ConfigError
+from engine.types import CompletionRequest, FinishReason, Phase, Provenance
+
+pytestmark = pytest.mark.model
+
+SOURCE = '''"""Geometry."""
+
+import math
+
+
+def area(radius: float) -> float:
+    return math.pi * radius ** 2
+
+
+def circumference(radius: float) -> float:
+    return 2 * math.pi * radius
+
+
+class Rectangle:
+    def __init__(self, width: float, height: float) -> None:
+        self.width = width
+        self.height = height
+
+    def area(self) -> float:
+        return self.width * self.height
+
+    def perimeter(self) -> float:
+        return 2 * (self.width + self.height)
+'''
+PLACES = ["return math", "2 * math.pi", "self.width =", "def area(self)", "return 2 * (self", "class Rect"]
+
+
+def prefix_to(marker: str) -> str:
+    return SOURCE[: SOURCE.index(marker) + len(marker)]
+
+
+@pytest.fixture(scope="module")
+def greedy_texts(default_model_path: Path) -> dict[str, str]:
+    """What transformers' own generate writes behind each place."""
+    model = AutoModelForCausalLM.from_pretrained(default_model_path, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(default_model_path)
+    texts = {}
+    for place in PLACES:
+        inputs = tokenizer(prefix_to(place), return_tensors="pt")
+        output = model.generate(**inputs, max_new_tokens=12, do_sample=False)
+        texts[place] = tokenizer.decode(output[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+    return texts
+
+
+@pytest.mark.parametrize("policy", ["full-depth", "fixed:24", "fixed:15", "confidence:0.6"])
+@pytest.mark.parametrize("place", PLACES)
+def test_lossless_text_is_the_one_of_transformers(
+    engine: Engine, greedy_texts: dict[str, str], place: str, policy: str
+) -> None:
+    request = CompletionRequest(prefix=prefix_to(place), green_mode=0, policy=policy, max_new_tokens=12)
+
+    completion = engine.complete(request)
+
+    decoded = "".join(token.text for token in completion.tokens)
+    assert decoded
+    assert greedy_texts[place].startswith(decoded)
+
+
+def test_the_slider_changes_the_depth(engine: Engine) -> None:
+    depths = [
+        engine.complete(CompletionRequest(prefix=prefix_to("return math"), green_mode=mode)).mean_exit_layer or 0.0
+        for mode in (0, 50, 100)
+    ]
+
+    assert depths[0] > depths[1] > depths[2]
+
+
+def test_work_and_joules_add_up(engine: Engine) -> None:
+    completion = engine.complete(
+        CompletionRequest(prefix=prefix_to("2 * math.pi"), green_mode=100, policy="fixed:15", single_line=True)
+    )
+
+    energy = completion.energy
+    assert energy.provenance in {Provenance.MEASURED, Provenance.MODELLED}
+    assert energy.energy_j == pytest.approx(sum(energy.by_phase.values()))
+    assert completion.work[Phase.DECODE].layer_passes < (len(completion.tokens) - 1) * completion.layers_total
+    assert completion.baseline_energy_j is not None
+    assert completion.saved_j is not None
+
+
+def test_typing_on_reuses_the_prompt(engine: Engine) -> None:
+    engine.complete(CompletionRequest(prefix=prefix_to("self.width =")))
+
+    completion = engine.complete(CompletionRequest(prefix=prefix_to("self.width =") + " wi"))
+
+    assert completion.reused_tokens > completion.prompt_tokens / 2
+    assert completion.work[Phase.PREFILL].prefill_tokens == completion.prompt_tokens - completion.reused_tokens
+
+
+def test_text_grows_while_it_is_decoded(engine: Engine) -> None:
+    seen: list[str] = []
+
+    completion = engine.complete(
+        CompletionRequest(prefix=prefix_to("return 2 * (self"), green_mode=0), on_text=seen.append
+    )
+
+    assert seen[-1] == completion.text
+    assert all(completion.text.startswith(text) for text in seen)
+
+
+def test_an_empty_document_costs_nothing(engine: Engine) -> None:
+    completion = engine.complete(CompletionRequest(prefix=""))
+
+    assert (completion.text, completion.finish_reason) == ("", FinishReason.STOP)
+    assert completion.energy.energy_j == 0.0
+
+
+def test_a_cancelled_request_tells_what_it_cost(engine: Engine) -> None:
+    class CancelledSoon:
+        questions = 0
+
+        @property
+        def is_cancelled(self) -> bool:
+            self.questions += 1
+            return self.questions > 25
+
+    completion = engine.complete(
+        CompletionRequest(prefix=prefix_to("return math"), policy="full-depth", single_line=False),
+        cancellation=CancelledSoon(),
+    )
+
+    assert (completion.text, completion.finish_reason) == ("", FinishReason.CANCELLED)
+    assert completion.energy.energy_j is not None
+    assert completion.energy.energy_j > 0.0
+
+
+@pytest.mark.parametrize("policy", ["fixed:1", "learnt", "confidence:x"])
+def test_a_policy_that_means_nothing_is_told(engine: Engine, policy: str) -> None:
+    with pytest.raises(ConfigError, match=policy.partition(":")[0]):
+        engine.complete(CompletionRequest(prefix="x = ", policy=policy))
+
+
+def test_characters_beyond_the_basic_plane_survive(engine: Engine) -> None:
+    prefix = "names = ['Zoë', '💡', '🌿', '💡', '🌿', '"
+
+    completion = engine.complete(CompletionRequest(prefix=prefix, green_mode=0, single_line=True))
+
+    assert "\ufffd" not in completion.text
+    completion.text.encode("utf-8")
