@@ -8,14 +8,19 @@ torch; loading an engine does.
 from __future__ import annotations
 
 import time
+from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.completion.prompt import build_prompt
 from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.config import data_dir
 from engine.energy.accounting import account
+from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
 from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
+from engine.errors import MeterError
 from engine.types import (
     Completion,
     CompletionRequest,
@@ -27,11 +32,15 @@ from engine.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.config import EngineConfig
+    from engine.energy.calibration import Workload
+    from engine.energy.cost_model import DeviceCostModel
     from engine.model.loading import LoadedModel
-    from engine.types import CancellationToken, ProgressSink
+    from engine.types import CancellationToken, ProgressSink, Work
+
+CALIBRATION_FILE = "calibration.json"
 
 
 def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -> Engine:
@@ -65,8 +74,9 @@ class Engine:
 
         self._loaded = loaded
         self._decoder = Decoder(loaded.model)
-        self._cost_model = default_cost_model(loaded.model.geometry, loaded.device)
-        self.meter_report: MeterReport = detect_meter(loaded.device)
+        self._cost_model, note = _cost_model(loaded)
+        report = detect_meter(loaded.device)
+        self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
 
     @property
     def model_name(self) -> str:
@@ -176,6 +186,43 @@ class Engine:
             green_mode=request.green_mode,
         )
 
+    def calibrate(self, *, progress: ProgressSink = no_progress) -> DeviceCostModel:
+        """Fits the cost model to this device by its energy counter, keeps it, and uses it from now on.
+
+        Raises:
+            MeterError: If there is no counter, it failed, or the result cannot be kept.
+        """
+        from engine.decoding.decoder import Decoder
+        from engine.decoding.stopping import StopCondition
+        from engine.model.loading import synchronize
+        from engine.policy.base import Fill, OperatingPoint
+        from engine.policy.baselines import FixedExit
+
+        point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
+
+        def run(workload: Workload) -> Mapping[Phase, Work]:
+            decoder = Decoder(self._loaded.model)
+            tokens = decoder.generate(
+                range(workload.prompt_tokens),  # which tokens these are does not matter to their cost
+                policy=FixedExit(workload.exit_layer),
+                point=point,
+                stop=StopCondition(max_new_tokens=workload.new_tokens),
+                cancellation=NeverCancelled(),
+            )
+            deque(tokens, maxlen=0)
+            synchronize(self._loaded.device)
+            return decoder.work.by_phase()
+
+        self._cost_model = calibrate(
+            run,
+            meter=self.meter_report.meter,
+            prior=default_cost_model(self._loaded.model.geometry, self._loaded.device),
+            exit_layers=self.exit_layers,
+            progress=progress,
+        )
+        save_calibration(data_dir() / CALIBRATION_FILE, _calibration_key(self._loaded), self._cost_model)
+        return self._cost_model
+
     def close(self) -> None:
         """Gives back what the meter holds."""
         if self.meter_report.meter is not None:
@@ -185,3 +232,16 @@ class Engine:
         """The end of the prompt that leaves room for the answer in the model's positions."""
         room = max(1, self._loaded.model.max_positions - max_new_tokens)
         return prompt_ids[-room:]
+
+
+def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
+    """The calibrated cost model of this model on this device, else the shipped one; and what to say about it."""
+    shipped = default_cost_model(loaded.model.geometry, loaded.device)
+    try:
+        return load_calibration(data_dir() / CALIBRATION_FILE, _calibration_key(loaded)) or shipped, ()
+    except MeterError as error:
+        return shipped, (str(error),)
+
+
+def _calibration_key(loaded: LoadedModel) -> str:
+    return calibration_key(loaded.name, loaded.device_name, f"{loaded.model.geometry.bytes_per_param:g} bytes")

@@ -119,6 +119,15 @@ def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto") -> None:
     report.doctor(Console(), model, device)
 
 
+@app.command()
+def calibrate(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto") -> None:
+    """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
+    from lsp_server import report
+
+    with _engine(model, device) as engine, _progress() as progress:
+        report.show_cost_model(Console(), engine.calibrate(progress=progress))
+
+
 @models_app.command("list")
 def models_list() -> None:
     """Lists the models on this machine."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from engine.config import DeviceChoice
+    from engine.energy.cost_model import DeviceCostModel
     from engine.engine import Engine
     from engine.model.store import StoredModel
     from engine.types import Completion, EnergyReading
@@ -134,6 +135,18 @@ def doctor(console: Console, model: str, device: DeviceChoice) -> None:
     for reason in engine.meter_report.refused:
         console.print(f"        not used: {escape(reason)}", highlight=False, soft_wrap=True)
     engine.close()
+
+
+def show_cost_model(console: Console, model: DeviceCostModel) -> None:
+    """The joules of each unit of work, as fitted."""
+    table = Table("work", "joules", box=None)
+    table.add_row("prompt token", f"{model.prefill_token_j:.4g}")
+    table.add_row("decoded token, beside its layers", f"{model.token_j:.4g}")
+    table.add_row("layer", f"{model.layer_pass_j:.4g}")
+    table.add_row("LM head", f"{model.head_pass_j:.4g}")
+    console.print(table)
+    error = "unknown" if model.relative_error is None else f"{model.relative_error:.1%}"
+    console.print(f"{model.source}; mean relative error {error}", highlight=False, soft_wrap=True)
 
 
 def show_models(console: Console, models: Sequence[StoredModel]) -> None:
