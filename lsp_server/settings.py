@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import Callable, Mapping  # noqa: TC003 - cattrs reads the annotations at run time
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Any, Literal, get_args
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from engine.config import DEFAULT_MODEL, EngineConfig
+from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.types import GREEN_MODE_MAX
 from lsp_server.wire import wire_name
 
@@ -24,31 +24,6 @@ ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 _SHOWN_CHARS = 60  # of a bad value, in a message
-_POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """What a setting may be: a test, and the same in words that follow "use"."""
-
-    words: str
-    test: Callable[[object], bool]
-
-
-def _is_whole(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _one_of(*choices: str) -> Allowed:
-    quoted = [f'"{choice}"' for choice in choices]
-    return Allowed(
-        words=f"{', '.join(quoted[:-1])} or {quoted[-1]}",
-        test=lambda value: isinstance(value, str) and value in choices,
-    )
-
-
-def _is_switches(value: object) -> bool:
-    return isinstance(value, dict) and all(type(wanted) is bool for wanted in value.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,39 +42,15 @@ class Settings:
         log_level: The least severe record that is logged.
     """
 
-    enable: Annotated[bool, Allowed(words="true or false", test=lambda v: type(v) is bool)] = True
-    green_mode: Annotated[
-        int,
-        Allowed(words=f"a whole number from 0 to {GREEN_MODE_MAX}", test=_is_whole(0, GREEN_MODE_MAX)),
-    ] = 50
-    model: Annotated[str, Allowed(words="the name of a model", test=lambda v: isinstance(v, str))] = DEFAULT_MODEL
-    device: Annotated[Any, _one_of("auto", "cpu", "cuda")] = "auto"
-    threads: Annotated[
-        int | None,
-        Allowed(
-            words=f"null or a whole number from 1 to {MAX_THREADS}",
-            test=lambda v: v is None or _is_whole(1, MAX_THREADS)(v),
-        ),
-    ] = None
-    max_new_tokens: Annotated[
-        int,
-        Allowed(
-            words=f"a whole number from 1 to {MAX_NEW_TOKENS_LIMIT}",
-            test=_is_whole(1, MAX_NEW_TOKENS_LIMIT),
-        ),
-    ] = 48
-    policy: Annotated[
-        str | None,
-        Allowed(
-            words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"',
-            test=lambda v: v is None or (isinstance(v, str) and bool(_POLICY_NAME.fullmatch(v))),
-        ),
-    ] = None
-    languages: Annotated[
-        Mapping[str, bool],
-        Allowed(words='an object such as {"*": true, "markdown": false}', test=_is_switches),
-    ] = field(default_factory=lambda: {ANY_LANGUAGE: True})
-    log_level: Annotated[str, _one_of("error", "warning", "info", "debug")] = "info"
+    enable: bool = True
+    green_mode: int = 50
+    model: str = DEFAULT_MODEL
+    device: DeviceChoice = "auto"
+    threads: int | None = None
+    max_new_tokens: int = 48
+    policy: str | None = None
+    languages: Mapping[str, bool] = field(default_factory=lambda: {ANY_LANGUAGE: True})
+    log_level: Literal["error", "warning", "info", "debug"] = "info"
 
 
 def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
@@ -137,19 +88,62 @@ def is_wanted(settings: Settings, language_id: str) -> bool:
     return settings.languages.get(language_id, everywhere)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Allowed:
+    """What a setting may be: a test, and the same in words that follow "use"."""
+
+    words: str
+    test: Callable[[object], bool]
+
+
+def _whole(low: int, high: int) -> _Allowed:
+    return _Allowed(
+        words=f"a whole number from {low} to {high}", test=lambda value: type(value) is int and low <= value <= high
+    )
+
+
+def _one_of(*choices: str) -> _Allowed:
+    quoted = [f'"{choice}"' for choice in choices]
+    return _Allowed(words=f"{', '.join(quoted[:-1])} or {quoted[-1]}", test=lambda value: value in choices)
+
+
+def _or_null(allowed: _Allowed) -> _Allowed:
+    return _Allowed(words=f"null or {allowed.words}", test=lambda value: value is None or allowed.test(value))
+
+
+def _is_policy(value: object) -> bool:
+    return isinstance(value, str) and _POLICY_NAME.fullmatch(value) is not None
+
+
+def _is_switches(value: object) -> bool:
+    return isinstance(value, dict) and all(type(wanted) is bool for wanted in value.values())
+
+
+_POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
+_ALLOWED = {
+    "enable": _Allowed(words="true or false", test=lambda value: type(value) is bool),
+    "green_mode": _whole(0, GREEN_MODE_MAX),
+    "model": _Allowed(words="the name of a model", test=lambda value: isinstance(value, str)),
+    "device": _one_of(*get_args(DeviceChoice)),
+    "threads": _or_null(_whole(1, MAX_THREADS)),
+    "max_new_tokens": _whole(1, MAX_NEW_TOKENS_LIMIT),
+    "policy": _or_null(
+        _Allowed(
+            words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"', test=_is_policy
+        )
+    ),
+    "languages": _Allowed(words='an object such as {"*": true, "markdown": false}', test=_is_switches),
+    "log_level": _one_of("error", "warning", "info", "debug"),
+}
+
+
 def _problem(name: str, raw: Mapping[str, object]) -> str:
     key = wire_name(name)
     default = getattr(Settings(), name)
     return (
-        f"The setting {SECTION}.{key} cannot be {_shown(raw[key])}: use {_allowed(name).words}; "
+        f"The setting {SECTION}.{key} cannot be {_shown(raw[key])}: use {_ALLOWED[name].words}; "
         f"until then it is {_shown(default)}."
     )
-
-
-def _allowed(name: str) -> Allowed:
-    allowed = get_args(get_type_hints(Settings, include_extras=True)[name])[-1]
-    assert isinstance(allowed, Allowed)
-    return allowed
 
 
 def _shown(value: object) -> str:
@@ -159,21 +153,20 @@ def _shown(value: object) -> str:
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter()
+    names: dict[str, Any] = {
+        f.name: override(rename=wire_name(f.name), struct_hook=_checked(_ALLOWED[f.name])) for f in fields(Settings)
+    }
+    converter.register_structure_hook(Settings, make_dict_structure_fn(Settings, converter, **names))
+    return converter
 
-    def check(value: object, annotated: Any) -> object:  # noqa: ANN401 - cattrs passes any type
-        if not get_args(annotated)[-1].test(value):
+
+def _checked(allowed: _Allowed) -> Callable[[object, Any], object]:
+    def check(value: object, _: object) -> object:
+        if not allowed.test(value):
             raise ValueError(value)
         return value
 
-    converter.register_structure_hook_func(
-        lambda kind: any(isinstance(argument, Allowed) for argument in get_args(kind)), check
-    )
-    names: dict[str, Any] = {f.name: override(rename=wire_name(f.name)) for f in fields(Settings)}
-    converter.register_structure_hook(
-        Settings,
-        make_dict_structure_fn(Settings, converter, **names),
-    )
-    return converter
+    return check
 
 
 _CONVERTER = _make_converter()

@@ -1,0 +1,125 @@
+"""Fakes behind our seams: each does on purpose, and fast, what the real part does rarely."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from engine.config import EngineConfig
+from engine.errors import EngineError, ModelNotFoundError
+from engine.types import (
+    CancellationToken,
+    Completion,
+    CompletionRequest,
+    CompletionToken,
+    EnergyReading,
+    FinishReason,
+    NeverCancelled,
+    Phase,
+    ProgressSink,
+    Provenance,
+    Work,
+)
+
+FAKE_LAYERS = 4
+
+
+def fake_completion(
+    text: str = "one two",
+    *,
+    energy_j: float | None = 2.0,
+    provenance: Provenance = Provenance.MEASURED,
+    finish_reason: FinishReason = FinishReason.STOP,
+    exit_layers: tuple[int, ...] = (2, 4),
+    green_mode: int = 50,
+) -> Completion:
+    """A completion whose figures are easy to add up: 2 J spent, 5 J at full depth."""
+    return Completion(
+        text=text,
+        tokens=tuple(CompletionToken(text="t", exit_layer=layer) for layer in exit_layers),
+        finish_reason=finish_reason,
+        energy=EnergyReading(
+            energy_j=energy_j,
+            provenance=provenance,
+            source="fake counter",
+            elapsed_s=0.5,
+            by_phase={} if energy_j is None else {Phase.PREFILL: energy_j / 4, Phase.DECODE: energy_j * 3 / 4},
+        ),
+        baseline_energy_j=5.0,
+        work={Phase.DECODE: Work(tokens=len(exit_layers))},
+        prompt_tokens=10,
+        reused_tokens=3,
+        elapsed_s=0.5,
+        first_token_s=0.1,
+        layers_total=FAKE_LAYERS,
+        model="fake",
+        device="CPU, 1 thread",
+        policy="full-depth",
+        green_mode=green_mode,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeMeterReport:
+    source: str = "fake counter"
+    refused: tuple[str, ...] = ("NVML: no GPU.",)
+
+
+class FakeEngine:
+    """An engine that does what the last word before the cursor says.
+
+    "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "block" gives two
+    lines; anything else is answered with the text `next`. The exits go with the green mode.
+    """
+
+    def __init__(self, config: EngineConfig | None = None) -> None:
+        self.model_name = (config or EngineConfig()).model
+        self.device_name = "CPU, 1 thread"
+        self.layers_total = FAKE_LAYERS
+        self.meter_report = FakeMeterReport()
+        self.requests: list[CompletionRequest] = []
+        self.is_closed = False
+        self.started = threading.Event()  # set when a request reaches the engine
+
+    def complete(
+        self, request: CompletionRequest, *, cancellation: CancellationToken = NeverCancelled()
+    ) -> Completion:
+        """Does what the prefix says."""
+        assert not self.is_closed
+        self.requests.append(request)
+        self.started.set()
+        order = (request.prefix.split() or [""])[-1]
+        if order == "crash":
+            raise RuntimeError("CUDA error: an illegal memory access\nwas encountered")
+        if order == "refuse":
+            raise EngineError("The policy learned does not fit the model fake.")
+        if order == "hold":
+            wait_until_cancelled(cancellation)
+            return fake_completion("", finish_reason=FinishReason.CANCELLED, exit_layers=(4,))
+        exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
+        text = {"nothing": "", "block": "first\nsecond"}.get(order, "next")
+        return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
+
+    def close(self) -> None:
+        """Answers no more."""
+        self.is_closed = True
+
+
+def load_fake_engine(config: EngineConfig, progress: ProgressSink) -> FakeEngine:
+    """Loads a fake by the name of its model: "missing" and "broken" fail, "slow" takes until it is given up."""
+    print("a stray print, as libraries do")  # noqa: T201 - the protocol must survive it
+    progress("Fetching the model", 1, 4)
+    if config.model == "missing":
+        raise ModelNotFoundError("The model missing is neither in the cache nor on the hub.")
+    if config.model == "broken":
+        raise RuntimeError("tensor shapes differ")
+    while config.model == "slow":
+        progress("Fetching the model", 2, 4)
+        threading.Event().wait(0.005)
+    return FakeEngine(config)
+
+
+def wait_until_cancelled(cancellation: CancellationToken) -> None:
+    """Polls like the decoder does."""
+    while not cancellation.is_cancelled:
+        threading.Event().wait(0.001)

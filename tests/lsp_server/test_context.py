@@ -1,0 +1,37 @@
+from lsprotocol.types import Position, Range
+
+from engine.types import CompletionRequest
+from lsp_server.context import completion_request, insert_text
+from lsp_server.documents import CursorContext
+from lsp_server.settings import Settings
+
+
+def context(*, line_end: str = "\n", selected_text: str = "") -> CursorContext:
+    return CursorContext(
+        language_id="python",
+        prefix="a",
+        suffix="b",
+        line_end=line_end,
+        insert_range=Range(start=Position(0, 1), end=Position(0, 1)),
+        selected_text=selected_text,
+    )
+
+
+def test_the_request_carries_what_the_user_set() -> None:
+    settings = Settings(green_mode=70, policy="fixed:6", max_new_tokens=9)
+
+    assert completion_request(context(), settings) == CompletionRequest(
+        prefix="a", suffix="b", language_id="python", green_mode=70, policy="fixed:6", max_new_tokens=9
+    )
+
+
+def test_an_empty_policy_leaves_it_to_the_green_mode() -> None:
+    assert completion_request(context(), Settings(policy="")).policy is None
+
+
+def test_the_document_keeps_its_line_ends() -> None:
+    assert insert_text(context(line_end="\r\n"), "x\ny") == "x\r\ny"
+
+
+def test_the_item_extends_the_selected_entry() -> None:
+    assert insert_text(context(selected_text="app"), "end(x)") == "append(x)"

@@ -1,0 +1,123 @@
+import pytest
+
+from engine.config import EngineConfig
+from lsp_server.settings import Settings, engine_config, is_wanted, parse_settings
+
+
+def test_no_settings_are_the_defaults() -> None:
+    assert parse_settings(None) == (Settings(), ())
+    assert parse_settings({}) == (Settings(), ())
+
+
+def test_every_setting_is_read_by_its_camel_case_name() -> None:
+    settings, problems = parse_settings(
+        {
+            "enable": False,
+            "greenMode": 80,
+            "model": "org/model",
+            "device": "cuda",
+            "threads": 3,
+            "maxNewTokens": 16,
+            "policy": "fixed:24",
+            "languages": {"*": False, "python": True},
+            "logLevel": "debug",
+        }
+    )
+
+    assert problems == ()
+    assert settings == Settings(
+        enable=False,
+        green_mode=80,
+        model="org/model",
+        device="cuda",
+        threads=3,
+        max_new_tokens=16,
+        policy="fixed:24",
+        languages={"*": False, "python": True},
+        log_level="debug",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("enable", "yes"),
+        ("enable", 1),
+        ("greenMode", -1),
+        ("greenMode", 101),
+        ("greenMode", "50"),
+        ("greenMode", True),
+        ("greenMode", 49.5),
+        ("greenMode", None),
+        ("model", 7),
+        ("device", "gpu"),
+        ("device", ["cpu"]),
+        ("threads", 0),
+        ("maxNewTokens", 257),
+        ("policy", "fixed:0"),
+        ("policy", "confidence:1.5"),
+        ("policy", "sometimes"),
+        ("languages", {"python": "on"}),
+        ("languages", ["python"]),
+        ("logLevel", "loud"),
+    ],
+)
+def test_a_bad_value_is_named_and_its_default_taken(key: str, value: object) -> None:
+    settings, problems = parse_settings({key: value, "maxNewTokens" if key != "maxNewTokens" else "greenMode": 7})
+
+    assert len(problems) == 1
+    assert problems[0].startswith(f"The setting greenCode.{key} cannot be ")
+    assert "use " in problems[0]
+    assert settings == parse_settings({"maxNewTokens" if key != "maxNewTokens" else "greenMode": 7})[0]
+
+
+@pytest.mark.parametrize("policy", ["", "full-depth", "learned", "fixed:12", "confidence:0.8", "confidence:1", None])
+def test_policies_are_known_by_their_command_line_names(policy: str | None) -> None:
+    assert parse_settings({"policy": policy})[0].policy == policy
+
+
+def test_two_bad_values_are_two_sentences() -> None:
+    settings, problems = parse_settings({"greenMode": 1000, "device": "tpu", "threads": 2})
+
+    assert settings == Settings(threads=2)
+    assert [problem.split()[2] for problem in problems] == ["greenCode.greenMode", "greenCode.device"]
+
+
+def test_a_long_bad_value_is_shown_in_part() -> None:
+    (problem,) = parse_settings({"device": "x" * 10_000})[1]
+
+    assert len(problem) < 200
+
+
+def test_settings_that_are_no_object_are_the_defaults_with_a_sentence() -> None:
+    assert parse_settings("fast") == (
+        Settings(),
+        ('The settings of Green Code must be an object, not "fast".',),
+    )
+
+
+def test_keys_of_the_extension_are_left_alone() -> None:
+    assert parse_settings({"server": {"path": 1}, "greenMode": 5}) == (Settings(green_mode=5), ())
+
+
+def test_an_empty_model_is_the_default_model() -> None:
+    assert engine_config(Settings(model="")) == EngineConfig()
+
+
+def test_the_green_mode_needs_no_new_engine() -> None:
+    assert engine_config(Settings(green_mode=0)) == engine_config(Settings(green_mode=100))
+
+
+@pytest.mark.parametrize(
+    ("settings", "language", "wanted"),
+    [
+        (Settings(), "python", True),
+        (Settings(enable=False), "python", False),
+        (Settings(languages={"*": True, "markdown": False}), "markdown", False),
+        (Settings(languages={"*": False, "python": True}), "python", True),
+        (Settings(languages={"*": False, "python": True}), "rust", False),
+        (Settings(languages={"markdown": False}), "rust", True),
+    ],
+)
+def test_the_gate(settings: Settings, language: str, *, wanted: bool) -> None:
+    assert is_wanted(settings, language) is wanted

@@ -1,0 +1,35 @@
+from lsp_server.protocol import Status
+from lsp_server.status import ServerState, engine_facts, status_of
+from tests.fakes import FakeEngine
+
+READY = ServerState(engine=engine_facts(FakeEngine()))
+
+
+def test_a_ready_server_says_what_runs_where_and_how_joules_are_had() -> None:
+    assert status_of(READY) == Status(
+        health="ok",
+        quiescent=True,
+        message="",
+        model="smollm2-135m",
+        device="CPU, 1 thread",
+        meter="fake counter",
+        meter_notes=["NVML: no GPU."],
+    )
+
+
+def test_a_loading_server_is_well_but_not_quiescent() -> None:
+    status = status_of(ServerState(loading="Fetching the model (25 %)"))
+
+    assert (status.health, status.quiescent, status.message) == ("ok", False, "Fetching the model (25 %)")
+
+
+def test_without_an_engine_the_server_gives_no_completions() -> None:
+    status = status_of(ServerState(load_failure="The file is corrupt.", ledger_warning="The disk is full."))
+
+    assert (status.health, status.message) == ("error", "The file is corrupt. The disk is full.")
+
+
+def test_every_problem_is_told() -> None:
+    state = ServerState(settings_problems=("A.", "B."), request_failure="C.", ledger_warning="D.")
+
+    assert (status_of(state).health, status_of(state).message) == ("warning", "A. B. C. D.")
