@@ -8,8 +8,9 @@ GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
+import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,6 +37,8 @@ _LOST_PRE_TOKENIZERS = {
         ]
     ),
 }
+# GGUF's names of families, where transformers' differ.
+_FAMILIES = {"gemma3": "gemma3_text"}
 _STEPS = 3
 
 
@@ -47,7 +50,7 @@ def convert_gguf(
     Args:
         gguf_file: The file to read.
         folder: Where to write; created when missing.
-        supported: Families that may be converted, as GGUF's `general.architecture` names them.
+        supported: Families that may be converted, as transformers names them.
         progress: Told of each of the three steps.
 
     Raises:
@@ -69,10 +72,7 @@ def convert_gguf(
         model = _load_model(gguf_file)
         progress("Writing the converted model", 2, _STEPS)
         tokenizer.save_pretrained(folder)
-        try:
-            model.save_pretrained(folder)
-        except SafetensorError as error:  # its own kind of error for a failed write, with the reason as text
-            raise OSError(errno.EIO, str(error)) from error
+        _save_model(model, folder)
         progress("Model converted", _STEPS, _STEPS)
 
 
@@ -80,11 +80,11 @@ def _read_header(gguf_file: Path) -> tuple[str, str | None]:
     """The family and the name of the pre-tokenizer; every tensor must lie within the file."""
     try:
         fields = GGUFReader(gguf_file).fields
-        family: str = fields["general.architecture"].contents()
+        architecture: str = fields["general.architecture"].contents()
     except (ValueError, IndexError, KeyError, EOFError) as error:
         raise ModelCorruptError(f"{gguf_file.name} is not a whole GGUF file.") from error
     name = fields.get("tokenizer.ggml.pre")
-    return family, None if name is None else name.contents()
+    return _FAMILIES.get(architecture, architecture), None if name is None else name.contents()
 
 
 def _load_tokenizer(gguf_file: Path, pre_tokenizer: str | None) -> Any:
@@ -104,6 +104,16 @@ def _load_model(gguf_file: Path) -> Any:
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     return model
+
+
+def _save_model(model: Any, folder: Path) -> None:
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:  # a failed write, with the system's reason in the text only
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 @contextlib.contextmanager

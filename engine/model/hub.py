@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
+import yaml  # type: ignore[import-untyped]  # it ships no types
 from huggingface_hub import errors as hub_errors
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # it ships no types
 
@@ -174,22 +175,25 @@ def _cached_folder(repo_id: str) -> Path | None:
 
 def _scan() -> Collection[Any]:
     try:
-        return huggingface_hub.scan_cache_dir().repos
+        return huggingface_hub.scan_cache_dir(huggingface_hub.constants.HF_HUB_CACHE).repos
     except huggingface_hub.CacheNotFound:
         return ()
 
 
 def _has_weights(folder: Path) -> bool:
     """Whether one file holds the weights, or an index names shards that are all there."""
-    for single in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / single).is_file():
-            return True
-        index = folder / f"{single}.index.json"
-        if index.is_file():
-            shards = set(json.loads(index.read_bytes())["weight_map"].values())
-            if all((folder / shard).is_file() for shard in shards):
-                return True
-    return False
+    return any(
+        (folder / single).is_file() or _has_shards(folder, folder / f"{single}.index.json")
+        for single in ("model.safetensors", "pytorch_model.bin")
+    )
+
+
+def _has_shards(folder: Path, index: Path) -> bool:
+    try:
+        shards = json.loads(index.read_bytes())["weight_map"].values()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return bool(shards) and all((folder / shard).is_file() for shard in set(shards))
 
 
 def _family(folder: Path) -> str | None:
@@ -201,27 +205,32 @@ def _family(folder: Path) -> str | None:
 
 
 def _licence(folder: Path) -> str | None:
-    card = folder / "README.md"
-    if not card.is_file():
+    """What the head of the model card says."""
+    try:
+        head = huggingface_hub.metadata_load(folder / "README.md")
+    except (OSError, ValueError, yaml.YAMLError):
         return None
-    licence: str | None = huggingface_hub.ModelCard.load(card).data.license
-    return licence
+    return head.get("license") if head else None
 
 
-def _explain(repo_id: str, error: Exception) -> ModelError:
+def _explain(repo_id: str, error: BaseException) -> ModelError:
+    if isinstance(error, hub_errors.LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _explain(repo_id, error.__cause__)
     if isinstance(error, hub_errors.HFValidationError):
         return ModelNotFoundError(f"'{repo_id}' is neither a known model, nor a folder, nor a Hugging Face id.")
-    if isinstance(error, hub_errors.GatedRepoError):
-        return ModelDownloadError(
-            f"The model {repo_id} is given only to those who accept its terms: accept them on its page, "
-            "then log in with `hf auth login`."
-        )
-    if isinstance(error, hub_errors.RepositoryNotFoundError):
+    if isinstance(error, hub_errors.RepositoryNotFoundError) and not isinstance(error, hub_errors.GatedRepoError):
         return ModelNotFoundError(f"The model hub has no model {repo_id}, or it is private.")
+    return ModelDownloadError(f"The model {repo_id} could not be downloaded: {_reason(error)}.")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, hub_errors.GatedRepoError):
+        return "accept its terms on its page, and log in with `hf auth login`"
+    if isinstance(error, hub_errors.HfHubHTTPError):
+        return f"the model hub answered {error.response.status_code}"
     if isinstance(error, OSError) and error.errno is not None:
-        reason = (error.strerror or str(error)).lower()
-        return ModelDownloadError(f"The model {repo_id} could not be stored: {reason}.")
-    return ModelDownloadError(f"The model {repo_id} is not in the cache, and the model hub cannot be reached.")
+        return (error.strerror or str(error)).lower()
+    return "it is not in the cache, and the model hub cannot be reached"
 
 
 def _bar_class(message: str, progress: ProgressSink) -> type[tqdm]:

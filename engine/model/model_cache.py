@@ -147,9 +147,9 @@ def remove(name: str) -> int | None:
     if name not in names():
         return None
     with _locked(name, no_progress) as work:
-        size_bytes = sum(path.stat().st_size for path in folder_of(name).rglob("*") if path.is_file())
+        freed_bytes = size_bytes(name)
         folder_of(name).rename(work)  # in one step, so that nobody ever sees half of it
-    return size_bytes
+    return freed_bytes
 
 
 def names() -> list[str]:
@@ -157,6 +157,11 @@ def names() -> list[str]:
     if not _root().is_dir():
         return []
     return sorted(folder.name for folder in _root().iterdir() if folder.is_dir() and folder.name[0] != ".")
+
+
+def size_bytes(name: str) -> int:
+    """What a model takes on disk, whole or damaged."""
+    return sum(path.stat().st_size for path in folder_of(name).rglob("*") if path.is_file())
 
 
 def _root() -> Path:

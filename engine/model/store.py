@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import ModelNotFoundError
+from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from engine.model import hub, model_cache
 from engine.model.checksum import sha256_of
 from engine.model.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
@@ -135,33 +135,24 @@ def remove(name: str) -> int:
 
     Raises:
         ModelNotFoundError: If it is in no cache.
+        ModelError: If its files may not be deleted.
     """
-    freed_bytes = model_cache.remove(name)
-    if freed_bytes is None:
-        freed_bytes = hub.remove(name)
+    try:
+        freed_bytes = model_cache.remove(name)
+        if freed_bytes is None:
+            freed_bytes = hub.remove(name)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ModelError(f"The model {name} could not be removed: {reason}.") from error
     if freed_bytes is None:
         raise _not_cached(name)
     return freed_bytes
 
 
 def list_models(*, supported: Collection[str] | None = None) -> list[StoredModel]:
-    """The usable models in the caches, by name: our own, and those of the Hugging Face cache.
-
-    Raises:
-        ModelCorruptError: If a model of our own cache is damaged.
-    """
+    """The models in the caches, by name: our own, damaged ones too, and the usable ones of the Hugging Face cache."""
     supported = _known_families() if supported is None else supported
-    own = [
-        StoredModel(
-            name=manifest.name,
-            path=model_cache.folder_of(manifest.name),
-            size_bytes=sum(record.size_bytes for record in manifest.files.values()),
-            source=manifest.source,
-            licence=manifest.licence,
-        )
-        for name in model_cache.names()
-        if (manifest := model_cache.find(name)) is not None
-    ]
+    own = [_own_model(name) for name in model_cache.names()]
     cached = [
         StoredModel(
             name=repo.name,
@@ -173,6 +164,20 @@ def list_models(*, supported: Collection[str] | None = None) -> list[StoredModel
         for repo in hub.cached_repos(supported)
     ]
     return sorted([*own, *cached], key=lambda model: model.name)
+
+
+def _own_model(name: str) -> StoredModel:
+    try:
+        manifest = model_cache.find(name)
+    except ModelCorruptError:
+        manifest = None
+    return StoredModel(
+        name=name,
+        path=model_cache.folder_of(name),
+        size_bytes=model_cache.size_bytes(name),
+        source="damaged or out of date" if manifest is None else manifest.source,
+        licence=None if manifest is None else manifest.licence,
+    )
 
 
 def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink) -> ModelFiles:
