@@ -35,16 +35,6 @@ _SHOWN_FAULTS = 3
 
 
 @attrs.define
-class ResetSessionRequest:
-    """`greenCode/resetSession` as it travels."""
-
-    id: int | str
-    method: str
-    jsonrpc: str
-    params: object = None
-
-
-@attrs.define
 class HistoryRequest:
     """`greenCode/history` as it travels."""
 
@@ -54,10 +44,7 @@ class HistoryRequest:
     params: protocol.HistoryParams
 
 
-_MESSAGE_TYPES: dict[str, type] = {
-    protocol.RESET_SESSION: ResetSessionRequest,
-    protocol.HISTORY: HistoryRequest,
-}
+_MESSAGE_TYPES: dict[str, type] = {protocol.HISTORY: HistoryRequest}
 _RECORDS = (
     protocol.Status,
     protocol.SessionEnergy,

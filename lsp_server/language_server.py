@@ -7,10 +7,12 @@ and owns no process (`lsp_server.stdio`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
@@ -60,8 +62,11 @@ class GreenCodeServer(LanguageServer):
             converter_factory=make_converter,
         )
         self.settings = Settings()
-        self.scheduler = CompletionScheduler(engine_factory, self._record)
+        self.scheduler = CompletionScheduler(
+            engine_factory, self._record, lambda is_busy: self.update_status(busy=is_busy)
+        )
         self.session = Session()
+        self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._ledger_path = ledger_path
         self._ledger: Ledger | None = None
         self._state = ServerState()
@@ -96,6 +101,10 @@ class GreenCodeServer(LanguageServer):
                 position_encoding=workspace.position_encoding,
             )
         )
+        if params.process_id is not None:
+            # A client in another container names a process that cannot be seen from here: nothing to watch.
+            with contextlib.suppress(psutil.Error):
+                self.client_process = psutil.Process(params.process_id)
         options = params.initialization_options
         if isinstance(options, dict):
             options = options.get(SECTION, options)
@@ -186,7 +195,7 @@ class GreenCodeServer(LanguageServer):
 
     def update_status(self, **changes: Any) -> None:  # noqa: ANN401 - fields of ServerState
         """Changes facts of the status and tells the client if its summary changed."""
-        self._state = replace(self._state, **changes, busy=self.scheduler.is_busy)
+        self._state = replace(self._state, **changes)
         status = status_of(self._state)
         if status != self._sent_status:
             self._sent_status = status
@@ -259,7 +268,6 @@ class GreenCodeServer(LanguageServer):
         self.session.record(completion_id, completion)
         self.ledger.add(self.session.session_id, completion_id, completion)
         self._note_ledger(self.ledger)
-        self.update_status()
         self.push_energy()
 
     def _note_ledger(self, ledger: Ledger) -> None:

@@ -67,7 +67,7 @@ class CompletionEngine(Protocol):
         """How joules are had."""
         ...
 
-    def complete(self, request: CompletionRequest, *, cancellation: CancellationToken = ...) -> Completion:
+    def complete(self, request: CompletionRequest, *, cancellation: CancellationToken) -> Completion:
         """Blocks until the text is there; raises `EngineError`."""
         ...
 
@@ -126,11 +126,18 @@ class CompletionScheduler:
         engine_factory: Loads an engine.
         on_completion: Called on the event loop with (completion id, completion) for everything that was computed,
             also for answers that came too late; those have `finish_reason` CANCELLED and no text.
+        on_busy: Called on the event loop with whether a request is being computed.
     """
 
-    def __init__(self, engine_factory: EngineFactory, on_completion: Callable[[str, Completion], None]) -> None:
+    def __init__(
+        self,
+        engine_factory: EngineFactory,
+        on_completion: Callable[[str, Completion], None],
+        on_busy: Callable[[bool], None],
+    ) -> None:
         self._engine_factory = engine_factory
         self._on_completion = on_completion
+        self._on_busy = on_busy
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._engine: CompletionEngine | None = None  # the one requests go to; None while there is none
         self._resident: CompletionEngine | None = None  # the one in memory; the engine thread's own
@@ -142,11 +149,6 @@ class CompletionScheduler:
     def engine(self) -> CompletionEngine | None:
         """The engine that answers; None before it is loaded and after a load failed."""
         return self._engine
-
-    @property
-    def is_busy(self) -> bool:
-        """True while a request is computed or waits."""
-        return self._running is not None or bool(self._pending)
 
     async def load(self, config: EngineConfig, progress: ProgressSink) -> CompletionEngine:
         """Replaces the engine; until it returns, requests are answered with nothing.
@@ -235,10 +237,10 @@ class CompletionScheduler:
         return not unfinished
 
     def _start_next(self) -> None:
-        if self._running is not None or not self._pending or self._engine is None:
-            return
-        self._running = self._pending.pop(next(iter(self._pending)))
-        self._run_task = asyncio.create_task(self._run(self._running, self._engine))
+        if self._running is None and self._pending and self._engine is not None:
+            self._running = self._pending.pop(next(iter(self._pending)))
+            self._run_task = asyncio.create_task(self._run(self._running, self._engine))
+        self._on_busy(self._running is not None)
 
     async def _run(self, job: _Job, engine: CompletionEngine) -> None:
         call = partial(engine.complete, job.request, cancellation=job.cancellation)

@@ -14,7 +14,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-import psutil
 from lsprotocol import types
 from pygls.io_ import StdoutWriter, run_async
 
@@ -35,11 +34,10 @@ def serve_stdio(server: GreenCodeServer) -> int:
         The exit code: 0 after a proper end, 1 when the client vanished without one.
     """
     stdin_fd, stdout_fd = _take_streams()
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    stderr_log = logging.StreamHandler(sys.stderr)
+    stderr_log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    stderr_log.setLevel(logging.WARNING)  # what is less severe goes to the client's log alone
+    logging.getLogger().addHandler(stderr_log)
     logging.getLogger("pygls").setLevel(logging.ERROR)  # its INFO has whole messages, with code in them
     with os.fdopen(stdout_fd, "wb") as stdout:
         server.protocol.set_writer(StdoutWriter(stdout))
@@ -102,16 +100,9 @@ def _take_streams() -> tuple[int, int]:
 
 async def _watch_parent(server: GreenCodeServer, stdin: _Stdin) -> None:
     """Ends the input when the client's process is gone: a pipe may be held open by a process it left behind."""
-    parent: psutil.Process | None = None
-    while True:
-        if parent is not None and not parent.is_running():
-            stdin.close()
-            return
-        if parent is None and server.process_id is not None:
-            # A client in another container names a process that cannot be seen from here: nothing to watch.
-            with contextlib.suppress(psutil.Error):
-                parent = psutil.Process(server.process_id)
+    while server.client_process is None or server.client_process.is_running():
         await asyncio.sleep(PARENT_PERIOD_S)
+    stdin.close()
 
 
 class _Stdin:

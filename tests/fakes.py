@@ -14,7 +14,6 @@ from engine.types import (
     CompletionToken,
     EnergyReading,
     FinishReason,
-    NeverCancelled,
     Phase,
     ProgressSink,
     Provenance,
@@ -81,9 +80,7 @@ class FakeEngine:
         self.is_closed = False
         self.started = threading.Event()  # set when a request reaches the engine
 
-    def complete(
-        self, request: CompletionRequest, *, cancellation: CancellationToken = NeverCancelled()
-    ) -> Completion:
+    def complete(self, request: CompletionRequest, *, cancellation: CancellationToken) -> Completion:
         """Does what the prefix says."""
         assert not self.is_closed
         self.requests.append(request)

@@ -1,0 +1,11 @@
+"""A real server process around a fake engine: `python -m tests.lsp_server.fake_server LEDGER_FILE`."""
+
+import sys
+from pathlib import Path
+
+from lsp_server.server import create_server
+from lsp_server.stdio import serve_stdio
+from tests.fakes import load_fake_engine
+
+if __name__ == "__main__":
+    sys.exit(serve_stdio(create_server(load_fake_engine, ledger_path=Path(sys.argv[1]))))
