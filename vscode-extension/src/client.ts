@@ -1,0 +1,201 @@
+/**
+ * The server process and the connection to it: starts, restarts, and tells what it last said.
+ *
+ * Inline completion and the settings' way to the server are the language client's own features. Knows nothing of how anything is shown, but for
+ * one rule: it never opens a notification, it only changes its snapshot.
+ */
+
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
+import * as vscode from "vscode";
+import {
+  CloseAction,
+  LanguageClient,
+  RevealOutputChannelOn,
+  State,
+  type CloseHandlerResult,
+  type ErrorHandler,
+  type LanguageClientOptions,
+} from "vscode-languageclient/node";
+import { RESET_SESSION, SESSION_ENERGY, STATUS, type SessionEnergy, type Status } from "./protocol";
+import type { ServerCommand } from "./server";
+import { SECTION } from "./settings";
+import type { ServerState, Snapshot } from "./totals";
+
+const STARTING: ServerState = { phase: "starting", message: "" };
+const MISSING: ServerState = {
+  phase: "missing",
+  message: "No green-code server was found: install it, or set greenCode.interpreter.",
+};
+const CANNOT_START: ServerState = {
+  phase: "stopped",
+  message: "The server could not be started; the log says why.",
+};
+const CRASHED: ServerState = {
+  phase: "starting",
+  message: "The server stopped unexpectedly and was started again; the session counts anew.",
+};
+const CRASHED_FOR_GOOD: ServerState = {
+  phase: "stopped",
+  message: "The server stopped too often and stays off until Restart Server; the log says why.",
+};
+
+/** Owns at most one server process; asks `resolve` which one each time it starts. */
+export class ServerClient implements vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<Snapshot>();
+  readonly #logger: vscode.LogOutputChannel;
+  readonly #resolve: () => ServerCommand | undefined;
+  #snapshot: Snapshot = { server: STARTING, status: null, energy: null };
+  #client: LanguageClient | undefined;
+  #command: ServerCommand | undefined;
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(logger: vscode.LogOutputChannel, resolve: () => ServerCommand | undefined) {
+    this.#logger = logger;
+    this.#resolve = resolve;
+  }
+
+  /** Fires with each new snapshot. */
+  get onDidChange(): vscode.Event<Snapshot> {
+    return this.#changed.event;
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /** Stops the server, if one runs, and starts it from the settings in force; calls are queued. */
+  restart(): Promise<void> {
+    this.#queue = this.#queue.then(async () => {
+      await this.#stop();
+      await this.#start();
+    });
+    return this.#queue;
+  }
+
+  /** Restarts only where the settings now name another server. */
+  async restartIfChanged(): Promise<void> {
+    if (!isDeepStrictEqual(this.#resolve(), this.#command)) await this.restart();
+  }
+
+  /** Begins a new session in the ledger; false where no server answers. */
+  async resetSession(): Promise<boolean> {
+    if (this.#client?.state !== State.Running) return false;
+    this.#update({ energy: await this.#client.sendRequest<SessionEnergy>(RESET_SESSION) });
+    return true;
+  }
+
+  /** Stops the server, after whatever is under way. */
+  async stop(): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#stop());
+    await this.#queue;
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+
+  async #start(): Promise<void> {
+    this.#command = this.#resolve();
+    this.#update({
+      server: this.#command === undefined ? MISSING : STARTING,
+      status: null,
+      energy: null,
+    });
+    if (this.#command === undefined) return;
+    this.#logger.info(`Starting ${[this.#command.command, ...this.#command.args].join(" ")}`);
+    this.#client = this.#connect(this.#command);
+    try {
+      await this.#client.start();
+    } catch (error) {
+      this.#logger.error(String(error));
+      this.#update({ server: CANNOT_START });
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    try {
+      await client?.dispose();
+    } catch (error) {
+      this.#logger.debug(String(error)); // it had died, or never started
+    }
+  }
+
+  #connect(command: ServerCommand): LanguageClient {
+    const client: LanguageClient = new LanguageClient(
+      SECTION,
+      "Green Code",
+      {
+        command: command.command,
+        args: [...command.args],
+        options: { cwd: command.cwd },
+      },
+      clientOptions(this.#logger, {
+        error: async (error, message, count) => ({
+          ...(await defaults.error(error, message, count)),
+          handled: true,
+        }),
+        closed: () => this.#onClosed(client, defaults),
+      }),
+    );
+    // Restarts a server that crashed four times at most in three minutes.
+    const defaults: ErrorHandler = client.createDefaultErrorHandler();
+    client.onDidChangeState(({ newState }) => {
+      if (newState !== State.Running || client !== this.#client) return;
+      this.#update({ server: { ...this.#snapshot.server, phase: "running" } });
+    });
+    client.onNotification(STATUS, (status: Status) => {
+      this.#update({ status });
+    });
+    client.onNotification(SESSION_ENERGY, (energy: SessionEnergy) => {
+      this.#update({ energy });
+    });
+    return client;
+  }
+
+  async #onClosed(client: LanguageClient, defaults: ErrorHandler): Promise<CloseHandlerResult> {
+    if (client !== this.#client) return { action: CloseAction.DoNotRestart, handled: true };
+    // A server that never answered would only fail again.
+    const result: CloseHandlerResult =
+      client.state === State.Running
+        ? await defaults.closed()
+        : { action: CloseAction.DoNotRestart };
+    const again = result.action === CloseAction.Restart;
+    const server = client.state === State.Running ? CRASHED_FOR_GOOD : CANNOT_START;
+    this.#update({ server: again ? CRASHED : server, status: null, energy: null });
+    return { ...result, handled: true };
+  }
+
+  #update(change: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change };
+    this.#changed.fire(this.#snapshot);
+  }
+}
+
+function clientOptions(
+  logger: vscode.LogOutputChannel,
+  errorHandler: ErrorHandler,
+): LanguageClientOptions {
+  return {
+    documentSelector: [
+      { scheme: "file" },
+      { scheme: "untitled" },
+      { scheme: "vscode-notebook-cell" },
+    ],
+    outputChannel: logger,
+    revealOutputChannelOn: RevealOutputChannelOn.Never,
+    initializationFailedHandler: () => false,
+    errorHandler,
+    stdioOptions: { stdout: logLines, stderr: logLines },
+  };
+}
+
+/** The server logs to stderr with levels of its own; here each line is only passed on. */
+function logLines(input: Readable, logger: vscode.LogOutputChannel): void {
+  createInterface({ input, crlfDelay: Infinity }).on("line", (line) => {
+    logger.info(line);
+  });
+}

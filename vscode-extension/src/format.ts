@@ -1,0 +1,50 @@
+/**
+ * Figures for people: joules, watt-hours, shares, layers. Pure; knows nothing of the editor.
+ *
+ * Unknown (null) is a dash, never 0.
+ */
+
+export const UNKNOWN = "–";
+
+const JOULES_PER_WATT_HOUR = 3600;
+
+/** Joules with three significant digits and a fitting unit: "850 mJ", "12.4 J", "3.07 kJ". */
+export function formatJoules(energyJ: number | null): string {
+  return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J");
+}
+
+/** The same energy in watt-hours, for people who read electricity bills: "3.44 mWh". */
+export function formatWattHours(energyJ: number | null): string {
+  return energyJ === null ? UNKNOWN : withPrefix(energyJ / JOULES_PER_WATT_HOUR, "Wh");
+}
+
+/** `part` of `whole` in percent, "25 %"; unknown where there is no whole. */
+export function formatShare(part: number | null, whole: number | null): string {
+  if (part === null || whole === null || whole === 0) return UNKNOWN;
+  return `${Math.round((100 * part) / whole)} %`;
+}
+
+/** A mean exit layer with the depth it is measured against: "18.2 of 30 layers". */
+export function formatExitLayer(exitLayer: number | null, layersTotal: number | null): string {
+  if (exitLayer === null || layersTotal === null) return UNKNOWN;
+  return `${exitLayer.toFixed(1)} of ${layersTotal} layers`;
+}
+
+function withPrefix(value: number, unit: string): string {
+  const prefixes = [
+    { prefix: "M", factor: 1e6 },
+    { prefix: "k", factor: 1e3 },
+    { prefix: "", factor: 1 },
+    { prefix: "m", factor: 1e-3 },
+    { prefix: "µ", factor: 1e-6 },
+  ];
+  if (value === 0) return `0 ${unit}`;
+  // Rounded before the unit is chosen, so that 999.96 is "1.00 kJ" and not "1000 J".
+  const rounded = Number(value.toPrecision(3));
+  const { prefix, factor } = prefixes.find(({ factor }) => factor <= Math.abs(rounded)) ?? {
+    prefix: "µ",
+    factor: 1e-6,
+  };
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded / factor))));
+  return `${(rounded / factor).toFixed(Math.min(digits, 2))} ${prefix}${unit}`;
+}

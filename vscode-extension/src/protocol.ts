@@ -1,0 +1,70 @@
+/**
+ * The messages of ours beyond LSP, with their fields; the mirror of lsp_server/protocol.py.
+ *
+ * tests/test_protocol_mirror.py compares the two files: same names, same fields, same order. The fields are
+ * explained there. Unknown is null, never 0.
+ */
+
+export const STATUS = "greenCode/status";
+export const SESSION_ENERGY = "greenCode/sessionEnergy";
+export const RESET_SESSION = "greenCode/resetSession";
+export const HISTORY = "greenCode/history";
+export const DID_ACCEPT = "greenCode.didAccept";
+
+export type Health = "ok" | "warning" | "error";
+
+export interface Status {
+  readonly health: Health;
+  readonly quiescent: boolean;
+  readonly message: string;
+  readonly model: string | null;
+  readonly device: string | null;
+  readonly meter: string | null;
+  readonly meterNotes: readonly string[];
+}
+
+export interface SessionEnergy {
+  readonly sessionId: string;
+  readonly startedAt: string;
+  readonly energyJ: number | null;
+  readonly provenance: string;
+  readonly source: string | null;
+  readonly baselineEnergyJ: number | null;
+  readonly savedJ: number | null;
+  readonly wastedJ: number | null;
+  readonly prefillJ: number | null;
+  readonly decodeJ: number | null;
+  readonly policyJ: number | null;
+  readonly verificationJ: number | null;
+  readonly requests: number;
+  readonly offered: number;
+  readonly accepted: number;
+  readonly cancelled: number;
+  readonly offeredChars: number;
+  readonly acceptedChars: number;
+  readonly tokens: number;
+  readonly meanExitLayer: number | null;
+  readonly layersTotal: number | null;
+  readonly lastMeanExitLayer: number | null;
+  readonly lastEnergyJ: number | null;
+  readonly lastElapsedS: number | null;
+  readonly greenMode: number;
+}
+
+export interface HistoryParams {
+  readonly days: number;
+}
+
+export interface DayEnergy {
+  readonly day: string;
+  readonly energyJ: number | null;
+  readonly provenance: string;
+  readonly baselineEnergyJ: number | null;
+  readonly requests: number;
+  readonly accepted: number;
+  readonly acceptedChars: number;
+}
+
+export interface HistoryResult {
+  readonly days: readonly DayEnergy[];
+}

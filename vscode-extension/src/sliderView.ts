@@ -1,0 +1,77 @@
+/**
+ * The slider of green mode with the session's energy beside it.
+ *
+ * It writes the setting and follows the setting; there is no second path to the decoder.
+ */
+
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+import type { ServerClient } from "./client";
+import { formatExitLayer, formatJoules, formatShare, UNKNOWN } from "./format";
+import type { SessionEnergy } from "./protocol";
+import { isGreenMode, readSettings, writeGreenMode } from "./settings";
+
+const VIEW = "greenCode.slider";
+
+/** Registers the view of the activity bar. */
+export function registerSliderView(
+  client: ServerClient,
+  extensionUri: vscode.Uri,
+): vscode.Disposable {
+  const media = vscode.Uri.joinPath(extensionUri, "media");
+  return vscode.window.registerWebviewViewProvider(VIEW, {
+    resolveWebviewView: (view) => resolveView(view, client, media),
+  });
+}
+
+async function resolveView(
+  view: vscode.WebviewView,
+  client: ServerClient,
+  media: vscode.Uri,
+): Promise<void> {
+  const { webview } = view;
+  const refresh = (): void => {
+    void webview.postMessage({
+      greenMode: readSettings().greenMode,
+      ...describe(client.snapshot.energy),
+    });
+  };
+  const subscriptions = vscode.Disposable.from(
+    client.onDidChange(refresh),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("greenCode.greenMode")) refresh();
+    }),
+    webview.onDidReceiveMessage(async (message: { ready?: true; greenMode?: unknown }) => {
+      if (isGreenMode(message.greenMode)) await writeGreenMode(message.greenMode);
+      else refresh(); // the page has just loaded
+    }),
+  );
+  view.onDidDispose(() => {
+    subscriptions.dispose();
+  });
+  webview.options = { enableScripts: true, localResourceRoots: [media] };
+  webview.html = await renderPage(webview, media);
+}
+
+/** The lines beside the slider, ready to be shown. */
+function describe(energy: SessionEnergy | null): Record<"energy" | "saved" | "exitLayer", string> {
+  if (energy === null) return { energy: UNKNOWN, saved: UNKNOWN, exitLayer: UNKNOWN };
+  const { energyJ, provenance, savedJ, baselineEnergyJ, meanExitLayer, layersTotal } = energy;
+  return {
+    energy: energyJ === null ? UNKNOWN : `${formatJoules(energyJ)}, ${provenance}`,
+    saved: `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)})`,
+    exitLayer: formatExitLayer(meanExitLayer, layersTotal),
+  };
+}
+
+async function renderPage(webview: vscode.Webview, media: vscode.Uri): Promise<string> {
+  const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(media, "slider.html"));
+  const resource = (name: string): string =>
+    webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString();
+  return new TextDecoder()
+    .decode(bytes)
+    .replaceAll("{{cspSource}}", webview.cspSource)
+    .replaceAll("{{nonce}}", randomBytes(16).toString("base64"))
+    .replaceAll("{{style}}", resource("slider.css"))
+    .replaceAll("{{script}}", resource("slider.js"));
+}

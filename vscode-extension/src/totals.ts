@@ -1,0 +1,168 @@
+/**
+ * What the status bar says: text, tooltip and severity from the newest messages. Pure; draws nothing.
+ *
+ * Every joule stands beside how it was had; what was saved, beside what it was saved against.
+ */
+
+import { formatExitLayer, formatJoules, formatShare, formatWattHours } from "./format";
+import type { SessionEnergy, Status } from "./protocol";
+
+/** Where the server process is; the sentence is for people, "" when there is nothing to say. */
+export interface ServerState {
+  readonly phase: "missing" | "starting" | "running" | "stopped";
+  readonly message: string;
+}
+
+/** Everything the status bar and the slider view show. */
+export interface Snapshot {
+  readonly server: ServerState;
+  readonly status: Status | null;
+  readonly energy: SessionEnergy | null;
+}
+
+/** The status bar item, before it is drawn. */
+export interface Totals {
+  readonly text: string;
+  /** Markdown. */
+  readonly tooltip: string;
+  readonly accessibilityLabel: string;
+  readonly severity: "none" | "warning" | "error";
+}
+
+type Condition = "disabled" | "missing" | "error" | "warning" | "busy" | "ready";
+
+const BASELINE = "full depth with KV cache";
+
+const ICONS: Record<Condition, string> = {
+  disabled: "$(circle-slash)",
+  missing: "$(error)",
+  error: "$(error)",
+  warning: "$(warning)",
+  busy: "$(loading~spin)",
+  ready: "$(zap)",
+};
+
+const WORDS: Record<Condition, string> = {
+  disabled: "completions are disabled",
+  missing: "no server",
+  error: "not working",
+  warning: "working, with a warning",
+  busy: "working",
+  ready: "ready",
+};
+
+/** Renders the newest snapshot; `enable` is the setting `greenCode.enable`. */
+export function renderTotals(snapshot: Snapshot, { enable }: { enable: boolean }): Totals {
+  const condition = conditionOf(snapshot, enable);
+  const { energy } = snapshot;
+  const figure = energy === null ? "Green Code" : formatJoules(energy.energyJ);
+  const sentence = sentenceOf(snapshot);
+  return {
+    text: `${ICONS[condition]} ${figure}`,
+    tooltip: renderTooltip(snapshot, condition),
+    accessibilityLabel: [
+      `Green Code, ${WORDS[condition]}`,
+      ...(sentence === "" ? [] : [sentence]),
+      ...(energy === null ? [] : [`session energy ${energyWithProvenance(energy)}`]),
+    ].join(", "),
+    severity: severityOf(condition),
+  };
+}
+
+function conditionOf({ server, status }: Snapshot, enable: boolean): Condition {
+  if (server.phase === "missing") return "missing";
+  if (server.phase === "stopped") return "error";
+  if (!enable) return "disabled";
+  if (server.phase === "starting" || status === null) return "busy";
+  if (status.health !== "ok") return status.health;
+  return status.quiescent ? "ready" : "busy";
+}
+
+function severityOf(condition: Condition): Totals["severity"] {
+  if (condition === "missing" || condition === "error") return "error";
+  return condition === "warning" ? "warning" : "none";
+}
+
+/** The server's own sentence, unless the process has something more basic to say. */
+function sentenceOf({ server, status }: Snapshot): string {
+  return server.message !== "" ? server.message : (status?.message ?? "");
+}
+
+function renderTooltip(snapshot: Snapshot, condition: Condition): string {
+  const { status, energy } = snapshot;
+  const sentence = sentenceOf(snapshot);
+  const rows = [...(energy === null ? [] : energyRows(energy)), ...statusRows(status)];
+  const notes = (status?.meterNotes ?? []).map((note) => `- ${escapeMarkdown(note)}`);
+  return [
+    `**Green Code:** ${WORDS[condition]}`,
+    ...(sentence === "" ? [] : [escapeMarkdown(sentence)]),
+    ...(rows.length === 0 ? [] : [table(rows)]),
+    ...(notes.length === 0 ? [] : [`Why not a better meter:\n\n${notes.join("\n")}`]),
+    "[Set green mode](command:greenCode.setGreenMode) · [Reset session](command:greenCode.resetSession)" +
+      " · [Show log](command:greenCode.showLog)",
+  ].join("\n\n");
+}
+
+type Row = readonly [label: string, value: string];
+
+function energyRows(energy: SessionEnergy): Row[] {
+  const { savedJ, baselineEnergyJ, layersTotal } = energy;
+  return [
+    ["Session energy", energyWithProvenance(energy)],
+    [
+      "Saved",
+      `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)}) against ${BASELINE}, modelled`,
+    ],
+    ["Spent on text not accepted", formatJoules(energy.wastedJ)],
+    ["By phase, modelled", phases(energy)],
+    ["Completions", `${energy.offered} offered, ${energy.accepted} accepted`],
+    ["Mean exit layer", formatExitLayer(energy.meanExitLayer, layersTotal)],
+    ["Newest completion", newest(energy)],
+    ["Green mode", `${energy.greenMode} of 100`],
+  ];
+}
+
+function statusRows(status: Status | null): Row[] {
+  if (status === null) return [];
+  const rows: (readonly [string, string | null])[] = [
+    ["Model", status.model],
+    ["Runs on", status.device],
+    ["Meter", status.meter],
+  ];
+  return rows.flatMap(([label, value]) => (value === null ? [] : [[label, value] as const]));
+}
+
+function energyWithProvenance({ energyJ, provenance, source }: SessionEnergy): string {
+  if (energyJ === null) return "not known yet";
+  const how = source === null ? provenance : `${provenance}: ${source}`;
+  return `${formatJoules(energyJ)} (${formatWattHours(energyJ)}), ${how}`;
+}
+
+function phases(energy: SessionEnergy): string {
+  return [
+    `prefill ${formatJoules(energy.prefillJ)}`,
+    `decode ${formatJoules(energy.decodeJ)}`,
+    `policy ${formatJoules(energy.policyJ)}`,
+    `verification ${formatJoules(energy.verificationJ)}`,
+  ].join(", ");
+}
+
+function newest({
+  lastMeanExitLayer,
+  layersTotal,
+  lastEnergyJ,
+  lastElapsedS,
+}: SessionEnergy): string {
+  const time = lastElapsedS === null ? "" : `, ${lastElapsedS.toFixed(1)} s`;
+  return `${formatJoules(lastEnergyJ)}${time}, mean exit layer ${formatExitLayer(lastMeanExitLayer, layersTotal)}`;
+}
+
+function table(rows: readonly Row[]): string {
+  const lines = rows.map(([label, value]) => `| ${label} | ${escapeMarkdown(value)} |`);
+  return ["| | |", "|:--|:--|", ...lines].join("\n");
+}
+
+/** Sentences of the server may hold paths and model names; none of them is markup. */
+function escapeMarkdown(text: string): string {
+  return text.replace(/[\\`*_{}[\]#!|<>~]/g, "\\$&").replace(/\r?\n/g, " ");
+}

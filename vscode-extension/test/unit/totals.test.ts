@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { SessionEnergy, Status } from "../../src/protocol";
+import { renderTotals, type Snapshot } from "../../src/totals";
+
+const STATUS: Status = {
+  health: "ok",
+  quiescent: true,
+  message: "",
+  model: "smollm2-135m",
+  device: "CPU, 2 threads",
+  meter: "modelled: shipped default",
+  meterNotes: ["RAPL: /sys/class/powercap is not there."],
+};
+
+const ENERGY: SessionEnergy = {
+  sessionId: "s",
+  startedAt: "2026-01-01T00:00:00Z",
+  energyJ: 12.44,
+  provenance: "modelled",
+  source: "shipped default by weight bytes",
+  baselineEnergyJ: 16,
+  savedJ: 3.56,
+  wastedJ: 5,
+  prefillJ: 4,
+  decodeJ: 8,
+  policyJ: 0.44,
+  verificationJ: null,
+  requests: 12,
+  offered: 10,
+  accepted: 3,
+  cancelled: 2,
+  offeredChars: 200,
+  acceptedChars: 60,
+  tokens: 80,
+  meanExitLayer: 24.25,
+  layersTotal: 30,
+  lastMeanExitLayer: 21,
+  lastEnergyJ: 1.5,
+  lastElapsedS: 0.84,
+  greenMode: 50,
+};
+
+const RUNNING: Snapshot = {
+  server: { phase: "running", message: "" },
+  status: STATUS,
+  energy: ENERGY,
+};
+
+const ON = { enable: true };
+
+test("the session's energy is the text of the item", () => {
+  assert.equal(renderTotals(RUNNING, ON).text, "$(zap) 12.4 J");
+});
+
+test("energy that is not known is a dash", () => {
+  const snapshot = { ...RUNNING, energy: { ...ENERGY, energyJ: null } };
+
+  assert.equal(renderTotals(snapshot, ON).text, "$(zap) –");
+});
+
+test("the energy stands beside how it was had", () => {
+  const { tooltip } = renderTotals(RUNNING, ON);
+
+  assert.match(
+    tooltip,
+    /Session energy \| 12\.4 J \(3\.46 mWh\), modelled: shipped default by weight bytes/,
+  );
+});
+
+test("what was saved names its baseline and that it is modelled", () => {
+  const { tooltip } = renderTotals(RUNNING, ON);
+
+  assert.match(tooltip, /Saved \| 3\.56 J \(22 %\) against full depth with KV cache, modelled/);
+});
+
+test("the mean exit layer is shown for the session and for the newest completion", () => {
+  const { tooltip } = renderTotals(RUNNING, ON);
+
+  assert.match(tooltip, /Mean exit layer \| 24\.3 of 30 layers/);
+  assert.match(tooltip, /Newest completion \| 1\.50 J, 0\.8 s, mean exit layer 21\.0 of 30 layers/);
+});
+
+test("the reasons why better meters were refused are listed", () => {
+  const { tooltip } = renderTotals(RUNNING, ON);
+
+  assert.match(tooltip, /Why not a better meter:\n\n- RAPL: \/sys\/class\/powercap is not there/);
+});
+
+test("the server's words are not read as markup", () => {
+  const status = { ...STATUS, message: "[click](command:evil) | <b>now</b>" };
+
+  const { tooltip } = renderTotals({ ...RUNNING, status }, ON);
+
+  assert.ok(tooltip.includes("\\[click\\](command:evil) \\| \\<b\\>now\\</b\\>"));
+});
+
+test("work under way shows as a spinner", () => {
+  const status = { ...STATUS, quiescent: false };
+
+  assert.equal(renderTotals({ ...RUNNING, status }, ON).text, "$(loading~spin) 12.4 J");
+});
+
+test("before the server said anything it is loading", () => {
+  const snapshot: Snapshot = {
+    server: { phase: "starting", message: "" },
+    status: null,
+    energy: null,
+  };
+
+  assert.equal(renderTotals(snapshot, ON).text, "$(loading~spin) Green Code");
+});
+
+test("a warning of the server colours the item and is told", () => {
+  const status: Status = { ...STATUS, health: "warning", message: "The ledger is read-only." };
+
+  const totals = renderTotals({ ...RUNNING, status }, ON);
+
+  assert.equal(totals.severity, "warning");
+  assert.match(totals.accessibilityLabel, /The ledger is read-only\./);
+});
+
+test("an error of the server colours the item and is told", () => {
+  const status: Status = { ...STATUS, health: "error", message: "The model is not there." };
+
+  const totals = renderTotals({ ...RUNNING, status }, ON);
+
+  assert.equal(totals.text, "$(error) 12.4 J");
+  assert.equal(totals.severity, "error");
+  assert.match(totals.tooltip, /The model is not there\./);
+});
+
+test("a machine without a server says so in one sentence", () => {
+  const snapshot: Snapshot = {
+    server: { phase: "missing", message: "No server was found." },
+    status: null,
+    energy: null,
+  };
+
+  const totals = renderTotals(snapshot, ON);
+
+  assert.equal(totals.text, "$(error) Green Code");
+  assert.equal(totals.accessibilityLabel, "Green Code, no server, No server was found.");
+});
+
+test("disabled completions are no error", () => {
+  const totals = renderTotals(RUNNING, { enable: false });
+
+  assert.equal(totals.text, "$(circle-slash) 12.4 J");
+  assert.equal(totals.severity, "none");
+});
