@@ -107,8 +107,9 @@ def serve() -> None:
     """Serves the Language Server Protocol on stdin and stdout; editors start it."""
     from engine.engine import load_engine
     from lsp_server.server import create_server
+    from lsp_server.stdio import serve_stdio
 
-    create_server(lambda config, progress: load_engine(config, progress=progress)).start_io()
+    sys.exit(serve_stdio(create_server(lambda config, progress: load_engine(config, progress=progress))))
 
 
 @app.command()

@@ -1,0 +1,100 @@
+"""The server as editors start it, with the real default model: `python -I -m lsp_server` in a hostile workspace."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcRequestCancelled
+
+from tests.lsp_server.client import URI, Client, initialize, started
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(180)]
+
+CODE = '''def factorial(n):
+    """Returns n!."""
+    if n == 0:
+        return 1
+    return '''
+SETTINGS: dict[str, object] = {"device": "cpu", "greenMode": 0, "maxNewTokens": 12}
+LONG_CODE = "\n\n".join(CODE.replace("factorial", f"factorial_{n}") + f"n * factorial_{n}(n - 1)" for n in range(40))
+
+
+@pytest.fixture
+async def client(tmp_path: Path, default_model_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    """A loaded server; its ledger is the test's own."""
+    assert default_model_path.exists()
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "torch.py").write_text("raise SystemExit('imported from the workspace')")
+    (workspace / "engine").mkdir()
+    (workspace / "engine" / "__init__.py").write_text("raise SystemExit('imported from the workspace')")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    async with started(sys.executable, "-I", "-m", "lsp_server", cwd=workspace) as client:
+        await initialize(client, SETTINGS)
+        await client.ready()
+        yield client
+
+
+async def test_ghost_text_comes_from_the_model_with_its_joules(client: Client, tmp_path: Path) -> None:
+    client.open(CODE)
+
+    item = await client.complete(4, 11)
+    energy = await client.energy(lambda energy: energy.requests == 1)
+
+    assert item is not None
+    assert isinstance(item.insert_text, str)
+    assert "factorial(n" in item.insert_text
+    assert energy.energy_j is not None
+    assert energy.energy_j > 0
+    assert energy.provenance in {"measured", "sampled", "modelled"}
+    assert energy.layers_total == 30
+    assert (tmp_path / "data" / "green-code" / "ledger.sqlite3").exists()
+
+
+async def test_the_slider_changes_the_exits_taken(client: Client) -> None:
+    client.open(CODE)
+    depths = []
+    for n, green_mode in enumerate((0, 100), start=1):
+        client.change_settings({**SETTINGS, "greenMode": green_mode})
+        await client.complete(4, 11)
+        energy = await client.energy(lambda energy, n=n: energy.requests == n)  # type: ignore[misc] # bound by value
+        depths.append(energy.last_mean_exit_layer)
+
+    assert depths[0] is not None
+    assert depths[1] is not None
+    assert depths[1] < depths[0]
+
+
+async def test_cancelling_stops_the_decoder(client: Client) -> None:
+    client.open(LONG_CODE)
+    request = asyncio.ensure_future(
+        client.request(
+            types.TEXT_DOCUMENT_INLINE_COMPLETION,
+            params={
+                "textDocument": {"uri": URI},
+                "position": {"line": 9999, "character": 0},
+                "context": {"triggerKind": 2},
+            },
+        )
+    )
+    await client.status(lambda status: not status.quiescent)
+
+    client.cancel_request(types.CancelParams(id="raw-1"))
+
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    energy = await client.energy(lambda energy: energy.cancelled == 1)
+    assert energy.tokens == 0  # it was still in its prompt of a thousand tokens
+
+
+async def test_of_fifty_requests_while_typing_the_newest_is_answered(client: Client) -> None:
+    client.open(CODE)
+
+    answers = await asyncio.gather(*(client.complete(4, column) for column in [4] * 50), client.complete(4, 11))
+
+    assert [n for n, answer in enumerate(answers) if answer is not None] == [50]
+    energy = await client.energy(lambda energy: energy.offered == 1)
+    assert energy.requests == energy.cancelled + 1
