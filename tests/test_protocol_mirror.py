@@ -1,0 +1,95 @@
+"""Both sides of the wire declare the same messages, and both offer the same settings."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import attrs
+import cattrs
+import pytest
+
+from lsp_server import protocol
+from lsp_server.settings import Settings, parse_settings
+from lsp_server.wire import wire_name
+
+EXTENSION = Path(__file__).parent.parent / "vscode-extension"
+TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
+RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and attrs.has(value)]
+CONSTANTS = {name: value for name, value in vars(protocol).items() if name.isupper()}
+EXTENSION_ONLY = {"interpreter", "serverCommand"}  # how the server is found; it cannot know them itself
+
+
+def typescript_fields(interface: str) -> list[tuple[str, str]]:
+    match = re.search(rf"export interface {interface} \{{(.*?)\n\}}", TYPESCRIPT, re.DOTALL)
+    assert match, f"protocol.ts has no interface {interface}"
+    return re.findall(r"readonly (\w+): (.*?);", match[1])
+
+
+def typescript_type(annotation: object) -> str:
+    """The TypeScript spelling of a Python type, named aliases aside."""
+    if annotation == protocol.Health:
+        return "Health"
+    if get_origin(annotation) is list:
+        return f"readonly {typescript_type(get_args(annotation)[0])}[]"
+    if parts := get_args(annotation):
+        return " | ".join(typescript_type(part) for part in parts)
+    assert isinstance(annotation, type)
+    names: dict[type, str] = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+    return names.get(annotation) or annotation.__name__
+
+
+def package_settings() -> dict[str, Any]:
+    package = json.loads((EXTENSION / "package.json").read_text(encoding="utf-8"))
+    properties = package["contributes"]["configuration"]["properties"]
+    return {name.removeprefix("greenCode."): schema for name, schema in properties.items()}
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.__name__))
+def test_a_record_has_the_same_fields_in_the_same_order(record: type) -> None:
+    hints = get_type_hints(record)
+    fields = [(wire_name(name), typescript_type(hint)) for name, hint in hints.items()]
+
+    assert fields == typescript_fields(record.__name__)
+
+
+def test_no_record_is_on_the_other_side_alone() -> None:
+    interfaces = re.findall(r"export interface (\w+)", TYPESCRIPT)
+
+    assert interfaces == [record.__name__ for record in RECORDS]
+
+
+def test_messages_have_the_same_names() -> None:
+    constants = dict(re.findall(r'export const (\w+) = "(.*?)";', TYPESCRIPT))
+
+    assert constants == CONSTANTS
+
+
+def test_health_has_the_same_values() -> None:
+    match = re.search(r"export type Health = (.*?);", TYPESCRIPT)
+
+    assert match
+    assert tuple(re.findall(r'"(\w+)"', match[1])) == get_args(protocol.Health)
+
+
+def test_the_editor_offers_every_setting_of_the_server() -> None:
+    names = {wire_name(field.name) for field in Settings.__dataclass_fields__.values()}
+
+    assert set(package_settings()) - EXTENSION_ONLY == names
+
+
+def test_the_editor_has_the_defaults_of_the_server() -> None:
+    defaults = {name: schema["default"] for name, schema in package_settings().items() if name not in EXTENSION_ONLY}
+
+    settings, problems = parse_settings(defaults)
+
+    assert not problems
+    assert cattrs.unstructure(settings) | {"policy": None} == cattrs.unstructure(Settings())
+
+
+def test_the_editor_allows_what_the_server_allows() -> None:
+    for name, schema in package_settings().items():
+        for value in schema.get("enum", []) + [schema[end] for end in ("minimum", "maximum") if end in schema]:
+            _, problems = parse_settings({name: value})
+
+            assert not problems
