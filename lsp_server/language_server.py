@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.sqlite3"
 CLIENT_ANSWER_TIMEOUT_S = 5.0
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
 
 
 class GreenCodeServer(LanguageServer):

@@ -53,7 +53,7 @@ class SessionEnergy:
         provenance: "measured", "sampled", "modelled", "mixed" or "none".
         source: The meter or model the figure came from.
         baseline_energy_j: The same requests at full depth with KV cache and no early stop; always modelled.
-        saved_j: baseline_energy_j - energy_j; always modelled.
+        saved_j: baseline_energy_j - energy_j, over the requests where both are known; always modelled.
         wasted_j: Energy of requests whose text was never accepted.
         prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
         requests: Requests that reached the engine.

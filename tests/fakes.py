@@ -103,13 +103,18 @@ class FakeEngine:
 
 
 def load_fake_engine(config: EngineConfig, progress: ProgressSink) -> FakeEngine:
-    """Loads a fake by the name of its model: "missing" and "broken" fail, "slow" takes until it is given up."""
+    """Loads a fake by the name of its model: "missing" and "broken" fail, "slow" takes until it is given up.
+
+    "stuck" never ends, and reports nothing that could end it.
+    """
     print("a stray print, as libraries do")  # noqa: T201 - the protocol must survive it
     progress("Fetching the model", 1, 4)
     if config.model == "missing":
         raise ModelNotFoundError("The model missing is neither in the cache nor on the hub.")
     if config.model == "broken":
         raise RuntimeError("tensor shapes differ")
+    if config.model == "stuck":
+        threading.Event().wait()
     while config.model == "slow":
         progress("Fetching the model", 2, 4)
         threading.Event().wait(0.005)

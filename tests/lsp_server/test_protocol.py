@@ -437,6 +437,16 @@ async def test_sigterm_ends_the_server_and_writes_the_ledger(client: Client, led
     assert _finish_reasons(ledger) == ["cancelled"]
 
 
+async def test_a_load_that_is_stuck_does_not_keep_the_process(server: AbstractAsyncContextManager[Client]) -> None:
+    async with server as client:
+        await initialize(client, {"model": "stuck"})
+        await client.status(lambda status: "Fetching" in status.message)
+
+        await asyncio.wait_for(client.shutdown_session(), 10)
+
+        assert client.server_process.returncode == 0
+
+
 async def test_a_proper_end_exits_with_0(client: Client) -> None:
     await client.shutdown_session()
 
