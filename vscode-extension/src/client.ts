@@ -125,7 +125,7 @@ export class ServerClient implements vscode.Disposable {
   }
 
   #connect(command: ServerCommand): LanguageClient {
-    const client: LanguageClient = new LanguageClient(
+    const client: LanguageClient = new QuietLanguageClient(
       SECTION,
       "Green Code",
       {
@@ -172,6 +172,13 @@ export class ServerClient implements vscode.Disposable {
   #update(change: Partial<Snapshot>): void {
     this.#snapshot = { ...this.#snapshot, ...change };
     this.#changed.fire(this.#snapshot);
+  }
+}
+
+/** The library opens a notification for each failed start; here the log and the snapshot tell it. */
+class QuietLanguageClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
   }
 }
 

@@ -61,10 +61,10 @@ export function renderTotals(snapshot: Snapshot, { enable }: { enable: boolean }
     text: `${ICONS[condition]} ${figure}`,
     tooltip: renderTooltip(snapshot, condition),
     accessibilityLabel: [
-      `Green Code, ${WORDS[condition]}`,
+      `Green Code: ${WORDS[condition]}.`,
       ...(sentence === "" ? [] : [sentence]),
-      ...(energy === null ? [] : [`session energy ${energyWithProvenance(energy)}`]),
-    ].join(", "),
+      ...(energy === null ? [] : [`Session energy: ${energyWithProvenance(energy)}.`]),
+    ].join(" "),
     severity: severityOf(condition),
   };
 }

@@ -140,7 +140,7 @@ test("a machine without a server says so in one sentence", () => {
   const totals = renderTotals(snapshot, ON);
 
   assert.equal(totals.text, "$(error) Green Code");
-  assert.equal(totals.accessibilityLabel, "Green Code, no server, No server was found.");
+  assert.equal(totals.accessibilityLabel, "Green Code: no server. No server was found.");
 });
 
 test("disabled completions are no error", () => {

@@ -1,0 +1,196 @@
+"""A developer's minutes with Green Code, in a real VS Code with the real default model."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from playwright.sync_api import FrameLocator, expect
+
+from tests.e2e.code_server import wait_until
+from tests.e2e.conftest import ARTIFACTS
+from tests.e2e.workbench import ANSWER_TIMEOUT_MS, LOAD_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.conftest import Editor, OpenEditor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
+
+CODE = '"""Areas of shapes."""\n\n\ndef square(side):\n    return side * side\n\n\n'
+HOSTILE = "raise SystemExit('imported from the workspace')"
+WAIT_S = 30.0
+
+
+def test_a_completion_is_shown_accepted_and_accounted_for(open_editor: OpenEditor, tmp_path: Path) -> None:
+    with open_editor({"shapes.py": CODE}, **{"greenCode.greenMode": 0}) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+        window.open_slider()
+        window.type_at_end("def rectangle(width, height):", "return ")
+        ghost = window.ghost_text()
+        window.tooltip()
+        window.page.screenshot(path=ARTIFACTS / "session.png")
+
+        # Nothing canned: the command line, another process, says the same with the same model.
+        assert ghost == complete(tmp_path / "same.py", CODE + "def rectangle(width, height):\n    return ")
+
+        window.press("Tab")
+        window.press("Control+s")
+        file = editor.workspace / "shapes.py"
+        wait_until(lambda: file.read_text() != CODE, WAIT_S, "the file is saved")
+
+        assert file.read_text() == CODE + f"def rectangle(width, height):\n    return {ghost}"
+
+        wait_until(lambda: accepted(editor), WAIT_S, "the ledger has the acceptance")
+        (row,) = accepted(editor)
+
+        assert row["model"] == "smollm2-135m"
+        assert row["tokens"] > 0
+        assert row["accepted_chars"] == len(ghost)
+
+        expect(window.status).to_have_text(re.compile(r"^\s*[\d.]+ [mk]?J\s*$"), timeout=ANSWER_TIMEOUT_MS)
+        tooltip = window.tooltip()
+        window.page.screenshot(path=ARTIFACTS / "tooltip.png")
+
+        assert re.search(
+            r"Session energy\s+[\d.]+ [mk]?J \([\d.]+ [mµ]?Wh\), (modelled|measured|sampled): \w+", tooltip
+        )
+        assert re.search(r"Saved\s+.* against full depth with KV cache, modelled", tooltip)
+        assert "1 accepted" in tooltip
+
+
+def test_the_slider_changes_the_exits_taken(open_editor: OpenEditor) -> None:
+    with open_editor({"shapes.py": CODE}) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+        view = window.open_slider()
+
+        move_slider(editor, view, key="Home", green_mode=0)
+        window.type_at_end("def rectangle(width, height):", "return ")
+        lossless = window.ghost_text()
+        depth_lossless = newest_depth(editor, green_mode=0)
+        expect(view.locator("#exit-layer")).to_have_text("30.0 of 30 layers")
+
+        window.press("Tab")
+        window.type_at_end("", "", "", "")
+        move_slider(editor, view, key="End", green_mode=100)
+        window.type_at_end("def triangle(width, height):", "return ")
+        greenest = window.ghost_text()
+        depth_greenest = newest_depth(editor, green_mode=100)
+        window.page.screenshot(path=ARTIFACTS / "slider.png")
+
+        assert lossless
+        assert greenest
+        assert depth_lossless == 30.0
+        assert depth_greenest < 27.0
+        shown = re.search(r"mean exit layer ([\d.]+) of 30 layers", window.tooltip())
+        assert shown
+        assert float(shown[1]) == pytest.approx(depth_greenest, abs=0.051)
+
+
+def test_a_workspace_with_modules_of_the_same_name_is_never_imported(open_editor: OpenEditor) -> None:
+    files = {"engine/__init__.py": HOSTILE, "torch.py": HOSTILE, "lsp_server.py": HOSTILE, "shapes.py": CODE}
+    with open_editor(files) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+        window.type_at_end("def rectangle(width, height):", "return ")
+
+        assert window.ghost_text()
+        assert window.notifications() == []
+
+
+def test_a_crash_of_the_server_is_one_sentence_and_completions_go_on(open_editor: OpenEditor) -> None:
+    with open_editor({"shapes.py": CODE}) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+
+        server_process(editor).kill()
+
+        crashed = re.compile("The server stopped unexpectedly and was started again")
+        expect(window.status).to_have_attribute("aria-label", crashed, timeout=ANSWER_TIMEOUT_MS)
+        window.wait_until_ready()
+        window.type_at_end("def rectangle(width, height):", "return ")
+        assert window.ghost_text()
+        assert window.notifications() == []
+
+
+def test_a_server_that_cannot_start_is_one_sentence_and_one_notification(open_editor: OpenEditor) -> None:
+    with open_editor({"shapes.py": CODE}, **{"greenCode.interpreter": "/nowhere/python"}) as editor:
+        window = editor.window
+
+        could_not = re.compile("The server could not be started; the log says why")
+        expect(window.status).to_have_attribute("aria-label", could_not, timeout=LOAD_TIMEOUT_MS)
+        for _ in range(2):
+            window.run_command("Green Code: Restart Server")
+            expect(window.status).to_have_attribute("aria-label", could_not, timeout=ANSWER_TIMEOUT_MS)
+
+        (notification,) = window.notifications()
+        assert "The server could not be started" in notification
+
+
+def complete(file: Path, text: str) -> str:
+    """What the command line offers at the end of a text, lossless."""
+    file.write_text(text)
+    lines = text.split("\n")
+    place = f"{file}:{len(lines)}:{len(lines[-1]) + 1}"
+    command = [sys.executable, "-I", "-m", "lsp_server", "complete", place, "--device=cpu", "--green-mode=0", "--json"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    return str(json.loads(answer.stdout)["text"])
+
+
+def move_slider(editor: Editor, view: FrameLocator, *, key: str, green_mode: int) -> None:
+    """Moves the slider with the keyboard until the setting, and with it the server, has the value."""
+    view.get_by_role("slider").press(key)
+    expect(view.locator("#value")).to_have_text(str(green_mode))
+    wait_until(
+        lambda: f'"greenCode.greenMode": {green_mode}' in editor.process.settings_file.read_text(),
+        WAIT_S,
+        "the slider writes the setting",
+    )
+
+
+def newest_depth(editor: Editor, *, green_mode: int) -> float:
+    """Mean exit layer of the newest completion with text under a green mode."""
+    query = (
+        "SELECT * FROM completion WHERE green_mode = ? AND offered_chars > 0 "
+        "AND finish_reason != 'cancelled' ORDER BY created_at DESC LIMIT 1"
+    )
+    wait_until(lambda: ledger(editor, query, green_mode), WAIT_S, f"the ledger has a row of green mode {green_mode}")
+    (row,) = ledger(editor, query, green_mode)
+    return float(row["mean_exit_layer"])
+
+
+def accepted(editor: Editor) -> list[dict[str, Any]]:
+    """The rows of accepted completions."""
+    return ledger(editor, "SELECT * FROM completion WHERE accepted_at IS NOT NULL")
+
+
+def ledger(editor: Editor, query: str, *parameters: object) -> list[dict[str, Any]]:
+    """Asks the ledger that the server writes."""
+    file = editor.process.data_home / "green-code" / "ledger.sqlite3"
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute(query, parameters)]
+
+
+def server_process(editor: Editor) -> psutil.Process:
+    """The language server that the extension runs."""
+    (server,) = [
+        process
+        for process in psutil.Process(editor.process.pid).children(recursive=True)
+        if "lsp_server" in process.cmdline()
+    ]
+    return server
