@@ -12,7 +12,8 @@ and what to do. Borders (command line, server) print the sentence and never the 
     │   └── UnsupportedModelError  its family has no adapter
     ├── PolicyError            a policy cannot be loaded or does not fit its model
     ├── DeviceError            the device asked for is not there, or is out of memory
-    └── MeterError             an energy counter is missing or may not be read
+    ├── MeterError             an energy counter is missing or may not be read
+    └── TrainingError          training text or a training run cannot be had or used
 """
 
 
@@ -54,3 +55,7 @@ class DeviceError(EngineError):
 
 class MeterError(EngineError):
     """An energy counter is missing or may not be read."""
+
+
+class TrainingError(EngineError):
+    """Training text or a training run cannot be had or used."""

@@ -1,0 +1,76 @@
+"""Training text and models small enough for a test."""
+
+import tarfile
+import zipfile
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import torch
+
+from engine.model.early_exit import EarlyExitModel
+from engine.model.loading import LoadedModel
+from engine.training.packages import Package
+from engine.training.source_text import SourceFile
+from tests.tiny_models import tiny_model
+
+
+class LetterTokenization:
+    """One token a character, so that a tiny vocabulary is enough."""
+
+    end_ids = frozenset[int]()
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(char) % 97 for char in text]
+
+    def continuation(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+    def token_texts(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> list[str]:
+        return [chr(idx) for idx in ids]
+
+
+def tiny_loaded() -> LoadedModel:
+    return LoadedModel(
+        name="tiny",
+        model=EarlyExitModel(tiny_model("llama")),
+        tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
+        device="cpu",
+        device_name="CPU",
+    )
+
+
+def source_file(text: str, *, package: str = "one", path: str = "a.py") -> SourceFile:
+    return SourceFile(language="python", package=package, path=path, text=text)
+
+
+def package(name: str = "one", **changes: object) -> Package:
+    fields = {"registry": "pypi", "name": name, "version": "1", "language": "python", "licence": "MIT", "sha256": "0"}
+    return Package(**fields | changes)  # type: ignore[arg-type]  # the fields of a package
+
+
+def write_wheel(path: Path, members: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in members.items():
+            wheel.writestr(name, text)
+    return path
+
+
+def write_tar(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:xz") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+    return path
+
+
+def code(name: str, lines: int = 30) -> str:
+    """Python that a person might have written; another name gives other text throughout."""
+    return "".join(
+        f"def {name}_{n}(value_{name}, other):\n    return value_{name} + other * {n}\n\n" for n in range(lines)
+    )
+
+
+def seeded(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
