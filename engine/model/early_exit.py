@@ -14,10 +14,13 @@ import torch
 from engine.errors import ConfigError
 from engine.model.architectures import DecoderParts, decoder_parts
 from engine.model.kv_cache import LayeredKVCache
+from engine.model.shortcuts import model_fingerprint
 from engine.types import ModelGeometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from engine.model.shortcuts import Shortcuts
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
 
@@ -28,9 +31,13 @@ class EarlyExitModel:
     Attributes:
         exit_layers: Layers after which a token may leave, ascending, without the last.
         n_layers: Full depth.
+        fingerprint: Names the weights; see `model_fingerprint`.
+        shortcuts: What the head reads exits through; None where nothing was trained.
     """
 
-    def __init__(self, model: Any, exit_layers: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, model: Any, exit_layers: Sequence[int] | None = None, shortcuts: Shortcuts | None = None
+    ) -> None:
         """Cuts `model` at `exit_layers`; None for every third layer.
 
         Raises:
@@ -45,6 +52,8 @@ class EarlyExitModel:
         self.device = next(model.parameters()).device
         self.max_positions = int(model.config.max_position_embeddings)
         self.geometry = _geometry(model, self._parts.layers)
+        self.fingerprint = model_fingerprint(model)
+        self.shortcuts = None if shortcuts is None else shortcuts.to(model.lm_head.weight)
 
     def new_cache(self) -> LayeredKVCache:
         """An empty cache for this model."""
@@ -96,7 +105,12 @@ class EarlyExitModel:
         return self._parts.final_norm(hidden)
 
     def logits(self, state: torch.Tensor, exit_layer: int) -> torch.Tensor:
-        """The LM head at an exit: states of `exit_state` [1, T, D] to logits [1, T, V]."""
+        """The LM head at an exit, through its shortcut: states of `exit_state` [1, T, D] to logits [1, T, V].
+
+        The shortcut is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
+        """
+        if self.shortcuts is not None and exit_layer < self.n_layers:
+            state = self.shortcuts.apply(state, exit_layer)
         return self._parts.head(state)
 
     def _positions(self, start: int, length: int) -> torch.Tensor:

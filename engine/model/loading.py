@@ -15,6 +15,7 @@ from transformers.utils import logging
 from engine.errors import DeviceError, ModelCorruptError, UnsupportedModelError
 from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.early_exit import EarlyExitModel
+from engine.model.shortcuts import find_shortcuts, model_fingerprint
 from engine.model.tokenization import Tokenization
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def load_model(name: str, folder: Path, config: EngineConfig) -> LoadedModel:
     Raises:
         DeviceError: If the device asked for is not there, or its memory is too small.
         ModelCorruptError: If the files cannot be read.
+        PolicyError: If the user's own trained exits belong to other weights.
         UnsupportedModelError: If no adapter knows the model's family.
     """
     device = pick_device(config.device)
@@ -62,7 +64,8 @@ def load_model(name: str, folder: Path, config: EngineConfig) -> LoadedModel:
             )
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    early_exit = EarlyExitModel(_to_device(model.eval(), device, name), config.exit_layers)
+    shortcuts = find_shortcuts(name, model_fingerprint(model))
+    early_exit = EarlyExitModel(_to_device(model.eval(), device, name), config.exit_layers, shortcuts)
     return LoadedModel(
         name=name,
         model=early_exit,

@@ -1,0 +1,177 @@
+"""Linear shortcuts: what turns the hidden state at an exit into one that the LM head can read.
+
+An affine map for each exit, from the normed hidden state there to the normed last one (Din et al., "Jump to
+Conclusions", arXiv 2303.09435). The model's own weights stay as they are. How the maps are learned is
+`engine.training`'s affair; this module stores them, finds them, and refuses those that belong to another model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.nn import functional
+
+from engine import config
+from engine.errors import ModelCorruptError, ModelError, PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_NAME = "shortcuts.safetensors"
+PACKAGED = Path(__file__).with_name("artifacts")
+
+_FORMAT = 1
+_NORM = "final"  # both ends of the map are normed by the model's final norm
+_METADATA_KEY = "green-code"
+_FINGERPRINT_ROWS = 64  # rows of each weight that are hashed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortcutsInfo:
+    """Where shortcuts come from, and what they are good for.
+
+    Attributes:
+        model: The model's name at the time.
+        fingerprint: `model_fingerprint` of the model that they belong to.
+        exit_layers: Layers after which there is a shortcut, ascending.
+        corpus_sha256: Hash of the training text.
+        train_tokens: Tokens learned from.
+        created: Date, ISO 8601.
+        agreement: For each exit, in the order of `exit_layers`: the share of held-out tokens on which it chooses
+            what the last layer chooses.
+        format: Version of the file.
+        norm: How both ends are normed.
+    """
+
+    model: str
+    fingerprint: str
+    exit_layers: tuple[int, ...]
+    corpus_sha256: str
+    train_tokens: int
+    created: str
+    agreement: tuple[float, ...]
+    format: int = _FORMAT
+    norm: str = _NORM
+
+
+class Shortcuts:
+    """One affine map for each exit that has one."""
+
+    def __init__(self, info: ShortcutsInfo, maps: Mapping[int, tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Maps by exit layer: weight [D, D] and bias [D], applied as `weight @ state + bias`."""
+        assert tuple(sorted(maps)) == info.exit_layers
+        self.info = info
+        self.maps = dict(maps)
+
+    def apply(self, state: torch.Tensor, exit_layer: int) -> torch.Tensor:
+        """Maps normed states [..., D] at an exit; returns them unchanged where the exit has no shortcut."""
+        affine = self.maps.get(exit_layer)
+        return state if affine is None else functional.linear(state, *affine)
+
+    def to(self, like: torch.Tensor) -> Shortcuts:
+        """The same maps on the device and in the precision of `like`."""
+        return Shortcuts(self.info, {exit_: (w.to(like), b.to(like)) for exit_, (w, b) in self.maps.items()})
+
+
+def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
+    """The shortcuts of a model: the user's own, else the shipped ones where they fit, else None.
+
+    Raises:
+        PolicyError: If the user's own belong to other weights.
+        ModelCorruptError: If a file cannot be read.
+    """
+    own = own_shortcuts_path(name)
+    if own.is_file():
+        return load_shortcuts(own, fingerprint)
+    shipped = PACKAGED / _folder_name(name) / FILE_NAME
+    if not shipped.is_file():
+        return None
+    try:
+        return load_shortcuts(shipped, fingerprint)
+    except PolicyError:
+        # Another conversion of the same model: its exits work, only less well. The user's remedy is in the message.
+        logger.warning("The shipped exits do not fit the weights of %s; `green-code train exits` makes new ones.", name)
+        return None
+
+
+def own_shortcuts_path(name: str) -> Path:
+    """Where shortcuts that were trained on this machine are kept."""
+    return config.data_dir() / "exits" / _folder_name(name) / FILE_NAME
+
+
+def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
+    """Reads shortcuts, in fp32 on the CPU.
+
+    Raises:
+        PolicyError: If they belong to another model.
+        ModelCorruptError: If the file cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = cattrs.structure(json.loads((file.metadata() or {})[_METADATA_KEY]), ShortcutsInfo)
+            if (info.format, info.norm) != (_FORMAT, _NORM):
+                raise PolicyError(f"The exits in {path} were written by another version of Green Code; {_RETRAIN}.")
+            if info.fingerprint != fingerprint:
+                raise PolicyError(f"The exits in {path} were trained for other weights than these; {_RETRAIN}.")
+            maps = {
+                exit_: (file.get_tensor(f"{exit_}.weight").float(), file.get_tensor(f"{exit_}.bias").float())
+                for exit_ in info.exit_layers
+            }
+    except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
+        raise ModelCorruptError(f"The exits in {path} cannot be read; {_RETRAIN}.") from error
+    return Shortcuts(info, maps)
+
+
+def save_shortcuts(shortcuts: Shortcuts, path: Path) -> None:
+    """Writes shortcuts in fp16, in one step: the file is whole or as it was.
+
+    Raises:
+        ModelError: If the disk refuses.
+    """
+    tensors = {}
+    for exit_, (weight, bias) in shortcuts.maps.items():
+        tensors[f"{exit_}.weight"] = weight.to("cpu", torch.float16).contiguous()
+        tensors[f"{exit_}.bias"] = bias.to("cpu", torch.float16).contiguous()
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(shortcuts.info))})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"The trained exits could not be written to {path}.") from error
+
+
+def model_fingerprint(model: Any) -> str:
+    """Names a transformers model by its geometry and a sample of its weights; the same in fp32 and in bf16.
+
+    Sixteen hexadecimal digits. Weights are compared as bf16, to which a GPU rounds them when it loads them.
+    """
+    geometry = {
+        key: getattr(model.config, key, None)
+        for key in ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+    }
+    digest = hashlib.sha256(json.dumps(geometry).encode())
+    named = sorted(model.named_parameters(), key=lambda pair: pair[0])
+    for _, parameter in named[:: max(1, len(named) // 32)]:
+        rows = parameter.detach()[:_FINGERPRINT_ROWS].to("cpu", torch.bfloat16).contiguous()
+        digest.update(rows.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _folder_name(model_name: str) -> str:
+    return re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"
+
+
+_RETRAIN = "delete it, or run `green-code train exits` for this model again"
