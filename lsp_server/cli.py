@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+train_app = typer.Typer(help="Trains what early exit needs; only your own machine sees it.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
 
 Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
@@ -157,6 +159,45 @@ def models_remove(name: Annotated[str, typer.Argument(help="The model to delete.
     Console().print(f"{name} is removed; {freed_bytes / 1e6:.0f} MB are free again.", highlight=False)
 
 
+@train_app.command("exits")
+def train_exits(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    language: Annotated[
+        Literal["python", "java"] | None, typer.Option("--language", help="One language only; both if left out.")
+    ] = None,
+    benchmark: Annotated[
+        Path | None, typer.Option("--benchmark", help="HumanEval's file: its problems are kept out of the text.")
+    ] = None,
+    train_tokens: Annotated[int, typer.Option("--train-tokens", min=1000, help="How much to learn from.")] = 80_000,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
+    ] = None,
+) -> None:
+    """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
+    from engine.model.loading import load_model
+    from engine.model.shortcuts import own_shortcuts_path
+    from engine.model.store import resolve_model
+    from engine.training.agreement import quality_table
+    from engine.training.datasets import LANGUAGES, gather_corpus
+    from engine.training.exits import TrainingPlan
+    from engine.training.exits import train_exits as train
+
+    with _progress(counting=True) as progress:
+        corpus = gather_corpus(
+            languages=LANGUAGES if language is None else (language,),
+            benchmarks=() if benchmark is None else (benchmark,),
+            progress=progress,
+        )
+        files = resolve_model(model, progress=progress)
+        loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device), with_shortcuts=False)
+        path = output or own_shortcuts_path(files.name)
+        trained = train(loaded, corpus, path, plan=TrainingPlan(train_tokens=train_tokens), progress=progress)
+    console = Console()
+    console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"The trained exits are in {path}", highlight=False, soft_wrap=True)
+
+
 def main() -> None:
     """Entry point of the command `green-code`."""
     try:
@@ -179,12 +220,13 @@ def _engine(model: str, device: DeviceChoice) -> Iterator[Engine]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[ProgressSink]:
-    """A progress bar on stderr; nothing where stderr is no terminal but for the first line of each step."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+def _progress(*, counting: bool = False) -> Iterator[ProgressSink]:
+    """A progress bar on stderr, of bytes or of steps; without a terminal, the first line of each step."""
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    amount = MofNCompleteColumn() if counting else DownloadColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None, visible=False)
         said = ""

@@ -41,8 +41,14 @@ class LoadedModel:
     device_name: str
 
 
-def load_model(name: str, folder: Path, config: EngineConfig) -> LoadedModel:
-    """Loads weights and tokenizer: fp32 on a CPU, bf16 on a GPU.
+def load_model(name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool = True) -> LoadedModel:
+    """Loads weights, tokenizer and trained exits: fp32 on a CPU, bf16 on a GPU.
+
+    Args:
+        name: As the user named it.
+        folder: Where config.json, weights and tokenizer lie.
+        config: The device, its threads, the exits.
+        with_shortcuts: False leaves trained exits out, such as to train new ones.
 
     Raises:
         DeviceError: If the device asked for is not there, or its memory is too small.
@@ -64,7 +70,7 @@ def load_model(name: str, folder: Path, config: EngineConfig) -> LoadedModel:
             )
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    shortcuts = find_shortcuts(name, model_fingerprint(model))
+    shortcuts = find_shortcuts(name, model_fingerprint(model)) if with_shortcuts else None
     early_exit = EarlyExitModel(_to_device(model.eval(), device, name), config.exit_layers, shortcuts)
     return LoadedModel(
         name=name,

@@ -138,3 +138,15 @@ def test_the_default_model_loads_with_its_shipped_exits(default_model_path: Path
 
     assert loaded.model.shortcuts is not None
     assert loaded.model.shortcuts.info.exit_layers == loaded.model.exit_layers
+
+
+@pytest.mark.model
+def test_new_exits_can_be_trained_where_the_old_ones_no_longer_fit(
+    default_model_path: Path, shortcuts: Shortcuts
+) -> None:
+    save_shortcuts(shortcuts, own_shortcuts_path(DEFAULT_MODEL))
+    config = EngineConfig(device="cpu")
+
+    with pytest.raises(PolicyError, match="other weights"):
+        load_model(DEFAULT_MODEL, default_model_path, config)
+    assert load_model(DEFAULT_MODEL, default_model_path, config, with_shortcuts=False).model.shortcuts is None
