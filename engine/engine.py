@@ -163,7 +163,7 @@ class Engine:
             window=window,
             elapsed_s=elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
-            baseline=baseline_work(work[Phase.PREFILL].prefill_tokens, decoder.n_decoded, self.layers_total),
+            baseline=baseline_work(work[Phase.PREFILL], decoder.n_decoded, self.layers_total),
         )
         return Completion(
             text="" if decoder.finish_reason is FinishReason.CANCELLED else text,

@@ -52,7 +52,7 @@ class Work:
     about what they cost in prefill.
     """
 
-    prefill_tokens: int = 0
+    prefill_tokens: int = 0  # prompt positions computed; each chunk of them is n_layers passes as well
     tokens: int = 0  # positions that went through the embedding in decoding
     layer_passes: int = 0
     layer_tokens: int = 0

@@ -99,6 +99,7 @@ class Trajectory:
                 self._check_cancelled()
                 rows = self._model.run_layers(rows, first, last, self._cache)
             self._work.prefill.prefill_tokens += len(chunk)
+            self._work.prefill.layers(passes=n_layers, tokens=1)  # the chunk's further positions are prefill_tokens
         assert rows is not None
         self._work.decode.head(1)
         logits = self._model.logits(self._model.exit_state(rows[:, -1:], n_layers), n_layers)
@@ -161,10 +162,9 @@ class Trajectory:
 
     def _decide(self, exit_: _Exit, exit_index: int, n_before: int) -> Action:
         n_waiting = self.n_waiting + n_before
-        self._work.policy.policy_checks += 1
         action = self._policy.decide(
             ExitCandidate(
-                hidden=exit_.state[0, -1],
+                hidden=exit_.observe,
                 exit_index=exit_index,
                 exit_layer=exit_.layer,
                 n_waiting=n_waiting,
@@ -222,21 +222,31 @@ class Trajectory:
 
 
 class _Exit:
-    """One exit of one token; its head is evaluated at most once, and only when somebody asks."""
+    """One exit of one token; its norm and its head are evaluated at most once, and only when somebody asks."""
 
     def __init__(self, model: EarlyExitModel, row: torch.Tensor, layer: int, work: WorkCounter) -> None:
         self.layer = layer
-        self.state = model.exit_state(row, layer)  # [1, 1, D]
-        self._model, self._work = model, work
-        self._logits: torch.Tensor | None = None
+        self._model, self._row, self._work = model, row, work
+        self._state: torch.Tensor | None = None  # [1, 1, D]
+        self._logits: torch.Tensor | None = None  # [V]
+
+    def observe(self) -> torch.Tensor:
+        """The normed hidden state [D], for a policy that looks at it."""
+        self._work.policy.policy_checks += 1
+        return self._normed()[0, -1]
 
     def logits(self, counter: PhaseCounter) -> torch.Tensor:
         """Logits [V]; the head is charged to `counter` if nobody asked before."""
         if self._logits is None:
             counter.head(1)
-            self._logits = self._model.logits(self.state, self.layer)[0, -1]
+            self._logits = self._model.logits(self._normed(), self.layer)[0, -1]
         return self._logits
 
     def probability(self) -> float:
         """The top token's probability, charged to the policy."""
         return float(self.logits(self._work.policy).float().softmax(-1).max())
+
+    def _normed(self) -> torch.Tensor:
+        if self._state is None:
+            self._state = self._model.exit_state(self._row, self.layer)
+        return self._state

@@ -2,7 +2,8 @@
 
 At batch 1 decoding is bound by memory: a layer costs what it costs to read its weights, so energy is linear in layer
 passes (GREEN-CODE's published cached runs are, with R about 1). Prefill, and every further position of a batched pass,
-reuses weights already read and is bound by compute.
+reuses weights already read and is bound by compute. A chunk of the prompt reads the weights once: its layer passes
+count as in decoding, so that the two tokens a keystroke adds are not costed as if they were free.
 
     joules = prefill_tokens a + tokens b + layer_passes c + head_passes d + (layer_tokens - layer_passes) a / L
            + (head_tokens - head_passes) (a / L) (d / c) + propagated_layers p + policy_checks q
@@ -136,20 +137,20 @@ def default_cost_model(geometry: ModelGeometry, device: Literal["cpu", "cuda"]) 
     )
 
 
-def baseline_work(prompt_tokens: int, tokens: int, n_layers: int) -> dict[Phase, Work]:
+def baseline_work(prefill: Work, tokens: int, n_layers: int) -> dict[Phase, Work]:
     """The work of the same request at full depth with a KV cache: what "saved" is compared with.
 
     The first new token is chosen from the prompt's last position: `tokens` new ones take `tokens` passes of the head
     and `tokens - 1` steps through the layers.
 
     Args:
-        prompt_tokens: Positions to prefill: without those still in the cache, as in the request itself.
+        prefill: The request's own prefill, without what was still in the cache: it is the same at full depth.
         tokens: New tokens.
         n_layers: Layers of the model.
     """
     steps = max(tokens - 1, 0)
     return {
-        Phase.PREFILL: Work(prefill_tokens=prompt_tokens),
+        Phase.PREFILL: prefill,
         Phase.DECODE: Work(
             tokens=steps,
             layer_passes=steps * n_layers,

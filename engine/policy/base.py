@@ -55,7 +55,8 @@ class ExitCandidate:
     """What a policy may look at: one exit of one token.
 
     Attributes:
-        hidden: Hidden state at this exit, normed exactly as for the LM head, [D].
+        hidden: Gives the hidden state at this exit, normed exactly as for the LM head, [D]. Counted as a policy check:
+            who never looks, such as full depth, costs nothing.
         exit_index: Position of this exit among the model's exits, from 0.
         exit_layer: Layers run so far.
         n_waiting: Tokens before this one that wait for deeper layers.
@@ -65,7 +66,7 @@ class ExitCandidate:
             as several layers and is counted; the learned policy never calls it.
     """
 
-    hidden: torch.Tensor
+    hidden: Callable[[], torch.Tensor]
     exit_index: int
     exit_layer: int
     n_waiting: int

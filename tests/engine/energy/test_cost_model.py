@@ -98,12 +98,15 @@ def test_default_of_half_precision_halves_what_is_bound_by_memory() -> None:
     assert half.prefill_token_j == whole.prefill_token_j
 
 
+PREFILL = Work(prefill_tokens=100, layer_passes=30, layer_tokens=30)
+
+
 def test_first_token_of_the_baseline_comes_from_the_prefill() -> None:
-    assert baseline_work(100, 5, 30) == {
-        Phase.PREFILL: Work(prefill_tokens=100),
+    assert baseline_work(PREFILL, 5, 30) == {
+        Phase.PREFILL: PREFILL,
         Phase.DECODE: Work(tokens=4, layer_passes=120, layer_tokens=120, head_passes=5, head_tokens=5),
     }
 
 
 def test_baseline_of_no_tokens_is_the_prefill() -> None:
-    assert baseline_work(100, 0, 30) == {Phase.PREFILL: Work(prefill_tokens=100), Phase.DECODE: Work()}
+    assert baseline_work(PREFILL, 0, 30) == {Phase.PREFILL: PREFILL, Phase.DECODE: Work()}

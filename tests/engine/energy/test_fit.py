@@ -51,7 +51,7 @@ def test_noisy_windows_still_predict_a_completion() -> None:
 
     fitted = fit_cost_model(samples, prior=PRIOR, source="s")
 
-    completion = baseline_work(100, 24, 30)[Phase.DECODE] + Work(prefill_tokens=100)
+    completion = baseline_work(Work(), 24, 30)[Phase.DECODE] + Work(prefill_tokens=100)
     assert energy_j(fitted, completion) == pytest.approx(energy_j(DEVICE, completion), rel=0.05)
     assert fitted.relative_error is not None
     assert 0.01 < fitted.relative_error < 0.10
