@@ -28,8 +28,11 @@ class Tokenization:
         self.end_ids = frozenset({*eos_token_ids, *control})
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a document's beginning, with the start token where the model expects one."""
-        return [int(idx) for idx in self._tokenizer(text, verbose=False).input_ids]
+        """Token ids of a document's beginning, with the start token where the model expects one.
+
+        A document that spells a control token, such as this model's end token, is read as the characters it is.
+        """
+        return [int(idx) for idx in self._tokenizer(text, verbose=False, split_special_tokens=True).input_ids]
 
     def continuation(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
         """The text that `ids` add behind the prompt, without an incomplete last character."""

@@ -1,0 +1,76 @@
+"""What a user installs: the wheel holds both packages whole, and runs from an empty folder."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT],
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    packaged = {name for name in names if ".dist-info/" not in name}
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "engine", "lsp_server"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert packaged == {name for name in tracked if (ROOT / name).exists()}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_exits_of_the_default_model_are_small(wheel: Path) -> None:
+    exits = [entry for entry in zipfile.ZipFile(wheel).infolist() if "artifacts" in entry.filename]
+
+    assert exits
+    assert sum(entry.file_size for entry in exits) <= 20e6
+
+
+def test_the_wheel_runs_where_a_workspace_has_an_engine_of_its_own(wheel: Path, tmp_path: Path) -> None:
+    installed, workspace = tmp_path / "installed", tmp_path / "workspace"
+    zipfile.ZipFile(wheel).extractall(installed)
+    (workspace / "engine").mkdir(parents=True)
+    (workspace / "engine" / "__init__.py").write_text("raise SystemExit('the workspace was imported')")
+    # -I keeps the workspace off the path; the wheel is put there as an installation would be.
+    program = f"import sys; sys.path.insert(0, {str(installed)!r}); import engine; print(engine.__file__)"
+
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=workspace, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert Path(found.strip()).is_relative_to(installed)
+
+
+def test_every_version_of_torch_that_is_promised_is_admitted() -> None:
+    torch = next(entry for entry in map(Requirement, requires("green-code") or ()) if entry.name == "torch")
+
+    assert all(torch.specifier.contains(version) for version in ("2.11.0", "2.12.1", "2.13.0+cpu"))
+
+
+def test_the_top_level_is_what_was_agreed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    top = {Path(name).parts[0] for name in tracked}
+
+    assert {name for name in top if not name.startswith(".")} == {
+        *("pyproject.toml", "README.md", "LICENSE", "engine", "lsp_server", "vscode-extension", "tests")
+    }
