@@ -7,12 +7,14 @@ Exit status: 0 done, 1 it could not be done (one sentence says why), 2 the comma
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.errors import ConfigError, EngineError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from engine.engine import Engine
     from engine.types import ProgressSink
+
+_TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
 
 app = typer.Typer(
     name="green-code",
@@ -170,6 +174,9 @@ def train_exits(
         Path | None, typer.Option("--benchmark", help="HumanEval's file: its problems are kept out of the text.")
     ] = None,
     train_tokens: Annotated[int, typer.Option("--train-tokens", min=1000, help="How much to learn from.")] = 80_000,
+    distilled_tokens: Annotated[
+        int, typer.Option("--distilled-tokens", min=0, help="Then distil on so many of them, where that helps.")
+    ] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
     ] = None,
@@ -192,7 +199,8 @@ def train_exits(
         files = resolve_model(model, progress=progress)
         loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device), with_shortcuts=False)
         path = output or own_shortcuts_path(files.name)
-        trained = train(loaded, corpus, path, plan=TrainingPlan(train_tokens=train_tokens), progress=progress)
+        plan = TrainingPlan(train_tokens=train_tokens, distilled_tokens=distilled_tokens)
+        trained = train(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
     console.print(f"The trained exits are in {path}", highlight=False, soft_wrap=True)
@@ -203,8 +211,18 @@ def main() -> None:
     try:
         app()
     except EngineError as error:
-        Console(stderr=True).print(f"green-code: {error}", style="red", highlight=False, soft_wrap=True)
+        _say_error(str(error))
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - a fault of ours; a user is told so in a sentence, not in a stack
+        if os.environ.get(_TRACE_VARIABLE):
+            raise
+        what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        _say_error(f"This is a fault of Green Code ({what}). Set {_TRACE_VARIABLE}=1 to see where, and report it.")
+        sys.exit(1)
+
+
+def _say_error(sentence: str) -> None:
+    Console(stderr=True).print(Text(f"green-code: {sentence}", "red"), soft_wrap=True)
 
 
 @contextlib.contextmanager
