@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 from engine.errors import TrainingError
 from engine.model.shortcuts import Shortcuts, ShortcutsInfo, save_shortcuts
 from engine.training.agreement import ExitQuality, judge
+from engine.training.distillation import distil
 from engine.training.ridge import RegressionSums, fit
-from engine.training.states import Block, block_states, blocks
+from engine.training.states import BLOCK_TOKENS, Block, BlockStates, block_states, blocks
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -38,9 +39,19 @@ _CHECKPOINT_EVERY = 32  # blocks; about half a minute on two cores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """How much text is used, in tokens."""
+    """How much text is used.
+
+    Attributes:
+        train_tokens: For the ridge regression.
+        distilled_tokens: How many of them the distillation sees; their states are kept in memory. 0 leaves it out.
+        epochs: Passes of the distillation over them.
+        validation_tokens: To choose the ridge, and between the two kinds of shortcut.
+        test_tokens: To judge the result.
+    """
 
     train_tokens: int = 80_000
+    distilled_tokens: int = 0
+    epochs: int = 2
     validation_tokens: int = 12_000
     test_tokens: int = 20_000
 
@@ -51,13 +62,13 @@ class TrainedExits:
 
     Attributes:
         shortcuts: As they were saved.
-        ridges: The ridge that the validation text chose, for each exit.
+        distilled: The exits whose ridge solution the distillation made better on the validation text.
         before: Every exit on the test text as the model came, the last layer at the end.
         after: The same through the shortcuts.
     """
 
     shortcuts: Shortcuts
-    ridges: tuple[float, ...]
+    distilled: tuple[int, ...]
     before: list[ExitQuality]
     after: list[ExitQuality]
 
@@ -70,7 +81,7 @@ def train_exits(
     plan: TrainingPlan | None = None,
     progress: ProgressSink = no_progress,
 ) -> TrainedExits:
-    """Fits a shortcut for every exit of a model, judges it on held-out packages, and saves it.
+    """Fits a shortcut for every exit of a model, distils it, judges it on held-out packages, and saves it.
 
     Args:
         loaded: The model; it is not changed.
@@ -103,7 +114,10 @@ def train_exits(
         regression_sums(model, parts[split], path, run=f"{run}-{split}", progress=progress)
         for split, path in checkpoints.items()
     )
-    fitted = fit(train, validation)
+    maps = {
+        exit_: (affine[:-1].T.float(), affine[-1].float())
+        for exit_, affine in zip(model.exit_layers, fit(train, validation), strict=True)
+    }
     info = ShortcutsInfo(
         model=loaded.name,
         fingerprint=model.fingerprint,
@@ -113,19 +127,50 @@ def train_exits(
         created=datetime.now(timezone.utc).date().isoformat(),
         agreement=(),
     )
-    maps = {
-        # rounded as they will be stored, so that what is judged is what ships
-        exit_: (affine[:-1].T.half().float(), affine[-1].half().float())
-        for exit_, (affine, _) in zip(model.exit_layers, fitted, strict=True)
-    }
-    shortcuts = Shortcuts(info, maps)
+    shortcuts, distilled = _distilled(model, Shortcuts(info, maps), parts, plan, progress)
     before, after = judge(model, parts["test"], (None, shortcuts), progress=progress)
     agreement = tuple(round(quality.agreement.mean, 4) for quality in after[:-1])
-    shortcuts = Shortcuts(replace(info, agreement=agreement), maps)
+    shortcuts = Shortcuts(replace(info, agreement=agreement), shortcuts.maps)
     save_shortcuts(shortcuts, output)
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
-    return TrainedExits(shortcuts=shortcuts, ridges=tuple(ridge for _, ridge in fitted), before=before, after=after)
+    return TrainedExits(shortcuts=shortcuts, distilled=distilled, before=before, after=after)
+
+
+def _distilled(
+    model: EarlyExitModel,
+    ridge: Shortcuts,
+    parts: Mapping[Split, Sequence[Block]],
+    plan: TrainingPlan,
+    progress: ProgressSink,
+) -> tuple[Shortcuts, tuple[int, ...]]:
+    """For each exit the better on the validation text of its ridge solution and the distilled one; and which those are.
+
+    All are rounded as they will be stored, so that what is judged is what ships.
+    """
+    ridge = _rounded(ridge)
+    states: list[BlockStates] = []
+    n_blocks = min(len(parts["train"]), plan.distilled_tokens // BLOCK_TOKENS)
+    for done, block in enumerate(parts["train"][:n_blocks]):
+        progress("Preparing the distillation", done, n_blocks)
+        states.append(block_states(model, block.token_ids))
+    if not states:
+        return ridge, ()
+    maps = distil(model, states, ridge.maps, epochs=plan.epochs, progress=progress)
+    distilled = _rounded(Shortcuts(ridge.info, maps))
+    by_ridge, by_distillation = judge(model, parts["validation"], (ridge, distilled), progress=progress)
+    better = tuple(
+        new.exit_layer
+        for old, new in zip(by_ridge[:-1], by_distillation[:-1], strict=True)
+        if new.agreement.mean > old.agreement.mean
+    )
+    chosen = {exit_: (distilled if exit_ in better else ridge).maps[exit_] for exit_ in model.exit_layers}
+    return Shortcuts(ridge.info, chosen), better
+
+
+def _rounded(shortcuts: Shortcuts) -> Shortcuts:
+    maps = {exit_: (weight.half().float(), bias.half().float()) for exit_, (weight, bias) in shortcuts.maps.items()}
+    return Shortcuts(shortcuts.info, maps)
 
 
 def regression_sums(

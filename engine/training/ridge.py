@@ -77,10 +77,11 @@ def mean_squared_error(sums: RegressionSums, exit_index: int, affine: torch.Tens
     return float(sums.yy - 2 * cross + square) / sums.count
 
 
-def fit(train: RegressionSums, validation: RegressionSums) -> list[tuple[torch.Tensor, float]]:
-    """For each exit the map of the ridge that errs least on the validation text, and that ridge."""
+def fit(train: RegressionSums, validation: RegressionSums) -> list[torch.Tensor]:
+    """For each exit the map [D + 1, D] of the ridge that errs least on the validation text."""
     fitted = []
     for idx in range(len(train.xx)):
-        candidates = [(solve(train, idx, ridge), ridge) for ridge in RIDGES]
-        fitted.append(min(candidates, key=lambda pair: mean_squared_error(validation, idx, pair[0])))
+        candidates = [solve(train, idx, ridge) for ridge in RIDGES]
+        errors = [mean_squared_error(validation, idx, affine) for affine in candidates]
+        fitted.append(candidates[errors.index(min(errors))])
     return fitted
