@@ -213,7 +213,7 @@ def main() -> None:
     except EngineError as error:
         _say_error(str(error))
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - a fault of ours; a user is told so in a sentence, not in a stack
+    except Exception as error:  # a user is told of our fault in a sentence, not in a stack
         if os.environ.get(_TRACE_VARIABLE):
             raise
         what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
