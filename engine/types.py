@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GREEN_MODE_MAX = 100
+DEFAULT_GREEN_MODE = 0  # lossless, until a learned policy makes another one worth its quality
 
 
 class Provenance(str, Enum):
@@ -132,7 +133,7 @@ class CompletionRequest:
     prefix: str
     suffix: str = ""
     language_id: str = ""
-    green_mode: int = 50
+    green_mode: int = DEFAULT_GREEN_MODE
     policy: str | None = None
     max_new_tokens: int = 48
     single_line: bool | None = None

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.errors import ConfigError, EngineError
-from engine.types import GREEN_MODE_MAX, CompletionRequest
+from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX, CompletionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def complete(
     place: Annotated[str, typer.Argument(help="FILE:LINE:COL, counted from 1; the cursor stands before COL.")],
     model: Model = DEFAULT_MODEL,
     device: DeviceOption = "auto",
-    green_mode: GreenMode = 50,
+    green_mode: GreenMode = DEFAULT_GREEN_MODE,
     policy: Policy = None,
     max_new_tokens: MaxNewTokens = 48,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,

@@ -16,7 +16,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
-from engine.types import GREEN_MODE_MAX
+from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
 from lsp_server.wire import wire_name
 
 SECTION = "greenCode"
@@ -43,7 +43,7 @@ class Settings:
     """
 
     enable: bool = True
-    green_mode: int = 50
+    green_mode: int = DEFAULT_GREEN_MODE
     model: str = DEFAULT_MODEL
     device: DeviceChoice = "auto"
     threads: int | None = None

@@ -11,6 +11,13 @@ from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.store import resolve_model
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast ones first: a fault of a function is told before the weights are loaded and a browser is started."""
+    items.sort(
+        key=lambda item: (item.get_closest_marker("e2e") is not None, item.get_closest_marker("model") is not None)
+    )
+
+
 @pytest.fixture(scope="session")
 def default_model_path() -> Path:
     return resolve_model(DEFAULT_MODEL, supported=SUPPORTED_FAMILIES).path

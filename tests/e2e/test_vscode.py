@@ -70,7 +70,7 @@ def test_a_completion_is_shown_accepted_and_accounted_for(open_editor: OpenEdito
 
 
 def test_the_slider_changes_the_exits_taken(open_editor: OpenEditor) -> None:
-    with open_editor({"shapes.py": CODE}) as editor:
+    with open_editor({"shapes.py": CODE}, **{"greenCode.greenMode": 50}) as editor:
         window = editor.window
         window.open_file("shapes.py")
         window.wait_until_ready()

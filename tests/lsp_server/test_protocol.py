@@ -301,14 +301,14 @@ async def test_resetting_begins_a_new_session_and_the_ledger_keeps_the_old(clien
 async def test_the_green_mode_reaches_the_engine_without_a_new_one(client: Client) -> None:
     client.open("x")
     await client.complete(0, 1)
-    assert (await client.energy(lambda energy: energy.requests == 1)).last_mean_exit_layer == 2.0
+    assert (await client.energy(lambda energy: energy.requests == 1)).last_mean_exit_layer == 4.0
     loaded = len(client.statuses.messages)
 
-    client.change_settings({"greenMode": 0})
+    client.change_settings({"greenMode": 50})
     await client.complete(0, 1)
 
     energy = await client.energy(lambda energy: energy.requests == 2)
-    assert (energy.last_mean_exit_layer, energy.green_mode) == (4.0, 0)
+    assert (energy.last_mean_exit_layer, energy.green_mode) == (2.0, 50)
     assert not [status for status in client.statuses.messages[loaded:] if status.model is None]
 
 
@@ -344,7 +344,7 @@ async def test_a_bad_setting_is_told_once_and_its_default_used(client: Client) -
     client.change_settings({"greenMode": 20})
     await client.status(lambda status: status.health == "ok")
 
-    sentence = "The setting greenCode.greenMode cannot be 400: use a whole number from 0 to 100; until then it is 50."
+    sentence = "The setting greenCode.greenMode cannot be 400: use a whole number from 0 to 100; until then it is 0."
     assert status.message == sentence
     assert [message.message for message in client.messages] == [sentence]
     assert sentence in [message.message for message in client.log_messages]
