@@ -117,7 +117,6 @@ class Engine:
         Raises:
             ConfigError: If the green mode or the policy means nothing.
             PolicyError: If the policy does not fit the model.
-            DeviceError: If the device ran out of memory.
         """
         from engine.decoding.stopping import StopCondition
         from engine.model.loading import synchronize

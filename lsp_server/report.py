@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-import engine.decoding.decoder as demo_module
+import engine as engine_package
 from engine.config import EngineConfig, cache_dir, data_dir
 from engine.energy.accounting import add_readings
 from engine.errors import EngineError
@@ -47,7 +47,7 @@ def language_of(path: Path) -> str:
 
 def demo_file() -> Path:
     """A source file that is on every machine with Green Code: its own decoder."""
-    return Path(demo_module.__file__)
+    return Path(engine_package.__file__).parent / "decoding" / "decoder.py"
 
 
 def completion_json(completion: Completion) -> str:

@@ -151,11 +151,13 @@ class Trajectory:
         if self._cancellation.is_cancelled:
             raise Cancelled
 
-    def _run(self, rows: torch.Tensor, start: int, stop: int, counter: PhaseCounter) -> torch.Tensor:
-        """Runs one segment for `rows` and for the rows that wait at its start, which stand before them."""
+    def _run(self, rows: torch.Tensor | None, start: int, stop: int, counter: PhaseCounter) -> torch.Tensor:
+        """Runs one segment for `rows`, if any, and for the rows that wait at its start, which stand before them."""
         self._check_cancelled()
-        if start in self._waiting:
-            rows = torch.cat((self._waiting.pop(start), rows), dim=1)
+        before = self._waiting.pop(start, None)
+        if before is not None:
+            rows = before if rows is None else torch.cat((before, rows), dim=1)
+        assert rows is not None
         counter.layers(passes=stop - start, tokens=1)
         self._work.verification.layer_tokens += (stop - start) * (rows.shape[1] - 1)
         return self._model.run_layers(rows, start, stop, self._cache)
@@ -197,11 +199,7 @@ class Trajectory:
         """
         n_new = 0 if rows is None else 1
         for start, stop in self._model.segments[index:]:
-            if rows is None:
-                rows = self._waiting.pop(start, None)
-                if rows is not None:
-                    rows = self._run(rows, start, stop, counter)
-            else:
+            if rows is not None or start in self._waiting:
                 rows = self._run(rows, start, stop, counter)
         assert rows is not None
         n_layers = self._model.n_layers

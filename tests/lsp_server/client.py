@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
-URI = "file:///work/a.py"
+URI = "file:///project/a.py"
 T = TypeVar("T")
 _CONVERTER = make_converter()
 
