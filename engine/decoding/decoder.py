@@ -82,15 +82,16 @@ class Decoder:
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:
         run.prefill(start=self.reused_tokens)
-        n_yielded = 0
+        n_yielded = n_judged = 0
         while True:
-            reason = _finish_reason(run, stop)
+            reason, n_judged = _finish_reason(run, stop, n_judged), len(run.tokens)
             if reason is None:
                 yield from run.tokens[n_yielded : run.n_final]
                 n_yielded = max(n_yielded, run.n_final)
                 run.advance()
             elif run.settle():
                 break
+            n_judged = min(n_judged, len(run.tokens) - 1)  # the last token may be new at an old place
         end = len(run.tokens) - (run.tokens[-1].token_id in stop.end_ids)
         yield from run.tokens[n_yielded:end]
         self.finish_reason = reason
@@ -104,13 +105,16 @@ class Decoder:
         self._cached_ids = ids[:exact]
 
 
-def _finish_reason(run: Trajectory, stop: StopCondition) -> FinishReason | None:
+def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> FinishReason | None:
+    """Why the text ends, if it does; tokens behind the first end after `n_judged` tokens are forgotten."""
     ids = [token.token_id for token in run.tokens]
-    if ids[-1] in stop.end_ids or stop.is_complete(ids):
-        return FinishReason.STOP
-    if run.stopped:
-        return FinishReason.POLICY
-    return FinishReason.LENGTH if len(ids) >= stop.max_new_tokens else None
+    for n_tokens in range(n_judged + 1, len(ids) + 1):
+        ended = ids[n_tokens - 1] in stop.end_ids or stop.is_complete(ids[:n_tokens])
+        if ended or n_tokens >= stop.max_new_tokens:
+            if n_tokens < len(ids):
+                run.cut(n_tokens)
+            return FinishReason.STOP if ended else FinishReason.LENGTH
+    return FinishReason.POLICY if run.stopped else None
 
 
 def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:

@@ -5,7 +5,8 @@ layers. Either they are propagated from the exit's hidden state at once, or its 
 that goes deeper takes it along. Rows wait at depths that never grow with the position, because whoever goes deeper
 takes those before it along; so what runs through a segment is always a batch of consecutive positions, and an ordinary
 causal pass fills their keys and values exactly (EE-LLM, arXiv 2312.04916). Where that batch reaches full depth, the
-head can judge every waiting row as well: self-speculative verification (LayerSkip, arXiv 2404.16710).
+head can judge every waiting row as well: self-speculative verification (LayerSkip, arXiv 2404.16710). Tokens drafted by
+lookup run along behind the current row; while the exit's choice equals the next draft, the next row becomes current.
 
 Vocabulary: the *row* of input position p computes the token at position p + 1. A token is *final* once its row no
 longer waits. Torch only: no text, no IO, no logging.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from engine.decoding.lookup import lookup_draft
 from engine.policy.base import Action, ExitCandidate, Fill
 
 if TYPE_CHECKING:
@@ -107,29 +109,48 @@ class Trajectory:
 
     @torch.inference_mode()
     def advance(self) -> None:
-        """Emits one more token, or takes back drafts and emits the right one, or lets the policy stop.
+        """Emits one or more tokens, or takes back drafts and emits the right one, or lets the policy stop.
 
         Raises:
             Cancelled: At an exit candidate.
         """
-        rows = self._model.embed([self.tokens[-1].token_id], self.n_prompt + len(self.tokens) - 1)
+        ids = [*self._prompt_ids, *(token.token_id for token in self.tokens)]
+        drafts = lookup_draft(ids, self._point.lookup)
+        rows = self._model.embed([ids[-1], *drafts], len(ids) - 1)
         self._work.decode.tokens += 1
+        self._work.verification.tokens += len(drafts)
         for index, (start, stop) in enumerate(self._model.segments[:-1]):
             rows = self._run(rows, start, stop, self._work.decode)
-            exit_ = _Exit(self._model, rows[:, -1:], stop, self._work)
-            match self._decide(exit_, index, n_before=rows.shape[1] - 1):
-                case Action.CONTINUE:
-                    continue
-                case Action.EXIT:
-                    self._leave(rows, exit_)
-                case Action.VERIFY:
-                    self._finish(rows, index + 1, self._work.verification, check=True)
-                case Action.STOP:
-                    if rows.shape[1] > 1:
-                        self._wait(rows[:, :-1], stop)
-                    self.stopped = True
-            return
-        self._finish(rows, len(self._model.segments) - 1, self._work.decode, check=self._point.lossless)
+            while True:
+                current = rows.shape[1] - 1 - len(drafts)  # rows before it have emitted their token
+                exit_ = _Exit(self._model, rows[:, current : current + 1], stop, self._work)
+                action = self._decide(exit_, index, n_before=current, n_drafts=len(drafts))
+                if action is not Action.EXIT:
+                    break
+                self.tokens.append(DecodedToken(exit_.choice(), stop))
+                if not drafts or self.tokens[-1].token_id != drafts.pop(0):
+                    self._leave(rows[:, : current + 1], stop)
+                    return
+            if action is Action.VERIFY:
+                self._finish(rows, drafts, index + 1, self._work.verification, check=True)
+                return
+            if action is Action.STOP:
+                if current:
+                    self._wait(rows[:, :current], stop)
+                self.stopped = True
+                return
+        self._finish(rows, drafts, len(self._model.segments) - 1, self._work.decode, check=self._point.lossless)
+
+    def cut(self, n_tokens: int) -> None:
+        """Forgets the tokens from `n_tokens` on, and the rows that wait for them."""
+        excess = len(self.tokens) - n_tokens
+        for depth in sorted(self._waiting):  # the latest rows wait at the least depth
+            rows = self._waiting.pop(depth)
+            if excess < rows.shape[1]:
+                self._waiting[depth] = rows[:, : rows.shape[1] - excess]
+            excess = max(0, excess - rows.shape[1])
+        del self.tokens[n_tokens:]
+        self._cache.crop(self._n_run)
 
     @torch.inference_mode()
     def settle(self) -> bool:
@@ -141,11 +162,16 @@ class Trajectory:
         n_before = len(self.tokens)
         last = self.tokens[-1]
         if self._point.lossless and self._waiting:
-            self._finish(None, 0, self._work.verification, check=True)
+            self._finish(None, [], 0, self._work.verification, check=True)
         self._waiting.clear()
         accepted = n_before == len(self.tokens) and last == self.tokens[-1]
         self.stopped = self.stopped and accepted
         return accepted
+
+    @property
+    def _n_run(self) -> int:
+        """Positions whose row has been run: all but that of the last token."""
+        return self.n_prompt + len(self.tokens) - 1
 
     def _check_cancelled(self) -> None:
         if self._cancellation.is_cancelled:
@@ -162,7 +188,7 @@ class Trajectory:
         self._work.verification.layer_tokens += (stop - start) * (rows.shape[1] - 1)
         return self._model.run_layers(rows, start, stop, self._cache)
 
-    def _decide(self, exit_: _Exit, exit_index: int, n_before: int) -> Action:
+    def _decide(self, exit_: _Exit, exit_index: int, n_before: int, n_drafts: int) -> Action:
         n_waiting = self.n_waiting + n_before
         action = self._policy.decide(
             ExitCandidate(
@@ -171,6 +197,7 @@ class Trajectory:
                 exit_layer=exit_.layer,
                 n_waiting=n_waiting,
                 n_emitted=len(self.tokens),
+                n_drafts=n_drafts,
                 energy_weight=self._point.energy_weight,
                 probability=exit_.probability,
             )
@@ -179,44 +206,50 @@ class Trajectory:
             return Action.VERIFY if self._point.lossless else Action.CONTINUE
         return action
 
-    def _leave(self, rows: torch.Tensor, exit_: _Exit) -> None:
+    def _leave(self, rows: torch.Tensor, layer: int) -> None:
+        """Ends the pass at an exit for rows that have emitted their tokens; forgets the refused drafts behind them."""
+        self._cache.crop(self._n_run)
         if self.fill is Fill.PROPAGATE:
-            self._model.propagate(rows, exit_.layer, self._cache)
-            self._work.decode.propagated_layers += self._model.n_layers - exit_.layer
+            self._model.propagate(rows, layer, self._cache)
+            self._work.decode.propagated_layers += (self._model.n_layers - layer) * rows.shape[1]
         else:
-            self._wait(rows, exit_.layer)
-        self.tokens.append(DecodedToken(int(exit_.logits(self._work.decode).argmax()), exit_.layer))
+            self._wait(rows, layer)
 
     def _wait(self, rows: torch.Tensor, depth: int) -> None:
         before = self._waiting.get(depth)
         self._waiting[depth] = rows if before is None else torch.cat((before, rows), dim=1)
 
-    def _finish(self, rows: torch.Tensor | None, index: int, counter: PhaseCounter, *, check: bool) -> None:
+    def _finish(
+        self, rows: torch.Tensor | None, drafts: Sequence[int], index: int, counter: PhaseCounter, *, check: bool
+    ) -> None:
         """Runs the remaining segments for `rows` and all waiting ones, and emits what the last layer says.
 
-        Without `rows` only the waiting ones run. With `check`, the first waiting row whose token the last layer
-        contradicts gets the right token, and everything behind it is taken back.
+        The last `len(drafts) + 1` rows are those of the current token and of the drafts behind it; without `rows` only
+        the waiting ones run. With `check`, the first row before them whose token the last layer contradicts gets the
+        right token, and everything behind it is taken back.
         """
-        n_new = 0 if rows is None else 1
+        n_new = 0 if rows is None else 1 + len(drafts)
         for start, stop in self._model.segments[index:]:
             if rows is not None or start in self._waiting:
                 rows = self._run(rows, start, stop, counter)
         assert rows is not None
         n_layers = self._model.n_layers
-        judged = rows if check else rows[:, -1:]
+        judged = rows if check else rows[:, -n_new:]
         counter.head(1)
         self._work.verification.head_tokens += judged.shape[1] - 1
         choices = self._model.logits(self._model.exit_state(judged, n_layers), n_layers)[0].argmax(-1).tolist()
-        n_drafts = len(choices) - n_new
-        first_draft = len(self.tokens) - n_drafts
-        for offset, choice in enumerate(choices[:n_drafts]):
-            if choice != self.tokens[first_draft + offset].token_id:
-                del self.tokens[first_draft + offset :]
-                self._cache.crop(self.n_prompt + len(self.tokens))
+        n_emitted = len(choices) - n_new
+        first = len(self.tokens) - n_emitted
+        expected = [*(token.token_id for token in self.tokens[first:]), *drafts]
+        for offset, choice in enumerate(choices):
+            agrees = offset < len(expected) and choice == expected[offset]
+            if offset >= n_emitted:
                 self.tokens.append(DecodedToken(choice, n_layers))
-                return
-        if n_new:
-            self.tokens.append(DecodedToken(choices[-1], n_layers))
+            elif not agrees:
+                self.tokens[first + offset :] = [DecodedToken(choice, n_layers)]
+            if not agrees:
+                break
+        self._cache.crop(self._n_run)
 
 
 class _Exit:
@@ -232,6 +265,10 @@ class _Exit:
         """The normed hidden state [D], for a policy that looks at it."""
         self._work.policy.policy_checks += 1
         return self._normed()[0, -1]
+
+    def choice(self) -> int:
+        """The token that this exit chooses."""
+        return int(self.logits(self._work.decode).argmax())
 
     def logits(self, counter: PhaseCounter) -> torch.Tensor:
         """Logits [V]; the head is charged to `counter` if nobody asked before."""

@@ -42,12 +42,14 @@ class OperatingPoint:
         lossless: Every token emitted at an exit is a draft that is verified before it counts.
         fill: How skipped layers are filled where exits are final.
         max_waiting: Tokens that may wait for deeper layers before they are run; bounds the draft length.
+        lookup: Tokens that are drafted from what the text said before, and run along in the next pass; 0 for none.
     """
 
     energy_weight: float
     lossless: bool
     fill: Fill = Fill.EXACT
     max_waiting: int = 8
+    lookup: int = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class ExitCandidate:
         exit_layer: Layers run so far.
         n_waiting: Tokens before this one that wait for deeper layers.
         n_emitted: Tokens emitted so far in this completion.
+        n_drafts: Tokens drafted by lookup that run along behind this one.
         energy_weight: w of the operating point.
         probability: Evaluates the LM head at this exit and returns the top token's probability. It costs as much
             as several layers and is counted; the learned policy never calls it.
@@ -71,6 +74,7 @@ class ExitCandidate:
     exit_layer: int
     n_waiting: int
     n_emitted: int
+    n_drafts: int
     energy_weight: float
     probability: Callable[[], float]
 

@@ -1,0 +1,35 @@
+"""Drafts that cost nothing: what followed when the text last said the same (prompt lookup decoding).
+
+Code repeats itself, so the continuation of the latest earlier occurrence of the last few tokens is often right. The
+decoder runs it along in the next pass and keeps as much as the model agrees with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LONGEST, _SHORTEST = 3, 1  # tokens that must agree, tried from the longest on
+
+
+def lookup_draft(ids: Sequence[int], n_tokens: int) -> list[int]:
+    """Up to `n_tokens` token ids that followed the latest earlier occurrence of the longest possible end of `ids`.
+
+    Empty where the last token is new to the text, or nothing is asked for.
+    """
+    if n_tokens < 1 or not ids:
+        return []
+    last, best, best_length = ids[-1], 0, 0
+    for end in range(len(ids) - 1, 0, -1):  # ids[end - 1] is a candidate for the last agreeing token
+        if ids[end - 1] != last:
+            continue
+        length = 1
+        while length < min(_LONGEST, end) and ids[end - 1 - length] == ids[-1 - length]:
+            length += 1
+        if length > best_length:
+            best, best_length = end, length
+        if length == _LONGEST:
+            break
+    return list(ids[best : best + n_tokens]) if best_length >= _SHORTEST else []
