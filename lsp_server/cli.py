@@ -174,8 +174,8 @@ def train_exits(
         Path | None, typer.Option("--benchmark", help="HumanEval's file: its problems are kept out of the text.")
     ] = None,
     train_tokens: Annotated[int, typer.Option("--train-tokens", min=1000, help="How much to learn from.")] = 80_000,
-    distilled_tokens: Annotated[
-        int, typer.Option("--distilled-tokens", min=0, help="Then distil on so many of them, where that helps.")
+    joint_tokens: Annotated[
+        int, typer.Option("--joint-tokens", min=0, help="Then train exits and layers together on so much text.")
     ] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
@@ -199,7 +199,7 @@ def train_exits(
         files = resolve_model(model, progress=progress)
         loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device), with_shortcuts=False)
         path = output or own_shortcuts_path(files.name)
-        plan = TrainingPlan(train_tokens=train_tokens, distilled_tokens=distilled_tokens)
+        plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens)
         trained = train(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)

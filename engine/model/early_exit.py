@@ -14,7 +14,7 @@ import torch
 from engine.errors import ConfigError
 from engine.model.architectures import DecoderParts, decoder_parts
 from engine.model.kv_cache import LayeredKVCache
-from engine.model.shortcuts import model_fingerprint
+from engine.model.shortcuts import UNTRAINED, model_fingerprint
 from engine.types import ModelGeometry
 
 if TYPE_CHECKING:
@@ -31,14 +31,23 @@ class EarlyExitModel:
     Attributes:
         exit_layers: Layers after which a token may leave, ascending, without the last.
         n_layers: Full depth.
-        fingerprint: Names the weights; see `model_fingerprint`.
+        backbone: The transformers model itself.
+        fingerprint: Names the base weights; see `model_fingerprint`.
+        exits_fingerprint: Names the trained exits, "untrained" where there are none.
         shortcuts: What the head reads exits through; None where nothing was trained.
     """
 
     def __init__(
-        self, model: Any, exit_layers: Sequence[int] | None = None, shortcuts: Shortcuts | None = None
+        self,
+        model: Any,
+        exit_layers: Sequence[int] | None = None,
+        shortcuts: Shortcuts | None = None,
+        *,
+        fingerprint: str | None = None,
     ) -> None:
         """Cuts `model` at `exit_layers`; None for every third layer.
+
+        `fingerprint` is that of the base weights, where `model` has been adapted since.
 
         Raises:
             UnsupportedModelError: If no adapter knows the model's family.
@@ -52,8 +61,10 @@ class EarlyExitModel:
         self.device = next(model.parameters()).device
         self.max_positions = int(model.config.max_position_embeddings)
         self.geometry = _geometry(model, self._parts.layers)
-        self.fingerprint = model_fingerprint(model)
+        self.backbone = model
+        self.fingerprint = fingerprint or model_fingerprint(model)
         self.shortcuts = None if shortcuts is None else shortcuts.to(model.lm_head.weight)
+        self.exits_fingerprint = UNTRAINED if shortcuts is None else shortcuts.fingerprint
 
     def new_cache(self) -> LayeredKVCache:
         """An empty cache for this model."""

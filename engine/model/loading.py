@@ -70,8 +70,12 @@ def load_model(name: str, folder: Path, config: EngineConfig, *, with_shortcuts:
             )
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    shortcuts = find_shortcuts(name, model_fingerprint(model)) if with_shortcuts else None
-    early_exit = EarlyExitModel(_to_device(model.eval(), device, name), config.exit_layers, shortcuts)
+    fingerprint = model_fingerprint(model)
+    shortcuts = find_shortcuts(name, fingerprint) if with_shortcuts else None
+    if shortcuts is not None:
+        shortcuts.adapt(model)
+    model = _to_device(model.eval(), device, name)
+    early_exit = EarlyExitModel(model, config.exit_layers, shortcuts, fingerprint=fingerprint)
     return LoadedModel(
         name=name,
         model=early_exit,

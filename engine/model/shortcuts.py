@@ -1,8 +1,10 @@
 """Linear shortcuts: what turns the hidden state at an exit into one that the LM head can read.
 
 An affine map for each exit, from the normed hidden state there to the normed last one (Din et al., "Jump to
-Conclusions", arXiv 2303.09435). The model's own weights stay as they are. How the maps are learned is
-`engine.training`'s affair; this module stores them, finds them, and refuses those that belong to another model.
+Conclusions", arXiv 2303.09435), and, where layers were trained together with them, low-rank updates of the layers'
+weights (LoRA, arXiv 2106.09685), which are added when the model is loaded. The base weights on disk stay as they are.
+How all this is learned is `engine.training`'s affair; this module stores it, finds it, and refuses what belongs to
+another model.
 """
 
 from __future__ import annotations
@@ -33,9 +35,15 @@ PACKAGED = Path(__file__).with_name("artifacts")
 _FORMAT = 1
 _NORM = "final"  # both ends of the map are normed by the model's final norm
 _METADATA_KEY = "green-code"
+_UP, _DOWN = ".up", ".down"
 _FINGERPRINT_ROWS = 64  # rows of each weight that are hashed
 
 logger = logging.getLogger(__name__)
+
+Affine = tuple[torch.Tensor, torch.Tensor]  # weight [D, D], bias [D]
+LowRank = tuple[torch.Tensor, torch.Tensor]  # up [out, r], down [r, in]
+
+UNTRAINED = "untrained"  # in place of a fingerprint, where a model's exits are used as they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +75,21 @@ class ShortcutsInfo:
 
 
 class Shortcuts:
-    """One affine map for each exit that has one."""
+    """One affine map for each exit that has one, and updates of the layers that were trained with them.
 
-    def __init__(self, info: ShortcutsInfo, maps: Mapping[int, tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Maps by exit layer: weight [D, D] and bias [D], applied as `weight @ state + bias`."""
+    Attributes:
+        info: Where they come from.
+        maps: By exit layer: weight [D, D] and bias [D], applied as `weight @ state + bias`.
+        updates: By the name of a weight [out, in] of the model: factors (up [out, r], down [r, in]) of what is added.
+    """
+
+    def __init__(
+        self, info: ShortcutsInfo, maps: Mapping[int, Affine], updates: Mapping[str, LowRank] | None = None
+    ) -> None:
         assert tuple(sorted(maps)) == info.exit_layers
         self.info = info
         self.maps = dict(maps)
+        self.updates = dict(updates or {})
 
     def apply(self, state: torch.Tensor, exit_layer: int) -> torch.Tensor:
         """Maps normed states [..., D] at an exit; returns them unchanged where the exit has no shortcut."""
@@ -82,7 +98,42 @@ class Shortcuts:
 
     def to(self, like: torch.Tensor) -> Shortcuts:
         """The same maps on the device and in the precision of `like`."""
-        return Shortcuts(self.info, {exit_: (w.to(like), b.to(like)) for exit_, (w, b) in self.maps.items()})
+        return Shortcuts(
+            self.info, {exit_: (w.to(like), b.to(like)) for exit_, (w, b) in self.maps.items()}, self.updates
+        )
+
+    def rounded(self) -> Shortcuts:
+        """The same as they are after being stored, in fp32: what is judged should be what ships."""
+        maps = {exit_: (_stored(weight).float(), _stored(bias).float()) for exit_, (weight, bias) in self.maps.items()}
+        updates = {name: (_stored(up).float(), _stored(down).float()) for name, (up, down) in self.updates.items()}
+        return Shortcuts(self.info, maps, updates)
+
+    @torch.no_grad()
+    def adapt(self, model: Any) -> None:
+        """Adds the updates to the weights of a transformers model, in place.
+
+        Raises:
+            PolicyError: If the model has no such weights.
+        """
+        parameters = dict(model.named_parameters())
+        for name, (up, down) in self.updates.items():
+            weight = parameters.get(name)
+            if weight is None or weight.shape != (up.shape[0], down.shape[1]):
+                raise PolicyError(f"The trained exits do not fit the layers of {self.info.model}; {_RETRAIN}.")
+            weight += (up.to(weight.device).float() @ down.to(weight.device).float()).to(weight.dtype)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names these very exits, whatever the precision they are held in; sixteen hexadecimal digits."""
+        digest = hashlib.sha256(self.info.fingerprint.encode())
+        in_order = [
+            *(self.maps[key] for key in sorted(self.maps)),
+            *(self.updates[key] for key in sorted(self.updates)),
+        ]
+        for tensor in (tensor for pair in in_order for tensor in pair):
+            rows = tensor.detach()[:_FINGERPRINT_ROWS].to("cpu", torch.bfloat16).contiguous()
+            digest.update(rows.view(torch.int16).numpy().tobytes())
+        return digest.hexdigest()[:16]
 
 
 def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
@@ -129,9 +180,14 @@ def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
                 exit_: (file.get_tensor(f"{exit_}.weight").float(), file.get_tensor(f"{exit_}.bias").float())
                 for exit_ in info.exit_layers
             }
+            names = {key.removesuffix(_UP) for key in file.keys() if key.endswith(_UP)}  # noqa: SIM118 - not a dict
+            updates = {
+                name: (file.get_tensor(name + _UP).float(), file.get_tensor(name + _DOWN).float())
+                for name in sorted(names)
+            }
     except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
         raise ModelCorruptError(f"The exits in {path} cannot be read; {_RETRAIN}.") from error
-    return Shortcuts(info, maps)
+    return Shortcuts(info, maps, updates)
 
 
 def save_shortcuts(shortcuts: Shortcuts, path: Path) -> None:
@@ -142,8 +198,9 @@ def save_shortcuts(shortcuts: Shortcuts, path: Path) -> None:
     """
     tensors = {}
     for exit_, (weight, bias) in shortcuts.maps.items():
-        tensors[f"{exit_}.weight"] = weight.to("cpu", torch.float16).contiguous()
-        tensors[f"{exit_}.bias"] = bias.to("cpu", torch.float16).contiguous()
+        tensors[f"{exit_}.weight"], tensors[f"{exit_}.bias"] = _stored(weight), _stored(bias)
+    for name, (up, down) in shortcuts.updates.items():
+        tensors[name + _UP], tensors[name + _DOWN] = _stored(up), _stored(down)
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +225,10 @@ def model_fingerprint(model: Any) -> str:
         rows = parameter.detach()[:_FINGERPRINT_ROWS].to("cpu", torch.bfloat16).contiguous()
         digest.update(rows.view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", torch.float16).contiguous()
 
 
 def _folder_name(model_name: str) -> str:

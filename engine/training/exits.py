@@ -1,14 +1,15 @@
 """START HERE for trained exits: `train_exits` makes shortcuts for the exits of any supported model, in minutes.
 
-The backbone is frozen and stays as it is, so the last layer's text cannot change. A killed run goes on from its last
-checkpoint. Where the text comes from is `engine.training.datasets`; where the result is used, `engine.model.shortcuts`.
+The closed form comes first and leaves the backbone as it is. A joint training of exits and layers may follow; it is
+kept only where the last layer does not get worse. A killed run goes on from its last checkpoint. Where the text comes
+from is `engine.training.datasets`; where the result is used, `engine.model.shortcuts`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,13 @@ from safetensors.torch import save_file
 from engine.errors import TrainingError
 from engine.model.shortcuts import Shortcuts, ShortcutsInfo, save_shortcuts
 from engine.training.agreement import ExitQuality, judge
-from engine.training.distillation import distil
+from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit
-from engine.training.states import BLOCK_TOKENS, Block, BlockStates, block_states, blocks
+from engine.training.states import Block, block_states, blocks
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import torch
@@ -43,15 +44,15 @@ class TrainingPlan:
 
     Attributes:
         train_tokens: For the ridge regression.
-        distilled_tokens: How many of them the distillation sees; their states are kept in memory. 0 leaves it out.
-        epochs: Passes of the distillation over them.
-        validation_tokens: To choose the ridge, and between the two kinds of shortcut.
+        joint_tokens: For the joint training of exits and layers; 0 leaves it out and the layers as they are.
+        joint: How the joint training runs.
+        validation_tokens: To choose the ridge, and to see whether the joint training did good.
         test_tokens: To judge the result.
     """
 
     train_tokens: int = 80_000
-    distilled_tokens: int = 0
-    epochs: int = 2
+    joint_tokens: int = 0
+    joint: JointPlan = field(default_factory=JointPlan)
     validation_tokens: int = 12_000
     test_tokens: int = 20_000
 
@@ -62,13 +63,13 @@ class TrainedExits:
 
     Attributes:
         shortcuts: As they were saved.
-        distilled: The exits whose ridge solution the distillation made better on the validation text.
+        jointly: Whether the joint training was kept.
         before: Every exit on the test text as the model came, the last layer at the end.
         after: The same through the shortcuts.
     """
 
     shortcuts: Shortcuts
-    distilled: tuple[int, ...]
+    jointly: bool
     before: list[ExitQuality]
     after: list[ExitQuality]
 
@@ -81,10 +82,10 @@ def train_exits(
     plan: TrainingPlan | None = None,
     progress: ProgressSink = no_progress,
 ) -> TrainedExits:
-    """Fits a shortcut for every exit of a model, distils it, judges it on held-out packages, and saves it.
+    """Fits a shortcut for every exit of a model, trains on where asked, judges it on held-out packages, and saves it.
 
     Args:
-        loaded: The model; it is not changed.
+        loaded: The model, without trained exits. A joint training adapts its layers.
         corpus: Training text in its three splits.
         output: The file to write; checkpoints lie beside it until the end.
         plan: How much text to use.
@@ -106,13 +107,11 @@ def train_exits(
         if not part:
             raise TrainingError(f"The training text has no files for the split '{split}'.")
     run = _run_key(model, corpus, plan)
-    checkpoints: dict[Split, Path] = {
-        "train": output.with_suffix(".train.checkpoint"),
-        "validation": output.with_suffix(".validation.checkpoint"),
-    }
+    fitted_on: tuple[Split, ...] = ("train", "validation")
+    checkpoints: dict[str, Path] = {split: output.with_suffix(f".{split}.checkpoint") for split in fitted_on}
     train, validation = (
-        regression_sums(model, parts[split], path, run=f"{run}-{split}", progress=progress)
-        for split, path in checkpoints.items()
+        regression_sums(model, parts[split], checkpoints[split], run=f"{run}-{split}", progress=progress)
+        for split in fitted_on
     )
     maps = {
         exit_: (affine[:-1].T.float(), affine[-1].float())
@@ -127,50 +126,59 @@ def train_exits(
         created=datetime.now(timezone.utc).date().isoformat(),
         agreement=(),
     )
-    shortcuts, distilled = _distilled(model, Shortcuts(info, maps), parts, plan, progress)
-    before, after = judge(model, parts["test"], (None, shortcuts), progress=progress)
+    before = judge(model, parts["test"], (None,), progress=progress)[0]
+    ridge = Shortcuts(info, maps).rounded()
+    jointly = None
+    if plan.joint_tokens:
+        checkpoints["joint"] = output.with_suffix(".joint.checkpoint")
+        text = list(blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.joint_tokens))
+        jointly = _trained_jointly(
+            model,
+            ridge,
+            text=text,
+            validation=parts["validation"],
+            checkpoint=checkpoints["joint"],
+            plan=plan.joint,
+            run=run,
+            progress=progress,
+        )
+    shortcuts = jointly or ridge
+    after = judge(model, parts["test"], (shortcuts,), progress=progress)[0]
     agreement = tuple(round(quality.agreement.mean, 4) for quality in after[:-1])
-    shortcuts = Shortcuts(replace(info, agreement=agreement), shortcuts.maps)
+    shortcuts = Shortcuts(replace(shortcuts.info, agreement=agreement), shortcuts.maps, shortcuts.updates)
     save_shortcuts(shortcuts, output)
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
-    return TrainedExits(shortcuts=shortcuts, distilled=distilled, before=before, after=after)
+    return TrainedExits(shortcuts=shortcuts, jointly=jointly is not None, before=before, after=after)
 
 
-def _distilled(
+def _trained_jointly(
     model: EarlyExitModel,
     ridge: Shortcuts,
-    parts: Mapping[Split, Sequence[Block]],
-    plan: TrainingPlan,
+    *,
+    text: Sequence[Block],
+    validation: Sequence[Block],
+    checkpoint: Path,
+    plan: JointPlan,
+    run: str,
     progress: ProgressSink,
-) -> tuple[Shortcuts, tuple[int, ...]]:
-    """For each exit the better on the validation text of its ridge solution and the distilled one; and which those are.
+) -> Shortcuts | None:
+    """Exits trained together with the layers of `model`, which are adapted.
 
-    All are rounded as they will be stored, so that what is judged is what ships.
+    None where that made the last layer worse on the validation text; the layers are then as they were.
     """
-    ridge = _rounded(ridge)
-    states: list[BlockStates] = []
-    n_blocks = min(len(parts["train"]), plan.distilled_tokens // BLOCK_TOKENS)
-    for done, block in enumerate(parts["train"][:n_blocks]):
-        progress("Preparing the distillation", done, n_blocks)
-        states.append(block_states(model, block.token_ids))
-    if not states:
-        return ridge, ()
-    maps = distil(model, states, ridge.maps, epochs=plan.epochs, progress=progress)
-    distilled = _rounded(Shortcuts(ridge.info, maps))
-    by_ridge, by_distillation = judge(model, parts["validation"], (ridge, distilled), progress=progress)
-    better = tuple(
-        new.exit_layer
-        for old, new in zip(by_ridge[:-1], by_distillation[:-1], strict=True)
-        if new.agreement.mean > old.agreement.mean
-    )
-    chosen = {exit_: (distilled if exit_ in better else ridge).maps[exit_] for exit_ in model.exit_layers}
-    return Shortcuts(ridge.info, chosen), better
-
-
-def _rounded(shortcuts: Shortcuts) -> Shortcuts:
-    maps = {exit_: (weight.half().float(), bias.half().float()) for exit_, (weight, bias) in shortcuts.maps.items()}
-    return Shortcuts(shortcuts.info, maps)
+    was = judge(model, validation, (ridge,), progress=progress)[0]
+    student = ExitStudent(model.backbone, model.exit_layers, ridge.maps, plan)
+    train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
+    info = replace(ridge.info, train_tokens=sum(len(block.token_ids) for block in text))
+    trained = Shortcuts(info, student.maps(), student.updates()).rounded()
+    student.unwrap()
+    trained.adapt(model.backbone)
+    now = judge(model, validation, (trained,), progress=progress)[0]
+    if now[-1].accuracy.mean >= was[-1].accuracy.mean:
+        return trained
+    Shortcuts(info, {}, {name: (-up, down) for name, (up, down) in trained.updates.items()}).adapt(model.backbone)
+    return None
 
 
 def regression_sums(

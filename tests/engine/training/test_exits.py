@@ -2,15 +2,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from engine.errors import TrainingError
 from engine.model.shortcuts import load_shortcuts
+from engine.training.agreement import judge
 from engine.training.datasets import Corpus
 from engine.training.exits import TrainingPlan, train_exits
+from engine.training.joint import JointPlan
+from engine.training.states import blocks
 from tests.engine.training.fakes import code, source_file, tiny_loaded
 
-PLAN = TrainingPlan(train_tokens=6000, distilled_tokens=4096, epochs=2, validation_tokens=1500, test_tokens=1500)
+PLAN = TrainingPlan(train_tokens=6000, validation_tokens=1500, test_tokens=1500)
+JOINT = replace(
+    PLAN,
+    joint_tokens=10_000,
+    joint=JointPlan(rank=8, learning_rate=5e-3, batch_blocks=1, text_rows=256, exit_rows=256, vocabulary=97),
+)
 
 
 @pytest.fixture
@@ -45,14 +52,22 @@ def test_what_is_saved_belongs_to_the_model_and_says_what_it_was_made_of(corpus:
     assert info.agreement == (round(trained.after[0].agreement.mean, 4),)
 
 
-def test_an_exit_that_distillation_does_not_help_keeps_its_ridge_solution(corpus: Corpus, tmp_path: Path) -> None:
-    without = replace(PLAN, distilled_tokens=0)
-    ridge = train_exits(tiny_loaded(), corpus, tmp_path / "ridge.safetensors", plan=without)
-    trained = train_exits(tiny_loaded(), corpus, tmp_path / "distilled.safetensors", plan=PLAN)
+def test_joint_training_makes_exits_and_the_last_layer_better_and_loads_over_the_base_weights(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    base, path = tiny_loaded(), tmp_path / "joint.safetensors"
+    ridge = train_exits(tiny_loaded(), corpus, tmp_path / "ridge.safetensors", plan=PLAN)
+    trained = train_exits(tiny_loaded(), corpus, path, plan=JOINT)
+    stored = load_shortcuts(path, base.model.fingerprint)
 
-    assert ridge.distilled == ()
-    for exit_, affine in trained.shortcuts.maps.items():
-        assert (exit_ in trained.distilled) != torch.equal(affine[0], ridge.shortcuts.maps[exit_][0])
+    assert trained.jointly
+    assert trained.after[-1].accuracy.mean > trained.before[-1].accuracy.mean
+    assert trained.after[0].accuracy.mean > ridge.after[0].accuracy.mean
+    stored.adapt(base.model.backbone)
+    assert stored.fingerprint == trained.shortcuts.fingerprint
+    assert judge(base.model, list(blocks(corpus.files["test"], base.tokenization, max_tokens=1500)), (stored,))[0] == (
+        trained.after
+    )
 
 
 class Killed(BaseException):

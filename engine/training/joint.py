@@ -1,0 +1,266 @@
+"""Exits and backbone trained together: low-rank updates of the layers, and the shortcuts that read them.
+
+Starts from the ridge shortcuts. The last layer learns from the text, each exit from the last layer's choice of words
+(LayerSkip, arXiv 2404.16710, by distillation and with weights growing with depth); the base weights stay as they are,
+beside low-rank updates (LoRA, arXiv 2106.09685) that are small enough to ship. A killed run goes on from its last
+checkpoint. Runs under `accelerate launch` as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.nn import functional
+
+from engine.errors import TrainingError
+from engine.model.architectures import decoder_parts
+from engine.types import ProgressSink, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+    from transformers import PreTrainedModel
+
+    from engine.model.shortcuts import Affine
+    from engine.training.states import Block
+
+_CHECKPOINT_EVERY = 50  # steps
+_BETAS = (0.9, 0.98)
+_WARMUP = 0.03  # share of the steps
+_IGNORED = -100
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointPlan:
+    """How the joint training runs.
+
+    Attributes:
+        rank: Of the low-rank updates; 0 leaves the backbone frozen and trains the shortcuts alone.
+        learning_rate: Peak, for the updates and the shortcuts alike.
+        batch_blocks: Blocks of text a step, over all processes.
+        text_rows: Positions a step at which the last layer is judged; the LM head costs as much as several layers.
+        exit_rows: Positions a step at which every exit is judged.
+        exit_weight: Weight of all exits together, against 1 for the last layer; an exit's share grows with its depth.
+        vocabulary: Words that the exits are judged on: the most frequent ones of the training text.
+    """
+
+    rank: int = 16
+    learning_rate: float = 3e-4
+    batch_blocks: int = 2
+    text_rows: int = 512
+    exit_rows: int = 256
+    exit_weight: float = 1.5
+    vocabulary: int = 8192
+
+
+class ExitStudent(nn.Module):
+    """A backbone with shortcuts, whose forward pass is the loss of a batch."""
+
+    def __init__(
+        self, model: PreTrainedModel, exit_layers: Sequence[int], maps: Mapping[int, Affine], plan: JointPlan
+    ) -> None:
+        """Wraps `model`, whose layers get low-rank updates in place; `maps` are where the shortcuts start."""
+        super().__init__()
+        self._plan, self._exit_layers = plan, tuple(exit_layers)
+        self._parts = decoder_parts(model)
+        self.backbone = _with_updates(model, plan.rank)
+        self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
+        self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor, words: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The loss of a batch.
+
+        Args:
+            input_ids: [B, T], padded at the end.
+            labels: The tokens that follow, [B, T], -100 where there is none.
+            words: The vocabulary that the exits are judged on, [K].
+
+        Returns:
+            "loss", and for the log "last" (cross-entropy of the last layer) and "exits" (mean KL of the exits).
+        """
+        out = self.backbone(input_ids=input_ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
+        real = (labels != _IGNORED).flatten()
+        last = out.hidden_states[-1].flatten(0, 1)[real]  # normed already
+        rows = torch.randperm(len(last), device=last.device)
+        text_rows = rows[: self._plan.text_rows]
+        last_loss = functional.cross_entropy(
+            self._parts.head(last[text_rows]).float(), labels.flatten()[real][text_rows]
+        )
+        head, rows = self._head(words), rows[: self._plan.exit_rows]
+        with torch.no_grad():
+            target = functional.log_softmax(head(last[rows]), dim=-1)
+        exits_loss = last_loss.new_zeros(())
+        total = sum(self._exit_layers)
+        for exit_ in self._exit_layers:
+            hidden = out.hidden_states[exit_].flatten(0, 1)[real][rows]
+            state = functional.linear(self._parts.final_norm(hidden), self.weights[str(exit_)], self.biases[str(exit_)])
+            choice = functional.log_softmax(head(state), dim=-1)
+            kl = functional.kl_div(choice, target, log_target=True, reduction="batchmean")
+            exits_loss = exits_loss + kl * (exit_ / total)
+        loss = last_loss + self._plan.exit_weight * exits_loss
+        return {"loss": loss, "last": last_loss.detach(), "exits": exits_loss.detach()}
+
+    def _head(self, words: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The LM head for some words alone."""
+        weight: torch.Tensor = self.backbone.get_output_embeddings().weight.detach()[words].float()
+        return lambda states: functional.linear(states.float(), weight)
+
+    def learned(self) -> dict[str, torch.Tensor]:
+        """Everything that training changes, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def unwrap(self) -> None:
+        """Takes the updates out of the base model, which is then as it came."""
+        if self._plan.rank:
+            self.backbone = self.backbone.unload()
+
+    def maps(self) -> dict[int, Affine]:
+        """The shortcuts as they are now."""
+        return {e: (self.weights[str(e)].detach().cpu(), self.biases[str(e)].detach().cpu()) for e in self._exit_layers}
+
+    def updates(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """The low-rank updates: for each weight of the base model the factors (up [out, r], down [r, in])."""
+        found = {}
+        for name, module in self.backbone.named_modules():
+            if hasattr(module, "lora_A") and "default" in module.lora_A:
+                down, up = module.lora_A["default"].weight, module.lora_B["default"].weight
+                scaled = up.detach().cpu() * module.scaling["default"]
+                found[f"{name.removeprefix('base_model.model.')}.weight"] = (scaled, down.detach().cpu())
+        return found
+
+
+def train_jointly(
+    student: ExitStudent,
+    blocks: Sequence[Block],
+    checkpoint: Path,
+    *,
+    plan: JointPlan,
+    run: str,
+    progress: ProgressSink = no_progress,
+) -> None:
+    """One pass over the blocks; `student` is changed in place.
+
+    Args:
+        student: The model with its exits.
+        blocks: Training text.
+        checkpoint: File to go on from, and to keep on the way.
+        plan: How to train.
+        run: Names the run; a checkpoint of another run is not used.
+        progress: Told of the steps done.
+
+    Raises:
+        TrainingError: If a checkpoint cannot be written.
+    """
+    accelerator = Accelerator()
+    torch.manual_seed(_SEED)
+    words = _frequent_words(blocks, plan.vocabulary).to(accelerator.device)
+    batches = list(_batches(blocks, plan.batch_blocks))
+    optimizer = torch.optim.Adam(student.learned().values(), lr=plan.learning_rate, betas=_BETAS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.learning_rate, total_steps=max(2, len(batches)), pct_start=_WARMUP, cycle_momentum=False
+    )
+    state = _Run(run, student, optimizer, schedule)
+    done = _resume(checkpoint, state)
+    prepared, optimizer = accelerator.prepare(student, optimizer)
+    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    student.train()
+    for step in range(done, len(batches)):
+        ids, labels = _padded(batches[step][share], accelerator.device)
+        losses = prepared(ids, labels, words)
+        accelerator.backward(losses["loss"])
+        accelerator.clip_grad_norm_(student.learned().values(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        last, exits = float(losses["last"]), float(losses["exits"])
+        progress(f"Training exits and layers (last layer {last:.2f}, exits {exits:.2f})", step + 1, len(batches))
+        if (step + 1) % _CHECKPOINT_EVERY == 0 and accelerator.is_main_process:
+            _keep(checkpoint, state, step + 1)
+    student.eval()
+
+
+def _with_updates(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+    model.requires_grad_(requires_grad=False)
+    if not rank:
+        return model
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise TrainingError("Training needs more packages: run `pip install 'green-code[train]'` first.") from error
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear"))
+
+
+def _frequent_words(blocks: Sequence[Block], size: int) -> torch.Tensor:
+    counts = torch.bincount(torch.tensor([token for block in blocks for token in block.token_ids]))
+    return counts.topk(min(size, int((counts > 0).sum()))).indices.sort().values
+
+
+def _batches(blocks: Sequence[Block], size: int) -> Iterator[Sequence[Block]]:
+    for start in range(0, len(blocks) - size + 1, size):
+        yield blocks[start : start + size]
+
+
+def _padded(batch: Sequence[Block], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and the labels that follow them, both [B, T]."""
+    length = max(len(block.token_ids) for block in batch)
+    ids = torch.zeros(len(batch), length, dtype=torch.long)
+    labels = torch.full_like(ids, _IGNORED)
+    for row, block in enumerate(batch):
+        tokens = torch.tensor(block.token_ids)
+        ids[row, : len(tokens)] = tokens
+        labels[row, 1 : len(tokens) - 1] = tokens[2:]  # the first position is an attention sink
+    return ids.to(device), labels.to(device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a checkpoint holds."""
+
+    name: str
+    student: ExitStudent
+    optimizer: Optimizer
+    schedule: LRScheduler
+
+
+def _keep(path: Path, run: _Run, done: int) -> None:
+    partial = path.with_suffix(".partial")
+    state = {
+        "run": run.name,
+        "done": done,
+        "learned": {name: parameter.detach().cpu() for name, parameter in run.student.learned().items()},
+        "optimizer": run.optimizer.state_dict(),
+        "schedule": run.schedule.state_dict(),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise TrainingError(f"The checkpoint {path} could not be written; the disk may be full.") from error
+
+
+def _resume(path: Path, run: _Run) -> int:
+    """Steps done by an earlier, killed run, whose state is put back; 0 where there is none."""
+    if not path.is_file():
+        return 0
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["run"] != run.name:
+            return 0
+        learned = run.student.learned()
+        with torch.no_grad():
+            for name, value in state["learned"].items():
+                learned[name].copy_(value)
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.schedule.load_state_dict(state["schedule"])
+        return int(state["done"])
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError):
+        return 0
