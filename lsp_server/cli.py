@@ -19,6 +19,7 @@ from rich.text import Text
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.errors import ConfigError, EngineError
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX, CompletionRequest
+from lsp_server import train_policy_cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ models_app = typer.Typer(help="The models on this machine.", no_args_is_help=Tru
 app.add_typer(models_app, name="models")
 train_app = typer.Typer(help="Trains what early exit needs; only your own machine sees it.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+train_policy_cli.register(train_app, lambda: _progress(counting=True))
 
 Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")

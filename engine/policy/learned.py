@@ -1,0 +1,275 @@
+"""The learned exit policy: a small network over an exit's hidden state, conditioned on the user's energy weight.
+
+For each check layer a linear probe of the normed hidden state, then one multilayer perceptron shared by all of them,
+whose four outputs score the actions; the best allowed one is taken. It is stored with what it belongs to and refused
+where that does not fit. How it is learned is `engine.training.policy`'s affair. The hot path is a few torch operations.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cattrs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from engine import config
+from engine.errors import PolicyError
+from engine.policy.base import Action, ExitCandidate
+from engine.types import GREEN_MODE_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+FILE_NAME = "policy.safetensors"
+PACKAGED = Path(__file__).with_name("artifacts")
+
+ACTIONS = (Action.CONTINUE, Action.EXIT, Action.VERIFY, Action.STOP)
+"""The order of the network's outputs."""
+
+N_CONTEXT = 8
+"""Inputs beside the hidden state and the exit; see `context_features`."""
+
+SLIDER_POINTS = 11
+"""Green modes 0, 10, ..., 100 for which an energy weight is stored."""
+
+TENSORS = (
+    "probe.weight",  # [K, P, D], one probe for each of K check layers
+    "probe.bias",  # [K, P]
+    "hidden1.weight",  # [H, P + K + N_CONTEXT]: probe, one-hot check layer, context
+    "hidden1.bias",
+    "hidden2.weight",  # [H, H]
+    "hidden2.bias",
+    "action.weight",  # [4, H]
+    "action.bias",
+)
+
+_FORMAT = 1
+_NORM = "final"  # the state is normed by the model's final norm, as `ExitCandidate.hidden` gives it
+_METADATA_KEY = "green-code"
+_LEAST_PRICE = 1e-3  # below it energy is as good as free; keeps the logarithm finite at weight 0
+_RETRAIN = "delete it, or run `green-code train policy` for this model again"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyInfo:
+    """Where a policy comes from, and what it belongs to.
+
+    Attributes:
+        model: The model's name at the time.
+        fingerprint: Of the model's weights.
+        exits_fingerprint: Of the trained exits; another exit chooses other tokens, which the policy has not seen.
+        check_layers: The exits it looks at, ascending; at the others it goes on without looking.
+        slider_weights: The energy weight of green mode 0, 10, ..., 100; ascending, the first is 0.
+        corpus_sha256: Hash of the training text.
+        cost_model: The device cost model whose ratios it was trained on, as that names itself.
+        steps: Decisions it learned from by PPO; 0 for the supervised start alone.
+        created: Date, ISO 8601.
+        format: Version of the file.
+        norm: How the hidden state is normed.
+    """
+
+    model: str
+    fingerprint: str
+    exits_fingerprint: str
+    check_layers: tuple[int, ...]
+    slider_weights: tuple[float, ...]
+    corpus_sha256: str
+    cost_model: str
+    steps: int
+    created: str
+    format: int = _FORMAT
+    norm: str = _NORM
+
+
+def context_features(
+    *, n_waiting: int, n_emitted: int, n_drafts: int, energy_weight: float, may_stop: bool
+) -> list[float]:
+    """What the network sees beside the hidden state, each of the order of 1; `N_CONTEXT` numbers.
+
+    The price w / (1 - w) of energy in quality is what decides, hence its logarithm.
+    """
+    price = energy_weight / max(1.0 - energy_weight, _LEAST_PRICE)
+    return [
+        n_waiting / 8,
+        n_emitted / 32,
+        math.log2(1 + n_emitted) / 4,
+        n_drafts / 4,
+        energy_weight,
+        math.log10(max(price, _LEAST_PRICE)) / 2,
+        1.0 if energy_weight == 0.0 else 0.0,
+        1.0 if may_stop else 0.0,
+    ]
+
+
+class LearnedPolicy:
+    """An `ExitPolicy` that was learned. One thread at a time.
+
+    Args:
+        info: What it belongs to.
+        tensors: The weights by the names of `TENSORS`, in fp32.
+        allowed: The actions it may take; CONTINUE always. STOP is never taken at weight 0: lossless means all the text.
+    """
+
+    def __init__(
+        self, info: PolicyInfo, tensors: Mapping[str, torch.Tensor], allowed: Collection[Action] = ACTIONS
+    ) -> None:
+        self.info = info
+        self.allowed = frozenset(allowed) | {Action.CONTINUE}
+        self._tensors = {name: tensors[name].float() for name in TENSORS}
+        self._index = {layer: index for index, layer in enumerate(info.check_layers)}
+        self._prepare(torch.device("cpu"))
+
+    @property
+    def name(self) -> str:
+        """See `ExitPolicy.name`."""
+        return "learned"
+
+    @property
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """The weights by the names of `TENSORS`."""
+        return self._tensors
+
+    def restricted_to(self, allowed: Collection[Action]) -> LearnedPolicy:
+        """The same policy with other actions allowed, such as without STOP."""
+        return LearnedPolicy(self.info, self._tensors, allowed)
+
+    def energy_weight(self, green_mode: int) -> float:
+        """The weight w of energy in the reward at a slider value of 0 to 100, linear between the stored points."""
+        weights, at = self.info.slider_weights, green_mode * (SLIDER_POINTS - 1) / GREEN_MODE_MAX
+        index = min(int(at), SLIDER_POINTS - 2)
+        return weights[index] + (weights[index + 1] - weights[index]) * (at - index)
+
+    def decide(self, candidate: ExitCandidate) -> Action:
+        """See `ExitPolicy.decide`. Looks at the hidden state only at its check layers."""
+        index = self._index.get(candidate.exit_layer)
+        if index is None:
+            return Action.CONTINUE
+        return ACTIONS[int(self._scores(candidate, index).argmax())]
+
+    @torch.inference_mode()
+    def _scores(self, candidate: ExitCandidate, index: int) -> torch.Tensor:
+        hidden = candidate.hidden()
+        if hidden.device != self._device:
+            self._prepare(hidden.device)
+        may_stop = Action.STOP in self.allowed and candidate.energy_weight > 0.0
+        context = torch.tensor(
+            context_features(
+                n_waiting=candidate.n_waiting,
+                n_emitted=candidate.n_emitted,
+                n_drafts=candidate.n_drafts,
+                energy_weight=candidate.energy_weight,
+                may_stop=may_stop,
+            ),
+            device=self._device,
+        )
+        probe = torch.addmv(self._probe_bias[index], self._probe[index], hidden.float()).tanh()  # [P]
+        first = torch.addmv(self._first_bias[index], self._first, torch.cat((probe, context))).tanh()  # [H]
+        second = torch.addmv(self._second_bias, self._second, first).tanh()
+        # The mask is part of the bias: a forbidden action scores minus infinity.
+        return torch.addmv(self._action_bias if may_stop else self._action_bias_without_stop, self._action, second)
+
+    def _prepare(self, device: torch.device) -> None:
+        """Puts the weights on a device in the form that the hot path wants; one bias a check layer for its one-hot."""
+        tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
+        n_checks, width, _ = tensors["probe.weight"].shape
+        first = tensors["hidden1.weight"]
+        probe, one_hot, context = first[:, :width], first[:, width:-N_CONTEXT], first[:, -N_CONTEXT:]
+        assert one_hot.shape[1] == n_checks
+        forbidden = torch.tensor([action not in self.allowed for action in ACTIONS], device=device)
+        stop = torch.tensor([action is Action.STOP for action in ACTIONS], device=device)
+        self._device = device
+        self._probe, self._probe_bias = tensors["probe.weight"].unbind(), tensors["probe.bias"].unbind()
+        self._first = torch.cat((probe, context), dim=1)
+        self._first_bias = (one_hot.T + tensors["hidden1.bias"]).unbind()
+        self._second, self._second_bias = tensors["hidden2.weight"], tensors["hidden2.bias"]
+        self._action = tensors["action.weight"]
+        self._action_bias = tensors["action.bias"].masked_fill(forbidden, -math.inf)
+        self._action_bias_without_stop = self._action_bias.masked_fill(stop, -math.inf)
+
+
+def find_learned_policy(name: str, fingerprint: str, exits_fingerprint: str) -> LearnedPolicy | None:
+    """The policy of a model: the user's own, else the shipped one where it fits, else None.
+
+    Args:
+        name: The model, as the user named it.
+        fingerprint: Of its weights.
+        exits_fingerprint: Of its exits.
+
+    Raises:
+        PolicyError: If the user's own policy does not fit, or cannot be read.
+    """
+    own = own_policy_path(name)
+    if own.is_file():
+        return load_policy(own, fingerprint, exits_fingerprint)
+    shipped = PACKAGED / _folder_name(name) / FILE_NAME
+    if not shipped.is_file():
+        return None
+    try:
+        return load_policy(shipped, fingerprint, exits_fingerprint)
+    except PolicyError as error:
+        logger.warning("The shipped policy is not used for %s: %s", name, error)
+        return None
+
+
+def own_policy_path(name: str) -> Path:
+    """Where a policy that was trained on this machine is kept."""
+    return config.data_dir() / "policies" / _folder_name(name) / FILE_NAME
+
+
+def load_policy(path: Path, fingerprint: str, exits_fingerprint: str) -> LearnedPolicy:
+    """Reads a policy, in fp32 on the CPU.
+
+    Raises:
+        PolicyError: If it belongs to other weights or other exits, or cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = cattrs.structure(json.loads((file.metadata() or {})[_METADATA_KEY]), PolicyInfo)
+            if (info.format, info.norm, len(info.slider_weights)) != (_FORMAT, _NORM, SLIDER_POINTS):
+                raise PolicyError(f"The policy in {path} was written by another version of Green Code; {_RETRAIN}.")
+            if info.fingerprint != fingerprint:
+                raise PolicyError(f"The policy in {path} was trained for other weights than these; {_RETRAIN}.")
+            if info.exits_fingerprint != exits_fingerprint:
+                raise PolicyError(f"The policy in {path} was trained for other exits than this model has; {_RETRAIN}.")
+            return LearnedPolicy(info, {name: file.get_tensor(name) for name in TENSORS})
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        SafetensorError,
+        cattrs.BaseValidationError,
+    ) as error:
+        raise PolicyError(f"The policy in {path} cannot be read; {_RETRAIN}.") from error
+
+
+def save_policy(policy: LearnedPolicy, path: Path) -> None:
+    """Writes a policy in one step: the file is whole or as it was.
+
+    Raises:
+        PolicyError: If the disk refuses.
+    """
+    tensors = {name: tensor.to("cpu", torch.float32).contiguous() for name, tensor in policy.tensors.items()}
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(policy.info))})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise PolicyError(f"The policy could not be written to {path}.") from error
+
+
+def _folder_name(model_name: str) -> str:
+    """As for a model's trained exits; the two parts may not import each other."""
+    return re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"

@@ -1,0 +1,273 @@
+"""The decision process over the real decoder: exit errors compound as they will in use.
+
+The decoder runs in a thread of its own; its policy hands each observation to the environment and waits for the action.
+Energy is the decoder's own count of work, kept text is judged against what stands in the file.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from engine.completion.shape import is_complete, suggestion
+from engine.decoding.decoder import Decoder
+from engine.decoding.stopping import StopCondition
+from engine.evaluation.kept import kept_characters
+from engine.policy.base import Action, ExitCandidate, OperatingPoint
+from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
+from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
+from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, prompt_at
+from engine.training.policy.rewards import decoding_energy, reward
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.completion.shape import Shape
+    from engine.energy.cost_model import DeviceCostModel
+    from engine.model.loading import LoadedModel
+    from engine.policy.base import ExitPolicy
+    from engine.training.policy.network import Standardization
+
+_EPISODES_A_PLACE = 3  # with other energy weights: the prompt is in the cache already
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one suggestion of the real decoder cost and gave.
+
+    Attributes:
+        energy: Of everything but the prompt, in tokens at full depth.
+        kept_chars: Characters kept.
+        exit_layers: Of each token, the first left out: it comes with the prompt.
+        n_tokens: Tokens.
+        stopped: The policy ended it.
+    """
+
+    energy: float
+    kept_chars: int
+    exit_layers: tuple[int, ...]
+    n_tokens: int
+    stopped: bool
+
+
+class _Cancellation:
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+
+class Suggestion:
+    """One run of the decoder at a place, with its text as far as it is emitted.
+
+    Args:
+        loaded: The model.
+        decoder: Keeps the prompt's cache between runs at one place.
+        place: Where.
+        kind: Energy weight, and whether the product's end rules hold.
+        lookup: Lookup drafts, where it is not as many as usual.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, decoder: Decoder, place: Place, kind: EpisodeKind, *, lookup: int | None = None
+    ) -> None:
+        weight = kind.energy_weight
+        point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0)
+        self._point = point if lookup is None else replace(point, lookup=lookup)
+        self._loaded, self._decoder, self._place, self._kind = loaded, decoder, place, kind
+        self._prompt_ids, self._shape = prompt_at(loaded, place)
+        self._ids: list[int] = []
+        self.cancellation = _Cancellation()
+
+    @property
+    def kept_chars(self) -> int:
+        """Characters kept of what is emitted so far."""
+        text = self._loaded.tokenization.continuation(self._prompt_ids, self._ids)
+        if self._kind.with_end_rules:
+            return kept_characters(text[suggestion(text, self._shape)], self._place.truth)
+        blanks = self._shape.typed_space
+        return max(0, kept_characters(text, blanks + self._place.truth) - len(blanks))
+
+    def run(self, policy: ExitPolicy) -> list[int]:
+        """Decodes to the end; returns the layers that chose each token."""
+        tokens = self._decoder.generate(
+            self._prompt_ids,
+            policy=policy,
+            point=self._point,
+            stop=StopCondition(
+                max_new_tokens=MAX_NEW_TOKENS,
+                end_ids=self._loaded.tokenization.end_ids,
+                is_complete=lambda ids: self._complete(ids, self._shape),
+            ),
+            cancellation=self.cancellation,
+        )
+        final = list(tokens)
+        self._ids = [token.token_id for token in final]
+        return [token.exit_layer for token in final]
+
+    def _complete(self, ids: Sequence[int], shape: Shape) -> bool:
+        self._ids = list(ids)  # also of tokens that still wait
+        if not self._kind.with_end_rules:
+            return False
+        return is_complete(self._loaded.tokenization.continuation(self._prompt_ids, ids), shape)
+
+
+def play(
+    loaded: LoadedModel,
+    decoder: Decoder,
+    place: Place,
+    policy: ExitPolicy,
+    *,
+    kind: EpisodeKind,
+    cost: DeviceCostModel,
+    lookup: int | None = None,
+) -> Outcome:
+    """Runs one suggestion with a policy and accounts for it; arguments as for `Suggestion`."""
+    run = Suggestion(loaded, decoder, place, kind, lookup=lookup)
+    layers = run.run(policy)
+    return Outcome(
+        energy=decoding_energy(cost, decoder.work.by_phase()),
+        kept_chars=run.kept_chars,
+        exit_layers=tuple(layers[1:]),
+        n_tokens=len(layers),
+        stopped=decoder.finish_reason.value == "policy",
+    )
+
+
+class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
+    """Suggestions of the real decoder; close it to end its thread."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        places: Sequence[Place],
+        check_layers: Sequence[int],
+        standardization: Standardization,
+        *,
+        cost: DeviceCostModel,
+        mean_chars: float,
+    ) -> None:
+        self._loaded, self._places, self._cost, self._mean_chars = loaded, places, cost, mean_chars
+        self._check_layers, self._standardization = tuple(check_layers), standardization
+        self.observation_space, self.action_space = spaces(
+            standardization.mean.shape[1] + len(self._check_layers) + N_CONTEXT
+        )
+        self._decoder = Decoder(loaded.model)
+        self._thread: threading.Thread | None = None
+        self._n_episodes = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begins a suggestion in which there is something to decide."""
+        super().reset(seed=seed)
+        self._end_thread()
+        while True:
+            if self._n_episodes % _EPISODES_A_PLACE == 0:
+                self._place = self._places[int(self.np_random.integers(len(self._places)))]
+            self._n_episodes += 1
+            self._begin(draw_kind(self.np_random))
+            observation = self._next()
+            if observation is not None:
+                self._energy, self._kept = self._spent(), self._run.kept_chars
+                return observation, {}
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Takes one decision."""
+        self._actions.put(ACTIONS[int(action)])
+        observation = self._next()
+        energy, kept = self._spent(), self._run.kept_chars
+        gained = reward(
+            self._kind.energy_weight,
+            kept_tokens=(kept - self._kept) / self._mean_chars,
+            energy=energy - self._energy,
+        )
+        self._energy, self._kept = energy, kept
+        if observation is None:
+            return np.zeros(self.observation_space.shape or (), dtype=np.float32), gained, True, False, {}
+        return observation, gained, False, False, {}
+
+    def close(self) -> None:
+        """Ends the decoder's thread."""
+        self._end_thread()
+
+    def _begin(self, kind: EpisodeKind) -> None:
+        self._kind = kind
+        self._run = Suggestion(self._loaded, self._decoder, self._place, kind)
+        self._actions: queue.SimpleQueue[Action] = queue.SimpleQueue()
+        self._observations: queue.SimpleQueue[Observation | BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._decode, name="closed-loop decoder", daemon=True)
+        self._thread.start()
+
+    def _decode(self) -> None:
+        bridge = _Bridge(self._check_layers, self._standardization, self._kind, self._observations, self._actions)
+        try:
+            self._run.run(bridge)
+        except Exception as error:  # raised again where it is waited for
+            self._observations.put(error)
+        else:
+            self._observations.put(None)
+
+    def _next(self) -> Observation | None:
+        """The next observation; None at the end."""
+        answer = self._observations.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _spent(self) -> float:
+        return decoding_energy(self._cost, self._decoder.work.by_phase())
+
+    def _end_thread(self) -> None:
+        if self._thread is None:
+            return
+        self._run.cancellation.is_cancelled = True
+        self._actions.put(Action.CONTINUE)
+        self._thread.join()
+        self._thread = None
+
+
+class _Bridge:
+    """The decoder's policy: observations out, actions in."""
+
+    def __init__(
+        self,
+        check_layers: Sequence[int],
+        standardization: Standardization,
+        kind: EpisodeKind,
+        observations: queue.SimpleQueue[Any],
+        actions: queue.SimpleQueue[Action],
+    ) -> None:
+        self._index = {layer: index for index, layer in enumerate(check_layers)}
+        self._standardization, self._kind = standardization, kind
+        self._observations, self._actions = observations, actions
+
+    @property
+    def name(self) -> str:
+        """See `ExitPolicy.name`."""
+        return "in training"
+
+    def decide(self, candidate: ExitCandidate) -> Action:
+        """See `ExitPolicy.decide`."""
+        index = self._index.get(candidate.exit_layer)
+        if index is None:
+            return Action.CONTINUE
+        mean, std = self._standardization.mean[index], self._standardization.std[index]
+        one_hot = torch.zeros(len(self._index))
+        one_hot[index] = 1.0
+        may_stop = self._kind.may_stop and self._kind.energy_weight > 0.0
+        context = context_features(
+            n_waiting=candidate.n_waiting,
+            n_emitted=candidate.n_emitted,
+            n_drafts=candidate.n_drafts,
+            energy_weight=candidate.energy_weight,
+            may_stop=may_stop,
+        )
+        state = (candidate.hidden().float().cpu() - mean) / std
+        self._observations.put(torch.cat((state, one_hot, torch.tensor(context))).numpy())
+        action = self._actions.get()
+        return Action.CONTINUE if action is Action.STOP and not may_stop else action

@@ -1,0 +1,186 @@
+"""PPO (Schulman et al., arXiv 1707.06347) from stable-baselines3, on exactly the network that will run.
+
+Features, hidden layers and action head of its actor are those of `engine.training.policy.network`; the critic has
+hidden layers of its own and is taught first, with the actor held still, so that its ignorance does not spoil the start.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from engine.policy.learned import N_CONTEXT
+from engine.training.policy.network import HIDDEN_WIDTH, PROBE_WIDTH, PolicyNetwork, Probes
+from engine.types import ProgressSink, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import gymnasium
+
+_CRITIC_SHARE = 0.15  # of the steps, before the actor moves
+_CHECKPOINT_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpoPlan:
+    """The settings that matter.
+
+    Attributes:
+        steps: Decisions in all.
+        n_envs: Suggestions side by side.
+        rollout: Decisions between two updates, over all of them.
+        batch_size: Of an update.
+        epochs: Over a rollout.
+        learning_rate: Falls linearly to nothing.
+        target_kl: An update ends where the policy has moved so far.
+        seed: Of everything that is drawn.
+    """
+
+    steps: int = 300_000
+    n_envs: int = 16
+    rollout: int = 8192
+    batch_size: int = 512
+    epochs: int = 4
+    learning_rate: float = 2e-4
+    target_kl: float = 0.02
+    seed: int = 0
+
+
+class _ProbeFeatures(BaseFeaturesExtractor):
+    """`Probes` in the form in which stable-baselines3 wants a feature extractor."""
+
+    def __init__(self, observation_space: gymnasium.spaces.Box, n_checks: int) -> None:
+        super().__init__(observation_space, PROBE_WIDTH + n_checks + N_CONTEXT)
+        self.probes = Probes(n_checks, observation_space.shape[0] - n_checks - N_CONTEXT)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.probes(observations))
+
+
+def train_ppo(
+    network: PolicyNetwork,
+    environments: Sequence[Callable[[], gymnasium.Env[Any, Any]]],
+    *,
+    plan: PpoPlan,
+    checkpoint: Path | None = None,
+    progress: ProgressSink = no_progress,
+    message: str = "Training the policy",
+    critic: dict[str, torch.Tensor] | None = None,
+) -> dict[str, torch.Tensor]:
+    """Improves the network in place by PPO; goes on from the checkpoint where there is one.
+
+    Args:
+        network: The start, and the result.
+        environments: Makers of environments; one for each suggestion that is played side by side.
+        plan: Settings.
+        checkpoint: Kept about once a minute, deleted by the caller.
+        progress: Told of the decisions taken, and how many a second.
+        message: What is said.
+        critic: Of an earlier training, to begin with.
+
+    Returns:
+        The critic's weights, for a training that goes on elsewhere.
+    """
+    env = DummyVecEnv(list(environments))
+    n_steps = max(2, plan.rollout // env.num_envs)
+    if checkpoint is not None and checkpoint.is_file():
+        model = PPO.load(checkpoint, env=env, device="cpu")
+    else:
+        model = PPO(
+            ActorCriticPolicy,
+            env,
+            learning_rate=lambda left: plan.learning_rate * left,
+            n_steps=n_steps,
+            batch_size=min(plan.batch_size, n_steps * env.num_envs),
+            n_epochs=plan.epochs,
+            gamma=1.0,  # a suggestion is short, and its end is part of it
+            gae_lambda=0.95,
+            ent_coef=0.0,  # the start is soft where actions are close; nothing else needs exploring
+            target_kl=plan.target_kl,
+            seed=plan.seed,
+            device="cpu",
+            policy_kwargs={
+                "features_extractor_class": _ProbeFeatures,
+                "features_extractor_kwargs": {"n_checks": network.probes.n_checks},
+                "net_arch": {"pi": [HIDDEN_WIDTH, HIDDEN_WIDTH], "vf": [HIDDEN_WIDTH, HIDDEN_WIDTH]},
+                "activation_fn": torch.nn.Tanh,
+            },
+        )
+        _copy(network, model.policy, to_actor=True)
+        if critic is not None:
+            model.policy.load_state_dict(critic, strict=False)
+    callback = _Reporter(plan.steps, progress, message, checkpoint, None if critic else _CRITIC_SHARE)
+    left = plan.steps - model.num_timesteps
+    if left > 0:
+        model.learn(left, callback=callback, reset_num_timesteps=False)
+    _copy(network, model.policy, to_actor=False)
+    env.close()
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in model.policy.state_dict().items()
+        if name.startswith(("mlp_extractor.value_net", "value_net"))
+    }
+
+
+class _Reporter(BaseCallback):
+    """Reports, checkpoints, and holds the actor still while the critic learns."""
+
+    def __init__(
+        self, steps: int, progress: ProgressSink, message: str, checkpoint: Path | None, critic_share: float | None
+    ) -> None:
+        super().__init__()
+        self._steps, self._sink, self._message, self._checkpoint = steps, progress, message, checkpoint
+        self._critic_steps = 0 if critic_share is None else int(critic_share * steps)
+        self._saved_s = time.monotonic()
+
+    def _on_training_start(self) -> None:
+        self._began_s, self._began_at = time.monotonic(), self.num_timesteps
+
+    def _on_rollout_start(self) -> None:
+        moves = self.num_timesteps >= self._critic_steps
+        for parameter in _actor(self.model.policy).parameters():
+            parameter.requires_grad_(moves)
+        elapsed_s = time.monotonic() - self._began_s
+        speed = (self.num_timesteps - self._began_at) / elapsed_s if elapsed_s > 1.0 else 0.0
+        self._sink(f"{self._message} ({speed:.0f} decisions/s)", min(self.num_timesteps, self._steps), self._steps)
+        if self._checkpoint is not None and time.monotonic() - self._saved_s > _CHECKPOINT_EVERY_S:
+            self._saved_s = time.monotonic()
+            partial = self._checkpoint.with_suffix(".partial.zip")
+            self.model.save(partial)
+            partial.replace(self._checkpoint)
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def _actor(policy: BasePolicy) -> torch.nn.ModuleList:
+    assert isinstance(policy, ActorCriticPolicy)
+    return torch.nn.ModuleList(
+        [policy.features_extractor, policy.mlp_extractor.policy_net, policy.action_net],
+    )
+
+
+def _copy(network: PolicyNetwork, policy: ActorCriticPolicy, *, to_actor: bool) -> None:
+    """Copies the weights between the network and stable-baselines3's actor."""
+    hidden = policy.mlp_extractor.policy_net
+    features = policy.features_extractor
+    assert isinstance(features, _ProbeFeatures)
+    pairs: tuple[tuple[torch.nn.Module, torch.nn.Module], ...] = (
+        (network.probes, features.probes),
+        (network.hidden1, hidden[0]),
+        (network.hidden2, hidden[2]),
+        (network.action, policy.action_net),
+    )
+    for ours, theirs in pairs:
+        source, target = (ours, theirs) if to_actor else (theirs, ours)
+        target.load_state_dict(source.state_dict())

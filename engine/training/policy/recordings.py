@@ -1,0 +1,265 @@
+"""Places in real files, and what the model says there at full depth with every exit's opinion on the way.
+
+The decoder itself runs, with a policy that only looks. What is recorded is all that a replay needs to tell what any
+other sequence of decisions would have cost and given, as long as it stays on the recorded text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from engine.completion.prompt import build_prompt
+from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.decoding.decoder import Decoder
+from engine.decoding.lookup import lookup_draft
+from engine.decoding.stopping import StopCondition
+from engine.errors import TrainingError
+from engine.evaluation.kept import kept_characters
+from engine.policy.base import Action, ExitCandidate, OperatingPoint
+from engine.types import NeverCancelled, ProgressSink, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from engine.completion.shape import Shape
+    from engine.model.loading import LoadedModel
+    from engine.training.source_text import SourceFile
+
+MAX_NEW_TOKENS = 24
+TRUTH_CHARS = 400  # more than so many tokens ever spell
+
+_LOOKUP = OperatingPoint(energy_weight=0.0, lossless=True).lookup
+_NESTED = 3  # places a window: they share its prefill
+_NESTED_CHARS = 400  # within which they lie
+_LEAST_PREFIX_CHARS, _LEAST_TRUTH_CHARS = 120, 20
+_SAVE_EVERY = 40  # recordings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A cursor in a file: the text before it, and the text that a developer goes on to type."""
+
+    prefix: str
+    truth: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One suggestion at full depth. N tokens; row r is the pass that chose token r + 1, so there are N - 1 rows.
+
+    Attributes:
+        states: At each check layer, normed, [N - 1, K, D] in fp16.
+        choices: What each check layer's exit would have chosen, [N - 1, K].
+        prompt_ids: The prompt.
+        ids: The tokens; the first came with the prompt. [N]
+        kept_ruled: Characters kept of the first n tokens, n from 0 to N, where the product's end rules cut the text.
+        kept_free: The same without end rules.
+        end: Tokens after which the product's rules end the suggestion, at most N.
+        on_track: Whether the text of the first n tokens is what stands in the file, n from 0 to N.
+        n_drafts: Tokens that lookup would draft behind the first n tokens, n from 0 to N.
+        n_right_drafts: How many of them, from the first on, are the tokens recorded.
+        chars: Length of the text.
+    """
+
+    states: torch.Tensor
+    choices: torch.Tensor
+    prompt_ids: list[int]
+    ids: list[int]
+    kept_ruled: list[int]
+    kept_free: list[int]
+    end: int
+    on_track: list[bool]
+    n_drafts: list[int]
+    n_right_drafts: list[int]
+    chars: int
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """A policy that keeps the state at its check layers and always goes on."""
+
+    check_layers: frozenset[int]
+    states: list[torch.Tensor] = field(default_factory=list)
+    name: str = "watcher"
+
+    def decide(self, candidate: ExitCandidate) -> Action:
+        """See `ExitPolicy.decide`."""
+        if candidate.exit_layer in self.check_layers:
+            self.states.append(candidate.hidden())
+        return Action.CONTINUE
+
+
+def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[Place]:
+    """Cursors in files, a few in each window, half of them within a line and half at a line's start; endless.
+
+    Raises:
+        TrainingError: If no file is long enough.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a choice of places, not a secret
+    long_enough = [file for file in files if len(file.text) > 2 * _LEAST_PREFIX_CHARS + _NESTED_CHARS]
+    if not long_enough:
+        raise TrainingError("The training text has no file that is long enough to place a cursor in.")
+    while True:
+        for file in rng.sample(long_enough, len(long_enough)):
+            first = rng.randrange(_LEAST_PREFIX_CHARS, len(file.text) - _LEAST_TRUTH_CHARS)
+            near = range(first, min(first + _NESTED_CHARS, len(file.text) - _LEAST_TRUTH_CHARS))
+            for at in sorted(rng.sample(near, min(_NESTED, len(near)))):
+                cursor = _cursor(file.text, at, rng)
+                if cursor is not None:
+                    yield Place(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
+
+
+def record(
+    loaded: LoadedModel,
+    wanted: Sequence[Place],
+    check_layers: Sequence[int],
+    *,
+    store: Path,
+    run: str,
+    progress: ProgressSink = no_progress,
+    message: str = "Recording suggestions",
+) -> list[Recording]:
+    """Records a suggestion for each place; those of an earlier or killed run of the same name are used as they are.
+
+    Args:
+        loaded: The model, with its trained exits.
+        wanted: Places; the recordings of an earlier run belong to the first ones.
+        check_layers: Exits that the policy may look at.
+        store: Where recordings are kept.
+        run: Names everything that the recordings depend on.
+        progress: Told of the places done.
+        message: What is said.
+
+    Raises:
+        TrainingError: If the recordings cannot be kept.
+    """
+    slots = _stored(store, run)
+    decoder = Decoder(loaded.model)
+    for done in range(len(slots), len(wanted)):
+        progress(message, done, len(wanted))
+        slots.append(record_one(loaded, decoder, wanted[done], check_layers))
+        if len(slots) % _SAVE_EVERY == 0 or len(slots) == len(wanted):
+            _store(store, run, slots)
+    return [recording for recording in slots[: len(wanted)] if recording is not None]
+
+
+def record_one(loaded: LoadedModel, decoder: Decoder, place: Place, check_layers: Sequence[int]) -> Recording | None:
+    """Records one place; None where the text ends before there was a decision."""
+    prompt_ids, shape = prompt_at(loaded, place)
+    watcher = _Watcher(frozenset(check_layers))
+    tokens = decoder.generate(
+        prompt_ids,
+        policy=watcher,
+        point=OperatingPoint(energy_weight=0.0, lossless=False, lookup=0),
+        stop=StopCondition(max_new_tokens=MAX_NEW_TOKENS, end_ids=loaded.tokenization.end_ids),
+        cancellation=NeverCancelled(),
+    )
+    ids = [token.token_id for token in tokens]
+    n_rows = len(ids) - 1
+    if n_rows < 1:
+        return None
+    states = torch.stack(watcher.states).view(-1, len(check_layers), watcher.states[0].shape[-1])[:n_rows]
+    texts = list(itertools.accumulate(loaded.tokenization.token_texts(prompt_ids, ids), initial=""))
+    truth = shape.typed_space + place.truth
+    complete = (n for n in range(1, len(ids) + 1) if is_complete(texts[n], shape))
+    return Recording(
+        states=states.to("cpu", torch.float16),
+        choices=_choices(loaded, states, check_layers),
+        prompt_ids=prompt_ids,
+        ids=ids,
+        kept_ruled=[kept_characters(text[suggestion(text, shape)], place.truth) for text in texts],
+        kept_free=[max(0, kept_characters(text, truth) - len(shape.typed_space)) for text in texts],
+        end=next(complete, len(ids)),
+        on_track=[truth.startswith(text) for text in texts],
+        chars=len(texts[-1]),
+        **_drafts(prompt_ids, ids),
+    )
+
+
+def prompt_at(loaded: LoadedModel, place: Place) -> tuple[list[int], Shape]:
+    """The product's own prompt for a place, in tokens, and the form that the suggestion may take there."""
+    prompt = build_prompt(place.prefix)
+    room = max(1, loaded.model.max_positions - MAX_NEW_TOKENS)
+    # What stands in the file behind the cursor is about to be typed: nothing follows on the line yet.
+    shape = shape_at(place.prefix, "", prompt, single_line=None)
+    return loaded.tokenization.encode(prompt.text)[-room:], shape
+
+
+def mean_token_chars(recordings: Sequence[Recording]) -> float:
+    """Mean characters of a token."""
+    return max(1.0, sum(r.chars for r in recordings)) / max(1, sum(len(r.ids) for r in recordings))
+
+
+@torch.inference_mode()
+def _choices(loaded: LoadedModel, states: torch.Tensor, check_layers: Sequence[int]) -> torch.Tensor:
+    columns = [
+        loaded.model.logits(states[None, :, index], layer)[0].argmax(-1) for index, layer in enumerate(check_layers)
+    ]
+    return torch.stack(columns, dim=1).cpu()
+
+
+def _cursor(text: str, at: int, rng: random.Random) -> int | None:
+    """A cursor on the line at `at`: behind its indentation, or within it; None on a blank line."""
+    start = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    line = text[start : end if end >= 0 else len(text)]
+    indent = len(line) - len(line.lstrip())
+    if not line.strip():
+        return None
+    if rng.random() < 0.5 or len(line) - indent < 4:  # noqa: PLR2004 - too short to stand within
+        return start + indent
+    return start + rng.randrange(indent + 1, len(line))
+
+
+def _drafts(prompt_ids: list[int], ids: list[int]) -> dict[str, Any]:
+    """Lookup's drafts behind the first n tokens, n from 0 to N. Not stored, for the rule may change."""
+    drafts = [lookup_draft([*prompt_ids, *ids[:n]], _LOOKUP) for n in range(len(ids) + 1)]
+    return {
+        "n_drafts": [len(draft) for draft in drafts],
+        "n_right_drafts": [_agreeing(draft, ids[n:]) for n, draft in enumerate(drafts)],
+    }
+
+
+def _agreeing(draft: Sequence[int], ids: Sequence[int]) -> int:
+    count = 0
+    for drafted, token_id in zip(draft, ids, strict=False):
+        if drafted != token_id:
+            break
+        count += 1
+    return count
+
+
+def _stored(path: Path, run: str) -> list[Recording | None]:
+    if not path.is_file():
+        return []
+    try:
+        content = torch.load(path, weights_only=True)
+        if content["run"] != run:
+            return []
+        return [
+            None if slot is None else Recording(**slot, **_drafts(slot["prompt_ids"], slot["ids"]))
+            for slot in content["slots"]
+        ]
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError) as error:
+        raise TrainingError(f"The recorded suggestions are damaged: delete {path} and try again.") from error
+
+
+def _store(path: Path, run: str, slots: Sequence[Recording | None]) -> None:
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"run": run, "slots": [None if slot is None else _fields(slot) for slot in slots]}, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise TrainingError(f"The recorded suggestions could not be stored in {path.parent}.") from error
+
+
+def _fields(recording: Recording) -> dict[str, Any]:
+    names = (each.name for each in fields(recording) if each.name not in {"n_drafts", "n_right_drafts"})
+    return {name: getattr(recording, name) for name in names}

@@ -1,0 +1,201 @@
+"""One recorded suggestion, decided anew: what other decisions would have cost and given.
+
+It keeps the decoder's own accounts (`engine.decoding.trajectory`): passes of the current row with its lookup drafts,
+rows that wait at their exit and go along later, verification. Because fills are exact, the state that a row sees
+depends only on the text before it, so a recording serves every sequence of decisions that stays on its text. An exit
+that chooses another token leaves it. Where exits are final the suggestion is then lost: what was kept stays kept, and
+what is likely still to be spent on it is charged. Where they are drafts, the mistake is charged and taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.policy.base import Action, OperatingPoint
+from engine.training.policy.rewards import reward
+
+if TYPE_CHECKING:
+    from engine.training.policy.recordings import Recording
+    from engine.training.policy.rewards import Prices
+
+_MAX_WAITING = OperatingPoint(energy_weight=0.0, lossless=True).max_waiting
+_AFTER_ERROR = 3  # tokens that are still decoded behind a wrong one before a policy that may stop does
+_WASTED_DRAFTS = 1  # drafts behind a wrong one, on average, before verification takes them back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What does not change during a suggestion.
+
+    Attributes:
+        prices: Of units of work.
+        check_layers: Where the policy is asked.
+        mean_chars: Of a token.
+    """
+
+    prices: Prices
+    check_layers: tuple[int, ...]
+    mean_chars: float
+
+
+class Replay:
+    """A suggestion in progress, between two decisions.
+
+    Attributes:
+        energy_weight: w; 0 for lossless.
+        may_stop: Whether STOP ends it; else it means CONTINUE.
+        energy: Spent so far, in tokens at full depth, without the prompt.
+        n_emitted: Tokens so far.
+        n_layers: Layers that chose them, summed; the first token's are not counted.
+        is_over: Nothing is left to decide.
+        stopped: The policy ended it.
+        row: The row that is asked for.
+        check: The index of the check layer where it is asked.
+    """
+
+    def __init__(
+        self, recording: Recording, setting: Setting, *, energy_weight: float, may_stop: bool, with_end_rules: bool
+    ) -> None:
+        self._recording, self._setting, self._prices = recording, setting, setting.prices
+        self._choices: list[list[int]] = recording.choices.tolist()
+        self.energy_weight = energy_weight
+        self.may_stop = may_stop and energy_weight > 0.0
+        self._kept = recording.kept_ruled if with_end_rules else recording.kept_free
+        self._end = recording.end if with_end_rules else len(recording.ids)
+        self.energy = self._prices.head  # the first token, chosen from the prompt's last position
+        self.n_emitted, self.n_layers = 1, 0
+        self._n_text = 1  # tokens of it that are on the recorded text
+        self.is_over = self.stopped = False
+        self._waiting: dict[int, int] = {}  # depth -> rows
+        self.row = self.check = 0
+        self._depth = self._current = self._behind = self._right = 0
+        if self._end <= 1:
+            self.is_over = True
+        else:
+            self._begin_pass()
+
+    @property
+    def n_waiting(self) -> int:
+        """Rows before the current one that wait for deeper layers."""
+        return sum(self._waiting.values()) + self._current
+
+    @property
+    def n_drafts(self) -> int:
+        """Lookup drafts that run along behind the current row."""
+        return self._behind
+
+    @property
+    def kept_chars(self) -> int:
+        """Characters kept of what is emitted so far."""
+        return self._kept[self._n_text]
+
+    def act(self, action: Action) -> float:
+        """Takes one decision and gives its reward."""
+        energy, kept = self.energy, self.kept_chars
+        if action is Action.STOP and not self.may_stop:
+            action = Action.CONTINUE
+        if action is Action.EXIT and self.n_waiting >= _MAX_WAITING:
+            action = Action.VERIFY if self.energy_weight == 0.0 else Action.CONTINUE
+        match action:
+            case Action.STOP:
+                self.is_over = self.stopped = True
+            case Action.EXIT:
+                self._exit()
+            case Action.VERIFY:
+                self._finish()
+            case Action.CONTINUE:
+                if self.check + 1 < len(self._setting.check_layers):
+                    self.check += 1
+                    self._run_to(self._setting.check_layers[self.check])
+                    self.energy += self._prices.check
+                else:
+                    self._finish()
+        return reward(
+            self.energy_weight,
+            kept_tokens=(self.kept_chars - kept) / self._setting.mean_chars,
+            energy=self.energy - energy,
+        )
+
+    def _begin_pass(self) -> None:
+        """Runs the last token and its lookup drafts up to the first check layer."""
+        self.row = self.n_emitted - 1
+        self._behind = self._recording.n_drafts[self.n_emitted]
+        self._right = self._recording.n_right_drafts[self.n_emitted]
+        self._depth = self._current = self.check = 0
+        self._run_to(self._setting.check_layers[0])
+        self.energy += self._prices.check
+
+    def _run_to(self, depth: int) -> None:
+        for bound in (*(layer for layer in self._setting.check_layers if self._depth < layer < depth), depth):
+            self._current += self._waiting.pop(self._depth, 0)
+            further_rows = self._current + self._behind
+            self.energy += (bound - self._depth) * (self._prices.layer + further_rows * self._prices.row)
+            self._depth = bound
+
+    def _exit(self) -> None:
+        self.energy += self._prices.head
+        layer = self._setting.check_layers[self.check]
+        if self._choices[self.row][self.check] != self._recording.ids[self.row + 1]:
+            self._err(layer)
+            return
+        is_drafted = self._right > 0
+        self._emit(1, layer)
+        if self.is_over:
+            self._current += 1
+            self._settle(layer)
+        elif is_drafted:  # the next row is asked at the same exit
+            self._current, self._behind, self._right = self._current + 1, self._behind - 1, self._right - 1
+            self.row += 1
+            self.energy += self._prices.check
+        else:
+            self._waiting[layer] = self._waiting.get(layer, 0) + self._current + 1
+            self._begin_pass()
+
+    def _err(self, layer: int) -> None:
+        """An exit chose another token than is recorded."""
+        if self.energy_weight == 0.0:
+            self.energy += _WASTED_DRAFTS * (layer * self._prices.layer + self._prices.head)
+            self._behind = self._right = 0  # what was drafted behind the wrong token is lost
+            self._finish()
+            return
+        left = self._end - self.n_emitted - 1
+        if self.may_stop:
+            left = min(left, _AFTER_ERROR)
+        self.energy += left * (layer * self._prices.layer + self._prices.head)
+        self.n_emitted += 1 + left
+        self.n_layers += (1 + left) * layer
+        self.is_over = True
+
+    def _finish(self) -> None:
+        """Runs every row to full depth, where the head judges the drafts as well."""
+        n_layers = self._prices.n_layers
+        self._run_to(n_layers)
+        judged = self._behind + (self._current if self.energy_weight == 0.0 else 0)
+        self.energy += self._prices.head + judged * self._prices.head_row
+        self._emit(1 + self._right, n_layers)
+        if not self.is_over:
+            self._begin_pass()
+
+    def _emit(self, count: int, layer: int) -> None:
+        count = min(count, self._end - self.n_emitted)
+        self.n_emitted += count
+        self._n_text = self.n_emitted
+        self.n_layers += count * layer
+        self.is_over = self.n_emitted >= self._end
+
+    def _settle(self, layer: int) -> None:
+        """At the end of a lossless suggestion the waiting drafts are verified."""
+        if self.energy_weight > 0.0:
+            return
+        self._waiting[layer] = self._waiting.get(layer, 0) + self._current
+        depth, n_rows = min(self._waiting), sum(self._waiting.values())
+        further = self._prices.layer + (n_rows - 1) * self._prices.row
+        self.energy += (self._prices.n_layers - depth) * further
+        self.energy += self._prices.head + (n_rows - 1) * self._prices.head_row
+
+
+def full_depth_energy(recording: Recording, setting: Setting, *, with_end_rules: bool) -> float:
+    """The energy of the same text at full depth, without drafts or checks, in tokens at full depth."""
+    n_tokens = recording.end if with_end_rules else len(recording.ids)
+    return setting.prices.head + (n_tokens - 1) * 1.0

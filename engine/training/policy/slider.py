@@ -1,0 +1,169 @@
+"""How good a policy is over the range of energy weights, and which weight each green mode means.
+
+Green modes should save energy in even steps, so the weights between the ends are chosen on validation places by the
+energy that the policy then spends. The mapping is stored with the policy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from engine.policy.base import Action
+from engine.policy.learned import ACTIONS, SLIDER_POINTS
+from engine.training.policy.env import observe
+from engine.training.policy.replay import Replay, Setting, full_depth_energy
+from engine.training.policy.rewards import reward
+from engine.types import GREEN_MODE_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.training.policy.closed_loop import Outcome
+    from engine.training.policy.env import Scene
+    from engine.training.policy.network import PolicyNetwork
+
+WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
+
+_LEAST_KEPT = 0.3
+"""Green mode 100 is the largest weight at which this share of full depth's kept text is left: greenest, not silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A policy at one energy weight, on many places.
+
+    Attributes:
+        energy_weight: w.
+        reward: Mean of a suggestion.
+        energy_share: Of full depth's energy on the same places, prompts apart.
+        kept_share: Of full depth's kept characters.
+        kept_chars: Mean of a suggestion.
+        mean_layers: Of a token.
+        tokens: Mean of a suggestion.
+        stop_share: Suggestions that the policy ended.
+    """
+
+    energy_weight: float
+    reward: float
+    energy_share: float
+    kept_share: float
+    kept_chars: float
+    mean_layers: float
+    tokens: float
+    stop_share: float
+
+
+@torch.inference_mode()
+def sweep(
+    network: PolicyNetwork, scenes: Sequence[Scene], setting: Setting, weights: Sequence[float] = WEIGHTS
+) -> list[Point]:
+    """Replays every scene at every weight, each decision the best-scored one, with the product's end rules."""
+    full = [full_depth_energy(scene.recording, setting, with_end_rules=True) for scene in scenes]
+    full_kept = sum(scene.recording.kept_ruled[scene.recording.end] for scene in scenes)
+    points = []
+    for weight in weights:
+        replays = _played(network, list(scenes), setting, weight)
+        played_energy = sum(replay.energy for replay in replays)
+        kept = sum(replay.kept_chars for replay in replays)
+        n_decided = sum(replay.n_emitted - 1 for replay in replays)
+        rewards = sum(
+            reward(weight, kept_tokens=replay.kept_chars / setting.mean_chars, energy=replay.energy)
+            for replay in replays
+        )
+        points.append(
+            Point(
+                energy_weight=weight,
+                reward=rewards / len(replays),
+                energy_share=played_energy / sum(full),
+                kept_share=kept / max(1, full_kept),
+                kept_chars=kept / len(replays),
+                mean_layers=sum(replay.n_layers for replay in replays) / max(1, n_decided),
+                tokens=sum(replay.n_emitted for replay in replays) / len(replays),
+                stop_share=sum(replay.stopped for replay in replays) / len(replays),
+            )
+        )
+    return points
+
+
+def point_of(weight: float, outcomes: Sequence[Outcome], baseline: Sequence[Outcome], mean_chars: float) -> Point:
+    """The same figures from runs of the real decoder, against those at full depth on the same places."""
+    layers = [layer for outcome in outcomes for layer in outcome.exit_layers]
+    kept = sum(outcome.kept_chars for outcome in outcomes)
+    energy = sum(outcome.energy for outcome in outcomes)
+    gained = sum(
+        reward(weight, kept_tokens=outcome.kept_chars / mean_chars, energy=outcome.energy) for outcome in outcomes
+    )
+    return Point(
+        energy_weight=weight,
+        reward=gained / len(outcomes),
+        energy_share=energy / sum(outcome.energy for outcome in baseline),
+        kept_share=kept / max(1, sum(outcome.kept_chars for outcome in baseline)),
+        kept_chars=kept / len(outcomes),
+        mean_layers=sum(layers) / max(1, len(layers)),
+        tokens=sum(outcome.n_tokens for outcome in outcomes) / len(outcomes),
+        stop_share=sum(outcome.stopped for outcome in outcomes) / len(outcomes),
+    )
+
+
+def mean_reward(points: Sequence[Point]) -> float:
+    """One figure for a policy: its reward, averaged over the weights."""
+    return sum(point.reward for point in points) / len(points)
+
+
+def slider_weights(points: Sequence[Point]) -> tuple[float, ...]:
+    """The weight of green mode 0, 10, ..., 100, such that energy falls from one to the next in even steps.
+
+    Green mode 0 is lossless. Where the least weight already spends less than the first step asks for, that step is
+    larger and the others share the rest. Energies are made monotone first: a policy may be a little worse somewhere.
+
+    Args:
+        points: A sweep, ascending in weight, the first at 0.
+    """
+    lossless, lossy = points[0], [point for point in points[1:] if point.kept_share >= _LEAST_KEPT] or [points[1]]
+    energies = list(itertools.accumulate((point.energy_share for point in lossy), min))
+    first = lossless.energy_share
+    even = [first + (energies[-1] - first) * step / (SLIDER_POINTS - 1) for step in range(1, SLIDER_POINTS)]
+    if energies[0] < even[0]:
+        even = np.linspace(energies[0], energies[-1], SLIDER_POINTS - 1).tolist()
+    # np.interp wants the energies ascending, and no two alike.
+    rising = {energy: point.energy_weight for energy, point in zip(energies, lossy, strict=True)}
+    known = sorted(rising)
+    weights = np.interp(even, known, [rising[energy] for energy in known])
+    return (0.0, *np.maximum.accumulate(weights).round(4).tolist())
+
+
+def validation_table(points: Sequence[Point]) -> str:
+    """A Markdown table of the points of green mode 0, 10, ..., 100."""
+    rows = [
+        "| green mode | w | energy | kept text | kept characters | mean layers | tokens | ended by the policy |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {GREEN_MODE_MAX * step // (SLIDER_POINTS - 1)} | {point.energy_weight:.3f} | {point.energy_share:.3f} "
+        f"| {point.kept_share:.3f} | {point.kept_chars:.1f} | {point.mean_layers:.1f} | {point.tokens:.1f} "
+        f"| {point.stop_share:.2f} |"
+        for step, point in enumerate(points)
+    ]
+    return "\n".join(rows)
+
+
+def _played(network: PolicyNetwork, scenes: list[Scene], setting: Setting, weight: float) -> list[Replay]:
+    replays = [
+        Replay(scene.recording, setting, energy_weight=weight, may_stop=True, with_end_rules=True) for scene in scenes
+    ]
+    n_checks = len(setting.check_layers)
+    while True:
+        playing = [(replay, scene) for replay, scene in zip(replays, scenes, strict=True) if not replay.is_over]
+        if not playing:
+            return replays
+        seen = np.stack([observe(replay, scene, n_checks) for replay, scene in playing])
+        scores = network(torch.from_numpy(seen))
+        if weight == 0.0:
+            scores[:, ACTIONS.index(Action.STOP)] = -torch.inf
+        for (replay, _), choice in zip(playing, scores.argmax(1).tolist(), strict=True):
+            replay.act(ACTIONS[choice])

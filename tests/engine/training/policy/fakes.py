@@ -1,0 +1,43 @@
+"""A tiny model with trained-exit places, and training text for it."""
+
+from engine.model.early_exit import EarlyExitModel
+from engine.model.loading import LoadedModel
+from engine.training.datasets import Corpus
+from engine.training.policy.ppo import PpoPlan
+from engine.training.policy.train import PolicyPlan
+from tests.engine.training.fakes import LetterTokenization, code, source_file
+from tests.tiny_models import tiny_model
+
+CHECK_LAYERS = (1, 2, 4, 5)
+
+PLAN = PolicyPlan(
+    places=12,
+    validation_places=4,
+    text_tokens=1000,
+    start_steps=60,
+    ppo=PpoPlan(steps=600, n_envs=4, rollout=256, batch_size=64, epochs=2),
+    closed_loop_steps=100,
+    table_places=2,
+    check_layers=CHECK_LAYERS,
+)
+
+
+def tiny_loaded() -> LoadedModel:
+    return LoadedModel(
+        name="tiny",
+        model=EarlyExitModel(tiny_model("llama", max_position_embeddings=2048), exit_layers=range(1, 6)),
+        tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
+        device="cpu",
+        device_name="CPU",
+    )
+
+
+def corpus() -> Corpus:
+    return Corpus(
+        sha256="c" * 64,
+        files={
+            "train": tuple(source_file(code(f"train{n}")) for n in range(4)),
+            "validation": tuple(source_file(code(f"check{n}")) for n in range(2)),
+            "test": (),
+        },
+    )
