@@ -71,9 +71,11 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel) -> None:
         from engine.decoding.decoder import Decoder
+        from engine.policy.learned import find_learned_policy
 
         self._loaded = loaded
         self._decoder = Decoder(loaded.model)
+        self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         self._cost_model, note = _cost_model(loaded)
         report = detect_meter(loaded.device)
         self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
@@ -123,7 +125,9 @@ class Engine:
         from engine.policy.operating_point import operating_point, policy_for
 
         started_s = time.perf_counter()
-        policy = policy_for(request.policy, request.green_mode, self.exit_layers, self.layers_total)
+        policy = policy_for(
+            request.policy, request.green_mode, self.exit_layers, self.layers_total, learned=self._learned
+        )
         prompt = build_prompt(request.prefix)
         shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
         tokenization, decoder = self._loaded.tokenization, self._decoder
@@ -139,7 +143,7 @@ class Engine:
             for token in decoder.generate(
                 prompt_ids,
                 policy=policy,
-                point=operating_point(request.green_mode),
+                point=operating_point(request.green_mode, self._learned),
                 stop=StopCondition(
                     max_new_tokens=request.max_new_tokens,
                     end_ids=tokenization.end_ids,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.engine import Engine
+    from engine.training.exits import TrainingPlan
     from engine.types import ProgressSink
 
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
@@ -40,7 +41,6 @@ models_app = typer.Typer(help="The models on this machine.", no_args_is_help=Tru
 app.add_typer(models_app, name="models")
 train_app = typer.Typer(help="Trains what early exit needs; only your own machine sees it.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
-train_policy_cli.register(train_app, lambda: _progress(counting=True))
 
 Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
@@ -156,6 +156,18 @@ def models_pull(name: Annotated[str, typer.Argument(help="The model to fetch.")]
     Console().print(f"{files.name} is ready in {files.path}", highlight=False, soft_wrap=True)
 
 
+@models_app.command("add")
+def models_add(
+    name: Annotated[str, typer.Argument(help="A model of the hub, or a folder with one.")],
+    device: DeviceOption = "auto",
+) -> None:
+    """Fetches a model and teaches its exits: minutes later it is an early-exit model, its own weights unchanged."""
+    from engine.training.exits import TrainingPlan
+
+    _train_exits(name, device, TrainingPlan())
+    Console().print(f"Use it with --model {name}, or as the model in the settings.", highlight=False, soft_wrap=True)
+
+
 @models_app.command("remove")
 def models_remove(name: Annotated[str, typer.Argument(help="The model to delete.")]) -> None:
     """Deletes a model from this machine."""
@@ -184,27 +196,41 @@ def train_exits(
     ] = None,
 ) -> None:
     """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
+    from engine.training.exits import TrainingPlan
+
+    plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens)
+    _train_exits(model, device, plan, languages=(language,) if language else None, benchmark=benchmark, output=output)
+
+
+def _train_exits(
+    model: str,
+    device: DeviceChoice,
+    plan: TrainingPlan,
+    *,
+    languages: tuple[Literal["python", "java"], ...] | None = None,
+    benchmark: Path | None = None,
+    output: Path | None = None,
+) -> None:
     from engine.model.loading import load_model
     from engine.model.shortcuts import own_shortcuts_path
     from engine.model.store import resolve_model
     from engine.training.agreement import quality_table
     from engine.training.datasets import LANGUAGES, gather_corpus
-    from engine.training.exits import TrainingPlan
     from engine.training.exits import train_exits as train
 
+    with _progress() as progress:
+        files = resolve_model(model, progress=progress)
     with _progress(counting=True) as progress:
         corpus = gather_corpus(
-            languages=LANGUAGES if language is None else (language,),
-            benchmarks=() if benchmark is None else (benchmark,),
-            progress=progress,
+            languages=languages or LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
         )
-        files = resolve_model(model, progress=progress)
         loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device), with_shortcuts=False)
         path = output or own_shortcuts_path(files.name)
-        plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens)
         trained = train(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
+    if plan.joint_tokens and not trained.jointly:
+        console.print("The joint training made the last layer worse; the layers stay as they were.", soft_wrap=True)
     console.print(f"The trained exits are in {path}", highlight=False, soft_wrap=True)
 
 
@@ -288,3 +314,6 @@ def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:
         )
     offset = sum(len(before) + 1 for before in lines[: line - 1]) + column - 1
     return text[:offset], text[offset:]
+
+
+train_policy_cli.register(train_app, lambda: _progress(counting=True))

@@ -42,14 +42,14 @@ class OperatingPoint:
         lossless: Every token emitted at an exit is a draft that is verified before it counts.
         fill: How skipped layers are filled where exits are final.
         max_waiting: Tokens that may wait for deeper layers before they are run; bounds the draft length.
-        lookup: Tokens that are drafted from what the text said before, and run along in the next pass; 0 for none.
+        lookup: Most tokens that are drafted from what the text said before, and run along in the next pass; 0 for none.
     """
 
     energy_weight: float
     lossless: bool
     fill: Fill = Fill.EXACT
     max_waiting: int = 8
-    lookup: int = 4
+    lookup: int = 8
 
 
 @dataclass(slots=True, kw_only=True)

@@ -101,7 +101,8 @@ class ExitStudent(nn.Module):
         total = sum(self._exit_layers)
         for exit_ in self._exit_layers:
             hidden = out.hidden_states[exit_].flatten(0, 1)[real][rows]
-            state = functional.linear(self._parts.final_norm(hidden), self.weights[str(exit_)], self.biases[str(exit_)])
+            normed = self._parts.final_norm(hidden).float()
+            state = functional.linear(normed, self.weights[str(exit_)], self.biases[str(exit_)])
             choice = functional.log_softmax(head(state), dim=-1)
             kl = functional.kl_div(choice, target, log_target=True, reduction="batchmean")
             exits_loss = exits_loss + kl * (exit_ / total)

@@ -23,8 +23,14 @@ def test_of_equal_ends_the_latest_is_taken() -> None:
 
 
 def test_a_draft_is_as_long_as_asked_or_as_there_is_text() -> None:
-    assert lookup_draft([1, 2, 3, 1], 9) == [2, 3, 1]
-    assert lookup_draft([1, 2, 3, 1], 1) == [2]
+    repeated = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert lookup_draft([*repeated, 1, 2, 3], 9) == [4, 5, 6, 7, 8, 9, 1, 2, 3]
+    assert lookup_draft([*repeated, 1, 2, 3], 1) == [4]
+
+
+def test_a_weak_agreement_gives_a_short_draft() -> None:
+    assert lookup_draft([1, 2, 3, 4, 5, 6, 7, 8, 1], 9) == [2, 3]
+    assert lookup_draft([1, 2, 3, 4, 5, 6, 7, 8, 1, 2], 9) == [3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(("ids", "n_tokens"), [([], 4), ([1], 4), ([1, 2, 3], 4), ([1, 2, 1], 0)])
