@@ -15,11 +15,11 @@ PROMPT = [5, 17, 3, 88, 42, 9, 9, 61, 30, 12, 77, 2]
 
 
 def test_a_draft_is_what_followed_the_longest_end_of_the_text_that_stood_before() -> None:
-    assert lookup_draft([1, 2, 3, 7, 8, 9, 3, 5, 1, 2, 3], 2) == [7, 8]  # "1 2 3", not the later "3"
+    assert lookup_draft([1, 2, 3, 7, 8, 9, 2, 3, 5, 1, 2, 3], 2) == [7, 8]  # "1 2 3", not the later "2 3"
 
 
 def test_of_equal_ends_the_latest_is_taken() -> None:
-    assert lookup_draft([4, 1, 4, 2, 4], 1) == [2]
+    assert lookup_draft([4, 5, 1, 4, 5, 2, 4, 5], 1) == [2]
 
 
 def test_a_draft_is_as_long_as_asked_or_as_there_is_text() -> None:
@@ -29,44 +29,46 @@ def test_a_draft_is_as_long_as_asked_or_as_there_is_text() -> None:
 
 
 def test_a_weak_agreement_gives_a_short_draft() -> None:
-    assert lookup_draft([1, 2, 3, 4, 5, 6, 7, 8, 1], 9) == [2, 3]
+    assert lookup_draft([1, 2, 3, 4, 5, 6, 7, 8, 1], 9) == []
     assert lookup_draft([1, 2, 3, 4, 5, 6, 7, 8, 1, 2], 9) == [3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("ids", "n_tokens"), [([], 4), ([1], 4), ([1, 2, 3], 4), ([1, 2, 1], 0)])
+@pytest.mark.parametrize(("ids", "n_tokens"), [([], 4), ([1], 4), ([1, 2, 3], 4), ([1, 2, 3, 1, 2], 0)])
 def test_no_draft_where_nothing_was_said_before(ids: list[int], n_tokens: int) -> None:
     assert lookup_draft(ids, n_tokens) == []
 
 
 @pytest.mark.parametrize("lookup", [1, 4, 9])
 def test_accepted_drafts_save_passes_and_change_no_token(lookup: int) -> None:
-    model = tiny_model("llama")
+    model = tiny_model("llama", seed=2)  # one that repeats itself
     drafted, alone = Decoder(EarlyExitModel(model)), Decoder(EarlyExitModel(model))
+    stop = StopCondition(max_new_tokens=80)
 
-    tokens = _ids(drafted, FullDepth(), lossless=True, lookup=lookup)
+    tokens = _ids(drafted, FullDepth(), lossless=True, lookup=lookup, stop=stop)
 
-    assert tokens == _ids(alone, FullDepth(), lossless=True, lookup=0) == greedy(model, PROMPT, 40)
-    assert _passes(drafted) < _passes(alone)
+    assert tokens == _ids(alone, FullDepth(), lossless=True, lookup=0, stop=stop) == greedy(model, PROMPT, 80)
+    assert _passes(drafted) < 0.8 * _passes(alone)
 
 
 @pytest.mark.parametrize("exit_layer", [2, 4])
 def test_drafts_that_an_exit_agrees_with_save_passes_and_change_no_token(exit_layer: int) -> None:
-    model = EarlyExitModel(tiny_model("llama"), exit_layers=(2, 4))
+    model = EarlyExitModel(tiny_model("llama", seed=2), exit_layers=(2, 4))
     drafted, alone = Decoder(model), Decoder(model)
+    stop = StopCondition(max_new_tokens=80)
 
-    tokens = _ids(drafted, FixedExit(exit_layer), lossless=False, lookup=4)
+    tokens = _ids(drafted, FixedExit(exit_layer), lossless=False, lookup=4, stop=stop)
 
-    assert tokens == _ids(alone, FixedExit(exit_layer), lossless=False, lookup=0)
+    assert tokens == _ids(alone, FixedExit(exit_layer), lossless=False, lookup=0, stop=stop)
     assert _passes(drafted) < _passes(alone)
 
 
 def test_text_ends_inside_an_accepted_draft_and_the_next_request_is_sound() -> None:
-    model = tiny_model("llama")
-    expected = greedy(model, PROMPT, 40)
+    model = tiny_model("llama", seed=2)
+    expected = greedy(model, PROMPT, 80)
     decoder = Decoder(EarlyExitModel(model))
 
-    for n_tokens in range(1, 30):
-        stop = StopCondition(max_new_tokens=40, is_complete=lambda ids, n=n_tokens: len(ids) == n)  # type: ignore[misc]
+    for n_tokens in range(40, 80, 3):
+        stop = StopCondition(max_new_tokens=80, is_complete=lambda ids, n=n_tokens: len(ids) == n)  # type: ignore[misc]
         tokens = _ids(decoder, FullDepth(), lossless=True, lookup=9, stop=stop)
 
         assert tokens == expected[:n_tokens]
@@ -88,10 +90,10 @@ class _Random:
 @pytest.mark.parametrize("seed", range(8))
 def test_lossless_stays_lossless_with_drafts_of_both_kinds_and_ends_anywhere(seed: int) -> None:
     model = tiny_model("llama", seed % 3)
-    expected = greedy(model, PROMPT, 40)
+    expected = greedy(model, PROMPT, 80)
     decoder = Decoder(EarlyExitModel(model, exit_layers=(1, 2, 4)))
 
-    for n_tokens in (3, 17, 40):
+    for n_tokens in (3, 17, 80):
         stop = StopCondition(max_new_tokens=n_tokens)
         assert _ids(decoder, _Random(seed), lossless=True, lookup=5, stop=stop) == expected[:n_tokens]
 
@@ -104,7 +106,7 @@ def _ids(
     lookup: int,
     stop: StopCondition | None = None,
 ) -> list[int]:
-    point = OperatingPoint(energy_weight=0.0 if lossless else 0.5, lossless=lossless, lookup=lookup, max_waiting=99)
+    point = OperatingPoint(energy_weight=0.0 if lossless else 0.5, lossless=lossless, lookup=lookup, max_waiting=199)
     stop = stop or StopCondition(max_new_tokens=40)
     stream = decoder.generate(PROMPT, policy=policy, point=point, stop=stop, cancellation=NeverCancelled())
     return [token.token_id for token in stream]
