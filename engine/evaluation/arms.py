@@ -1,0 +1,205 @@
+"""The arms of an evaluation: every way to decode that is compared, by name. Knows no text and no joules.
+
+All of them run in the product's own decoder, lookup drafts included; only `full-depth`, the baseline, is plain decoding
+with a KV cache. Names say what an arm is: `fixed:24`, `green:50`, which is the product at that setting of its slider,
+`fixed:24+stop@50`, which borrows the learned policy's STOP at that setting, `green:50-lookup`, which lacks a part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+from engine.errors import ConfigError
+from engine.policy.base import Action, OperatingPoint
+from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, RandomExit, WithStop
+from engine.policy.operating_point import operating_point, policy_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from engine.policy.base import ExitPolicy
+    from engine.policy.learned import LearnedPolicy
+
+BASELINE = "full-depth"
+ORACLE = "oracle"
+GREEN_MODES = tuple(range(0, 101, 10))
+
+Group = Literal["full-depth", "fixed", "confidence", "random", "slider", "ablation", "oracle"]
+
+_THRESHOLDS = (0.5, 0.7, 0.9)
+_MATCHED_MODES = (30, 60, 100)
+_RANDOM_DEPTHS = (0.6, 0.75, 0.9)  # of the layers, where there is no learned policy to match
+_STOP_MODES = (50, 100)
+_WITHOUT_STOP_MODES = (20, 50, 80, 100)
+_ABLATED_MODE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What an arm may be told of the place where it runs.
+
+    Attributes:
+        seed: For random decisions; another one at each place.
+        mean_layers: The mean exit layer of each arm that ran here already, by its name.
+    """
+
+    seed: int
+    mean_layers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way to decode.
+
+    Attributes:
+        name: See the module.
+        group: What it is compared as.
+        point: The operating point.
+        policy: Makes the policy for one place.
+        green_mode: The slider's value, where the slider is what it is set by.
+        stops: Whether the policy may end a suggestion.
+        runs_last: It needs to know how the others went.
+    """
+
+    name: str
+    group: Group
+    point: OperatingPoint
+    policy: Callable[[Situation], ExitPolicy]
+    green_mode: int | None = None
+    stops: bool = False
+    runs_last: bool = False
+
+
+def all_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy | None) -> list[Arm]:
+    """Every arm that this model can run, the baseline first; what needs a learned policy only where there is one."""
+    plain = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0)
+    final = OperatingPoint(energy_weight=1.0, lossless=False)
+    baselines = [
+        *(_always(f"fixed:{layer}", "fixed", final, FixedExit(layer)) for layer in exit_layers),
+        *(_confidence(probability, n_layers, final) for probability in _THRESHOLDS),
+        *_random_arms(exit_layers, n_layers, final, learned),
+    ]
+    full = _always(BASELINE, "full-depth", plain, FullDepth())
+    arms = [full, *baselines, *_slider_arms(exit_layers, n_layers, learned), *_verified(exit_layers, n_layers)]
+    if learned is not None:
+        arms += _with_learned_stop([full, *baselines], learned, n_layers)
+        arms += _ablations(learned)
+    return arms
+
+
+def chosen_arms(arms: Sequence[Arm], patterns: Sequence[str]) -> list[Arm]:
+    """The arms whose name or group fits one of the patterns, such as `green:*`; the baseline always.
+
+    Raises:
+        ConfigError: If a pattern fits none.
+    """
+    for pattern in patterns:
+        if not any(_fits(arm, pattern) for arm in arms):
+            known = ", ".join(arm.name for arm in arms)
+            raise ConfigError(f"No arm is called '{pattern}'; choose from: {known}.")
+    wanted = {arm.name for arm in arms if any(_fits(arm, pattern) for pattern in patterns)}
+    if any(arm.runs_last for arm in arms if arm.name in wanted):  # these are matched to the slider's arms
+        wanted |= {f"green:{mode}" for mode in _MATCHED_MODES}
+    return [arm for arm in arms if arm.name == BASELINE or arm.name in wanted]
+
+
+def _fits(arm: Arm, pattern: str) -> bool:
+    return fnmatchcase(arm.name, pattern) or pattern in {arm.group, "all"}
+
+
+def _always(name: str, group: Group, point: OperatingPoint, policy: ExitPolicy) -> Arm:
+    return Arm(name=name, group=group, point=point, policy=lambda situation: policy)
+
+
+def _confidence(probability: float, n_layers: int, point: OperatingPoint) -> Arm:
+    first_layer = -(-2 * n_layers // 3)
+    policy = ConfidenceThreshold(probability, first_layer)
+    return _always(f"confidence:{probability:g}", "confidence", point, policy)
+
+
+def _random_arms(
+    exit_layers: Sequence[int], n_layers: int, point: OperatingPoint, learned: LearnedPolicy | None
+) -> list[Arm]:
+    def random_exit(situation: Situation, mean_layer: float) -> ExitPolicy:
+        return RandomExit(exit_layers=exit_layers, n_layers=n_layers, mean_layer=mean_layer, seed=situation.seed)
+
+    def at_depth(share: float) -> Arm:
+        return Arm(
+            name=f"random:{share:g}",
+            group="random",
+            point=point,
+            policy=lambda situation: random_exit(situation, share * n_layers),
+        )
+
+    def matched(mode: int) -> Arm:
+        like = f"green:{mode}"
+        return Arm(
+            name=f"random~{like}",
+            group="random",
+            point=point,
+            policy=lambda situation: random_exit(situation, situation.mean_layers.get(like, float(n_layers))),
+            runs_last=True,
+        )
+
+    return list(map(at_depth, _RANDOM_DEPTHS)) if learned is None else list(map(matched, _MATCHED_MODES))
+
+
+def _slider_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy | None) -> list[Arm]:
+    """What the product does at each setting."""
+    return [
+        replace(
+            _always(
+                f"green:{mode}",
+                "slider",
+                operating_point(mode, learned),
+                policy_for(None, mode, exit_layers, n_layers, learned),
+            ),
+            green_mode=mode,
+            stops=mode > 0 and learned is not None,
+        )
+        for mode in GREEN_MODES
+    ]
+
+
+def _verified(exit_layers: Sequence[int], n_layers: int) -> list[Arm]:
+    """Lossless decoding with exits as drafts: what verification brings without a policy."""
+    lossless = OperatingPoint(energy_weight=0.0, lossless=True)
+    deep = [layer for layer in exit_layers if 3 * layer >= 2 * n_layers]
+    return [_always(f"fixed:{layer}-verified", "ablation", lossless, FixedExit(layer)) for layer in deep]
+
+
+def _with_learned_stop(arms: Sequence[Arm], learned: LearnedPolicy, n_layers: int) -> list[Arm]:
+    """The shallowest exits are left out: what they say is not worth ending well."""
+
+    def stopping(arm: Arm, mode: int) -> Arm:
+        # The stop looks at the energy weight of the point; full depth and fixed exits do not.
+        point = replace(arm.point, lossless=False, energy_weight=learned.energy_weight(mode))
+        return replace(
+            arm,
+            name=f"{arm.name}+stop@{mode}",
+            point=point,
+            policy=lambda situation: WithStop(arm.policy(situation), learned),
+            stops=True,
+        )
+
+    shallow = {f"fixed:{layer}" for layer in range(-(-2 * n_layers // 3))}
+    return [stopping(arm, mode) for mode in _STOP_MODES for arm in arms if arm.name not in shallow]
+
+
+def _ablations(learned: LearnedPolicy) -> list[Arm]:
+    middle, name = operating_point(_ABLATED_MODE, learned), f"green:{_ABLATED_MODE}"
+    unstopped = learned.restricted_to((Action.CONTINUE, Action.EXIT, Action.VERIFY))
+    unverified = learned.restricted_to((Action.CONTINUE, Action.EXIT, Action.STOP))
+    stop_only = learned.restricted_to((Action.CONTINUE, Action.STOP))
+    return [
+        *(
+            replace(_always(f"green:{mode}-stop", "slider", operating_point(mode, learned), unstopped), green_mode=mode)
+            for mode in _WITHOUT_STOP_MODES
+        ),
+        _always("green:0+exits", "ablation", operating_point(0, learned), learned),
+        _always(f"{name}-lookup", "ablation", replace(middle, lookup=0), learned),
+        _always(f"{name}-verification", "ablation", middle, unverified),
+        _always(f"{name}-exits", "ablation", middle, stop_only),
+    ]

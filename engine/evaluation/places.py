@@ -1,0 +1,193 @@
+r"""Where suggestions are judged: cursors in files of packages that no training has seen.
+
+What stands before the cursor is what a developer has typed, what stands behind it is what they are about to type; the
+model sees nothing of it, the rest of the cursor's line neither. Strings only. Two kinds of place: inside a line, after
+some of its characters, and at a line's start, behind its indentation.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from engine.completion.prompt import Prompt, build_prompt
+from engine.completion.shape import shape_at, suggestion
+from engine.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.completion.shape import Shape
+    from engine.training.source_text import SourceFile
+
+PAPER_CONTEXT = 0.2  # share of a file that is context in GREEN-CODE's protocol (arXiv 2501.11006)
+
+_MIN_PREFIX_CHARS = 300  # a file's first lines are imports: nobody could know what follows
+_MIN_TRUTH_CHARS = 3
+_PAPER_PREFIX_CHARS = (200, 3000)  # less says nothing, more is a second of prefill for each place
+_CHARS_A_TOKEN = 4  # of code, about: how much truth stands against a suggestion of so many tokens
+_ROUNDS = 20  # times that the files are gone through before there are said to be too few places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    r"""One cursor in one file.
+
+    Attributes:
+        language: Of the file.
+        file: Package and path, for people.
+        kind: Inside a line, at its start, or where the paper's protocol cuts the file.
+        seed: Of the draw it comes from; random policies start from it as well.
+        prompt: What the model reads.
+        shape: The form a suggestion may take; None where decoded text is judged as it is.
+        truth: What follows in the file, with "\n" line ends.
+        reference: The part of the truth that a perfect suggestion of the same shape would be.
+    """
+
+    language: str
+    file: str
+    kind: Literal["mid-line", "line-start", "paper"]
+    seed: int
+    prompt: Prompt
+    shape: Shape | None
+    truth: str
+    reference: str
+
+
+def sample_places(
+    files: Sequence[SourceFile], n_places: int, *, seeds: int = 1, max_new_tokens: int = 24
+) -> list[Place]:
+    """Draws places as a developer meets them; languages and packages take turns, one place a file while they last.
+
+    Args:
+        files: Held-out text.
+        n_places: How many places, shared out among the seeds.
+        seeds: How many independent draws.
+        max_new_tokens: How long a suggestion may be; the reference is no longer.
+
+    Raises:
+        TrainingError: If there are too few files to draw from.
+    """
+    return _draw(files, n_places, seeds, partial(_typed_place, max_new_tokens=max_new_tokens))
+
+
+def paper_places(
+    files: Sequence[SourceFile], n_places: int, *, seeds: int = 1, max_new_tokens: int = 15
+) -> list[Place]:
+    """Draws places of GREEN-CODE's protocol: the first 20 % of a file as context, whatever stands there.
+
+    Raises:
+        TrainingError: If there are too few files to draw from.
+    """
+    return _draw(files, n_places, seeds, partial(_paper_place, max_new_tokens=max_new_tokens))
+
+
+def without_shape(place: Place) -> Place:
+    """The same place, where nothing but the model, the policy and the length limit ends the text."""
+    return replace(place, shape=None, reference=place.truth.partition("\n")[0])
+
+
+def suggested(text: str, place: Place) -> str:
+    """What is offered at the cursor for a decoded text: what the product would offer, or all of it without a shape."""
+    if place.shape is not None:
+        return text[suggestion(text, place.shape)]
+    space = place.prompt.typed_space
+    return text.removeprefix(space) if text.startswith(space) else text.lstrip(" \t")
+
+
+def _draw(
+    files: Sequence[SourceFile],
+    n_places: int,
+    seeds: int,
+    place_in: Callable[[SourceFile, random.Random, int], Place | None],
+) -> list[Place]:
+    places: list[Place] = []
+    for seed in range(seeds):
+        rng = random.Random(seed)  # noqa: S311 - nothing secret
+        wanted = n_places // seeds + (seed < n_places % seeds)
+        queue, drawn = _in_turns(files, rng), 0
+        for file in queue * _ROUNDS:
+            if drawn == wanted:
+                break
+            place = place_in(file, rng, seed)
+            if place is not None:
+                places.append(place)
+                drawn += 1
+        if drawn < wanted:
+            raise TrainingError("The held-out text has too few places to judge suggestions at; ask for fewer.")
+    return places
+
+
+def _in_turns(files: Sequence[SourceFile], rng: random.Random) -> list[SourceFile]:
+    """All files in a random order in which languages take turns, and within a language packages."""
+    shuffled = sorted(files, key=lambda file: (file.package, file.path))  # the same order wherever they come from
+    rng.shuffle(shuffled)
+    by_package = _ranked(shuffled, lambda file: (file.language, file.package))
+    return _ranked(by_package, lambda file: file.language)
+
+
+def _ranked(files: Sequence[SourceFile], group: Callable[[SourceFile], object]) -> list[SourceFile]:
+    """The first file of each group, then the second of each, and so on."""
+    counts: dict[object, int] = {}
+    ranks: list[int] = []
+    for file in files:
+        counts[group(file)] = counts.get(group(file), -1) + 1
+        ranks.append(counts[group(file)])
+    return [file for _, file in sorted(zip(ranks, files, strict=True), key=lambda pair: pair[0])]
+
+
+def _typed_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tokens: int) -> Place | None:
+    """A random cursor in the file, half of them inside a line; None where the draw hits nothing worth completing."""
+    text = file.text
+    start = text.rfind("\n", 0, rng.randrange(len(text))) + 1
+    line = text[start:].partition("\n")[0]
+    indent = len(line) - len(line.lstrip())
+    inside = rng.random() < 0.5  # noqa: PLR2004 - half of them
+    column = rng.randrange(indent + 1, max(len(line.rstrip()), indent + 2)) if inside else indent
+    prefix, truth = text[: start + column], text[start + column :]
+    rest = truth.partition("\n")[0].strip()
+    if len(prefix) < _MIN_PREFIX_CHARS or len(rest) < _MIN_TRUTH_CHARS:
+        return None
+    prompt = build_prompt(prefix)
+    shape = shape_at(prefix, "", prompt, single_line=None)
+    return Place(
+        language=file.language,
+        file=f"{file.package}/{file.path}",
+        kind="mid-line" if inside else "line-start",
+        seed=seed,
+        prompt=prompt,
+        shape=shape,
+        truth=truth,
+        reference=_reference(truth, prompt, shape, max_new_tokens),
+    )
+
+
+def _paper_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tokens: int) -> Place | None:
+    cut = int(len(file.text) * PAPER_CONTEXT)
+    low, high = _PAPER_PREFIX_CHARS
+    truth = file.text[cut:]
+    if not low <= cut <= high:
+        return None
+    return Place(
+        language=file.language,
+        file=f"{file.package}/{file.path}",
+        kind="paper",
+        seed=seed,
+        prompt=Prompt(text=file.text[:cut], typed_space=""),
+        shape=None,
+        truth=truth,
+        reference=truth[: max_new_tokens * _CHARS_A_TOKEN],
+    )
+
+
+def _reference(truth: str, prompt: Prompt, shape: Shape, max_new_tokens: int) -> str:
+    """The truth cut as the product cuts a suggestion, to whole lines that so many tokens can reach; one at least."""
+    text = prompt.typed_space + truth
+    lines = text[suggestion(text, shape)].splitlines()
+    end, length = 0, 0
+    while end < len(lines) and (end == 0 or length + len(lines[end]) <= max_new_tokens * _CHARS_A_TOKEN):
+        length += len(lines[end]) + 1
+        end += 1
+    return "\n".join(lines[:end])

@@ -1,0 +1,109 @@
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.errors import ConfigError
+from engine.evaluation.evaluate import Evaluation, evaluate
+from engine.model.early_exit import EarlyExitModel
+from engine.model.loading import LoadedModel
+from engine.policy.learned import own_policy_path, save_policy
+from engine.training.source_text import SourceFile
+from tests.engine.policy.tiny_policy import tiny_policy
+from tests.engine.training.fakes import code, source_file, tiny_loaded
+from tests.tiny_models import tiny_model
+
+SMALL = Evaluation(protocol="kept", n_places=6, seeds=2, max_new_tokens=8, arms=("all",))
+
+
+@pytest.fixture
+def loaded() -> LoadedModel:
+    return replace(tiny_loaded(), model=EarlyExitModel(tiny_model("llama"), exit_layers=range(1, 6)))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads wait for each other longer than a tiny model computes."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(autouse=True)
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def with_policy(loaded: LoadedModel) -> None:
+    model = loaded.model
+    policy = tiny_policy(
+        check_layers=(2, 4), fingerprint=model.fingerprint, exits_fingerprint=model.exits_fingerprint, seed=1
+    )
+    save_policy(policy, own_policy_path("tiny"))
+
+
+def files() -> list[SourceFile]:
+    java = [replace(source_file(code(f"java{n}"), package=f"p{n}"), language="java") for n in range(3)]
+    return [*(source_file(code(f"test{n}"), package=f"q{n}") for n in range(3)), *java]
+
+
+@pytest.mark.usefixtures("with_policy")
+def test_an_evaluation_compares_every_arm_at_every_place(loaded: LoadedModel, tmp_path: Path) -> None:
+    text = evaluate(loaded, files(), SMALL, tmp_path / "report")
+
+    numbers = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+    arms = [row["arm"] for row in numbers["table"]]
+    assert text == (tmp_path / "report" / "evaluation.md").read_text()
+    assert (tmp_path / "report" / "evaluation.png").stat().st_size > 10_000
+    assert {"full-depth", "fixed:3", "confidence:0.7", "random~green:60", "green:0", "green:100"} <= set(arms)
+    assert {"fixed:4+stop@50", "green:50-stop", "green:50-lookup", "green:0+exits", "oracle"} <= set(arms)
+    assert len(numbers["runs"]) == len(arms) * 6
+    assert {place["seed"] for place in numbers["places"]} == {0, 1}
+    assert {place["language"] for place in numbers["places"]} == {"python", "java"}
+
+
+@pytest.mark.usefixtures("with_policy")
+def test_lossless_arms_say_what_full_depth_says(loaded: LoadedModel, tmp_path: Path) -> None:
+    lossless = ("green:0", "green:0+exits", "fixed:*-verified")
+    evaluate(loaded, files(), replace(SMALL, arms=lossless), tmp_path)
+
+    runs = json.loads((tmp_path / "evaluation.json").read_text())["runs"]
+
+    assert len({run["arm"] for run in runs}) == 5
+    assert all(run["identical"] for run in runs)
+
+
+def test_the_oracle_keeps_what_full_depth_keeps_and_takes_no_more_energy(loaded: LoadedModel, tmp_path: Path) -> None:
+    evaluate(loaded, files(), replace(SMALL, arms=("oracle",)), tmp_path)
+
+    runs = json.loads((tmp_path / "evaluation.json").read_text())["runs"]
+    full, oracle = ([run for run in runs if run["arm"] == name] for name in ("full-depth", "oracle"))
+
+    assert [run["kept"] for run in oracle] == [run["kept"] for run in full]
+    assert all(bound["decode_j"] <= run["decode_j"] for bound, run in zip(oracle, full, strict=True))
+
+
+def test_without_a_learned_policy_the_slider_is_said_to_be_its_stand_in(loaded: LoadedModel, tmp_path: Path) -> None:
+    text = evaluate(loaded, files(), replace(SMALL, arms=("green:*",)), tmp_path)
+
+    assert "No learned policy fits this model" in text
+
+
+def test_the_papers_protocol_cuts_files_at_a_fifth(loaded: LoadedModel, tmp_path: Path) -> None:
+    paper = replace(SMALL, protocol="paper", max_new_tokens=5, arms=("fixed:4",))
+    evaluate(loaded, files(), paper, tmp_path)
+
+    numbers = json.loads((tmp_path / "evaluation.json").read_text())
+
+    assert {place["kind"] for place in numbers["places"]} == {"paper"}
+    assert {run["tokens"] for run in numbers["runs"]} == {5}
+
+
+def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(loaded: LoadedModel, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"No arm is called 'fixed:99'; choose from: full-depth, fixed:1"):
+        evaluate(loaded, files(), replace(SMALL, arms=("fixed:99",)), tmp_path)
