@@ -23,6 +23,7 @@ from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
 from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, prompt_at
+from engine.training.policy.replay import N_HINDSIGHT
 from engine.training.policy.rewards import decoding_energy, reward
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
         self._loaded, self._places, self._cost, self._mean_chars = loaded, places, cost, mean_chars
         self._check_layers, self._standardization = tuple(check_layers), standardization
         self.observation_space, self.action_space = spaces(
-            standardization.mean.shape[1] + len(self._check_layers) + N_CONTEXT
+            standardization.mean.shape[1] + len(self._check_layers) + N_CONTEXT + N_HINDSIGHT
         )
         self._decoder = Decoder(loaded.model)
         self._thread: threading.Thread | None = None
@@ -268,6 +269,6 @@ class _Bridge:
             may_stop=may_stop,
         )
         state = (candidate.hidden().float().cpu() - mean) / std
-        self._observations.put(torch.cat((state, one_hot, torch.tensor(context))).numpy())
+        self._observations.put(torch.cat((state, one_hot, torch.tensor(context), torch.zeros(N_HINDSIGHT))).numpy())
         action = self._actions.get()
         return Action.CONTINUE if action is Action.STOP and not may_stop else action

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
-from engine.training.policy.replay import Replay, Setting
+from engine.training.policy.replay import N_HINDSIGHT, Replay, Setting
 from engine.training.policy.rewards import WEIGHT_MAX, WEIGHT_MIN
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _LOSSLESS_SHARE = 0.12  # of episodes
 _NO_STOP_SHARE = 0.2  # ... of the others in which STOP means CONTINUE: the policy must be good without it too
+_BLIND_SHARE = 0.15  # ... in which the critic has no hindsight: it has none on the real decoder
 _NO_RULES_SHARE = 0.2  # ... that run on past the product's end rules: there STOP is all that ends them
 
-Observation = Any  # NDArray[np.float32] [D + K + C]; gymnasium's own types know no more
+Observation = Any  # NDArray[np.float32] [D + K + C + H]; gymnasium's own types know no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
     def __init__(self, scenes: Sequence[Scene], setting: Setting) -> None:
         self._scenes, self._setting = scenes, setting
         self._n_checks = len(setting.check_layers)
-        width = scenes[0].states.shape[2] + self._n_checks + N_CONTEXT
+        width = scenes[0].states.shape[2] + self._n_checks + N_CONTEXT + N_HINDSIGHT
         self.observation_space, self.action_space = spaces(width)
         self._last = np.zeros(width, dtype=np.float32)
 
@@ -114,12 +115,19 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
                 may_stop=kind.may_stop,
                 with_end_rules=kind.with_end_rules,
             )
+            self._is_blind = bool(self.np_random.random() < _BLIND_SHARE)
             if not self._replay.is_over:
-                return observe(self._replay, self._scene, self._n_checks), {}
+                return self._seen(), {}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Takes one decision."""
         gained = self._replay.act(ACTIONS[int(action)])
         if self._replay.is_over:
             return self._last, gained, True, False, {}
-        return observe(self._replay, self._scene, self._n_checks), gained, False, False, {}
+        return self._seen(), gained, False, False, {}
+
+    def _seen(self) -> Observation:
+        hindsight = [0.0] * N_HINDSIGHT if self._is_blind else self._replay.hindsight
+        return np.concatenate(
+            (observe(self._replay, self._scene, self._n_checks), np.array(hindsight, dtype=np.float32))
+        )

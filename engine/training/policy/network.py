@@ -42,7 +42,10 @@ class Standardization:
 
 
 class Probes(nn.Module):
-    """One linear probe for each check layer: observations [B, D + K + C] to features [B, P + K + C]."""
+    """One linear probe for each check layer: observations [B, D + K + C + ...] to features.
+
+    Features [B, P + K + C + ...] are what the probe reads, and what stands behind the state as it is.
+    """
 
     def __init__(self, n_checks: int, width: int) -> None:
         super().__init__()

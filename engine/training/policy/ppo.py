@@ -1,7 +1,8 @@
 """PPO (Schulman et al., arXiv 1707.06347) from stable-baselines3, on exactly the network that will run.
 
 Features, hidden layers and action head of its actor are those of `engine.training.policy.network`; the critic has
-hidden layers of its own and is taught first, with the actor held still, so that its ignorance does not spoil the start.
+hidden layers of its own, sees what only the recording knows, and is taught first, with the actor held still, so that
+its ignorance does not spoil the start.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
+from torch import nn
 
 from engine.policy.learned import N_CONTEXT
 from engine.training.policy.network import HIDDEN_WIDTH, PROBE_WIDTH, PolicyNetwork, Probes
+from engine.training.policy.replay import N_HINDSIGHT
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class PpoPlan:
     """
 
     steps: int = 300_000
-    n_envs: int = 16
+    n_envs: int = 32
     rollout: int = 8192
     batch_size: int = 512
     epochs: int = 4
@@ -60,11 +63,42 @@ class _ProbeFeatures(BaseFeaturesExtractor):
     """`Probes` in the form in which stable-baselines3 wants a feature extractor."""
 
     def __init__(self, observation_space: gymnasium.spaces.Box, n_checks: int) -> None:
-        super().__init__(observation_space, PROBE_WIDTH + n_checks + N_CONTEXT)
-        self.probes = Probes(n_checks, observation_space.shape[0] - n_checks - N_CONTEXT)
+        super().__init__(observation_space, PROBE_WIDTH + n_checks + N_CONTEXT + N_HINDSIGHT)
+        self.probes = Probes(n_checks, observation_space.shape[0] - n_checks - N_CONTEXT - N_HINDSIGHT)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(self.probes(observations))
+
+
+class _Layers(nn.Module):
+    """Hidden layers of actor and critic; the actor's inputs end where hindsight begins."""
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.latent_dim_pi = self.latent_dim_vf = HIDDEN_WIDTH
+        self._n_seen = n_features - N_HINDSIGHT
+        self.policy_net = _two_layers(self._n_seen)
+        self.value_net = _two_layers(n_features)
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.policy_net(features[:, : self._n_seen]))
+
+    def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.value_net(features))
+
+
+class _ActorCritic(ActorCriticPolicy):
+    """stable-baselines3's policy with `_Layers` between features and heads."""
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = _Layers(self.features_dim)  # type: ignore[assignment]  # as its guide says
+
+
+def _two_layers(n_inputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_inputs, HIDDEN_WIDTH), nn.Tanh(), nn.Linear(HIDDEN_WIDTH, HIDDEN_WIDTH), nn.Tanh())
 
 
 def train_ppo(
@@ -97,7 +131,7 @@ def train_ppo(
         model = PPO.load(checkpoint, env=env, device="cpu")
     else:
         model = PPO(
-            ActorCriticPolicy,
+            _ActorCritic,
             env,
             learning_rate=lambda left: plan.learning_rate * left,
             n_steps=n_steps,
@@ -112,8 +146,6 @@ def train_ppo(
             policy_kwargs={
                 "features_extractor_class": _ProbeFeatures,
                 "features_extractor_kwargs": {"n_checks": network.probes.n_checks},
-                "net_arch": {"pi": [HIDDEN_WIDTH, HIDDEN_WIDTH], "vf": [HIDDEN_WIDTH, HIDDEN_WIDTH]},
-                "activation_fn": torch.nn.Tanh,
             },
         )
         _copy(network, model.policy, to_actor=True)
@@ -163,9 +195,9 @@ class _Reporter(BaseCallback):
         return True
 
 
-def _actor(policy: BasePolicy) -> torch.nn.ModuleList:
+def _actor(policy: BasePolicy) -> nn.ModuleList:
     assert isinstance(policy, ActorCriticPolicy)
-    return torch.nn.ModuleList(
+    return nn.ModuleList(
         [policy.features_extractor, policy.mlp_extractor.policy_net, policy.action_net],
     )
 
@@ -175,7 +207,7 @@ def _copy(network: PolicyNetwork, policy: ActorCriticPolicy, *, to_actor: bool) 
     hidden = policy.mlp_extractor.policy_net
     features = policy.features_extractor
     assert isinstance(features, _ProbeFeatures)
-    pairs: tuple[tuple[torch.nn.Module, torch.nn.Module], ...] = (
+    pairs: tuple[tuple[nn.Module, nn.Module], ...] = (
         (network.probes, features.probes),
         (network.hidden1, hidden[0]),
         (network.hidden2, hidden[2]),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from engine.training.policy.recordings import Recording
     from engine.training.policy.rewards import Prices
 
+N_HINDSIGHT = 8
+"""Numbers of `Replay.hindsight`; all 0 where it is not known."""
+
 _MAX_WAITING = OperatingPoint(energy_weight=0.0, lossless=True).max_waiting
 _AFTER_ERROR = 3  # tokens that are still decoded behind a wrong one before a policy that may stop does
 _WASTED_DRAFTS = 1  # drafts behind a wrong one, on average, before verification takes them back
@@ -89,6 +92,25 @@ class Replay:
     def kept_chars(self) -> int:
         """Characters kept of what is emitted so far."""
         return self._kept[self._n_text]
+
+    @property
+    def hindsight(self) -> list[float]:
+        """What only the recording knows, for a critic in training; `N_HINDSIGHT` numbers of the order of 1.
+
+        The recording is part of the state of this decision process, so a baseline that sees it leaves PPO's gradient
+        unbiased, and takes the luck of the place out of it (asymmetric actor-critic, Pinto et al., arXiv 1710.06542).
+        """
+        n, end, right = self.n_emitted, self._end, self._recording.ids[self.row + 1]
+        return [
+            1.0,
+            (self._kept[end] - self._kept[n]) / self._setting.mean_chars / 8,
+            (self._kept[min(n + 1, end)] - self._kept[n]) / self._setting.mean_chars,
+            1.0 if self._recording.on_track[n + 1] else 0.0,
+            (end - n) / 24,
+            1.0 if self._choices[self.row][self.check] == right else 0.0,
+            1.0 if right in self._choices[self.row][self.check + 1 :] else 0.0,
+            self._right / 4,
+        ]
 
     def act(self, action: Action) -> float:
         """Takes one decision and gives its reward."""

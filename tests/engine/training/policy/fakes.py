@@ -14,9 +14,9 @@ PLAN = PolicyPlan(
     places=12,
     validation_places=4,
     text_tokens=1000,
-    start_steps=60,
-    ppo=PpoPlan(steps=600, n_envs=4, rollout=256, batch_size=64, epochs=2),
-    closed_loop_steps=100,
+    start_steps=20,
+    ppo=PpoPlan(steps=400, n_envs=4, rollout=128, batch_size=64, epochs=2),
+    closed_loop_steps=60,
     table_places=2,
     check_layers=CHECK_LAYERS,
 )

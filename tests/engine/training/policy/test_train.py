@@ -18,14 +18,13 @@ from engine.policy.learned import (
     find_learned_policy,
     own_policy_path,
 )
-from engine.training.policy import train
 from engine.training.policy.closed_loop import ClosedLoopEnv
 from engine.training.policy.env import ReplayEnv, Scene, scenes_of
 from engine.training.policy.network import PolicyNetwork, Standardization
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import Recording, places
 from engine.training.policy.replay import Replay
-from engine.training.policy.slider import Point, slider_weights
+from engine.training.policy.slider import Point, mean_reward, slider_weights, sweep
 from engine.training.policy.train import default_check_layers, train_policy
 from engine.types import NeverCancelled
 from tests.engine.training.policy.fakes import CHECK_LAYERS, PLAN, corpus, tiny_loaded
@@ -91,10 +90,10 @@ def test_ppo_learns_to_take_the_exits_that_are_right() -> None:
     torch.manual_seed(0)
     shown = scenes(seeded_recordings(60))
     network = PolicyNetwork(len(CHECK_LAYERS), 3)
-    plan = PpoPlan(steps=12_000, n_envs=8, rollout=1024, batch_size=256, learning_rate=3e-3, target_kl=0.1)
+    plan = PpoPlan(steps=8000, n_envs=8, rollout=1024, batch_size=256, learning_rate=3e-3, target_kl=0.1)
 
     def score() -> float:
-        return train.mean_reward(train.sweep(network, shown, SETTING, (0.3, 0.5)))
+        return mean_reward(sweep(network, shown, SETTING, (0.3, 0.5)))
 
     before = score()
     train_ppo(network, [lambda: ReplayEnv(shown, SETTING)] * plan.n_envs, plan=plan)
@@ -150,7 +149,7 @@ def test_even_steps_of_energy_are_chosen_for_the_slider() -> None:
     steps = [a - b for a, b in itertools.pairwise(energies)]
     assert weights[0] == 0.0
     assert weights[-1] == pytest.approx(0.8)
-    assert max(steps) < 1.3 * sum(steps) / len(steps)
+    assert max(steps) < 1.5 * sum(steps) / len(steps)
 
 
 def test_the_closed_loop_steps_through_the_real_decoder_and_ends_its_thread() -> None:
@@ -207,7 +206,8 @@ def test_a_whole_training_ends_in_a_policy_that_fits_its_model_and_runs(user_dir
 
     # Another training starts from the recordings that are there.
     said.clear()
-    train_policy(loaded, corpus(), output, plan=PLAN, progress=lambda message, *_: said.append(message))
+    brief = replace(PLAN, ppo=PpoPlan(steps=0), closed_loop_steps=0)
+    train_policy(loaded, corpus(), output, plan=brief, progress=lambda message, *_: said.append(message))
     assert "Recording suggestions" not in said
 
 
