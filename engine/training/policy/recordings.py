@@ -109,9 +109,9 @@ def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[Place]:
         for file in rng.sample(long_enough, len(long_enough)):
             first = rng.randrange(_LEAST_PREFIX_CHARS, len(file.text) - _LEAST_TRUTH_CHARS)
             near = range(first, min(first + _NESTED_CHARS, len(file.text) - _LEAST_TRUTH_CHARS))
-            for at in sorted(rng.sample(near, min(_NESTED, len(near)))):
-                cursor = _cursor(file.text, at, rng)
-                if cursor is not None:
+            cursors = {_cursor(file.text, at, rng) for at in rng.sample(near, min(_NESTED, len(near)))}
+            for cursor in sorted(each for each in cursors if each is not None):
+                if cursor >= _LEAST_PREFIX_CHARS:
                     yield Place(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
 
 
