@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,27 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from engine.evaluation.evaluate import Evaluation
+    from engine.training.source_text import SourceFile
     from engine.types import ProgressSink
 
     Progress = Callable[[], AbstractContextManager[ProgressSink]]
 
-Protocol = Literal["kept", "paper"]
+Protocol = Literal["kept", "paper", "babble", "infilling"]
 
 _LANGUAGES = ("python", "java")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """The options of the command, read."""
-
-    config: EngineConfig
-    protocol: Protocol
-    n_places: int
-    seeds: int
-    max_new_tokens: int
-    languages: tuple[str, ...]
-    arms: tuple[str, ...]
-    output: Path
+_PROTOCOLS = (
+    "kept: as developers type; paper: GREEN-CODE's; babble: only the policy ends a text; infilling: HumanEval's."
+)
 
 
 def register(app: typer.Typer, progress: Progress) -> None:
@@ -53,39 +43,36 @@ def register(app: typer.Typer, progress: Progress) -> None:
             str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder.", metavar="ID")
         ] = DEFAULT_MODEL,
         device: Annotated[DeviceChoice, typer.Option("--device", help="Where the model runs.")] = "auto",
-        protocol: Annotated[
-            Protocol,
-            typer.Option(
-                "--protocol", help="kept: as developers type. paper: GREEN-CODE's, 20 % of a file, 15 tokens."
-            ),
-        ] = "kept",
+        protocol: Annotated[Protocol, typer.Option("--protocol", help=_PROTOCOLS)] = "kept",
         places: Annotated[int, typer.Option("--places", min=2, help="Places to complete, in all.")] = 60,
         seeds: Annotated[int, typer.Option("--seeds", min=1, help="Independent draws that share the places.")] = 2,
         max_new_tokens: Annotated[
-            int | None, typer.Option("--max-new-tokens", min=1, max=256, help="Per suggestion; the protocol's own.")
+            int | None, typer.Option("--max-new-tokens", min=1, max=256, help="The protocol's own if left out.")
         ] = None,
         languages: Annotated[str, typer.Option("--languages", help="Comma-separated.")] = ",".join(_LANGUAGES),
         arms: Annotated[
-            str, typer.Option("--arms", help="Comma-separated names or groups, such as 'green:*,fixed'; default: all.")
-        ] = "all",
+            str, typer.Option("--arms", help="Names or groups, such as 'slider,fixed:*'; the protocol's if left out.")
+        ] = "",
+        benchmark: Annotated[
+            Path | None, typer.Option("--benchmark", help="HumanEval's single-line infilling; its programs are run.")
+        ] = None,
         output: Annotated[Path, typer.Option("--output", help="The folder for table, numbers and plot.")] = Path(
             "evaluation"
         ),
     ) -> None:
         """Compares the slider with full depth, fixed exits, thresholds and random exits on held-out code."""
-        plan = _Plan(
-            config=EngineConfig(model=model, device=device),
+        known = _known(_listed(languages))
+        from engine.evaluation.evaluate import Evaluation
+
+        evaluation = Evaluation(
             protocol=protocol,
             n_places=places,
             seeds=seeds,
-            max_new_tokens=max_new_tokens or {"kept": 24, "paper": 15}[protocol],
-            languages=_listed(languages),
+            max_new_tokens=max_new_tokens,
             arms=_listed(arms),
-            output=output,
+            benchmark=benchmark,
         )
-        if unknown := set(plan.languages) - set(_LANGUAGES):
-            raise ConfigError(f"The language '{min(unknown)}' has no held-out text; choose from python, java.")
-        text = _evaluate(plan, progress)
+        text = _evaluate(EngineConfig(model=model, device=device), evaluation, known, output, progress)
         console = Console()
         console.print(text, highlight=False, markup=False, soft_wrap=True)
         console.print(f"The table, all numbers and the plot are in {output}", highlight=False, soft_wrap=True)
@@ -95,8 +82,16 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in text.split(","))))
 
 
-def _evaluate(plan: _Plan, progress: Progress) -> str:
-    from engine.evaluation.evaluate import Evaluation, evaluate
+def _known(languages: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := set(languages) - set(_LANGUAGES):
+        raise ConfigError(f"The language '{min(unknown)}' has no held-out text; choose from {', '.join(_LANGUAGES)}.")
+    return languages
+
+
+def _evaluate(
+    config: EngineConfig, evaluation: Evaluation, languages: tuple[str, ...], output: Path, progress: Progress
+) -> str:
+    from engine.evaluation.evaluate import evaluate
     from engine.evaluation.metrics import check_libraries
     from engine.model.architectures import SUPPORTED_FAMILIES
     from engine.model.loading import load_model
@@ -105,21 +100,10 @@ def _evaluate(plan: _Plan, progress: Progress) -> str:
 
     check_libraries()
     with progress() as sink:
-        files = resolve_model(plan.config.model, supported=SUPPORTED_FAMILIES, progress=sink)
-        corpus = gather_corpus(
-            languages=[language for language in LANGUAGES if language in plan.languages], progress=sink
-        )
-        loaded = load_model(files.name, files.path, plan.config)
-        return evaluate(
-            loaded,
-            corpus.files["test"],
-            Evaluation(
-                protocol=plan.protocol,
-                n_places=plan.n_places,
-                seeds=plan.seeds,
-                max_new_tokens=plan.max_new_tokens,
-                arms=plan.arms,
-            ),
-            plan.output,
-            progress=sink,
-        )
+        files = resolve_model(config.model, supported=SUPPORTED_FAMILIES, progress=sink)
+        held_out: tuple[SourceFile, ...] = ()
+        if evaluation.protocol != "infilling":
+            wanted = [language for language in LANGUAGES if language in languages]
+            held_out = gather_corpus(languages=wanted, progress=sink).files["test"]
+        loaded = load_model(files.name, files.path, config)
+        return evaluate(loaded, held_out, evaluation, output, progress=sink)

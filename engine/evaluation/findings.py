@@ -54,7 +54,7 @@ def find(runs: Runs, arms: Sequence[Arm]) -> list[Finding]:
         found += [_slider(runs, by_slider)]
     if by_slider:
         found += [_policy_share(runs, by_slider)]
-    return found
+    return [*found, *(_stop(runs, arm.name) for arm in present if arm.stops and arm.group in {"full-depth", "slider"})]
 
 
 def _lossless(runs: Runs) -> Iterator[Finding]:
@@ -141,6 +141,19 @@ def _slider(runs: Runs, names: Sequence[str]) -> Finding:
             "monotone_share": course.monotone_share,
             "largest_step": course.largest_step,
         },
+    )
+
+
+def _stop(runs: Runs, name: str) -> Finding:
+    """What ending suggestions early saves, and the lines that full depth had right and this arm has not."""
+    pairs = list(zip(runs.of(BASELINE), runs.of(name), strict=True))
+    n_right = sum(full.exact_line for full, _ in pairs)
+    lost = [full.place for full, other in pairs if full.exact_line and not other.exact_line]
+    saved, fewer = runs.saved(name, "decode_j"), runs.saved(name, "tokens")
+    return Finding(
+        question=f"Stopping, {name}",
+        answer=f"energy saved {saved}, tokens {fewer}; {len(lost)} of {n_right} matched lines lost",
+        values={"saved": _values(saved), "tokens": _values(fewer), "matched": n_right, "lost": lost},
     )
 
 

@@ -25,7 +25,7 @@ def kept_characters(suggestion: str, truth: str) -> int:
         truth: What stands behind the cursor in the finished file, or what full depth said.
     """
     agreed = common_prefix(suggestion, truth)
-    while agreed and (_inside_word(suggestion, agreed) or _inside_word(truth, agreed)):
+    while agreed and (inside_word(suggestion, agreed) or inside_word(truth, agreed)):
         agreed -= 1
     return len(suggestion[:agreed].rstrip())
 
@@ -40,9 +40,9 @@ def common_prefix(first: Sequence[object], second: Sequence[object]) -> int:
     return length
 
 
-def _inside_word(text: str, at: int) -> bool:
-    """True where the characters before and behind `at` belong to one word; the text's end is no inside."""
-    if at >= len(text):
+def inside_word(text: str, at: int) -> bool:
+    """True where the characters before and behind `at` belong to one word; the text's ends are no inside."""
+    if not 0 < at < len(text):
         return False
     before, behind = text[at - 1], text[at]
     return (_is_word(before) and _is_word(behind)) or (before in _OPERATORS and behind in _OPERATORS)

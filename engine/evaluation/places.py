@@ -1,8 +1,9 @@
 r"""Where suggestions are judged: cursors in files of packages that no training has seen.
 
 What stands before the cursor is what a developer has typed, what stands behind it is what they are about to type; the
-model sees nothing of it, the rest of the cursor's line neither. Strings only. Two kinds of place: inside a line, after
-some of its characters, and at a line's start, behind its indentation.
+model sees nothing of it, the rest of the cursor's line neither. Strings only. Two kinds of place: inside a line,
+between two of its words or signs, and at a line's start, behind its indentation. (Inside a word a model stumbles over
+its own tokens; what it says there is as poor at full depth.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.completion.prompt import Prompt, build_prompt
 from engine.completion.shape import shape_at, suggestion
 from engine.errors import TrainingError
+from engine.evaluation.kept import inside_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +40,7 @@ class Place:
     Attributes:
         language: Of the file.
         file: Package and path, for people.
-        kind: Inside a line, at its start, or where the paper's protocol cuts the file.
+        kind: Inside a line, at its start, where the paper's protocol cuts the file, or a benchmark's missing line.
         seed: Of the draw it comes from; random policies start from it as well.
         prompt: What the model reads.
         shape: The form a suggestion may take; None where decoded text is judged as it is.
@@ -48,7 +50,7 @@ class Place:
 
     language: str
     file: str
-    kind: Literal["mid-line", "line-start", "paper"]
+    kind: Literal["mid-line", "line-start", "paper", "infilling"]
     seed: int
     prompt: Prompt
     shape: Shape | None
@@ -144,11 +146,11 @@ def _typed_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tok
     start = text.rfind("\n", 0, rng.randrange(len(text))) + 1
     line = text[start:].partition("\n")[0]
     indent = len(line) - len(line.lstrip())
-    inside = rng.random() < 0.5  # noqa: PLR2004 - half of them
-    column = rng.randrange(indent + 1, max(len(line.rstrip()), indent + 2)) if inside else indent
+    columns = [at for at in range(indent + 1, len(line.rstrip()) - _MIN_TRUTH_CHARS) if not inside_word(line, at)]
+    inside = rng.random() < 0.5 and bool(columns)  # noqa: PLR2004 - half of them
+    column = rng.choice(columns) if inside else indent
     prefix, truth = text[: start + column], text[start + column :]
-    rest = truth.partition("\n")[0].strip()
-    if len(prefix) < _MIN_PREFIX_CHARS or len(rest) < _MIN_TRUTH_CHARS:
+    if len(prefix) < _MIN_PREFIX_CHARS or len(line.strip()) < _MIN_TRUTH_CHARS:
         return None
     prompt = build_prompt(prefix)
     shape = shape_at(prefix, "", prompt, single_line=None)

@@ -82,7 +82,8 @@ def write_report(
     """
     runs = Runs(results, BASELINE)
     findings = find(runs, arms)
-    rows = [_row(runs, arm, places) for arm in runs.arms]
+    columns = _COLUMNS if results[0].passed is None else (*_COLUMNS, "pass@1")
+    rows = [dict(zip(columns, _row(runs, arm, places), strict=True)) for arm in runs.arms]
     text = _markdown(setting, places, rows, findings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,7 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
         str(runs.saved(arm, "weight_bytes")),
         "-" if is_oracle else str(runs.saved(arm, "decode_s")),
         "-" if is_oracle else f"{100 * runs.saved(arm, 'cpu_s').value:.1f} %",
+        *([] if runs.of(arm)[0].passed is None else [str(runs.mean(arm, "passed"))]),
     ]
 
 
@@ -137,7 +139,7 @@ def _code_bleu(runs: Runs, arm: str, places: Sequence[Place]) -> float | None:
 
 
 def _markdown(
-    setting: Setting, places: Sequence[Place], rows: Sequence[Sequence[str]], findings: Sequence[Finding]
+    setting: Setting, places: Sequence[Place], rows: Sequence[dict[str, str]], findings: Sequence[Finding]
 ) -> str:
     languages = ", ".join(
         f"{sum(place.language == name for place in places)} {name}" for name in sorted({p.language for p in places})
@@ -154,9 +156,9 @@ def _markdown(
         ),
         *(f"\n{note}" for note in setting.notes),
         "",
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|---" * len(_COLUMNS) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        "| " + " | ".join(rows[0]) + " |",
+        "|---" * len(rows[0]) + "|",
+        *("| " + " | ".join(row.values()) + " |" for row in rows),
         "",
         "| question | answer |",
         "|---|---|",
@@ -170,7 +172,7 @@ def _json(
     setting: Setting,
     places: Sequence[Place],
     runs: Runs,
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[dict[str, str]],
     findings: Sequence[Finding],
 ) -> str:
     """Everything, the place's own text apart: it belongs to its package."""
@@ -183,7 +185,7 @@ def _json(
             "date": date.today().isoformat(),  # noqa: DTZ011 - the user's day
             "setting": asdict(setting),
             "baseline": runs.baseline,
-            "table": [dict(zip(_COLUMNS, row, strict=True)) for row in rows],
+            "table": rows,
             "findings": [asdict(finding) for finding in findings],
             "places": described,
             "runs": [asdict(run) for arm in runs.arms for run in runs.of(arm)],

@@ -26,7 +26,7 @@ from engine.policy.base import OperatingPoint
 from engine.types import NeverCancelled, Phase, ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.energy.cost_model import DeviceCostModel
     from engine.evaluation.places import Place
@@ -83,6 +83,9 @@ class PlaceRun:
         rouge_l: F1 of the longest common subsequence of words and signs.
         agreed: Tokens in the common prefix with full depth.
         identical: 1 where the tokens are those of full depth.
+        finish_reason: Why it ended.
+        text: What is offered at the cursor.
+        passed: 1 where the program with this text passes its tests; None where there are none.
     """
 
     arm: str
@@ -106,6 +109,17 @@ class PlaceRun:
     identical: int
     finish_reason: str
     text: str
+    passed: int | None = None
+
+
+def everywhere(place: Place, baseline: Decoded) -> bool:
+    """The condition of a protocol that leaves no place out."""
+    return True
+
+
+def babbles(place: Place, baseline: Decoded) -> bool:
+    """Whether full depth goes on past the end of the line that it should complete."""
+    return bool(baseline.text.partition("\n")[2].strip())
 
 
 def run_arms(
@@ -116,6 +130,7 @@ def run_arms(
     *,
     max_new_tokens: int,
     with_oracle: bool,
+    wanted: Callable[[Place, Decoded], bool] = everywhere,
     progress: ProgressSink = no_progress,
 ) -> list[PlaceRun]:
     """Decodes every arm at every place.
@@ -127,13 +142,14 @@ def run_arms(
         cost_model: Joules of work.
         max_new_tokens: Upper bound on the tokens of a suggestion.
         with_oracle: Whether to find what hindsight would have saved, which takes an LM head at each exit.
-        progress: Told of the runs done.
+        wanted: Whether a place is of interest, given what the baseline says there; others are left out.
+        progress: Told of the places done.
     """
     assert arms[0].name == BASELINE
     runs: list[PlaceRun] = []
-    n_runs = len(places) * (len(arms) + with_oracle)
     decoder = Decoder(loaded.model)
     for index, place in enumerate(places):
+        progress("Decoding", index, len(places))
         site = _Site(loaded, decoder, place, max_new_tokens)
         site.decode(
             arms[0].policy(Situation(seed=0, mean_layers={})), arms[0].point, max_new_tokens=1
@@ -141,16 +157,19 @@ def run_arms(
         mean_layers: dict[str, float] = {}
         baseline: Decoded | None = None
         for arm in _order(arms, seed=index):
-            progress("Decoding", len(runs), n_runs)
             situation = Situation(seed=1000 * place.seed + index, mean_layers=mean_layers)
             decoded = site.decode(arm.policy(situation), arm.point)
-            baseline = baseline or decoded
+            if baseline is None:
+                baseline = decoded
+                if not wanted(place, baseline):
+                    break
             if decoded.exit_layers:
                 mean_layers[arm.name] = sum(decoded.exit_layers) / len(decoded.exit_layers)
             runs.append(_judged(arm.name, index, site, decoded, baseline, cost_model=cost_model))
-        if with_oracle and baseline is not None:
-            runs.append(_oracle(site, index, baseline, cost_model))
-    progress("Decoding", n_runs, n_runs)
+        else:
+            if with_oracle and baseline is not None:
+                runs.append(_oracle(site, index, baseline, cost_model))
+    progress("Decoding", len(places), len(places))
     return runs
 
 

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from engine.model.loading import LoadedModel
 from engine.policy.learned import own_policy_path, save_policy
 from engine.training.source_text import SourceFile
 from tests.engine.policy.tiny_policy import tiny_policy
-from tests.engine.training.fakes import code, source_file, tiny_loaded
+from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
 from tests.tiny_models import tiny_model
 
 SMALL = Evaluation(protocol="kept", n_places=6, seeds=2, max_new_tokens=8, arms=("all",))
@@ -102,6 +102,55 @@ def test_the_papers_protocol_cuts_files_at_a_fifth(loaded: LoadedModel, tmp_path
 
     assert {place["kind"] for place in numbers["places"]} == {"paper"}
     assert {run["tokens"] for run in numbers["runs"]} == {5}
+
+
+class Lines(LetterTokenization):
+    """Ends a line every few tokens."""
+
+    def continuation(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
+        return "".join("\n" if idx % 8 == 0 else "x" for idx in ids)
+
+
+@pytest.mark.usefixtures("with_policy")
+def test_babbling_is_judged_only_where_full_depth_goes_on(loaded: LoadedModel, tmp_path: Path) -> None:
+    babble = replace(SMALL, protocol="babble", max_new_tokens=None, arms=())
+    chatty = replace(loaded, tokenization=Lines())  # type: ignore[arg-type]  # its methods are all that is used
+    text = evaluate(chatty, files(), babble, tmp_path)
+
+    runs = json.loads((tmp_path / "evaluation.json").read_text())["runs"]
+    full = [run for run in runs if run["arm"] == "full-depth"]
+
+    assert "full-depth+stop@50" in {run["arm"] for run in runs}
+    assert all(run["text"].partition("\n")[2].strip() for run in full)
+    assert f"those {len(full)} count" in text
+    assert "| Stopping, full-depth+stop@50 |" in text
+
+
+def test_infilling_runs_the_programs(loaded: LoadedModel, tmp_path: Path) -> None:
+    problem = {
+        "task_id": "Same/L0",
+        "prompt": "def same(a):\n",
+        "canonical_solution": "    b = a\n",
+        "suffix": "    return a\n",
+        "test": "def check(candidate):\n    assert candidate(1) == 1\n",
+        "entry_point": "same",
+    }
+    (tmp_path / "problems.jsonl").write_text(f"{json.dumps(problem)}\n" * 3)
+    infilling = replace(
+        SMALL, protocol="infilling", benchmark=tmp_path / "problems.jsonl", arms=("green:0",), max_new_tokens=6
+    )
+    text = evaluate(loaded, [], infilling, tmp_path)
+
+    runs = json.loads((tmp_path / "evaluation.json").read_text())["runs"]
+
+    assert "pass@1" in text
+    assert len(runs) == 6
+    assert {run["passed"] for run in runs} <= {0, 1}
+
+
+def test_infilling_without_its_file_is_refused(loaded: LoadedModel, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--benchmark"):
+        evaluate(loaded, [], replace(SMALL, protocol="infilling"), tmp_path)
 
 
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(loaded: LoadedModel, tmp_path: Path) -> None:

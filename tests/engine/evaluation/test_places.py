@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import TrainingError
+from engine.evaluation.kept import inside_word
 from engine.evaluation.places import paper_places, sample_places, suggested, without_shape
 from engine.training.source_text import SourceFile
 from tests.engine.training.fakes import code, source_file
@@ -38,6 +39,7 @@ def test_prompt_and_truth_are_the_file_cut_at_a_place_where_something_follows() 
         end = place.prompt.text + place.prompt.typed_space + place.truth
         assert any(text.endswith(end) for text in texts)
         assert place.truth.partition("\n")[0].strip()
+        assert not inside_word(end, len(end) - len(place.truth))
 
 
 def test_a_perfect_suggestion_is_offered_whole() -> None:
