@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.energy.cost_model import default_cost_model
 from engine.errors import ConfigError
-from engine.evaluation.arms import all_arms, chosen_arms
+from engine.evaluation.arms import BASELINE, all_arms, chosen_arms
+from engine.evaluation.assistant import time_assistant
+from engine.evaluation.findings import find
 from engine.evaluation.infilling import draw_problems, judge_programs, read_problems
 from engine.evaluation.places import paper_places, sample_places, without_shape
 from engine.evaluation.report import Setting, write_report
 from engine.evaluation.runs import babbles, everywhere, run_arms
+from engine.evaluation.statistics import Runs
 from engine.policy.learned import find_learned_policy
 from engine.types import ProgressSink, no_progress
 
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engine.evaluation.arms import Arm
     from engine.evaluation.infilling import Problem
     from engine.evaluation.places import Place
     from engine.model.loading import LoadedModel
@@ -36,7 +38,7 @@ _DEFAULT_ARMS: dict[Protocol, tuple[str, ...]] = {
     "babble": ("slider", "full-depth+stop@*", "oracle"),
     "infilling": ("slider", "oracle"),
 }
-_ORACLE_PATTERNS = frozenset({"all", "oracle"})
+_NOT_ARMS = ("oracle", "assistant")  # what is asked for like an arm, and runs in its own way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ class Evaluation:
         n_places: Places in all.
         seeds: Independent draws that share them.
         max_new_tokens: Upper bound on the tokens of a suggestion; None for the protocol's own.
-        arms: Names, groups or patterns of arms, see `engine.evaluation.arms`; none for the protocol's own.
+        arms: Names, groups or patterns of arms, see `engine.evaluation.arms`; also "oracle", "assistant" and "all";
+            none for the protocol's own.
         benchmark: The file with the missing lines, for "infilling".
     """
 
@@ -85,7 +88,10 @@ def evaluate(
     """
     model, protocol = loaded.model, evaluation.protocol
     learned = find_learned_policy(loaded.name, model.fingerprint, model.exits_fingerprint)
-    arms, with_oracle = _arms(loaded, learned, evaluation)
+    patterns = evaluation.arms or _default_arms(protocol, learned)
+    extras = {name for name in _NOT_ARMS if {name, "all"} & set(patterns)}
+    every = all_arms(model.exit_layers, model.n_layers, learned)
+    arms = chosen_arms(every, [pattern for pattern in patterns if pattern not in _NOT_ARMS])
     max_new_tokens = evaluation.max_new_tokens or DEFAULT_MAX_NEW_TOKENS[protocol]
     problems, places = _places(files, evaluation, max_new_tokens)
     cost_model = default_cost_model(model.geometry, loaded.device)
@@ -95,7 +101,7 @@ def evaluate(
         arms,
         cost_model,
         max_new_tokens=max_new_tokens,
-        with_oracle=with_oracle,
+        with_oracle="oracle" in extras,
         wanted=babbles if protocol == "babble" else everywhere,
         progress=progress,
     )
@@ -115,18 +121,17 @@ def evaluate(
         max_new_tokens=max_new_tokens,
         notes=_notes(learned, protocol, n_drawn=len(places), n_used=len(used)),
     )
+    places = [places[index] for index in used]
     results = [replace(run, place=used.index(run.place)) for run in results]
-    return write_report(output, setting, [places[index] for index in used], arms, results)
+    findings = find(Runs(results, BASELINE), arms)
+    if "assistant" in extras:
+        findings += time_assistant(loaded, places, max_new_tokens=max_new_tokens, progress=progress)
+    return write_report(output, setting, places=places, arms=arms, results=results, findings=findings)
 
 
-def _arms(loaded: LoadedModel, learned: LearnedPolicy | None, evaluation: Evaluation) -> tuple[list[Arm], bool]:
-    """The arms asked for, and whether the oracle is one of them."""
-    every = all_arms(loaded.model.exit_layers, loaded.model.n_layers, learned)
-    patterns = evaluation.arms or _DEFAULT_ARMS[evaluation.protocol]
-    if not evaluation.arms and learned is None:
-        patterns = tuple(pattern for pattern in patterns if "stop" not in pattern)
-    named = [pattern for pattern in patterns if pattern != "oracle"]
-    return chosen_arms(every, named), bool(_ORACLE_PATTERNS & set(patterns))
+def _default_arms(protocol: Protocol, learned: LearnedPolicy | None) -> tuple[str, ...]:
+    """What is run where nothing was asked for; without a learned policy there is no STOP to lend."""
+    return tuple(pattern for pattern in _DEFAULT_ARMS[protocol] if learned or "+stop" not in pattern)
 
 
 def _places(

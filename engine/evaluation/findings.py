@@ -129,11 +129,11 @@ def _margin(point: tuple[Floats, Floats], front: Sequence[tuple[Floats, Floats]]
 
 def _slider(runs: Runs, names: Sequence[str]) -> Finding:
     course = slider(runs, names)
+    step = "no range" if course.largest_step is None else f"largest step {100 * course.largest_step:.0f} % of the range"
     return Finding(
         question="Energy over green mode",
         answer=f"{'monotone' if course.monotone else 'not monotone'} "
-        f"(in {100 * course.monotone_share:.0f} % of resamples), "
-        f"largest step {100 * course.largest_step:.0f} % of the range; mJ a suggestion: "
+        f"(in {100 * course.monotone_share:.0f} % of resamples), {step}; mJ a suggestion: "
         + ", ".join(f"{1e3 * energy_j:.0f}" for energy_j in course.energy_j),
         values={
             "energy_j": course.energy_j,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from engine.completion.prompt import Prompt, build_prompt
@@ -61,7 +62,7 @@ class Place:
 def sample_places(
     files: Sequence[SourceFile], n_places: int, *, seeds: int = 1, max_new_tokens: int = 24
 ) -> list[Place]:
-    """Draws places as a developer meets them; languages and packages take turns, one place a file while they last.
+    """Draws places as a developer meets them: languages share them evenly, packages take turns, then their files.
 
     Args:
         files: Held-out text.
@@ -105,39 +106,31 @@ def _draw(
     seeds: int,
     place_in: Callable[[SourceFile, random.Random, int], Place | None],
 ) -> list[Place]:
+    """Each seed and each language gets its share; the first of them what is left over."""
+    languages = sorted({file.language for file in files})
+    shares = [(seed, language) for seed in range(seeds) for language in languages]
     places: list[Place] = []
-    for seed in range(seeds):
-        rng = random.Random(seed)  # noqa: S311 - nothing secret
-        wanted = n_places // seeds + (seed < n_places % seeds)
-        queue, drawn = _in_turns(files, rng), 0
-        for file in queue * _ROUNDS:
-            if drawn == wanted:
-                break
-            place = place_in(file, rng, seed)
-            if place is not None:
-                places.append(place)
-                drawn += 1
-        if drawn < wanted:
-            raise TrainingError("The held-out text has too few places to judge suggestions at; ask for fewer.")
+    for at, (seed, language) in enumerate(shares):
+        rng = random.Random(f"{seed} {language}")  # noqa: S311 - nothing secret
+        wanted = n_places // len(shares) + (at < n_places % len(shares))
+        queue = _in_turns([file for file in files if file.language == language], rng)
+        drawn = (place_in(file, rng, seed) for file in queue * _ROUNDS)
+        places += islice((place for place in drawn if place is not None), wanted)
+    if len(places) < n_places:
+        raise TrainingError("The held-out text has too few places to judge suggestions at; ask for fewer.")
     return places
 
 
 def _in_turns(files: Sequence[SourceFile], rng: random.Random) -> list[SourceFile]:
-    """All files in a random order in which languages take turns, and within a language packages."""
+    """All files in a random order in which packages take turns."""
     shuffled = sorted(files, key=lambda file: (file.package, file.path))  # the same order wherever they come from
     rng.shuffle(shuffled)
-    by_package = _ranked(shuffled, lambda file: (file.language, file.package))
-    return _ranked(by_package, lambda file: file.language)
-
-
-def _ranked(files: Sequence[SourceFile], group: Callable[[SourceFile], object]) -> list[SourceFile]:
-    """The first file of each group, then the second of each, and so on."""
-    counts: dict[object, int] = {}
-    ranks: list[int] = []
-    for file in files:
-        counts[group(file)] = counts.get(group(file), -1) + 1
-        ranks.append(counts[group(file)])
-    return [file for _, file in sorted(zip(ranks, files, strict=True), key=lambda pair: pair[0])]
+    counts: dict[str, int] = {}
+    turns: list[int] = []
+    for file in shuffled:
+        counts[file.package] = counts.get(file.package, -1) + 1
+        turns.append(counts[file.package])
+    return [file for _, file in sorted(zip(turns, shuffled, strict=True), key=lambda pair: pair[0])]
 
 
 def _typed_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tokens: int) -> Place | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
 from engine.evaluation.arms import BASELINE, ORACLE
-from engine.evaluation.findings import find
 from engine.evaluation.metrics import code_bleu
 from engine.evaluation.statistics import Runs
 
@@ -28,6 +27,7 @@ _COLUMNS = (
     "arm",
     "decode energy saved",
     "kept text lost",
+    "lost of full depth's text",
     "kept, chars",
     "mJ / kept char",
     "line match",
@@ -73,7 +73,13 @@ class Setting:
 
 
 def write_report(
-    folder: Path, setting: Setting, places: Sequence[Place], arms: Sequence[Arm], results: Sequence[PlaceRun]
+    folder: Path,
+    setting: Setting,
+    *,
+    places: Sequence[Place],
+    arms: Sequence[Arm],
+    results: Sequence[PlaceRun],
+    findings: Sequence[Finding],
 ) -> str:
     """Writes the three files and returns the Markdown.
 
@@ -81,7 +87,6 @@ def write_report(
         ConfigError: If the folder cannot be written to.
     """
     runs = Runs(results, BASELINE)
-    findings = find(runs, arms)
     columns = _COLUMNS if results[0].passed is None else (*_COLUMNS, "pass@1")
     rows = [dict(zip(columns, _row(runs, arm, places), strict=True)) for arm in runs.arms]
     text = _markdown(setting, places, rows, findings)
@@ -109,6 +114,7 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
         arm,
         str(runs.saved(arm, "decode_j")),
         str(runs.saved(arm, "kept")),
+        str(runs.saved(arm, "kept_of_full")),
         f"{kept.value:.1f}",
         f"{1e3 * runs.mean(arm, 'decode_j', per='kept').value:.1f}" if kept.value else "-",
         mean("exact_line"),

@@ -122,13 +122,13 @@ class Slider:
     Attributes:
         energy_j: Mean decode energy a suggestion at each setting, in joules.
         monotone: Whether it never rises.
-        largest_step: The largest change from one setting to the next, as a share of the whole range.
+        largest_step: The largest change from one setting to the next, as a share of the whole range; None without one.
         monotone_share: The share of resamples in which it never rises.
     """
 
     energy_j: tuple[float, ...]
     monotone: bool
-    largest_step: float
+    largest_step: float | None
     monotone_share: float
 
 
@@ -137,7 +137,7 @@ def slider(runs: Runs, arms: Sequence[str]) -> Slider:
     energy = np.array([runs.sums(arm, "decode_j") for arm in arms]) / runs.n_places  # [A, 1 + R]
     steps = -np.diff(energy, axis=0)
     fall = energy[0, 0] - energy[-1, 0]
-    largest = float(np.abs(steps[:, 0]).max() / fall) if fall > 0 else float("inf")
+    largest = float(np.abs(steps[:, 0]).max() / fall) if fall > 0 else None
     never_rises = (steps >= -1e-12 * energy[0]).all(axis=0)
     return Slider(
         energy_j=tuple(map(float, energy[:, 0])),

@@ -156,3 +156,10 @@ def test_infilling_without_its_file_is_refused(loaded: LoadedModel, tmp_path: Pa
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(loaded: LoadedModel, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"No arm is called 'fixed:99'; choose from: full-depth, fixed:1"):
         evaluate(loaded, files(), replace(SMALL, arms=("fixed:99",)), tmp_path)
+
+
+def test_transformers_own_early_exit_is_timed_beside(loaded: LoadedModel, tmp_path: Path) -> None:
+    text = evaluate(loaded, files(), replace(SMALL, arms=("assistant",)), tmp_path)
+
+    assert "assistant_early_exit=2: decoding time saved" in text
+    assert "same text at 6 of 6 places" in text
