@@ -18,8 +18,9 @@ class Prompt:
 
     Attributes:
         text: The document before the cursor, cut to the window, without `typed_space`.
-        typed_space: Blanks between the text and the cursor. Tokens of code begin with their blanks; a prompt that
-            ends in half of them makes the model stumble, so it decodes them again and they are cut off its text.
+        typed_space: The last blank before the cursor, or "". Tokens of code begin with a blank, so the model decodes
+            it again and it is cut off its text. Only this one is held back: without the rest of its indentation, a
+            line start tells the model nothing of the block that it stands in.
     """
 
     text: str
@@ -29,7 +30,7 @@ class Prompt:
 def build_prompt(prefix: str) -> Prompt:
     """The prompt for the text before the cursor."""
     window = _window(prefix)
-    text = window.rstrip(" \t")
+    text = window[:-1] if window.endswith((" ", "\t")) else window
     return Prompt(text=text, typed_space=window[len(text) :])
 
 

@@ -1,3 +1,5 @@
+import pytest
+
 import itertools
 
 from engine.completion.prompt import WINDOW_CHARS, build_prompt
@@ -9,10 +11,20 @@ def test_a_short_document_is_the_prompt() -> None:
     assert build_prompt("def f():\n    return").text == "def f():\n    return"
 
 
-def test_blanks_before_the_cursor_are_set_aside() -> None:
-    prompt = build_prompt("def f():\n    ")
+@pytest.mark.parametrize(
+    ("prefix", "text", "typed_space"),
+    [
+        ("def f():\n    ", "def f():\n   ", " "),
+        ("{\n\t\t", "{\n\t", "\t"),
+        ("x = ", "x =", " "),
+        ("x", "x", ""),
+        ("f():\n", "f():\n", ""),
+    ],
+)
+def test_the_last_blank_before_the_cursor_is_set_aside(prefix: str, text: str, typed_space: str) -> None:
+    prompt = build_prompt(prefix)
 
-    assert (prompt.text, prompt.typed_space) == ("def f():\n", "    ")
+    assert (prompt.text, prompt.typed_space) == (text, typed_space)
 
 
 def test_the_window_is_bounded_and_ends_at_the_cursor() -> None:

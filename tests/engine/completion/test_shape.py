@@ -15,11 +15,11 @@ def suggest(before: str, decoded: str, after: str = "", *, single_line: bool | N
         pytest.param("x = a", ".b()\ny = 2", "", ".b()", id="ends with its line"),
         pytest.param("x = ", " a + b\n", "", "a + b", id="typed blank is not repeated"),
         pytest.param("x = ", "a + b\n", "", "a + b", id="model needs no blank"),
-        pytest.param("if x:\n    ", "    return 1\n    y\n\nz", "", "return 1\n    y", id="block to a blank line"),
-        pytest.param("if x:\n    ", "    return 1\nelse:\n", "", "return 1", id="block to a dedent"),
+        pytest.param("if x:\n    ", " return 1\n    y\n\nz", "", "return 1\n    y", id="block to a blank line"),
+        pytest.param("if x:\n    ", " return 1\nelse:\n", "", "return 1", id="block to a dedent"),
         pytest.param("def f():", "\n    return 1\n\ng()", "", "\n    return 1", id="colon opens a block"),
         pytest.param("def f():", "\n    return 1\ng()", "", "\n    return 1", id="opened block ends at a dedent"),
-        pytest.param("if x:\n        ", "    return 1\n", "", "", id="another indentation was meant"),
+        pytest.param("if x:\n        ", "return 1\n", "", "", id="another indentation was meant"),
         pytest.param("f(a", ", b)\n", ")", ", b", id="closed bracket is not doubled"),
         pytest.param("f(a", ", b)\n", "  # note", ", b)", id="other rest of line stays"),
         pytest.param("x = 1", "\ny = 2\n", "", "", id="line is complete already"),
@@ -33,7 +33,7 @@ def test_suggestion(before: str, decoded: str, after: str, expected: str) -> Non
 
 @pytest.mark.parametrize("stop", range(1, 40))
 def test_complete_text_can_only_be_followed_by_what_is_cut(stop: int) -> None:
-    before, decoded = "if x:\n    ", "    a = 1\n    if a:\n        b\n\n    c = 2\n"
+    before, decoded = "if x:\n    ", " a = 1\n    if a:\n        b\n\n    c = 2\n"
     shape = shape_at(before, "", build_prompt(before), single_line=None)
 
     if is_complete(decoded[:stop], shape):
@@ -41,4 +41,4 @@ def test_complete_text_can_only_be_followed_by_what_is_cut(stop: int) -> None:
 
 
 def test_single_line_may_be_asked_for() -> None:
-    assert suggest("def f():\n    ", "    a\n    b\n", single_line=True) == "a"
+    assert suggest("def f():\n    ", " a\n    b\n", single_line=True) == "a"
