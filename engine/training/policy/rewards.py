@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from engine.energy.cost_model import DeviceCostModel
 
-KEPT_WORTH = 5.0
+KEPT_WORTH = 10.0
 """At w = 0.5 a kept token is worth the energy of so many tokens at full depth."""
 
 WEIGHT_MIN, WEIGHT_MAX = 0.02, 0.85

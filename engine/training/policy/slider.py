@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
 
-_LEAST_KEPT = 0.3
+_LEAST_KEPT = 0.5
 """Green mode 100 is the largest weight at which this share of full depth's kept text is left: greenest, not silent."""
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from engine.training.policy.recordings import Place
 
 _CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP comes cheap, above them exits are good
-_FORMAT = 2  # of the recordings; raise it when the same places give other ones
+_FORMAT = 3  # of the recordings; raise it when the same places give other ones
 _JUDGED_WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7)  # at which the policies before and after the closed loop are compared
 
 
