@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BASELINE = "full-depth"
 ORACLE = "oracle"
+ORACLE_OF_EXITS = "oracle-stop"  # decodes as far as full depth does
 GREEN_MODES = tuple(range(0, 101, 10))
 
 Group = Literal["full-depth", "fixed", "confidence", "random", "slider", "ablation", "oracle"]

@@ -112,6 +112,7 @@ def evaluate(
         raise ConfigError("Full depth goes on past the end of the line at none of these places; ask for more of them.")
     setting = Setting(
         protocol=protocol,
+        source="programs of HumanEval" if problems else "files of held-out packages",
         model=loaded.name,
         exits=model.exits_fingerprint,
         device=loaded.device_name,

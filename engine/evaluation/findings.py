@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.evaluation.arms import BASELINE, ORACLE
+from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS
 from engine.evaluation.statistics import MAX_LOSS, Estimate, estimate, front_at, hypervolume, slider
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def find(runs: Runs, arms: Sequence[Arm]) -> list[Finding]:
         found += [_free_saving(runs, "Best baseline", others)]
     if ORACLE in runs.arms:
         found += [_free_saving(runs, "Oracle", [ORACLE])]
+        found += [_free_saving(runs, "Oracle of exits alone", [ORACLE_OF_EXITS])]
     found += _fronts(runs, present)
     if len(by_slider) > 1:
         found += [_slider(runs, by_slider)]

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
-from engine.evaluation.arms import BASELINE, ORACLE
+from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS
 from engine.evaluation.metrics import code_bleu
 from engine.evaluation.statistics import Runs
 
@@ -51,6 +51,7 @@ class Setting:
 
     Attributes:
         protocol: Name of the protocol.
+        source: Where the places are, for people.
         model: As the user named it.
         exits: Fingerprint of the trained exits.
         device: For people.
@@ -62,6 +63,7 @@ class Setting:
     """
 
     protocol: str
+    source: str
     model: str
     exits: str
     device: str
@@ -109,7 +111,7 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
     bleu = _code_bleu(runs, arm, places)
     kept = runs.mean(arm, "kept")
     tokens = runs.mean(arm, "tokens")
-    is_oracle = arm == ORACLE  # finding the exits takes it longer than decoding would
+    is_oracle = arm in {ORACLE, ORACLE_OF_EXITS}  # finding the exits takes it longer than decoding would
     return [
         arm,
         str(runs.saved(arm, "decode_j")),
@@ -154,7 +156,7 @@ def _markdown(
         f"# {setting.model}, {setting.protocol} protocol, {date.today().isoformat()}",  # noqa: DTZ011 - the user's day
         "",
         (
-            f"{len(places)} places ({languages}) in files of held-out packages, {setting.seeds} seed(s), at most "
+            f"{len(places)} places ({languages}) in {setting.source}, {setting.seeds} seed(s), at most "
             f"{setting.max_new_tokens} tokens. {setting.device}. Exits: {setting.exits}. Decode energy is modelled "
             f"({setting.cost_model}): decoding, policy and verification, the prompt apart. Savings and losses are "
             f"relative to `{BASELINE}`, plain decoding through all {setting.n_layers} layers with a KV cache; in "
@@ -225,7 +227,7 @@ def _plot(path: Path, setting: Setting, runs: Runs, arms: Sequence[Arm]) -> None
                 label=group + (" with STOP" if stops else ""),
             )
             right.plot(*_cost_and_match(runs, [arm.name for arm in of_group]), marker, color=colour, alpha=0.7)
-    for name, marker in ((BASELINE, "*"), (ORACLE, "X")):
+    for name, marker in ((BASELINE, "*"), (ORACLE, "X"), (ORACLE_OF_EXITS, "P")):
         if name in runs.arms:
             left.plot(
                 runs.saved(name, "decode_j").value,

@@ -16,7 +16,7 @@ from engine.completion.shape import is_complete
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import phase_energy_j
-from engine.evaluation.arms import BASELINE, ORACLE, Arm, Situation
+from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, Arm, Situation
 from engine.evaluation.kept import common_prefix, kept_characters
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
@@ -168,7 +168,7 @@ def run_arms(
             runs.append(_judged(arm.name, index, site, decoded, baseline, cost_model=cost_model))
         else:
             if with_oracle and baseline is not None:
-                runs.append(_oracle(site, index, baseline, cost_model))
+                runs += _oracles(site, index, baseline, cost_model)
     progress("Decoding", len(places), len(places))
     return runs
 
@@ -297,14 +297,27 @@ def _judged(
     )
 
 
-def _oracle(site: _Site, index: int, baseline: Decoded, cost_model: DeviceCostModel) -> PlaceRun:
-    """The oracle ends with the token of the last character kept; the prompt's own token is there in any case."""
-    place, model = site.place, site.loaded.model
+def _oracles(site: _Site, index: int, baseline: Decoded, cost_model: DeviceCostModel) -> list[PlaceRun]:
+    """What hindsight saves by exits and by ending with the token of the last character kept; and by exits alone.
+
+    The first token comes from the prompt in any case.
+    """
+    place, ids = site.place, baseline.token_ids
     kept = kept_characters(baseline.text, place.truth)
-    n_tokens = 1
-    while kept_characters(suggested(site.text_of(baseline.token_ids[:n_tokens]), place), place.truth) < kept:
-        n_tokens += 1
+    n_useful = 1
+    while kept_characters(suggested(site.text_of(ids[:n_useful]), place), place.truth) < kept:
+        n_useful += 1
     point = OperatingPoint(energy_weight=1.0, lossless=False)
-    decoded = site.decode(Oracle(model, baseline.token_ids), point, max_new_tokens=n_tokens)
     charged = (Phase.DECODE, Phase.VERIFICATION)  # hindsight is free
-    return _judged(ORACLE, index, site, decoded, baseline, cost_model=cost_model, charged=charged)
+    return [
+        _judged(
+            name,
+            index,
+            site,
+            site.decode(Oracle(site.loaded.model, ids), point, max_new_tokens=n_tokens),
+            baseline,
+            cost_model=cost_model,
+            charged=charged,
+        )
+        for name, n_tokens in ((ORACLE, n_useful), (ORACLE_OF_EXITS, max(1, len(ids))))
+    ]

@@ -82,9 +82,11 @@ def test_the_oracle_keeps_what_full_depth_keeps_and_takes_no_more_energy(loaded:
     evaluate(loaded, files(), replace(SMALL, arms=("oracle",)), tmp_path)
 
     runs = json.loads((tmp_path / "evaluation.json").read_text())["runs"]
-    full, oracle = ([run for run in runs if run["arm"] == name] for name in ("full-depth", "oracle"))
+    by_arm = {name: [run for run in runs if run["arm"] == name] for name in ("full-depth", "oracle", "oracle-stop")}
+    full, oracle, exits_alone = by_arm.values()
 
     assert [run["kept"] for run in oracle] == [run["kept"] for run in full]
+    assert all(run["identical"] for run in exits_alone)
     assert all(bound["decode_j"] <= run["decode_j"] for bound, run in zip(oracle, full, strict=True))
 
 
