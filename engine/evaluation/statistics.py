@@ -96,8 +96,9 @@ MAX_LOSS = 0.02
 
 
 def estimate(values: Floats) -> Estimate:
-    """The sample's own figure, and the interval of its resamples."""
-    low, high = np.quantile(values[1:], _INTERVAL)
+    """The sample's own figure, and the interval of those resamples that have one: nothing is no share of nothing."""
+    resampled = values[1:][np.isfinite(values[1:])]
+    low, high = np.quantile(resampled, _INTERVAL) if resampled.size else (values[0], values[0])
     return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 

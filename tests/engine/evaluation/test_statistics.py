@@ -57,6 +57,15 @@ def test_a_saving_that_differs_between_places_has_one_round_its_value() -> None:
     assert saved.low < saved.value < saved.high
 
 
+def test_resamples_in_which_the_baseline_keeps_nothing_say_nothing() -> None:
+    rarely = [replace(run, kept=5 if run.place == 0 else 0) for run in arm("full", 1.0, 0)]
+    elsewhere = [replace(run, arm="other", kept=5 if run.place < 2 else 0) for run in rarely]
+    lost = Runs([*rarely, *elsewhere], "full", n_resamples=200).saved("other", "kept")
+
+    assert lost.value == pytest.approx(-1.0)
+    assert np.isfinite([lost.low, lost.high]).all()
+
+
 def test_the_best_saving_is_sought_among_the_arms_that_lose_little() -> None:
     runs = runs_of(full=(1.0, 100), good=(0.7, 99), greedy=(0.2, 50), worse=(0.8, 100))
 
