@@ -69,7 +69,7 @@ def test_a_completion_is_shown_accepted_and_accounted_for(open_editor: OpenEdito
         assert "1 accepted" in tooltip
 
 
-def test_the_slider_changes_the_exits_taken(open_editor: OpenEditor) -> None:
+def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> None:
     with open_editor({"shapes.py": CODE}, **{"greenCode.greenMode": 50}) as editor:
         window = editor.window
         window.open_file("shapes.py")
@@ -79,7 +79,7 @@ def test_the_slider_changes_the_exits_taken(open_editor: OpenEditor) -> None:
         move_slider(editor, view, key="Home", green_mode=0)
         window.type_at_end("def rectangle(width, height):", "return ")
         lossless = window.ghost_text()
-        depth_lossless = newest_depth(editor, green_mode=0)
+        row_lossless = newest(editor, green_mode=0)
         expect(view.locator("#exit-layer")).to_have_text("30.0 of 30 layers")
 
         window.press("Tab")
@@ -87,16 +87,17 @@ def test_the_slider_changes_the_exits_taken(open_editor: OpenEditor) -> None:
         move_slider(editor, view, key="End", green_mode=100)
         window.type_at_end("def triangle(width, height):", "return ")
         greenest = window.ghost_text()
-        depth_greenest = newest_depth(editor, green_mode=100)
+        row_greenest = newest(editor, green_mode=100)
         window.page.screenshot(path=ARTIFACTS / "slider.png")
 
         assert lossless
         assert greenest
-        assert depth_lossless == 30.0
-        assert depth_greenest < 27.0
+        assert (row_lossless["policy"], row_lossless["mean_exit_layer"]) == ("full-depth", 30.0)
+        assert row_greenest["policy"] == "learned"
+        assert row_greenest["policy_j"] > 0.0
         shown = re.search(r"mean exit layer ([\d.]+) of 30 layers", window.tooltip())
         assert shown
-        assert float(shown[1]) == pytest.approx(depth_greenest, abs=0.051)
+        assert float(shown[1]) == pytest.approx(row_greenest["mean_exit_layer"], abs=0.051)
 
 
 def test_a_workspace_with_modules_of_the_same_name_is_never_imported(open_editor: OpenEditor) -> None:
@@ -162,15 +163,14 @@ def move_slider(editor: Editor, view: FrameLocator, *, key: str, green_mode: int
     )
 
 
-def newest_depth(editor: Editor, *, green_mode: int) -> float:
-    """Mean exit layer of the newest completion with text under a green mode."""
+def newest(editor: Editor, *, green_mode: int) -> dict[str, Any]:
+    """The newest completion with text under a green mode."""
     query = (
         "SELECT * FROM completion WHERE green_mode = ? AND offered_chars > 0 "
         "AND finish_reason != 'cancelled' ORDER BY created_at DESC LIMIT 1"
     )
     wait_until(lambda: ledger(editor, query, green_mode), WAIT_S, f"the ledger has a row of green mode {green_mode}")
-    (row,) = ledger(editor, query, green_mode)
-    return float(row["mean_exit_layer"])
+    return ledger(editor, query, green_mode)[0]
 
 
 def accepted(editor: Editor) -> list[dict[str, Any]]:

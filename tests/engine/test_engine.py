@@ -77,13 +77,13 @@ def test_lossless_text_is_the_one_of_transformers(
     assert greedy_texts[place].startswith(decoded)
 
 
-def test_the_slider_changes_the_depth(engine: Engine) -> None:
-    depths = [
-        engine.complete(CompletionRequest(prefix=prefix_to("return math"), green_mode=mode)).mean_exit_layer or 0.0
-        for mode in (0, 50, 100)
-    ]
+def test_a_greener_mode_runs_fewer_layers_by_the_learned_policy(engine: Engine) -> None:
+    def passes(mode: int) -> int:
+        completions = [engine.complete(CompletionRequest(prefix=prefix_to(at), green_mode=mode)) for at in PLACES]
+        assert {completion.policy for completion in completions} == {"learned" if mode else "full-depth"}
+        return sum(completion.work[Phase.DECODE].layer_passes for completion in completions)
 
-    assert depths[0] > depths[1] > depths[2]
+    assert passes(0) > passes(100)
 
 
 def test_work_and_joules_add_up(engine: Engine) -> None:

@@ -299,6 +299,7 @@ async def test_resetting_begins_a_new_session_and_the_ledger_keeps_the_old(clien
 
 
 async def test_the_green_mode_reaches_the_engine_without_a_new_one(client: Client) -> None:
+    client.change_settings({"greenMode": 0})
     client.open("x")
     await client.complete(0, 1)
     assert (await client.energy(lambda energy: energy.requests == 1)).last_mean_exit_layer == 4.0
@@ -344,7 +345,7 @@ async def test_a_bad_setting_is_told_once_and_its_default_used(client: Client) -
     client.change_settings({"greenMode": 20})
     await client.status(lambda status: status.health == "ok")
 
-    sentence = "The setting greenCode.greenMode cannot be 400: use a whole number from 0 to 100; until then it is 0."
+    sentence = "The setting greenCode.greenMode cannot be 400: use a whole number from 0 to 100; until then it is 30."
     assert status.message == sentence
     assert [message.message for message in client.messages] == [sentence]
     assert sentence in [message.message for message in client.log_messages]

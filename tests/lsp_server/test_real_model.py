@@ -54,18 +54,18 @@ async def test_ghost_text_comes_from_the_model_with_its_joules(client: Client, t
     assert (tmp_path / "data" / "green-code" / "ledger.sqlite3").exists()
 
 
-async def test_the_slider_changes_the_exits_taken(client: Client) -> None:
+async def test_the_slider_changes_what_a_completion_costs(client: Client) -> None:
     client.open(CODE)
-    depths = []
-    for n, green_mode in enumerate((0, 100), start=1):
+    await client.complete(4, 11)  # the prompt is in the cache from here on
+    spent = [(await client.energy(lambda energy: energy.requests == 1)).energy_j]
+    for n, green_mode in enumerate((0, 100), start=2):
         client.change_settings({**SETTINGS, "greenMode": green_mode})
         await client.complete(4, 11)
         energy = await client.energy(lambda energy, n=n: energy.requests == n)  # type: ignore[misc] # bound by value
-        depths.append(energy.last_mean_exit_layer)
+        spent.append(energy.energy_j)
 
-    assert depths[0] is not None
-    assert depths[1] is not None
-    assert depths[1] < depths[0]
+    first, lossless, greenest = (joules or 0.0 for joules in spent)
+    assert 0.0 < greenest - lossless < 0.8 * (lossless - first)
 
 
 async def test_cancelling_stops_the_decoder(client: Client) -> None:

@@ -33,10 +33,11 @@
   /** @param {number} greenMode */
   function meaningOf(greenMode) {
     if (greenMode === 0) return "Lossless: exactly the text of the whole model.";
-    if (greenMode < 40) return "Careful: a little less depth for nearly the same text.";
-    if (greenMode < 70) return "Balanced: energy and quality weigh about the same.";
-    if (greenMode < 100) return "Saving: tokens leave the model early.";
-    return "Greenest: the least energy; expect more mistakes.";
+    if (greenMode < 40)
+      return "Careful: ends a suggestion early only where it is hardly worth going on.";
+    if (greenMode < 70) return "Balanced: about half the energy for nearly the same useful text.";
+    if (greenMode < 100) return "Saving: short suggestions, some good ones lost.";
+    return "Greenest: only what is worth its energy for certain.";
   }
 
   /**

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.training.policy.env import Scene
     from engine.training.policy.network import PolicyNetwork
 
-WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
+WEIGHTS = (0.0, *(round(0.05 + 0.025 * step, 3) for step in range(33)))
 
 _LEAST_KEPT = 0.5
 """Green mode 100 is the largest weight at which this share of full depth's kept text is left: greenest, not silent."""
@@ -62,7 +62,10 @@ class Point:
 def sweep(
     network: PolicyNetwork, scenes: Sequence[Scene], setting: Setting, weights: Sequence[float] = WEIGHTS
 ) -> list[Point]:
-    """Replays every scene at every weight, each decision the best-scored one, with the product's end rules."""
+    """Replays every scene at every weight, each decision the best-scored one, with the product's end rules.
+
+    At weight 0 it is the product's green mode 0 that is played: full depth, with lookup drafts, without the network.
+    """
     full = [full_depth_energy(scene.recording, setting, with_end_rules=True) for scene in scenes]
     full_kept = sum(scene.recording.kept_ruled[scene.recording.end] for scene in scenes)
     points = []
@@ -164,6 +167,6 @@ def _played(network: PolicyNetwork, scenes: list[Scene], setting: Setting, weigh
         seen = np.stack([observe(replay, scene, n_checks) for replay, scene in playing])
         scores = network(torch.from_numpy(seen))
         if weight == 0.0:
-            scores[:, ACTIONS.index(Action.STOP)] = -torch.inf
+            scores[:, ACTIONS.index(Action.CONTINUE)] = torch.inf
         for (replay, _), choice in zip(playing, scores.argmax(1).tolist(), strict=True):
             replay.act(ACTIONS[choice])

@@ -1,6 +1,6 @@
-import pytest
-
 import itertools
+
+import pytest
 
 from engine.completion.prompt import WINDOW_CHARS, build_prompt
 
