@@ -123,6 +123,8 @@ def evaluate(
         notes=_notes(learned, protocol, n_drawn=len(places), n_used=len(used)),
     )
     places = [places[index] for index in used]
+    listed = [arm.name for arm in arms]  # in the table's order; oracles stand at the end
+    results.sort(key=lambda run: listed.index(run.arm) if run.arm in listed else len(listed))
     results = [replace(run, place=used.index(run.place)) for run in results]
     findings = find(Runs(results, BASELINE), arms)
     if "assistant" in extras:
