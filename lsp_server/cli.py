@@ -67,7 +67,7 @@ def demo(
     places: Annotated[int, typer.Option("--places", min=1, max=100, help="How many places to complete.")] = 5,
     model: Model = DEFAULT_MODEL,
     device: DeviceOption = "auto",
-    green_mode: GreenMode = 50,
+    green_mode: GreenMode = DEFAULT_GREEN_MODE,
     policy: Policy = None,
 ) -> None:
     """Completes several places of a real source file and shows what each token took."""
