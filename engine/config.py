@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,3 +41,8 @@ def cache_dir() -> Path:
 def data_dir() -> Path:
     """Where the energy ledger and the device calibration are kept."""
     return Path(platformdirs.user_data_path(APP_NAME, appauthor=False))
+
+
+def folder_name(model_name: str) -> str:
+    """What a model's folder is called where things that were trained for it are kept."""
+    return re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.decoding.prefix import common_prefix
 from engine.decoding.trajectory import Cancelled, DecodedToken, Trajectory
 from engine.decoding.work import WorkCounter
 from engine.policy.base import Fill
@@ -63,7 +64,7 @@ class Decoder:
         """
         self.work, self.n_decoded = WorkCounter(), 0
         # The last prompt token always runs: its hidden state chooses the first new token.
-        self.reused_tokens = _common_prefix(prompt_ids[:-1], self._cached_ids)
+        self.reused_tokens = common_prefix(prompt_ids[:-1], self._cached_ids)
         if not prompt_ids:
             self.finish_reason = FinishReason.STOP
             return
@@ -115,12 +116,3 @@ def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> Finis
                 run.cut(n_tokens)
             return FinishReason.STOP if ended else FinishReason.LENGTH
     return FinishReason.POLICY if run.stopped else None
-
-
-def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    length = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length

@@ -9,10 +9,7 @@ says beyond the prefix is neither kept nor punished here; its cost stands in jou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from engine.decoding.prefix import common_prefix
 
 _OPERATORS = frozenset("=<>!+-*/%&|^~")
 
@@ -28,16 +25,6 @@ def kept_characters(suggestion: str, truth: str) -> int:
     while agreed and (inside_word(suggestion, agreed) or inside_word(truth, agreed)):
         agreed -= 1
     return len(suggestion[:agreed].rstrip())
-
-
-def common_prefix(first: Sequence[object], second: Sequence[object]) -> int:
-    """The length of the longest common prefix of two texts, or of two lists of tokens."""
-    length = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
 
 
 def inside_word(text: str, at: int) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +145,7 @@ def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
     own = own_shortcuts_path(name)
     if own.is_file():
         return load_shortcuts(own, fingerprint)
-    shipped = PACKAGED / _folder_name(name) / FILE_NAME
+    shipped = PACKAGED / config.folder_name(name) / FILE_NAME
     if not shipped.is_file():
         return None
     try:
@@ -159,7 +158,7 @@ def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
 
 def own_shortcuts_path(name: str) -> Path:
     """Where shortcuts that were trained on this machine are kept."""
-    return config.data_dir() / "exits" / _folder_name(name) / FILE_NAME
+    return config.data_dir() / "exits" / config.folder_name(name) / FILE_NAME
 
 
 def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
@@ -229,10 +228,6 @@ def model_fingerprint(model: Any) -> str:
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("cpu", torch.float16).contiguous()
-
-
-def _folder_name(model_name: str) -> str:
-    return re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"
 
 
 _RETRAIN = "delete it, or run `green-code train exits` for this model again"

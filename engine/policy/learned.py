@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -211,7 +210,7 @@ def find_learned_policy(name: str, fingerprint: str, exits_fingerprint: str) -> 
     own = own_policy_path(name)
     if own.is_file():
         return load_policy(own, fingerprint, exits_fingerprint)
-    shipped = PACKAGED / _folder_name(name) / FILE_NAME
+    shipped = PACKAGED / config.folder_name(name) / FILE_NAME
     if not shipped.is_file():
         return None
     try:
@@ -223,7 +222,7 @@ def find_learned_policy(name: str, fingerprint: str, exits_fingerprint: str) -> 
 
 def own_policy_path(name: str) -> Path:
     """Where a policy that was trained on this machine is kept."""
-    return config.data_dir() / "policies" / _folder_name(name) / FILE_NAME
+    return config.data_dir() / "policies" / config.folder_name(name) / FILE_NAME
 
 
 def load_policy(path: Path, fingerprint: str, exits_fingerprint: str) -> LearnedPolicy:
@@ -268,8 +267,3 @@ def save_policy(policy: LearnedPolicy, path: Path) -> None:
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise PolicyError(f"The policy could not be written to {path}.") from error
-
-
-def _folder_name(model_name: str) -> str:
-    """As for a model's trained exits; the two parts may not import each other."""
-    return re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"

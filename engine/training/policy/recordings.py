@@ -17,6 +17,7 @@ from engine.completion.prompt import build_prompt
 from engine.completion.shape import is_complete, shape_at, suggestion
 from engine.decoding.decoder import Decoder
 from engine.decoding.lookup import lookup_draft
+from engine.decoding.prefix import common_prefix
 from engine.decoding.stopping import StopCondition
 from engine.errors import TrainingError
 from engine.evaluation.kept import kept_characters
@@ -222,17 +223,8 @@ def _drafts(prompt_ids: list[int], ids: list[int]) -> dict[str, Any]:
     drafts = [lookup_draft([*prompt_ids, *ids[:n]], _LOOKUP) for n in range(len(ids) + 1)]
     return {
         "n_drafts": [len(draft) for draft in drafts],
-        "n_right_drafts": [_agreeing(draft, ids[n:]) for n, draft in enumerate(drafts)],
+        "n_right_drafts": [common_prefix(draft, ids[n:]) for n, draft in enumerate(drafts)],
     }
-
-
-def _agreeing(draft: Sequence[int], ids: Sequence[int]) -> int:
-    count = 0
-    for drafted, token_id in zip(draft, ids, strict=False):
-        if drafted != token_id:
-            break
-        count += 1
-    return count
 
 
 def _stored(path: Path, run: str) -> list[Recording | None]:

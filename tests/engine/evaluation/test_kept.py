@@ -1,6 +1,7 @@
 import pytest
 
-from engine.evaluation.kept import common_prefix, kept_characters
+from engine.decoding.prefix import common_prefix
+from engine.evaluation.kept import kept_characters
 
 
 @pytest.mark.parametrize(
