@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
+from pygls import uris
 from pygls.workspace import PositionCodec, TextDocument, Workspace
 
 if TYPE_CHECKING:
@@ -95,6 +97,15 @@ def locate(text: str, position: types.Position, codec: PositionCodec) -> tuple[i
     return line_start + column, types.Position(line=position.line, character=character)
 
 
+def path_of(uri: str) -> Path | None:
+    """The file that a document's name stands for, be it on a disk, in a notebook or not saved yet; None without one."""
+    parts = uris.urlparse(uri)
+    if not parts[2].startswith("/"):
+        return None
+    path = uris.to_fs_path(uris.urlunparse(("file", *parts[1:3], "", "", "")))
+    return Path(path) if path else None
+
+
 class OpenDocument(TextDocument):
     """A document whose edits are applied at the places LSP means.
 
@@ -125,6 +136,12 @@ class OpenDocuments(Workspace):
         """The open document of that name; None when it is not open."""
         document = self.get_text_document(uri)
         return document if document.version is not None else None
+
+    @property
+    def folder_paths(self) -> list[Path]:
+        """The folders of the workspace, or its root where the client knows no folders."""
+        names = list(self.folders) or [self.root_uri]
+        return [path for path in map(path_of, filter(None, names)) if path is not None]
 
     def _create_text_document(
         self,

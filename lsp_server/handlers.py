@@ -50,6 +50,11 @@ async def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeC
             ls.apply_settings(settings)
 
 
+def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """The workspace has other folders; pygls keeps the list."""
+    ls.note_folders()
+
+
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
     """Nobody looks at that document any more."""
     ls.scheduler.cancel(params.text_document.uri)
@@ -65,6 +70,11 @@ async def inline_completion(
         logger.warning("A completion was asked in a document that is not open")
         return None
     if not is_wanted(ls.settings, document.language_id or ""):
+        return None
+    private = ls.why_private(uri)
+    ls.update_status(not_offered=private)
+    if private:
+        logger.debug("Nothing is offered: %s", private)
         return None
     context = cursor_context(document, params.position, params.context.selected_completion_info)
     completion_id = uuid.uuid4().hex

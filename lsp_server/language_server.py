@@ -18,9 +18,10 @@ from pygls.lsp.server import LanguageServer
 
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
-from lsp_server.documents import OpenDocuments
+from lsp_server.documents import OpenDocuments, path_of
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.ledger import Ledger
+from lsp_server.privacy import PrivateFiles
 from lsp_server.progress import LoadProgress
 from lsp_server.protocol import SESSION_ENERGY, STATUS
 from lsp_server.scheduler import CompletionScheduler
@@ -71,6 +72,7 @@ class GreenCodeServer(LanguageServer):
         self._ledger: Ledger | None = None
         self._state = ServerState()
         self._sent_status: Status | None = None
+        self._private_files = PrivateFiles()
         self._stopped: asyncio.Task[bool] | None = None
         self._loaded_config: EngineConfig | None = None
         self._load_task: asyncio.Task[None] | None = None
@@ -171,6 +173,16 @@ class GreenCodeServer(LanguageServer):
             return None
         return answer[0] if answer else None
 
+    def why_private(self, uri: str) -> str:
+        """Why a document is neither completed nor read as context, as one sentence; "" where it may be."""
+        path = path_of(uri)
+        reason = self._private_files.reason(path) if path is not None else ""
+        return f"{path.name} stays private: {reason}." if path is not None and reason else ""
+
+    def note_folders(self) -> None:
+        """Takes over the folders of the workspace and the user's patterns of private files."""
+        self._private_files = PrivateFiles(self.settings.private_files, self.documents.folder_paths)
+
     def push_energy(self) -> SessionEnergy:
         """Tells the client what the session has cost."""
         engine = self._state.engine
@@ -218,6 +230,7 @@ class GreenCodeServer(LanguageServer):
 
     def _use(self, raw: object) -> None:
         self.settings, problems = parse_settings(raw)
+        self.note_folders()
         for name in ("engine", "lsp_server"):
             logging.getLogger(name).setLevel(self.settings.log_level.upper())
         is_new = problems != self._state.settings_problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping  # noqa: TC003 - cattrs reads the annotations at run time
+from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - cattrs reads the annotations at run time
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
+from lsp_server.privacy import is_pattern
 from lsp_server.wire import wire_name
 
 SECTION = "greenCode"
@@ -39,6 +40,8 @@ class Settings:
         max_new_tokens: Upper bound on the tokens of one suggestion.
         policy: A policy by its name on the command line; None or "" for what the green mode means.
         languages: Language identifier to wanted or not; "*" stands for those not named.
+        private_files: Patterns of .gitignore for files that are neither completed nor read, beside the usual names of
+            secrets and what git ignores; "!" makes an exception to all of them.
         log_level: The least severe record that is logged.
     """
 
@@ -50,6 +53,7 @@ class Settings:
     max_new_tokens: int = 48
     policy: str | None = None
     languages: Mapping[str, bool] = field(default_factory=lambda: {ANY_LANGUAGE: True})
+    private_files: Sequence[str] = field(default_factory=list)
     log_level: Literal["error", "warning", "info", "debug"] = "info"
 
 
@@ -119,6 +123,10 @@ def _is_switches(value: object) -> bool:
     return isinstance(value, dict) and all(type(wanted) is bool for wanted in value.values())
 
 
+def _is_patterns(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(pattern, str) and is_pattern(pattern) for pattern in value)
+
+
 _POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
 _ALLOWED = {
     "enable": _Allowed(words="true or false", test=lambda value: type(value) is bool),
@@ -133,6 +141,7 @@ _ALLOWED = {
         )
     ),
     "languages": _Allowed(words='an object such as {"*": true, "markdown": false}', test=_is_switches),
+    "private_files": _Allowed(words='a list of patterns such as ["customers/", "!.npmrc"]', test=_is_patterns),
     "log_level": _one_of("error", "warning", "info", "debug"),
 }
 

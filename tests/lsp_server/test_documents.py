@@ -1,5 +1,6 @@
 import random
 import time
+from pathlib import Path
 
 import pytest
 from lsprotocol.types import (
@@ -20,6 +21,7 @@ from lsp_server.documents import (
     OpenDocument,
     OpenDocuments,
     cursor_context,
+    path_of,
 )
 
 
@@ -167,3 +169,16 @@ def test_a_file_that_is_not_open_is_not_read() -> None:
 
     assert documents.find("file:///b.py") is None
     assert documents.find("file:///a.py") is not None
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///a/b%20c/.env", "/a/b c/.env"),
+        ("untitled:/a/.env", "/a/.env"),
+        ("vscode-notebook-cell:/a/nb.ipynb#W0", "/a/nb.ipynb"),
+        ("untitled:Untitled-1", None),
+    ],
+)
+def test_a_document_stands_for_a_file_whatever_its_scheme(uri: str, path: str | None) -> None:
+    assert path_of(uri) == (Path(path) if path else None)

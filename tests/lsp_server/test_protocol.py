@@ -155,6 +155,27 @@ async def test_what_is_switched_off_is_answered_with_null_and_not_counted(client
     assert (await client.energy(lambda energy: energy.requests > 0)).requests == 1
 
 
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("file:///project/.env", ".env stays private: .env is a usual name of secrets."),
+        ("untitled:/project/tls.key", "tls.key stays private: *.key is a usual name of secrets."),
+        ("file:///project/mine.py", "mine.py stays private: the setting greenCode.privateFiles has mine.*."),
+    ],
+)
+async def test_a_private_file_is_not_completed_and_the_status_says_why(client: Client, uri: str, sentence: str) -> None:
+    client.change_settings({"privateFiles": ["mine.*"]})
+    client.open("x", uri=uri)
+    client.open("x")
+
+    assert await client.complete(0, 1, uri=uri) is None
+    status = await client.status(lambda status: status.message != "")
+    assert (status.health, status.message) == ("ok", sentence)
+    assert await client.complete(0, 1) is not None
+    await client.status(lambda status: status.message == "")
+    assert client.messages == []
+
+
 async def test_a_document_that_is_not_open_is_answered_with_null(client: Client) -> None:
     assert await client.complete(0, 0, uri="file:///etc/hostname") is None
 

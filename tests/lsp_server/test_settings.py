@@ -20,6 +20,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
             "maxNewTokens": 16,
             "policy": "fixed:24",
             "languages": {"*": False, "python": True},
+            "privateFiles": ["customers/", "!.npmrc"],
             "logLevel": "debug",
         }
     )
@@ -34,6 +35,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         max_new_tokens=16,
         policy="fixed:24",
         languages={"*": False, "python": True},
+        private_files=["customers/", "!.npmrc"],
         log_level="debug",
     )
 
@@ -59,6 +61,9 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         ("policy", "sometimes"),
         ("languages", {"python": "on"}),
         ("languages", ["python"]),
+        ("privateFiles", "customers/"),
+        ("privateFiles", ["", "*.py"]),
+        ("privateFiles", [7]),
         ("logLevel", "loud"),
     ],
 )

@@ -33,3 +33,9 @@ def test_every_problem_is_told() -> None:
     state = ServerState(settings_problems=("A.", "B."), request_failure="C.", ledger_warning="D.")
 
     assert (status_of(state).health, status_of(state).message) == ("warning", "A. B. C. D.")
+
+
+def test_why_nothing_is_offered_is_no_warning() -> None:
+    status = status_of(ServerState(not_offered=".env stays private."))
+
+    assert (status.health, status.message) == ("ok", ".env stays private.")
