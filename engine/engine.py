@@ -12,8 +12,9 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.completion.prompt import build_prompt
-from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.completion.fim import find_fim_format, prompt_parts
+from engine.completion.prompt import prompt_for
+from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
 from engine.config import data_dir
 from engine.energy.accounting import account
 from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
@@ -34,6 +35,7 @@ from engine.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from engine.completion.prompt import Prompt
     from engine.config import EngineConfig
     from engine.energy.calibration import Workload
     from engine.energy.cost_model import DeviceCostModel
@@ -59,7 +61,7 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
 
     files = resolve_model(config.model, supported=SUPPORTED_FAMILIES, progress=progress)
     progress(f"Loading {files.name}", 0, None)
-    return Engine(load_model(files.name, files.path, config))
+    return Engine(load_model(files.name, files.path, config, progress=progress))
 
 
 def ignore_text(text: str) -> None:
@@ -75,6 +77,7 @@ class Engine:
 
         self._loaded = loaded
         self._decoder = Decoder(loaded.model)
+        self._fim_format = find_fim_format(loaded.tokenization.control_ids)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         self._cost_model, note = _cost_model(loaded)
         report = detect_meter(loaded.device)
@@ -114,7 +117,8 @@ class Engine:
         Args:
             request: The place, and what the user's slider says.
             cancellation: Polled at every exit candidate and between prefill segments.
-            on_text: Told the suggestion so far, each time it has grown.
+            on_text: Told the suggestion so far, each time it has grown. Its end may still be taken back, as by the
+                clean-up of a line that turns out to stand in the document already.
 
         Raises:
             ConfigError: If the green mode or the policy means nothing.
@@ -128,17 +132,17 @@ class Engine:
         policy = policy_for(
             request.policy, request.green_mode, self.exit_layers, self.layers_total, learned=self._learned
         )
-        prompt = build_prompt(request.prefix)
+        prompt = prompt_for(request)
         shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
         tokenization, decoder = self._loaded.tokenization, self._decoder
-        prompt_ids = self._fitting(tokenization.encode(prompt.text), request.max_new_tokens)
+        prompt_ids = self._prompt_ids(prompt, request.max_new_tokens)
 
         def text_of(ids: Sequence[int]) -> str:
             return tokenization.continuation(prompt_ids, ids)
 
         ids: list[int] = []
         exit_layers: list[int] = []
-        text, first_token_s = "", None
+        text, decoded, first_token_s = "", "", None
         with EnergyWindow(self.meter_report.meter) as window:
             for token in decoder.generate(
                 prompt_ids,
@@ -157,6 +161,9 @@ class Engine:
                 decoded = text_of(ids)
                 text = decoded[suggestion(decoded, shape)]
                 on_text(text)
+            if decoder.finish_reason in {FinishReason.POLICY, FinishReason.LENGTH}:
+                part = suggestion(decoded, shape)
+                text = decoded[without_half_word(decoded, part, shape, request.prefix, request.suffix)]
             synchronize(self._loaded.device)
         elapsed_s = time.perf_counter() - started_s
         work = decoder.work.by_phase()
@@ -231,10 +238,13 @@ class Engine:
         if self.meter_report.meter is not None:
             self.meter_report.meter.close()
 
-    def _fitting(self, prompt_ids: list[int], max_new_tokens: int) -> list[int]:
-        """The end of the prompt that leaves room for the answer in the model's positions."""
+    def _prompt_ids(self, prompt: Prompt, max_new_tokens: int) -> list[int]:
+        """The prompt in tokens, with room for the answer in the model's positions."""
         room = max(1, self._loaded.model.max_positions - max_new_tokens)
-        return prompt_ids[-room:]
+        tokenization = self._loaded.tokenization
+        prompt_ids = tokenization.encode_parts(prompt_parts(prompt, self._fim_format))
+        # A prompt that is too long loses suffix and context first, then the document's beginning.
+        return prompt_ids if len(prompt_ids) <= room else tokenization.encode(prompt.text)[-room:]
 
 
 def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:

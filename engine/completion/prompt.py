@@ -1,14 +1,23 @@
 """Editor text to prompt text.
 
 The window onto the document moves in coarse steps of whole lines, so that the prompt's beginning, and with it the KV
-cache, stays put while a person types. Strings only.
+cache, stays put while a person types. Strings only; the model's own control tokens are `engine.completion.fim`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-WINDOW_CHARS = 1536  # about 512 tokens of code, 0.9 s of prefill on two CPU cores
+from engine.completion.languages import comment_mark
+from engine.types import PromptOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from engine.types import CompletionRequest, Snippet
+
+WINDOW_CHARS = PromptOptions().window_chars
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
 
@@ -21,29 +30,74 @@ class Prompt:
         typed_space: The last blank before the cursor, or "". Tokens of code begin with a blank, so the model decodes
             it again and it is cut off its text. Only this one is held back: without the rest of its indentation, a
             line start tells the model nothing of the block that it stands in.
+        suffix: The document behind the cursor, cut to its budget; read by models that fill in the middle.
+        context: Comment lines to read before `text`: pieces of other files, and the name of this one.
     """
 
     text: str
     typed_space: str
+    suffix: str = ""
+    context: str = ""
 
 
-def build_prompt(prefix: str) -> Prompt:
-    """The prompt for the text before the cursor."""
-    window = _window(prefix)
+def build_prompt(prefix: str, suffix: str = "", *, options: PromptOptions | None = None) -> Prompt:
+    """The prompt for the text around the cursor."""
+    options = options or PromptOptions()
+    window = _window(prefix, options.window_chars)
     text = window[:-1] if window.endswith((" ", "\t")) else window
-    return Prompt(text=text, typed_space=window[len(text) :])
+    return Prompt(text=text, typed_space=window[len(text) :], suffix=_whole_lines(suffix, options.suffix_chars))
 
 
-def _window(prefix: str) -> str:
-    if len(prefix) <= WINDOW_CHARS:
+def prompt_for(request: CompletionRequest) -> Prompt:
+    """The prompt for a request, with all that its options ask for."""
+    prompt = build_prompt(request.prefix, request.suffix, options=request.prompt)
+    return Prompt(
+        text=prompt.text, typed_space=prompt.typed_space, suffix=prompt.suffix, context="".join(_context(request))
+    )
+
+
+def _context(request: CompletionRequest) -> Iterator[str]:
+    """Pieces of other files as comments, the most useful last and so nearest; then the header."""
+    mark = comment_mark(request.language_id)
+    if mark is None:
+        return
+    for snippet in reversed(_affordable(request.snippets, request.prompt.snippet_chars)):
+        yield f"{mark}{snippet.path}\n"
+        yield from (f"{mark}{line}".rstrip() + "\n" for line in snippet.text.split("\n"))
+        yield "\n"
+    if request.prompt.with_header:
+        yield f"{mark}{request.path or request.language_id}\n"
+
+
+def _affordable(snippets: Sequence[Snippet], n_chars: int) -> list[Snippet]:
+    """The first snippets, as far as they fit as wholes: a piece cut short ends where nothing ends."""
+    affordable = []
+    for snippet in snippets:
+        n_chars -= len(snippet.text)
+        if n_chars < 0:
+            break
+        affordable.append(snippet)
+    return affordable
+
+
+def _window(prefix: str, n_chars: int) -> str:
+    if len(prefix) <= n_chars:
         return prefix
     lines = prefix.splitlines(keepends=True)
     length, start = len(prefix), 0
-    while length > WINDOW_CHARS and start + STEP_LINES < len(lines):
+    while length > n_chars and start + STEP_LINES < len(lines):
         length -= sum(map(len, lines[start : start + STEP_LINES]))
         start += STEP_LINES
     window = "".join(lines[start:])
     # One enormous line, as in minified code: no line border helps, so cut inside it, again in coarse steps.
-    excess = max(0, len(window) - WINDOW_CHARS)
-    step = WINDOW_CHARS // 4
+    excess = max(0, len(window) - n_chars)
+    step = max(1, n_chars // 4)
     return window[-(-excess // step) * step :]
+
+
+def _whole_lines(suffix: str, n_chars: int) -> str:
+    """The beginning of the suffix, whole lines where the first is not longer than that already."""
+    if len(suffix) <= n_chars:
+        return suffix
+    end = suffix.rfind("\n", 0, n_chars) + 1
+    return suffix[: end or n_chars]

@@ -1,51 +1,87 @@
 """Decoded text to suggestion: where it ends, and what of it is worth inserting.
 
-A suggestion is always one slice of the decoded text; nothing is invented. Strings only: no tokens, no model.
+A suggestion is always one slice of the decoded text; nothing is invented. Where a block ends is told by indentation and
+brackets. Strings only: no tokens, no model.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from engine.completion.brackets import CLOSERS, CLOSING, residue
+from engine.completion.cleanup import closed_length, fitting_length, printable_length, whole_words_length
+from engine.completion.repetition import LINES_ABOVE, repeats_from
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.completion.prompt import Prompt
 
 _OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
+_OPENING_WORD = re.compile(r"(?<![\w.])(do|then|else|begin)\Z")
+_LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
+_CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")  # how a block's last line begins
+_LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
+_INDENTATION = "  "  # a single space aligns, as in block comments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The form that a suggestion may take at one place.
+    r"""The form that a suggestion may take at one place.
 
     Attributes:
         typed_space: Blanks that the decoded text is expected to repeat first.
-        starts_line: True where nothing but blanks stands before the cursor on its line.
+        head: The cursor's line before the cursor.
         single_line: True where the text ends with its line.
         block_indent: Least indentation of a block's further lines; a line indented less ends it.
         rest_of_line: What stands behind the cursor on its line.
+        lines_above: The last lines before the cursor's that are not blank.
+        next_line: The first line behind the cursor's that is not blank, or "".
+        closer: The bracket that would close the block that the cursor stands in, where nothing closes it yet, or "".
+        closer_indent: Indentation of the line that it would stand on.
+        indented_by: What the document is indented by, "\t" or spaces; "" where it is neither or both.
     """
 
     typed_space: str
-    starts_line: bool
+    head: str
     single_line: bool
     block_indent: int
     rest_of_line: str
+    lines_above: tuple[str, ...]
+    next_line: str
+    closer: str
+    closer_indent: int
+    indented_by: str
+
+    @property
+    def starts_line(self) -> bool:
+        """True where nothing but blanks stands before the cursor on its line."""
+        return not self.head.strip()
 
 
 def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | None) -> Shape:
     """The shape of a suggestion between `prefix` and `suffix`; `single_line` None decides by the text."""
-    line = prefix[prefix.rfind("\n") + 1 :]
-    rest_of_line = suffix.partition("\n")[0]
-    starts_line, opens_block = not line.strip(), line.rstrip().endswith(_OPENERS)
+    head = prefix[prefix.rfind("\n") + 1 :]
+    rest_of_line, _, below = suffix.partition("\n")
+    above = list(islice(_filled_upwards(prefix[: len(prefix) - len(head)]), _LINES_SEARCHED))
+    opener = _opening_line(head, above)
+    closer, closer_indent = _open_bracket(opener, suffix)
     if single_line is None:
-        single_line = bool(rest_of_line.strip()) or not (starts_line or opens_block)
+        single_line = bool(rest_of_line.strip()) or not _wants_block(head, above, below)
     return Shape(
         typed_space=prompt.typed_space,
-        starts_line=starts_line,
+        head=head,
         single_line=single_line,
-        block_indent=_indent(line) + (1 if opens_block else 0),
+        block_indent=_indent(head) + (1 if _opens_block(head) else 0),
         rest_of_line=rest_of_line,
+        lines_above=tuple(reversed(above[:LINES_ABOVE])),
+        next_line=next(_filled(below), ""),
+        closer=closer,
+        closer_indent=closer_indent,
+        indented_by=_indented_by(head, [*above, *_filled(below)]),
     )
 
 
@@ -56,35 +92,167 @@ def is_complete(text: str, shape: Shape) -> bool:
 
 def suggestion(text: str, shape: Shape) -> slice:
     """The part of the decoded text to insert at the cursor; empty where nothing is worth showing."""
-    if text.startswith(shape.typed_space):
-        start = len(shape.typed_space)
-    elif shape.starts_line:
+    start = _start(text, shape)
+    if start is None:
         return slice(0, 0)  # the model meant another indentation than the one typed
-    else:
-        start = len(text) - len(text.lstrip(" \t"))
     end = _end(text, shape)
-    body = text[start:end].rstrip()
-    rest = shape.rest_of_line.strip()
-    if rest and body.endswith(rest):  # such as a bracket that the editor closed already
-        body = body.removesuffix(rest).rstrip()
-    return slice(start, start + len(body))
+    body = text[start:end]
+    repeated = repeats_from(_lines(body, shape), shape.lines_above, shape.next_line)
+    if repeated is not None:
+        body = body[: _line_start(body, repeated)]
+    body = body[: fitting_length(shape.head, body, shape.rest_of_line)]
+    closers = _CLOSING_RUN.match(shape.next_line.lstrip())
+    if closers and not shape.rest_of_line.strip() and not shape.closer:
+        body = body[: closed_length(shape.head, body, closers.group().rstrip(";,"))]
+    return slice(start, start + len(body.rstrip()))
+
+
+def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix: str) -> slice:
+    """The part of a decoded text that was cut off by a limit, without a last word that may go on.
+
+    Args:
+        text: All that was decoded.
+        part: What of it would be the suggestion.
+        shape: Of the place.
+        prefix: The document before the cursor.
+        suffix: The document behind it.
+    """
+    if part.stop < len(text) or part.start == part.stop:
+        return part  # something was decoded behind it: its last word is whole
+    body, last_word = text[part], re.compile(r"\w+\Z")
+    document = f"{last_word.sub('', prefix)} {suffix}"
+    line = shape.head if "\n" not in body else ""
+    return slice(part.start, part.start + whole_words_length(body, line, document))
+
+
+def _start(text: str, shape: Shape) -> int | None:
+    if text.startswith(shape.typed_space):
+        return len(shape.typed_space)
+    return None if shape.starts_line else len(text) - len(text.lstrip(" \t"))
 
 
 def _end(text: str, shape: Shape) -> int | None:
     """Where the suggestion ends in the decoded text; None where it may go on."""
-    newline = text.find("\n")
-    if shape.single_line:
-        return newline if newline >= 0 else None
+    start = _start(text, shape)
+    if start is None:
+        return 0 if text and not shape.typed_space.startswith(text) else None
+    usable = start + printable_length(text[start:])
+    body = text[start:usable]
+    end = _line_end(body) if shape.single_line else _block_end(body, shape)
+    whole = body[: body.rfind("\n")] if end is None and "\n" in body else None
+    if whole is not None:
+        repeated = repeats_from(_lines(whole, shape), shape.lines_above, shape.next_line)
+        end = None if repeated is None else _line_start(whole, repeated)
+    if end is not None:
+        return start + end
+    return usable if usable < len(text) else None
+
+
+def _line_end(body: str) -> int | None:
+    newline = body.find("\n")
+    return newline if newline >= 0 else None
+
+
+def _block_end(body: str, shape: Shape) -> int | None:
+    newline = body.find("\n")
     while newline >= 0:
-        next_newline = text.find("\n", newline + 1)
-        line = text[newline + 1 : next_newline if next_newline >= 0 else len(text)]
-        is_blank = not line.strip()
-        if not is_blank and _indent(line) < shape.block_indent:
-            return newline
-        if is_blank and next_newline >= 0 and text[:newline].strip():
+        next_newline = body.find("\n", newline + 1)
+        line = body[newline + 1 : next_newline if next_newline >= 0 else len(body)]
+        if line.strip():
+            if _indent(line) < shape.block_indent:
+                return _closed_end(line, newline, shape, is_whole=next_newline >= 0)
+            if _is_indented_wrongly(line, shape):
+                return newline
+        elif next_newline >= 0 and body[:newline].strip() and not _is_open(body[:newline]):
             return newline
         newline = next_newline
     return None
+
+
+def _is_open(body: str) -> bool:
+    """Whether a bracket of the new text is not closed yet."""
+    return any(char in CLOSING for char in residue(body).openers)
+
+
+def _closed_end(line: str, newline: int, shape: Shape, *, is_whole: bool) -> int | None:
+    """The end of a block at a line that leaves it: behind the bracket that closes it, if that is still wanted."""
+    text = line.lstrip()
+    run = _CLOSING_RUN.match(text)
+    if run is None or text[0] != shape.closer or _indent(line) != shape.closer_indent:
+        return newline
+    end = len(line) - len(text) + run.end()
+    return newline + 1 + end if is_whole or end < len(line) else None
+
+
+def _is_indented_wrongly(line: str, shape: Shape) -> bool:
+    return bool(shape.indented_by) and _indentation_of(line) not in {"", shape.indented_by}
+
+
+def _indented_by(head: str, others: list[str]) -> str:
+    kinds = {_indentation_of(line) for line in others} - {""}
+    return _indentation_of(head) or (kinds.pop() if len(kinds) == 1 else "")
+
+
+def _indentation_of(line: str) -> str:
+    return next((kind for kind in ("\t", _INDENTATION) if line.startswith(kind)), "")
+
+
+def _wants_block(head: str, above: list[str], below: str) -> bool:
+    """Whether several lines are welcome: in a block that is empty so far, or where nothing follows."""
+    following = next(_filled(below), "")
+    if _opens_block(head):
+        return _indent(following) <= _indent(head)
+    if head.strip():
+        return False
+    next_line = below.partition("\n")[0]
+    return not next_line.strip() or _indent(next_line) < _indent(head)
+
+
+def _opens_block(line: str) -> bool:
+    code = _LINE_COMMENT.sub("", line).rstrip()
+    open_ = residue(code)
+    if open_.in_string or (code.endswith(":") and open_.openers):  # a slice, a mapping, a type of a parameter
+        return False
+    return code.endswith(_OPENERS) or _OPENING_WORD.search(code) is not None
+
+
+def _opening_line(head: str, above: list[str]) -> str:
+    """The line that opened the block of the cursor: its own, or the nearest above it that is indented less."""
+    if head.strip():
+        return head if _opens_block(head) else ""
+    return next((line for line in above if _indent(line) < _indent(head)), "")
+
+
+def _open_bracket(opener: str, suffix: str) -> tuple[str, int]:
+    """What closes the block that `opener` opened, and where; "" where there is no bracket, or it is closed behind."""
+    closer, indent = CLOSING.get(_LINE_COMMENT.sub("", opener).rstrip()[-1:], ""), _indent(opener)
+    rest, _, below = suffix.partition("\n")
+    outer = next((line for line in _filled(below) if _indent(line) <= indent), "")
+    is_closed = rest.lstrip()[:1] in CLOSERS or (_indent(outer) == indent and outer.lstrip()[:1] == closer)
+    return ("", 0) if is_closed else (closer, indent)
+
+
+def _lines(body: str, shape: Shape) -> list[str]:
+    """The new lines, the first with what stands before it."""
+    return (shape.head + body).split("\n")
+
+
+def _line_start(body: str, index: int) -> int:
+    """Where the line ends that stands before line `index`; 0 for the first."""
+    at = 0
+    for _ in range(index):
+        at = body.index("\n", at) + 1
+    return max(0, at - 1)
+
+
+def _filled(text: str) -> Iterator[str]:
+    """The first lines that are not blank."""
+    return (line for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
+
+
+def _filled_upwards(text: str) -> Iterator[str]:
+    """The last lines that are not blank, the last first."""
+    return (line for line in reversed(text.rsplit("\n", _LINES_SEARCHED)[-_LINES_SEARCHED:]) if line.strip())
 
 
 def _indent(line: str) -> int:

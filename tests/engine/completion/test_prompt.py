@@ -1,8 +1,10 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from engine.completion.prompt import WINDOW_CHARS, build_prompt
+from engine.completion.prompt import WINDOW_CHARS, build_prompt, prompt_for
+from engine.types import CompletionRequest, PromptOptions, Snippet
 
 DOCUMENT = "".join(f"value_{number} = compute({number}, {number * 7})\n" for number in range(400))
 
@@ -50,3 +52,52 @@ def test_one_enormous_line_is_cut_in_coarse_steps() -> None:
 
     assert len(first) <= WINDOW_CHARS
     assert second == first + "y"
+
+
+def test_the_suffix_is_cut_to_whole_lines() -> None:
+    prompt = build_prompt("x = ", ")\n" + DOCUMENT, options=PromptOptions(suffix_chars=100))
+
+    assert prompt.suffix.startswith(")\nvalue_0")
+    assert prompt.suffix.endswith("\n")
+    assert 50 < len(prompt.suffix) <= 100
+
+
+def test_context_is_off_by_default() -> None:
+    assert prompt_for(request()).context == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "context"),
+    [
+        (PromptOptions(with_header=True), "# src/app.py\n"),
+        (PromptOptions(snippet_chars=10), "# a.py\n# a = 1\n\n"),
+        (PromptOptions(snippet_chars=100), "# b.py\n# b = 2\n# c = 3\n\n# a.py\n# a = 1\n\n"),
+        (PromptOptions(snippet_chars=10, with_header=True), "# a.py\n# a = 1\n\n# src/app.py\n"),
+    ],
+)
+def test_context_stands_in_comments_the_most_useful_piece_last(options: PromptOptions, context: str) -> None:
+    prompt = prompt_for(request(options))
+
+    assert (prompt.context, prompt.text) == (context, "x =")
+
+
+def test_a_file_without_a_name_is_known_by_its_language() -> None:
+    untitled = CompletionRequest(prefix="x", language_id="go", prompt=PromptOptions(with_header=True))
+
+    assert prompt_for(untitled).context == "// go\n"
+
+
+def test_a_language_whose_comments_are_not_known_gets_no_context() -> None:
+    unknown = replace(request(PromptOptions(snippet_chars=100, with_header=True)), language_id="brainfuck")
+
+    assert prompt_for(unknown).context == ""
+
+
+def request(options: PromptOptions | None = None) -> CompletionRequest:
+    return CompletionRequest(
+        prefix="x = ",
+        language_id="python",
+        path="src/app.py",
+        snippets=(Snippet(path="a.py", text="a = 1"), Snippet(path="b.py", text="b = 2\nc = 3")),
+        prompt=options or PromptOptions(),
+    )

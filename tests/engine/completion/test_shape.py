@@ -24,7 +24,7 @@ def suggest(before: str, decoded: str, after: str = "", *, single_line: bool | N
         pytest.param("f(a", ", b)\n", "  # note", ", b)", id="other rest of line stays"),
         pytest.param("x = 1", "\ny = 2\n", "", "", id="line is complete already"),
         pytest.param("x = 1", "   \n", "", "", id="blanks are not worth showing"),
-        pytest.param("{\n\t", "\tfoo();\n}\n", "", "foo();", id="tabs"),
+        pytest.param("{\n\t", "\tfoo();\n}\n", "\n}", "foo();", id="tabs"),
     ],
 )
 def test_suggestion(before: str, decoded: str, after: str, expected: str) -> None:
