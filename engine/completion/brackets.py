@@ -1,9 +1,10 @@
 """Brackets and quotes of a few lines, counted without a grammar.
 
-One scanner for all languages: it knows strings and escapes, and that an apostrophe may be a lifetime or stand in a
-word. It knows no comments, so its answers are good for comparing a line with the same line and a few characters more,
-not for judging a file. No syntax tree: the grammars that the evaluation uses pin an old tree-sitter, a broken line is
-what an editor has under its cursor most of the time, and brackets and indentation say enough about where to end.
+One scanner for all languages: it knows strings, escapes and code inside strings, and that an apostrophe may be a
+lifetime or stand in a word. It knows no comments, so its answers are good for comparing a line with the same line and a
+few characters more, not for judging a file. No syntax tree: the grammars that the evaluation uses pin an old
+tree-sitter, a broken line is what an editor has under its cursor most of the time, and brackets and indentation say
+enough about where to end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ CLOSERS = frozenset(CLOSING.values())
 
 _QUOTES = frozenset("\"'`")
 _STRING_PREFIX = re.compile(r"(?<!\w)[A-Za-z]{1,2}\Z")  # such as Python's f and rb
+_INTERPOLATED = re.compile(r"(?:(?<!\w)[rRbB]?[fF][rR]?|\$@?)\Z")  # such as f"{a}" and $"{a}"
 _PREFIX_CHARS = 3
 
 
@@ -37,29 +39,52 @@ class Residue:
         return self.openers[-1:] in _QUOTES
 
 
-def residue(text: str) -> Residue:
-    """The brackets and quotes of `text` that have no partner in it."""
+def residue(text: str, until: int | None = None) -> Residue:
+    """The brackets and quotes of `text`, up to `until`, that have no partner in it."""
     closers: list[str] = []
     stack: list[str] = []
-    at = 0
-    while at < len(text):
+    strings: list[str] = []  # for each open quote, what begins code inside its string
+    at, until = 0, len(text) if until is None else until
+    while at < until:
         char = text[at]
         if stack and stack[-1] in _QUOTES:
-            if char == "\\":
-                at += 1
-            elif char == stack[-1] or (char == "\n" and stack[-1] != "`"):  # others end with their line at the latest
-                stack.pop()
-        elif char in CLOSING:
+            at += _in_string(text, at, stack, strings, closers)
+            continue
+        if char in CLOSING:
             stack.append(char)
         elif char in CLOSERS:
-            if stack and CLOSING[stack[-1]] == char:
-                stack.pop()
-            else:
-                closers.append(char)
+            _close(char, stack, closers)
         elif char in _QUOTES and (char != "'" or _opens_string(text, at)):
             stack.append(char)
+            strings.append(
+                "${" if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
+            )
         at += 1
     return Residue(closers="".join(closers), openers="".join(stack))
+
+
+def _in_string(text: str, at: int, stack: list[str], strings: list[str], closers: list[str]) -> int:
+    """Reads on inside a string; returns the number of characters read."""
+    char, code = text[at], strings[-1]
+    if char == "\\" or (code == "{" and text.startswith("{{", at)):
+        return 2
+    opener = next((each for each in (code, "${", "#{") if each and text.startswith(each, at)), None)
+    if opener is not None:
+        stack.append("{")
+        return len(opener)
+    if char == stack[-1] or (char == "\n" and stack[-1] != "`"):  # others end with their line
+        stack.pop()
+        strings.pop()
+    elif char == "}" and code:
+        closers.append(char)
+    return 1
+
+
+def _close(char: str, stack: list[str], closers: list[str]) -> None:
+    if stack and CLOSING[stack[-1]] == char:
+        stack.pop()
+    else:
+        closers.append(char)
 
 
 def _opens_string(text: str, at: int) -> bool:

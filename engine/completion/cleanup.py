@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # No text of a person: half a character, a carriage return before a line end that the editor writes, other controls.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffd]")
 _WORD_END = re.compile(r"\w+\Z")
-_PIECES = frozenset(CLOSING) | CLOSERS | frozenset("\"'`")
+_QUOTES = frozenset("\"'`")
+_PIECES = frozenset(CLOSING) | CLOSERS | _QUOTES
 
 
 def printable_length(text: str) -> int:
@@ -44,6 +45,25 @@ def fitting_length(head: str, body: str, rest: str) -> int:
     if _joins(kept, rest):
         kept = _WORD_END.sub("", kept).rstrip()
     return len(kept)
+
+
+def leaving_length(head: str, body: str, rest: str) -> int | None:
+    """Where the new text leaves a bracket or a string that the rest of the line closes; None where it does not.
+
+    Whatever follows there belongs behind the rest.
+    """
+    if not _closes(rest):
+        return None
+    before, text = residue(head + rest), head + body + rest
+    for at, char in enumerate(body):
+        closes = char in CLOSERS or (char in _QUOTES and residue(text, len(head) + at).openers.endswith(char))
+        if (
+            closes
+            and not _no_worse(residue(head + body[: at + 1] + rest), before)
+            and _no_worse(residue(head + body[:at] + rest), before)
+        ):
+            return at
+    return None
 
 
 def closed_length(head: str, body: str, closers: str) -> int:
@@ -76,17 +96,15 @@ def whole_words_length(text: str, head: str, document: str) -> int:
 
 
 def _balanced_length(head: str, body: str, rest: str) -> int:
-    before, rest_text = residue(head + rest), rest.strip()
-    closes = any(char in CLOSERS or char in "\"'`" for char in rest_text)
-    for length in _overlaps(body, rest_text):
-        if not closes or _no_worse(residue(head + body[:length] + rest), before):
-            return length
-    if not closes:
-        return len(body)
-    for length in (len(body), *_bracket_places(body)):
-        if _no_worse(residue(head + body[:length] + rest), before):
-            return length
-    return len(body)
+    before, closes = residue(head + rest), _closes(rest)
+    body = body[: leaving_length(head, body, rest)].rstrip()
+    lengths = (*_overlaps(body, rest.strip()), len(body), *(_bracket_places(body) if closes else ()))
+    fits = (at for at in lengths if not closes or _no_worse(residue(head + body[:at] + rest), before))
+    return next(fits, len(body))
+
+
+def _closes(rest: str) -> bool:
+    return any(char in CLOSERS or char in _QUOTES for char in rest)
 
 
 def _no_worse(after: Residue, before: Residue) -> bool:

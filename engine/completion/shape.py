@@ -12,7 +12,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, residue
-from engine.completion.cleanup import closed_length, fitting_length, printable_length, whole_words_length
+from engine.completion.cleanup import (
+    closed_length,
+    fitting_length,
+    leaving_length,
+    printable_length,
+    whole_words_length,
+)
 from engine.completion.repetition import LINES_ABOVE, repeats_from
 
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from engine.completion.prompt import Prompt
 
 _OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
-_OPENING_WORD = re.compile(r"(?<![\w.])(do|then|else|begin)\Z")
+_OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
 _LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
 _CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")  # how a block's last line begins
 _LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
@@ -138,7 +144,7 @@ def _end(text: str, shape: Shape) -> int | None:
         return 0 if text and not shape.typed_space.startswith(text) else None
     usable = start + printable_length(text[start:])
     body = text[start:usable]
-    end = _line_end(body) if shape.single_line else _block_end(body, shape)
+    end = _line_end(body, shape) if shape.single_line else _block_end(body, shape)
     whole = body[: body.rfind("\n")] if end is None and "\n" in body else None
     if whole is not None:
         repeated = repeats_from(_lines(whole, shape), shape.lines_above, shape.next_line)
@@ -148,9 +154,11 @@ def _end(text: str, shape: Shape) -> int | None:
     return usable if usable < len(text) else None
 
 
-def _line_end(body: str) -> int | None:
+def _line_end(body: str, shape: Shape) -> int | None:
     newline = body.find("\n")
-    return newline if newline >= 0 else None
+    line = body[:newline] if newline >= 0 else body
+    left = leaving_length(shape.head, line, shape.rest_of_line)
+    return left if left is not None else newline if newline >= 0 else None
 
 
 def _block_end(body: str, shape: Shape) -> int | None:
@@ -163,15 +171,10 @@ def _block_end(body: str, shape: Shape) -> int | None:
                 return _closed_end(line, newline, shape, is_whole=next_newline >= 0)
             if _is_indented_wrongly(line, shape):
                 return newline
-        elif next_newline >= 0 and body[:newline].strip() and not _is_open(body[:newline]):
+        elif next_newline >= 0 and body[:newline].strip():
             return newline
         newline = next_newline
     return None
-
-
-def _is_open(body: str) -> bool:
-    """Whether a bracket of the new text is not closed yet."""
-    return any(char in CLOSING for char in residue(body).openers)
 
 
 def _closed_end(line: str, newline: int, shape: Shape, *, is_whole: bool) -> int | None:

@@ -19,7 +19,7 @@ BRACKETS = [
     pytest.param("print(‸)", "foo(a)\n", "foo(a)", id="python: the text's own bracket stays"),
     pytest.param("print(‸)", "foo(a))\n", "foo(a)", id="python: own bracket and a doubled one"),
     pytest.param("print(‸)", "foo(bar(a), [1])\n", "foo(bar(a), [1])", id="python: nested brackets stay"),
-    pytest.param("print(‸)", "a) + f(b)\n", "a) + f(b", id="python: left and entered again"),
+    pytest.param("print(‸)", "a) + f(b)\n", "a", id="python: left and entered again"),
     pytest.param("x = [f(‸)]", "a)]\n", "a", id="python: two kinds"),
     pytest.param("x = {‸}", "'a': [1, 2]}\n", "'a': [1, 2]", id="python: dict"),
     pytest.param("x = d[‸]", "'a'] + 1\n", "'a'", id="python: what goes on behind a bracket stays out"),
@@ -31,6 +31,11 @@ BRACKETS = [
     pytest.param("items.forEach((item) => {‸})", " log(item); });\n", " log(item);", id="javascript: arrow body"),
     pytest.param("items.map((item) => ‸)", " item.id)\n", "item.id", id="javascript: arrow expression"),
     pytest.param("const a = `x ${‸}`;", "b.c}`;\n", "b.c", id="javascript: template"),
+    pytest.param("const a = `x ${‸}`;", "b.c}!`;\n", "b.c", id="javascript: template that goes on"),
+    pytest.param('x = f"a {‸}"', 'b["c"]}!"\n', 'b["c"]', id="python: f-string"),
+    pytest.param('x = f"a {‸"', 'b}!"\n', "b}!", id="python: f-string whose bracket is open"),
+    pytest.param('x = "a #{‸}"', 'b}"\n', "b", id="ruby: interpolation"),
+    pytest.param('f("‸")', '{x", y)\n', "{x", id="python: a bracket in a string is a character"),
     pytest.param("<div>‸</div>", "Hello</div>\n", "Hello", id="html: closing tag"),
     pytest.param("fmt.Println(‸)", '"a", b)\n', '"a", b', id="go: call"),
     pytest.param("printf(‸);", '"%d)\\n", x);\n', '"%d)\\n", x', id="c: bracket inside a string"),
@@ -109,12 +114,7 @@ BLOCKS = [
     ),
     pytest.param("it('x', () => {‸", "\n  a();\n});\n", "\n  a();\n});", id="javascript: brackets and semicolon"),
     pytest.param("if (a) {‸", "\n  b();\n} else {\n  c();\n}", "\n  b();\n}", id="javascript: not into another branch"),
-    pytest.param(
-        "func f() {\n\t‸",
-        "\tif a {\n\n\t\tb()\n\t}\n}\n\nfunc",
-        "if a {\n\n\t\tb()\n\t}\n}",
-        id="go: a blank line inside brackets",
-    ),
+    pytest.param("class A {‸", "\n    int b;\n\n    int c;\n}", "\n    int b;", id="java: ends at a blank line"),
     pytest.param("x = f(‸", "\n    a,\n    b,\n)\ny", "\n    a,\n    b,\n)", id="python: arguments"),
     pytest.param("if x then‸", "\n  a()\nend", "\n  a()", id="lua: behind a word"),
     pytest.param("foo(a‸", ", b)\nbar()", ", b)", id="one line within a line"),
@@ -151,7 +151,7 @@ def test_golden(document: str, decoded: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("document", "decoded"),
-    [pytest.param(*case.values[:2], id=case.id) for case in (*BRACKETS, *REPETITION, *BLOCKS, *INDENTATION)],
+    [pytest.param(*case.values[:2], id=case.id) for case in (*BRACKETS, *QUOTES, *REPETITION, *BLOCKS, *INDENTATION)],
 )
 def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
     before, _, after = document.partition(CURSOR)
