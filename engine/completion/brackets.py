@@ -88,11 +88,8 @@ def _close(char: str, stack: list[str], closers: list[str]) -> None:
 
 
 def _opens_string(text: str, at: int) -> bool:
-    """Whether the apostrophe at `at` opens a string: not in `don't`, `&'a`, and where its line has no second one."""
-    before = text[max(0, at - _PREFIX_CHARS) : at]
-    if before.endswith(("&", "<")):
+    """Whether the apostrophe at `at` opens a string: not in `don't` or `&'a`, nor before a word that none ends."""
+    before, line = text[max(0, at - _PREFIX_CHARS) : at], text[at + 1 :].partition("\n")[0]
+    if before.endswith(("&", "<")) or (line[:1].isalpha() and "'" not in line):
         return False
-    if before and (before[-1].isalnum() or before[-1] == "_") and not _STRING_PREFIX.search(before):
-        return False
-    line_end = text.find("\n", at)
-    return "'" in text[at + 1 : line_end if line_end >= 0 else len(text)]
+    return not (before and (before[-1].isalnum() or before[-1] == "_")) or _STRING_PREFIX.search(before) is not None

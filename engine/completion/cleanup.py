@@ -66,17 +66,20 @@ def leaving_length(head: str, body: str, rest: str) -> int | None:
     return None
 
 
-def closed_length(head: str, body: str, closers: str) -> int:
+def closed_length(enclosing: str, body: str, closers: str) -> int:
     """How much of `body` stands before a bracket that closes what the next line closes.
 
     Args:
-        head: The cursor's line before the cursor.
+        enclosing: The document from where the next line's brackets were opened to the cursor.
         body: New text, of one or several lines.
         closers: The closing brackets that the next line begins with.
     """
-    wanted = residue(f"{head}\n{closers}").closers
+    if not residue(body).closers:
+        return len(body)
+    wanted = residue(f"{enclosing}\n{closers}").closers
     lengths = (len(body), *_bracket_places(body))
-    return next(at for at in lengths if len(residue(f"{head}{body[:at]}\n{closers}").closers) <= len(wanted))
+    fits = (at for at in lengths if len(residue(f"{enclosing}{body[:at]}\n{closers}").closers) <= len(wanted))
+    return next(fits, len(body))
 
 
 def whole_words_length(text: str, head: str, document: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, residue
@@ -31,6 +31,7 @@ _OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
 _LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
 _CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")  # how a block's last line begins
 _LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
+_ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
 _INDENTATION = "  "  # a single space aligns, as in block comments
 
 
@@ -46,6 +47,8 @@ class Shape:
         rest_of_line: What stands behind the cursor on its line.
         lines_above: The last lines before the cursor's that are not blank.
         next_line: The first line behind the cursor's that is not blank, or "".
+        enclosing: Where `next_line` begins with closing brackets, the document from the line that opened them to the
+            cursor; "" where that line is not near.
         closer: The bracket that would close the block that the cursor stands in, where nothing closes it yet, or "".
         closer_indent: Indentation of the line that it would stand on.
         indented_by: What the document is indented by, "\t" or spaces; "" where it is neither or both.
@@ -58,6 +61,7 @@ class Shape:
     rest_of_line: str
     lines_above: tuple[str, ...]
     next_line: str
+    enclosing: str
     closer: str
     closer_indent: int
     indented_by: str
@@ -77,6 +81,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     closer, closer_indent = _open_bracket(opener, suffix)
     if single_line is None:
         single_line = bool(rest_of_line.strip()) or not _wants_block(head, above, below)
+    next_line = next(_filled(below), "")
     return Shape(
         typed_space=prompt.typed_space,
         head=head,
@@ -84,7 +89,8 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         block_indent=_indent(head) + (1 if _opens_block(head) else 0),
         rest_of_line=rest_of_line,
         lines_above=tuple(reversed(above[:LINES_ABOVE])),
-        next_line=next(_filled(below), ""),
+        next_line=next_line,
+        enclosing=_enclosing(head, above, next_line),
         closer=closer,
         closer_indent=closer_indent,
         indented_by=_indented_by(head, [*above, *_filled(below)]),
@@ -107,9 +113,8 @@ def suggestion(text: str, shape: Shape) -> slice:
     if repeated is not None:
         body = body[: _line_start(body, repeated)]
     body = body[: fitting_length(shape.head, body, shape.rest_of_line)]
-    closers = _CLOSING_RUN.match(shape.next_line.lstrip())
-    if closers and not shape.rest_of_line.strip() and not shape.closer:
-        body = body[: closed_length(shape.head, body, closers.group().rstrip(";,"))]
+    if shape.enclosing and not shape.rest_of_line.strip() and not shape.closer:
+        body = body[: closed_length(shape.enclosing, body, _closing_run(shape.next_line))]
     return slice(start, start + len(body.rstrip()))
 
 
@@ -125,8 +130,9 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     """
     if part.stop < len(text) or part.start == part.stop:
         return part  # something was decoded behind it: its last word is whole
-    body, last_word = text[part], re.compile(r"\w+\Z")
-    document = f"{last_word.sub('', prefix)} {suffix}"
+    body, under_cursor = text[part], re.search(r"\w*\Z", shape.head)
+    assert under_cursor is not None
+    document = f"{prefix[: len(prefix) - len(under_cursor.group())]} {suffix}"
     line = shape.head if "\n" not in body else ""
     return slice(part.start, part.start + whole_words_length(body, line, document))
 
@@ -233,6 +239,20 @@ def _open_bracket(opener: str, suffix: str) -> tuple[str, int]:
     outer = next((line for line in _filled(below) if _indent(line) <= indent), "")
     is_closed = rest.lstrip()[:1] in CLOSERS or (_indent(outer) == indent and outer.lstrip()[:1] == closer)
     return ("", 0) if is_closed else (closer, indent)
+
+
+def _enclosing(head: str, above: list[str], next_line: str) -> str:
+    if not _closing_run(next_line):
+        return ""
+    inner = list(takewhile(lambda line: _indent(line) > _indent(next_line), above))
+    if len(inner) == len(above) or len(inner) > _ENCLOSING_LINES:
+        return ""
+    return "\n".join([*reversed(above[: len(inner) + 1]), head])
+
+
+def _closing_run(line: str) -> str:
+    run = _CLOSING_RUN.match(line.lstrip())
+    return run.group().rstrip(";,") if run else ""
 
 
 def _lines(body: str, shape: Shape) -> list[str]:

@@ -43,6 +43,10 @@ BRACKETS = [
     pytest.param("let x: Foo<'a> = f(‸);", "&'a b);\n", "&'a b", id="rust: lifetimes are no strings"),
     pytest.param("f(‸)  # don't (yet", "a)\n", "a", id="python: comment behind"),
     pytest.param("call(\n    a,\n    ‸\n)", " b)\n", "b", id="python: bracket on the next line"),
+    pytest.param(
+        "f(\n    g(\n        a\n    ‸\n)", " )\n)\n", ")", id="python: the inner bracket, not the next line's"
+    ),
+    pytest.param("f(\n    [\n        1,\n    ‸\n)", " ]\n)\n", "]", id="python: another bracket than the next line's"),
     pytest.param("f() {\n    g(a‸\n}", ");\n}\n", ");", id="c: the line's own bracket, not the block's"),
     pytest.param("f() {\n    g(a‸\n}", '"b', '"b', id="c: an open string before a block's end"),
 ]
@@ -51,6 +55,7 @@ QUOTES = [
     pytest.param('print("‸")', 'hello")\n', "hello", id="python: quote and bracket"),
     pytest.param('print("‸")', 'hello"\n', "hello", id="python: quote"),
     pytest.param("x = '‸'", "it\\'s'\n", "it\\'s", id="python: escaped quote stays"),
+    pytest.param("s = f('‸'", "a'), 'b')\n", "a", id="javascript: quote without its bracket"),
     pytest.param('x = d["‸"]', 'key"] = 1\n', "key", id="python: subscript"),
     pytest.param("import x from '‸';", "./x';\n", "./x", id="typescript: import"),
     pytest.param('#include "‸"', 'stdio.h"\n', "stdio.h", id="c: include"),
