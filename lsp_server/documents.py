@@ -17,7 +17,7 @@ from pygls import uris
 from pygls.workspace import PositionCodec, TextDocument, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 WINDOW_BEFORE = 32_768  # characters; more than the context of any model we run fits into
 WINDOW_AFTER = 8_192
@@ -75,6 +75,23 @@ def cursor_context(
         insert_range=types.Range(start=start_position, end=end_position),
         selected_text=selected_text,
     )
+
+
+def typed_at(document: TextDocument, position: types.Position) -> Callable[[], str | None]:
+    """Remembers a document's text; what it returns says what has been typed at the position since then.
+
+    None stands for any other change of the document.
+    """
+    before = document.source
+    offset, _ = locate(before, position, document.position_codec)
+
+    def typed() -> str | None:
+        now = document.source
+        end = offset + len(now) - len(before)
+        is_typed = end >= offset and now[end:] == before[offset:] and now[:offset] == before[:offset]
+        return _normalised(now[offset:end]) if is_typed else None
+
+    return typed
 
 
 def locate(text: str, position: types.Position, codec: PositionCodec) -> tuple[int, types.Position]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from typing import Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.errors import EngineError
-from lsp_server.context import completion_request, insert_text
-from lsp_server.documents import cursor_context
+from lsp_server.context import insert_text
+from lsp_server.documents import cursor_context, typed_at
 from lsp_server.language_server import GreenCodeServer  # noqa: TC001 - pygls reads the annotations of commands
 from lsp_server.protocol import (
     DID_ACCEPT,
@@ -23,6 +24,7 @@ from lsp_server.protocol import (
     SessionEnergy,
 )
 from lsp_server.settings import SECTION, is_wanted
+from lsp_server.suggest import Question
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +57,14 @@ def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFold
     ls.note_folders()
 
 
+def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -> None:
+    """Somebody types; pygls keeps the text."""
+    ls.suggester.note_key()
+
+
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
     """Nobody looks at that document any more."""
-    ls.scheduler.cancel(params.text_document.uri)
+    ls.suggester.forget(params.text_document.uri)
 
 
 async def inline_completion(
@@ -76,32 +83,44 @@ async def inline_completion(
     if private:
         logger.debug("Nothing is offered: %s", private)
         return None
-    context = cursor_context(document, params.position, params.context.selected_completion_info)
-    completion_id = uuid.uuid4().hex
-    pending = ls.scheduler.complete(uri, completion_id, completion_request(context, ls.settings))
+    selected = params.context.selected_completion_info
+    context = cursor_context(document, params.position, selected)
+    question = Question(
+        document=uri,
+        completion_id=uuid.uuid4().hex,
+        context=context,
+        is_invoked=params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked,
+        typed=typed_at(document, params.position) if selected is None else _not_known,
+    )
     try:
-        completion = await pending
+        suggestion = await ls.suggester.suggest(question, ls.settings)
     except EngineError as error:
-        logger.warning("Completion %s: %s", completion_id, error)
+        logger.warning("Completion %s: %s", question.completion_id, error)
         ls.update_status(request_failure=str(error))
         return None
-    if completion is None or not completion.text:
+    if suggestion is None or not suggestion.text:
         return None
     ls.update_status(request_failure="")
-    accept = types.Command(title="Accepted", command=DID_ACCEPT, arguments=[completion_id])
+    arguments: list[Any] = [suggestion.completion_id, len(suggestion.text)]
     item = types.InlineCompletionItem(
-        insert_text=insert_text(context, completion.text),
+        insert_text=insert_text(context, suggestion.text),
         range=context.insert_range,
-        command=accept,
+        command=types.Command(title="Accepted", command=DID_ACCEPT, arguments=arguments),
     )
     return types.InlineCompletionList(items=[item])
 
 
+def _not_known() -> None:
+    """What was typed since a request that began with an entry of the suggest widget."""
+
+
 def did_accept(ls: GreenCodeServer, *arguments: object) -> None:
     """The editor ran the command of an item: it was accepted in full."""
-    if len(arguments) != 1 or not isinstance(arguments[0], str):
-        raise JsonRpcInvalidParams(f"{DID_ACCEPT} takes one argument, the completion's id.")
-    ls.accept(arguments[0])
+    match arguments:
+        case [str(completion_id), int(accepted_chars)]:
+            ls.accept(completion_id, accepted_chars)
+        case _:
+            raise JsonRpcInvalidParams(f"{DID_ACCEPT} takes a completion's id and the characters that it offered.")
 
 
 def reset_session(ls: GreenCodeServer, params: object) -> SessionEnergy:
@@ -122,6 +141,7 @@ def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
                 provenance=day.provenance.value,
                 baseline_energy_j=day.baseline_energy_j,
                 requests=day.requests,
+                reused=day.reused,
                 accepted=day.accepted,
                 accepted_chars=day.accepted_chars,
             )

@@ -28,14 +28,15 @@ from lsp_server.scheduler import CompletionScheduler
 from lsp_server.session import Session
 from lsp_server.settings import SECTION, Settings, engine_config, parse_settings
 from lsp_server.status import ServerState, engine_facts, status_of
+from lsp_server.suggest import Suggester
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    from engine.types import Completion
+    from lsp_server.jobs import Computed
     from lsp_server.protocol import SessionEnergy, Status
-    from lsp_server.scheduler import EngineFactory
+    from lsp_server.seams import EngineFactory
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class GreenCodeServer(LanguageServer):
         self.scheduler = CompletionScheduler(
             engine_factory, self._record, lambda is_busy: self.update_status(busy=is_busy)
         )
+        self.suggester = Suggester(self.scheduler, on_reused=self._reuse, on_skipped=self._skip)
         self.session = Session()
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._ledger_path = ledger_path
@@ -198,10 +200,10 @@ class GreenCodeServer(LanguageServer):
         self.session = Session()
         return self.push_energy()
 
-    def accept(self, completion_id: str) -> None:
-        """Records that a completion was accepted in full."""
-        self.session.accept(completion_id)
-        self.ledger.accept(completion_id)
+    def accept(self, completion_id: str, accepted_chars: int | None) -> None:
+        """Records that a completion, or so many characters that were left of it, was accepted."""
+        self.session.accept(completion_id, accepted_chars)
+        self.ledger.accept(completion_id, accepted_chars)
         self._note_ledger(self.ledger)
         self.push_energy()
 
@@ -229,7 +231,10 @@ class GreenCodeServer(LanguageServer):
             self.protocol.notify(method, record)
 
     def _use(self, raw: object) -> None:
+        before = self.settings
         self.settings, problems = parse_settings(raw)
+        if self.settings != before:
+            self.suggester.clear()
         self.note_folders()
         for name in ("engine", "lsp_server"):
             logging.getLogger(name).setLevel(self.settings.log_level.upper())
@@ -277,10 +282,21 @@ class GreenCodeServer(LanguageServer):
         finally:
             progress.end()
 
-    def _record(self, completion_id: str, completion: Completion) -> None:
-        self.session.record(completion_id, completion)
-        self.ledger.add(self.session.session_id, completion_id, completion)
+    def _record(self, computed: Computed) -> None:
+        self.suggester.keep(computed)
+        self.session.record(computed.completion_id, computed.completion)
+        self.ledger.add(self.session.session_id, computed.completion_id, computed.completion)
         self._note_ledger(self.ledger)
+        self.push_energy()
+
+    def _reuse(self, completion_id: str, offered_chars: int) -> None:
+        self.session.reuse(completion_id, offered_chars)
+        self.ledger.reuse(completion_id, offered_chars)
+        self._note_ledger(self.ledger)
+        self.push_energy()
+
+    def _skip(self) -> None:
+        self.session.skip()
         self.push_energy()
 
     def _note_ledger(self, ledger: Ledger) -> None:

@@ -64,16 +64,21 @@ MIGRATIONS = (
     );
     CREATE INDEX completion_created_at ON completion (created_at);
     """,
+    """
+    ALTER TABLE completion ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;  -- times it answered a later request, for 0 J
+    """,
 )
 
 _ACCEPT = """
-    UPDATE completion SET accepted_at = :accepted_at, accepted_chars = offered_chars
+    UPDATE completion SET accepted_at = :accepted_at, accepted_chars = COALESCE(:accepted_chars, offered_chars)
     WHERE id = :id AND accepted_at IS NULL
 """
+_REUSE = "UPDATE completion SET reused = reused + 1, offered_chars = MAX(offered_chars, :offered_chars) WHERE id = :id"
 _HISTORY = """
     SELECT date(created_at, 'unixepoch', 'localtime') AS day, SUM(energy_j) AS energy_j,
            GROUP_CONCAT(DISTINCT provenance) AS provenances, SUM(baseline_energy_j) AS baseline_energy_j,
-           COUNT(*) AS requests, COUNT(accepted_at) AS accepted, COALESCE(SUM(accepted_chars), 0) AS accepted_chars
+           COUNT(*) AS requests, SUM(reused) AS reused, COUNT(accepted_at) AS accepted,
+           COALESCE(SUM(accepted_chars), 0) AS accepted_chars
     FROM completion GROUP BY day ORDER BY day DESC LIMIT :days
 """
 
@@ -87,6 +92,7 @@ class LedgerDay:
     provenance: Provenance
     baseline_energy_j: float | None
     requests: int
+    reused: int
     accepted: int
     accepted_chars: int
 
@@ -115,9 +121,15 @@ class Ledger:
         self._waiting.append((insert, row))
         self._write_waiting()
 
-    def accept(self, completion_id: str) -> None:
-        """Marks a completion as accepted in full; an unknown id changes nothing."""
-        self._waiting.append((_ACCEPT, {"id": completion_id, "accepted_at": time.time()}))
+    def reuse(self, completion_id: str, offered_chars: int) -> None:
+        """Counts a later request that a completion answered, with so many of its characters."""
+        self._waiting.append((_REUSE, {"id": completion_id, "offered_chars": offered_chars}))
+        self._write_waiting()
+
+    def accept(self, completion_id: str, accepted_chars: int | None = None) -> None:
+        """Marks a completion, or what was left of it, as accepted; an unknown id changes nothing."""
+        row = {"id": completion_id, "accepted_at": time.time(), "accepted_chars": accepted_chars}
+        self._waiting.append((_ACCEPT, row))
         self._write_waiting()
 
     def history(self, days: int) -> list[LedgerDay]:
@@ -255,6 +267,7 @@ def _history(database: sqlite3.Connection, days: int) -> list[LedgerDay]:
             provenance=combine_provenance(map(Provenance, row["provenances"].split(","))),
             baseline_energy_j=row["baseline_energy_j"],
             requests=row["requests"],
+            reused=row["reused"],
             accepted=row["accepted"],
             accepted_chars=row["accepted_chars"],
         )

@@ -14,7 +14,9 @@ STATUS = "greenCode/status"  # notification, server to client, after each change
 SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, after each change
 RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
-DID_ACCEPT = "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId]
+DID_ACCEPT = (
+    "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId, characters]
+)
 
 Health = Literal["ok", "warning", "error"]
 
@@ -57,9 +59,11 @@ class SessionEnergy:
         wasted_j: Energy of requests whose text was never accepted.
         prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
         requests: Requests that reached the engine.
-        offered: Requests answered with text.
-        accepted: Completions accepted in full.
+        offered: Completions of which something was offered.
+        accepted: Completions accepted in full, or what was left of them.
         cancelled: Requests given up before their answer.
+        reused: Requests answered for no energy, with what an earlier completion still said.
+        skipped: Requests that never reached the engine: typing went on, or an answer was unlikely to be kept.
         offered_chars: Characters offered.
         accepted_chars: Characters of accepted completions.
         tokens: Tokens decoded.
@@ -87,6 +91,8 @@ class SessionEnergy:
     offered: int
     accepted: int
     cancelled: int
+    reused: int
+    skipped: int
     offered_chars: int
     accepted_chars: int
     tokens: int
@@ -114,6 +120,7 @@ class DayEnergy:
     provenance: str
     baseline_energy_j: float | None
     requests: int
+    reused: int
     accepted: int
     accepted_chars: int
 

@@ -1,118 +1,37 @@
 """`CompletionScheduler`: one engine, one thread, and who may use it next.
 
-The newest request of a document wins: an older one is answered with nothing at once, and stops computing if it
-had begun. Requests of several documents wait their turn. It knows no LSP, no ledger and no torch; all its state
-lives on the event loop's thread, except the engine itself, which only the engine thread touches.
+The newest request of a document wins: an older one is answered with nothing at once. What was being computed for it
+goes on for the newer one where typing agrees with it, else it stops. Requests of several documents wait their turn.
+It knows no LSP, no ledger and no torch; all its state lives on the event loop's thread, except the engine itself,
+which only the engine thread touches.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
-from engine.types import FinishReason
+from lsp_server.jobs import Job, Run
+from lsp_server.seams import CancellationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.config import EngineConfig
-    from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink
+    from engine.types import CompletionRequest, ProgressSink
+    from lsp_server.jobs import Computed
+    from lsp_server.reuse import Suggestion
+    from lsp_server.seams import CompletionEngine, EngineFactory
 
 logger = logging.getLogger(__name__)
 
+LEFT_ALONE_S = 0.12  # the editor takes its request back at a key and asks again 50 ms after it, and a little
 PROGRESS_PERIOD_S = 0.2  # a download reports thousands of times; people read a few of them
-
-
-class MeterReport(Protocol):
-    """How joules are had."""
-
-    @property
-    def source(self) -> str:
-        """The meter or model in use, for people."""
-        ...
-
-    @property
-    def refused(self) -> tuple[str, ...]:
-        """Why each better meter is not in use, one sentence each."""
-        ...
-
-
-class CompletionEngine(Protocol):
-    """What the server needs of `engine.engine.Engine`."""
-
-    @property
-    def model_name(self) -> str:
-        """The model in use."""
-        ...
-
-    @property
-    def device_name(self) -> str:
-        """Where it runs, for people."""
-        ...
-
-    @property
-    def layers_total(self) -> int:
-        """Layers of the model."""
-        ...
-
-    @property
-    def meter_report(self) -> MeterReport:
-        """How joules are had."""
-        ...
-
-    def complete(self, request: CompletionRequest, *, cancellation: CancellationToken) -> Completion:
-        """Blocks until the text is there; raises `EngineError`."""
-        ...
-
-    def close(self) -> None:
-        """Gives back memory and meters."""
-        ...
-
-
-class EngineFactory(Protocol):
-    """Loads an engine; blocks, possibly for a download; raises `EngineError`."""
-
-    def __call__(self, config: EngineConfig, progress: ProgressSink, /) -> CompletionEngine:
-        """Builds the engine."""
-        ...
-
-
-class CancellationEvent:
-    """A `CancellationToken` that is set on the event loop and polled on the engine thread."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    @property
-    def is_cancelled(self) -> bool:
-        """True once `cancel` was called."""
-        return self._event.is_set()
-
-    def cancel(self) -> None:
-        """Asks whoever polls to stop."""
-        self._event.set()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Job:
-    document: str
-    completion_id: str
-    request: CompletionRequest
-    answer: asyncio.Future[Completion | None]
-    cancellation: CancellationEvent = field(default_factory=CancellationEvent)
-
-    def give_up(self) -> None:
-        """Answers with nothing and stops the computing."""
-        self.cancellation.cancel()
-        if not self.answer.done():
-            self.answer.set_result(None)
 
 
 class _LoadGivenUpError(Exception):
@@ -124,25 +43,25 @@ class CompletionScheduler:
 
     Args:
         engine_factory: Loads an engine.
-        on_completion: Called on the event loop with (completion id, completion) for everything that was computed,
-            also for answers that came too late; those have `finish_reason` CANCELLED and no text.
+        on_computed: Called on the event loop for everything that was computed, also where it was stopped or came
+            too late.
         on_busy: Called on the event loop with whether a request is being computed.
     """
 
     def __init__(
         self,
         engine_factory: EngineFactory,
-        on_completion: Callable[[str, Completion], None],
+        on_computed: Callable[[Computed], None],
         on_busy: Callable[[bool], None],
     ) -> None:
         self._engine_factory = engine_factory
-        self._on_completion = on_completion
+        self._on_computed = on_computed
         self._on_busy = on_busy
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._engine: CompletionEngine | None = None  # the one requests go to; None while there is none
         self._resident: CompletionEngine | None = None  # the one in memory; the engine thread's own
-        self._pending: dict[str, _Job] = {}  # by document, oldest first
-        self._running: _Job | None = None
+        self._pending: dict[str, Job] = {}  # by document, oldest first
+        self._running: Run | None = None
         self._run_task: asyncio.Task[None] | None = None
 
     @property
@@ -178,47 +97,61 @@ class CompletionScheduler:
             raise
         return self._engine
 
-    async def complete(self, document: str, completion_id: str, request: CompletionRequest) -> Completion | None:
-        """Computes a completion unless a newer request of the same document comes first.
+    async def complete(
+        self,
+        document: str,
+        completion_id: str,
+        request: CompletionRequest,
+        *,
+        typed: Callable[[], str | None] = lambda: None,
+    ) -> Suggestion | None:
+        """Computes a suggestion unless a newer request of the same document comes first.
 
-        Cancelling it stops the decoder at its next exit candidate; a request that still waits never reaches the
-        engine.
+        Cancelling it stops the decoder at its next exit candidate, or a moment later where what was typed meanwhile
+        agrees with what is computed; a request that still waits never reaches the engine.
+
+        Args:
+            document: The newest request of a document wins.
+            completion_id: Names what is computed for this request.
+            request: What the engine is asked.
+            typed: Says what has been typed at the place since; None where the document changed in another way.
 
         Returns:
-            The completion; None when a newer request took its place or there is no engine.
+            The suggestion, by the name of the completion it comes from; None when a newer request took its place or
+            there is no engine.
 
         Raises:
             EngineError: The engine failed on this request, in the user's words.
         """
         if self._engine is None:
             return None
-        self.cancel(document)
-        job = _Job(
-            document=document,
-            completion_id=completion_id,
-            request=request,
-            answer=asyncio.get_running_loop().create_future(),
-        )
-        self._pending[document] = job
-        self._start_next()
+        answer: asyncio.Future[Suggestion | None] = asyncio.get_running_loop().create_future()
+        job = Job(document=document, completion_id=completion_id, request=request, typed=typed, answer=answer)
+        if self._running is not None and self._running.take_over(job):
+            self._withdraw(document)
+        else:
+            self.cancel(document)
+            self._pending[document] = job
+            self._start_next()
         try:
-            return await job.answer
+            return await answer
         except asyncio.CancelledError:
-            job.cancellation.cancel()
-            if self._pending.get(document) is job:
-                del self._pending[document]
+            self._leave(job)
             raise
+
+    def would_serve(self, document: str, request: CompletionRequest) -> bool:
+        """True where what is being computed may answer this request too."""
+        return self._running is not None and self._running.would_serve(document, request)
 
     def cancel(self, document: str) -> None:
         """Gives up what a document has asked."""
-        if (waiting := self._pending.pop(document, None)) is not None:
-            waiting.give_up()
-        if self._running is not None and self._running.document == document:
+        self._withdraw(document)
+        if self._running is not None and self._running.job.document == document:
             self._running.give_up()
 
     def cancel_all(self) -> None:
         """Gives up everything."""
-        for document in [*self._pending, *([self._running.document] if self._running else [])]:
+        for document in [*self._pending, *([self._running.job.document] if self._running else [])]:
             self.cancel(document)
 
     async def close(self, timeout_s: float) -> bool:
@@ -236,33 +169,57 @@ class CompletionScheduler:
         _, unfinished = await asyncio.wait(tasks, timeout=timeout_s)
         return not unfinished
 
+    def _withdraw(self, document: str) -> None:
+        if (waiting := self._pending.pop(document, None)) is not None:
+            waiting.give_up()
+
+    def _leave(self, job: Job) -> None:
+        run = self._running
+        if self._pending.get(job.document) is job:
+            del self._pending[job.document]
+        elif run is not None and run.waiter is job:
+            if run.leave():
+                asyncio.get_running_loop().call_later(LEFT_ALONE_S, _stop_if_alone, run)
+            else:
+                run.give_up()
+
     def _start_next(self) -> None:
         if self._running is None and self._pending and self._engine is not None:
-            self._running = self._pending.pop(next(iter(self._pending)))
+            self._running = Run(self._pending.pop(next(iter(self._pending))))
             self._run_task = asyncio.create_task(self._run(self._running, self._engine))
         self._on_busy(self._running is not None)
 
-    async def _run(self, job: _Job, engine: CompletionEngine) -> None:
-        call = partial(engine.complete, job.request, cancellation=job.cancellation)
+    async def _run(self, run: Run, engine: CompletionEngine) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_text(text: str) -> None:
+            loop.call_soon_threadsafe(self._grow, run, text)
+
+        call = partial(engine.complete, run.job.request, cancellation=run.cancellation, on_text=on_text)
         try:
-            completion = await asyncio.get_running_loop().run_in_executor(self._executor, call)
+            completion = await loop.run_in_executor(self._executor, call)
         except Exception as error:  # one request's failure must not take the next one's engine
             self._running = None
-            _fail(job, error)
+            _fail(run, error)
         else:
             self._running = None
-            self._answer(job, completion)
+            computed, unserved = run.finish(completion)
+            self._ask_again(unserved)
+            self._record(computed)
         self._start_next()
 
-    def _answer(self, job: _Job, completion: Completion) -> None:
-        if job.answer.done() and completion.finish_reason is not FinishReason.CANCELLED:
-            completion = replace(completion, text="", finish_reason=FinishReason.CANCELLED)
+    def _grow(self, run: Run, text: str) -> None:
+        self._ask_again(run.grow(text))
+
+    def _ask_again(self, job: Job | None) -> None:
+        if job is not None:
+            self._pending[job.document] = job
+
+    def _record(self, computed: Computed) -> None:
         try:
-            self._on_completion(job.completion_id, completion)
+            self._on_computed(computed)
         except Exception:
-            logger.exception("Completion %s could not be recorded", job.completion_id)
-        if not job.answer.done():
-            job.answer.set_result(completion)
+            logger.exception("Completion %s could not be recorded", computed.completion_id)
 
     def _replace_engine(
         self, config: EngineConfig, progress: ProgressSink, cancellation: CancellationEvent
@@ -291,13 +248,18 @@ class CompletionScheduler:
                 logger.exception("The engine could not be closed")
 
 
-def _fail(job: _Job, error: Exception) -> None:
+def _stop_if_alone(run: Run) -> None:
+    if run.waiter is None:
+        run.cancellation.cancel()
+
+
+def _fail(run: Run, error: Exception) -> None:
     if not isinstance(error, EngineError):
-        logger.error("Completion %s failed", job.completion_id, exc_info=error)
+        logger.error("Completion %s failed", run.job.completion_id, exc_info=error)
         sentence = f"A completion failed ({_short(error)}); the log has the details."
         error = EngineError(sentence)
-    if not job.answer.done():
-        job.answer.set_exception(error)
+    if run.waiter is not None and not run.waiter.answer.done():
+        run.waiter.answer.set_exception(error)
 
 
 def _short(error: Exception) -> str:

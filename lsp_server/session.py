@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ class Session:
         self._sources: dict[str, None] = {}  # in order of appearance
         self._counts: Counter[str] = Counter()
         self._last: Completion | None = None
-        self._open_offers: dict[str, Completion] = {}  # by completion id, until accepted
+        self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted
 
     def record(self, completion_id: str, completion: Completion) -> None:
         """Adds one request that reached the engine."""
@@ -53,17 +54,39 @@ class Session:
             tokens=len(completion.tokens),
             layers=sum(token.exit_layer for token in completion.tokens),
         )
-        if completion.text:
-            self._open_offers[completion_id] = completion
+        self._open_offers[completion_id] = _Offer(energy_j=energy.energy_j, chars=len(completion.text))
         if not cancelled:
             self._last = completion
 
-    def accept(self, completion_id: str) -> None:
-        """Counts a completion as accepted, once; one of another session changes nothing here."""
-        completion = self._open_offers.pop(completion_id, None)
-        if completion is not None:
-            self._accepted_j.add(completion.energy.energy_j)
-            self._counts.update(accepted=1, accepted_chars=len(completion.text))
+    def reuse(self, completion_id: str, offered_chars: int) -> None:
+        """Counts a request that was answered, for no energy, with what an earlier completion still says.
+
+        Args:
+            completion_id: The earlier completion.
+            offered_chars: What was left of it to offer; only more than was ever offered of it is counted.
+        """
+        self._counts["reused"] += 1
+        offer = self._open_offers.get(completion_id)
+        if offer is not None and offered_chars > offer.chars:
+            self._counts.update(offered=int(not offer.chars), offered_chars=offered_chars - offer.chars)
+            offer.chars = offered_chars
+
+    def skip(self) -> None:
+        """Counts a request that never reached the engine."""
+        self._counts["skipped"] += 1
+
+    def accept(self, completion_id: str, accepted_chars: int | None = None) -> None:
+        """Counts a completion as accepted, once; one of another session changes nothing here.
+
+        Args:
+            completion_id: The completion.
+            accepted_chars: How much of it was left to accept; None for all that was offered.
+        """
+        offer = self._open_offers.pop(completion_id, None)
+        if offer is not None:
+            chars = offer.chars if accepted_chars is None else accepted_chars
+            self._accepted_j.add(offer.energy_j)
+            self._counts.update(accepted=1, accepted_chars=chars)
 
     def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
         """The sums as they are told to the client."""
@@ -87,6 +110,8 @@ class Session:
             offered=counts["offered"],
             accepted=counts["accepted"],
             cancelled=counts["cancelled"],
+            reused=counts["reused"],
+            skipped=counts["skipped"],
             offered_chars=counts["offered_chars"],
             accepted_chars=counts["accepted_chars"],
             tokens=n_tokens,
@@ -97,6 +122,12 @@ class Session:
             last_elapsed_s=last.elapsed_s if last else None,
             green_mode=green_mode,
         )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Offer:
+    energy_j: float | None
+    chars: int  # the most that was offered of it at once
 
 
 class _Sum:

@@ -24,6 +24,7 @@ SECTION = "greenCode"
 ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
+MAX_DEBOUNCE_MS = 5000
 _SHOWN_CHARS = 60  # of a bad value, in a message
 
 
@@ -40,6 +41,10 @@ class Settings:
         max_new_tokens: Upper bound on the tokens of one suggestion.
         policy: A policy by its name on the command line; None or "" for what the green mode means.
         languages: Language identifier to wanted or not; "*" stands for those not named.
+        in_comments: False answers nothing inside comments, unless asked by hand.
+        in_strings: The same inside strings.
+        debounce_ms: Wait before a request is computed; None for what the person's typing suggests.
+        reuse: False computes every request anew, even where the text was offered already.
         private_files: Patterns of .gitignore for files that are neither completed nor read, beside the usual names of
             secrets and what git ignores; "!" makes an exception to all of them.
         log_level: The least severe record that is logged.
@@ -53,6 +58,10 @@ class Settings:
     max_new_tokens: int = 48
     policy: str | None = None
     languages: Mapping[str, bool] = field(default_factory=lambda: {ANY_LANGUAGE: True})
+    in_comments: bool = True
+    in_strings: bool = True
+    debounce_ms: int | None = None
+    reuse: bool = True
     private_files: Sequence[str] = field(default_factory=list)
     log_level: Literal["error", "warning", "info", "debug"] = "info"
 
@@ -128,8 +137,9 @@ def _is_patterns(value: object) -> bool:
 
 
 _POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
+_SWITCH = _Allowed(words="true or false", test=lambda value: type(value) is bool)
 _ALLOWED = {
-    "enable": _Allowed(words="true or false", test=lambda value: type(value) is bool),
+    "enable": _SWITCH,
     "green_mode": _whole(0, GREEN_MODE_MAX),
     "model": _Allowed(words="the name of a model", test=lambda value: isinstance(value, str)),
     "device": _one_of(*get_args(DeviceChoice)),
@@ -141,6 +151,10 @@ _ALLOWED = {
         )
     ),
     "languages": _Allowed(words='an object such as {"*": true, "markdown": false}', test=_is_switches),
+    "in_comments": _SWITCH,
+    "in_strings": _SWITCH,
+    "debounce_ms": _or_null(_whole(0, MAX_DEBOUNCE_MS)),
+    "reuse": _SWITCH,
     "private_files": _Allowed(words='a list of patterns such as ["customers/", "!.npmrc"]', test=_is_patterns),
     "log_level": _one_of("error", "warning", "info", "debug"),
 }

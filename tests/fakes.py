@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.config import EngineConfig
 from engine.errors import EngineError, ModelNotFoundError
@@ -19,6 +20,9 @@ from engine.types import (
     Provenance,
     Work,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FAKE_LAYERS = 4
 
@@ -68,7 +72,8 @@ class FakeEngine:
     """An engine that does what the last word before the cursor says.
 
     "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "block" gives two
-    lines; anything else is answered with the text `next`. The exits go with the green mode.
+    lines; "slowly" grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is
+    None; anything else is answered with the text `next`. The exits go with the green mode.
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
@@ -79,8 +84,12 @@ class FakeEngine:
         self.requests: list[CompletionRequest] = []
         self.is_closed = False
         self.started = threading.Event()  # set when a request reaches the engine
+        self.word_s: float | None = 0.2
+        self.go = threading.Semaphore(0)
 
-    def complete(self, request: CompletionRequest, *, cancellation: CancellationToken) -> Completion:
+    def complete(
+        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+    ) -> Completion:
         """Does what the prefix says."""
         assert not self.is_closed
         self.requests.append(request)
@@ -93,6 +102,8 @@ class FakeEngine:
         if order == "hold":
             wait_until_cancelled(cancellation)
             return fake_completion("", finish_reason=FinishReason.CANCELLED, exit_layers=(4,))
+        if order == "slowly":
+            return self._complete_slowly(cancellation, on_text)
         exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
         text = {"nothing": "", "block": "first\nsecond"}.get(order, "next")
         return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
@@ -100,6 +111,16 @@ class FakeEngine:
     def close(self) -> None:
         """Answers no more."""
         self.is_closed = True
+
+    def _complete_slowly(self, cancellation: CancellationToken, on_text: Callable[[str], None]) -> Completion:
+        for text in ("one", "one two", "one two three"):
+            waited_s = 0.0
+            while not self.go.acquire(timeout=0.001) and (self.word_s is None or waited_s < self.word_s):
+                waited_s += 0.001
+                if cancellation.is_cancelled:
+                    return fake_completion("", finish_reason=FinishReason.CANCELLED)
+            on_text(text)
+        return fake_completion("one two three")
 
 
 def load_fake_engine(config: EngineConfig, progress: ProgressSink) -> FakeEngine:

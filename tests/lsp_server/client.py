@@ -63,6 +63,7 @@ class Client(LanguageClient):
         self.statuses = Inbox[Status]()
         self.energies = Inbox[SessionEnergy]()
         self._next_id = 0
+        self._version = 1
         # pygls hands over a named tuple for messages it does not know
         self.feature(STATUS)(lambda params: self.statuses.put(_CONVERTER.structure(params._asdict(), Status)))
         self.feature(SESSION_ENERGY)(
@@ -86,9 +87,22 @@ class Client(LanguageClient):
         item = types.TextDocumentItem(uri=uri, language_id=language_id, version=1, text=text)
         self.text_document_did_open(types.DidOpenTextDocumentParams(text_document=item))
 
-    async def complete(self, line: int, character: int, *, uri: str = URI) -> types.InlineCompletionItem | None:
-        """Asks for a completion as a typing user does; the only item, or None."""
-        answer = await self.text_document_inline_completion_async(completion_params(line, character, uri=uri))
+    def type(self, line: int, character: int, text: str, *, uri: str = URI) -> None:
+        """Inserts a text."""
+        self._replace(line, character, 0, text, uri)
+
+    def delete(self, line: int, character: int, length: int, *, uri: str = URI) -> None:
+        """Takes characters of a line away."""
+        self._replace(line, character, length, "", uri)
+
+    async def complete(
+        self, line: int, character: int, *, uri: str = URI, invoked: bool = False
+    ) -> types.InlineCompletionItem | None:
+        """Asks for a completion as a typing user does, or by hand; the only item, or None."""
+        params = completion_params(line, character, uri=uri)
+        if invoked:
+            params.context.trigger_kind = types.InlineCompletionTriggerKind.Invoked
+        answer = await self.text_document_inline_completion_async(params)
         if answer is None:
             return None
         (item,) = answer.items if isinstance(answer, types.InlineCompletionList) else answer
@@ -118,6 +132,16 @@ class Client(LanguageClient):
         """Closes the server's input, as a client that dies does."""
         assert self.server_process.stdin is not None
         self.server_process.stdin.close()
+
+    def _replace(self, line: int, character: int, length: int, text: str, uri: str) -> None:
+        self._version += 1
+        replaced = types.Range(types.Position(line, character), types.Position(line, character + length))
+        self.text_document_did_change(
+            types.DidChangeTextDocumentParams(
+                text_document=types.VersionedTextDocumentIdentifier(uri=uri, version=self._version),
+                content_changes=[types.TextDocumentContentChangePartial(range=replaced, text=text)],
+            )
+        )
 
     @property
     def server_process(self) -> asyncio.subprocess.Process:

@@ -53,6 +53,33 @@ def test_accepting_is_recorded_once(ledger: Ledger, path: Path) -> None:
     assert first["accepted_chars"] == 4
 
 
+def test_answers_for_nothing_are_counted_with_the_completion_they_came_from(ledger: Ledger, path: Path) -> None:
+    ledger.add("session", "a", fake_completion("three"))
+    ledger.reuse("a", 2)
+    ledger.reuse("a", 5)
+    ledger.accept("a", 2)
+
+    (row,) = rows(path)
+    (today,) = ledger.history(1)
+    assert (row["reused"], row["offered_chars"], row["accepted_chars"], row["energy_j"]) == (2, 5, 2, 2.0)
+    assert (today.requests, today.reused) == (1, 2)
+
+
+def test_a_ledger_of_the_first_version_is_taken_over(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database, database:
+        for statement in filter(str.strip, MIGRATIONS[0].split(";\n")):
+            database.execute(statement)
+        database.execute("PRAGMA user_version = 1")
+
+    ledger = Ledger(path)
+    ledger.add("session", "a", fake_completion("three"))
+    ledger.reuse("a", 5)
+    ledger.close()
+
+    assert (ledger.warning, [row["reused"] for row in rows(path)]) == ("", [1])
+
+
 def test_rows_outlive_the_server(path: Path) -> None:
     for completion_id in ("a", "b"):
         ledger = Ledger(path)

@@ -1,13 +1,19 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.config import EngineConfig
 from engine.errors import EngineError
-from engine.types import Completion, CompletionRequest, FinishReason, no_progress
-from lsp_server.scheduler import CancellationEvent, CompletionScheduler, _throttled
+from engine.types import CompletionRequest, FinishReason, no_progress
+from lsp_server.reuse import Suggestion
+from lsp_server.scheduler import CompletionScheduler, _throttled
+from lsp_server.seams import CancellationEvent
 from tests.fakes import FakeEngine, load_fake_engine
+
+if TYPE_CHECKING:
+    from lsp_server.jobs import Computed
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -16,11 +22,11 @@ class Desk:
     """A scheduler with a loaded fake, and what it computed."""
 
     def __init__(self) -> None:
-        self.computed: list[tuple[str, Completion]] = []
+        self.computed: list[Computed] = []
         self.busy: list[bool] = []
         self.scheduler = CompletionScheduler(
             load_fake_engine,
-            lambda completion_id, completion: self.computed.append((completion_id, completion)),
+            self.computed.append,
             self.busy.append,
         )
 
@@ -30,14 +36,24 @@ class Desk:
         assert isinstance(engine, FakeEngine)
         return engine
 
-    def ask(self, order: str, *, document: str = "a.py", name: str = "") -> asyncio.Task[Completion | None]:
-        request = CompletionRequest(prefix=order)
-        return asyncio.create_task(self.scheduler.complete(document, name or order, request))
+    def ask(
+        self,
+        order: str,
+        *,
+        document: str = "a.py",
+        name: str = "",
+        suffix: str = "",
+        typed: Callable[[], str | None] = lambda: None,
+    ) -> asyncio.Task[Suggestion | None]:
+        request = CompletionRequest(prefix=order, suffix=suffix)
+        return asyncio.create_task(self.scheduler.complete(document, name or order, request, typed=typed))
 
-    async def ask_and_start(self, order: str, *, document: str = "a.py") -> asyncio.Task[Completion | None]:
+    async def ask_and_start(
+        self, order: str, *, document: str = "a.py", typed: Callable[[], str | None] = lambda: None
+    ) -> asyncio.Task[Suggestion | None]:
         """Returns once the request has reached the engine."""
         self.engine.started.clear()
-        task = self.ask(order, document=document)
+        task = self.ask(order, document=document, typed=typed)
         await asyncio.to_thread(self.engine.started.wait)
         return task
 
@@ -53,10 +69,9 @@ async def desk() -> AsyncIterator[Desk]:
 async def test_a_request_is_answered_and_reported(desk: Desk) -> None:
     completion = await desk.ask("x", name="id")
 
-    assert completion is not None
-    assert desk.computed == [("id", completion)]
+    assert completion == Suggestion(completion_id="id", text="next")
+    assert [(computed.completion_id, computed.text) for computed in desk.computed] == [("id", "next")]
     assert desk.busy == [True, False]
-    assert completion.text == "next"
 
 
 async def test_without_an_engine_requests_are_answered_with_nothing() -> None:
@@ -73,7 +88,10 @@ async def test_the_newest_request_of_a_document_wins(desk: Desk) -> None:
 
     assert await older is None
     assert await newer is not None
-    assert [c.finish_reason for _, c in desk.computed] == [FinishReason.CANCELLED, FinishReason.STOP]
+    assert [computed.completion.finish_reason for computed in desk.computed] == [
+        FinishReason.CANCELLED,
+        FinishReason.STOP,
+    ]
 
 
 async def test_of_fifty_superseded_requests_two_reach_the_engine(desk: Desk) -> None:
@@ -84,6 +102,95 @@ async def test_of_fifty_superseded_requests_two_reach_the_engine(desk: Desk) -> 
     assert [n for n, answer in enumerate(answers) if answer is not None] == [50]
     assert len(desk.engine.requests) == 2
     assert len(desk.computed) == 2  # and what the first one cost is known
+
+
+@pytest.mark.parametrize(("typed", "rest"), [("", "one two three"), ("on", "e two three"), ("one two t", "hree")])
+async def test_what_is_being_computed_goes_on_for_typing_that_agrees(desk: Desk, typed: str, rest: str) -> None:
+    desk.engine.word_s = None
+    older = await desk.ask_and_start("slowly")
+    newer = desk.ask(f"slowly{typed}")
+    assert await older is None
+
+    desk.engine.go.release(3)
+
+    assert await newer == Suggestion(completion_id="slowly", text=rest)
+    assert len(desk.engine.requests) == 1
+    (computed,) = desk.computed
+    assert (computed.text, computed.completion.text) == ("one two three", rest)  # all of it is known, this was offered
+
+
+async def test_typing_that_disagrees_with_the_text_so_far_starts_anew(desk: Desk) -> None:
+    desk.engine.word_s = None
+    older = await desk.ask_and_start("slowly")
+    newer = desk.ask("slowly1")
+    await asyncio.sleep(0)
+    assert len(desk.engine.requests) == 1  # it may still be what the person types
+
+    desk.engine.go.release()  # it is "one"
+
+    assert (await older, await newer) == (None, Suggestion(completion_id="slowly1", text="next"))
+    assert [computed.completion.finish_reason for computed in desk.computed] == [
+        FinishReason.CANCELLED,
+        FinishReason.STOP,
+    ]
+
+
+async def test_an_answer_that_was_typed_to_its_end_is_followed_by_a_new_one(desk: Desk) -> None:
+    desk.engine.word_s = None
+    await desk.ask_and_start("slowly")
+    newer = desk.ask("slowlyone two three")
+
+    desk.engine.go.release(3)
+
+    assert await newer == Suggestion(completion_id="slowlyone two three", text="next")
+    assert [computed.text for computed in desk.computed] == ["one two three", "next"]
+    assert [computed.completion.text for computed in desk.computed] == ["", "next"]
+
+
+async def test_other_text_behind_the_cursor_starts_anew(desk: Desk) -> None:
+    await desk.ask_and_start("slowly")
+
+    newer = desk.ask("slowlyone", suffix=")")
+
+    assert await newer == Suggestion(completion_id="slowlyone", text="next")
+
+
+async def test_a_request_taken_back_for_typing_that_agrees_goes_on_for_a_moment(desk: Desk) -> None:
+    desk.engine.word_s = None
+    older = await desk.ask_and_start("slowly", typed=lambda: "o")
+    older.cancel()
+    await asyncio.wait([older])
+
+    newer = desk.ask("slowlyo")
+    desk.engine.go.release(3)
+
+    assert await newer == Suggestion(completion_id="slowly", text="ne two three")
+    assert len(desk.engine.requests) == 1
+
+
+async def test_a_moment_later_it_is_stopped(desk: Desk) -> None:
+    desk.engine.word_s = None
+    older = await desk.ask_and_start("slowly", typed=lambda: "o")
+
+    older.cancel()
+    await desk.ask("x", document="b.py")
+
+    assert desk.computed[0].completion.finish_reason is FinishReason.CANCELLED
+    assert desk.computed[0].text is None
+
+
+@pytest.mark.parametrize("typed", ["", "two", None])
+async def test_without_typing_that_agrees_it_is_stopped_at_once(desk: Desk, typed: str | None) -> None:
+    desk.engine.word_s = None
+    older = await desk.ask_and_start("slowly", typed=lambda: typed)
+    desk.engine.go.release()
+    await asyncio.sleep(0.02)
+
+    older.cancel()
+    await asyncio.wait([older])
+
+    assert desk.scheduler._running is not None
+    assert desk.scheduler._running.cancellation.is_cancelled
 
 
 async def test_documents_wait_their_turn(desk: Desk) -> None:
@@ -106,7 +213,7 @@ async def test_cancelling_a_running_request_stops_the_engine(desk: Desk) -> None
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await desk.ask("x") is not None  # the engine thread is free again
-    assert desk.computed[0][1].finish_reason is FinishReason.CANCELLED
+    assert desk.computed[0].completion.finish_reason is FinishReason.CANCELLED
 
 
 async def test_a_request_cancelled_while_it_waits_never_reaches_the_engine(desk: Desk) -> None:
@@ -131,7 +238,7 @@ async def test_an_answer_nobody_waits_for_counts_as_cancelled(desk: Desk) -> Non
         await task
     await desk.ask("y")
 
-    late = desk.computed[0][1]
+    late = desk.computed[0].completion
     assert (late.finish_reason, late.text) == (FinishReason.CANCELLED, "")
     assert late.energy.energy_j == 2.0
 

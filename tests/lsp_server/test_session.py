@@ -51,6 +51,48 @@ def test_what_is_not_accepted_is_wasted() -> None:
     assert totals(session).wasted_j == 2.0
 
 
+def test_an_offer_shown_again_counts_once_and_costs_nothing() -> None:
+    session = Session()
+    session.record("a", fake_completion("one two"))
+    session.reuse("a", 3)
+    session.reuse("a", 7)
+
+    sums = totals(session)
+
+    assert (sums.requests, sums.reused, sums.offered, sums.offered_chars) == (1, 2, 1, 7)
+    assert (sums.energy_j, sums.wasted_j) == (2.0, 2.0)
+
+
+def test_what_was_computed_for_nobody_and_offered_later_counts_then() -> None:
+    session = Session()
+    session.record("a", fake_completion("", finish_reason=FinishReason.CANCELLED))
+    session.reuse("a", 7)
+    session.accept("a", 7)
+
+    sums = totals(session)
+
+    assert (sums.offered, sums.offered_chars, sums.accepted_chars, sums.wasted_j) == (1, 7, 7, 0.0)
+
+
+def test_an_offer_shown_twice_and_accepted_once_is_accepted_once() -> None:
+    session = Session()
+    session.record("a", fake_completion("one two"))
+    session.accept("a", 7)
+    session.reuse("a", 4)  # taken back, and offered again
+    session.accept("a", 4)
+
+    sums = totals(session)
+
+    assert (sums.accepted, sums.accepted_chars, sums.offered_chars, sums.wasted_j) == (1, 7, 7, 0.0)
+
+
+def test_requests_that_were_never_asked_are_counted() -> None:
+    session = Session()
+    session.skip()
+
+    assert (totals(session).skipped, totals(session).requests, totals(session).energy_j) == (1, 0, None)
+
+
 def test_kinds_of_figures_that_differ_are_called_mixed() -> None:
     session = Session()
     session.record("a", fake_completion(provenance=Provenance.MEASURED))

@@ -40,6 +40,8 @@ export interface SessionEnergy {
   readonly offered: number;
   readonly accepted: number;
   readonly cancelled: number;
+  readonly reused: number;
+  readonly skipped: number;
   readonly offeredChars: number;
   readonly acceptedChars: number;
   readonly tokens: number;
@@ -61,6 +63,7 @@ export interface DayEnergy {
   readonly provenance: string;
   readonly baselineEnergyJ: number | null;
   readonly requests: number;
+  readonly reused: number;
   readonly accepted: number;
   readonly acceptedChars: number;
 }

@@ -116,6 +116,10 @@ function energyRows(energy: SessionEnergy): Row[] {
     ["Spent on text not accepted", formatJoules(energy.wastedJ)],
     ["By phase, modelled", phases(energy)],
     ["Completions", `${energy.offered} offered, ${energy.accepted} accepted`],
+    [
+      "Requests",
+      `${energy.requests} computed, ${energy.reused} reused, ${energy.skipped} not asked`,
+    ],
     ["Mean exit layer", formatExitLayer(energy.meanExitLayer, layersTotal)],
     ["Newest completion", newest(energy)],
     ["Green mode", `${energy.greenMode} of 100`],

@@ -30,6 +30,8 @@ const ENERGY: SessionEnergy = {
   offered: 10,
   accepted: 3,
   cancelled: 2,
+  reused: 7,
+  skipped: 3,
   offeredChars: 200,
   acceptedChars: 60,
   tokens: 80,

@@ -1,0 +1,92 @@
+"""What was computed once and need not be computed again: the rest of a suggestion that is being typed.
+
+`typed_since` and `agrees` say what typing means to an answer; `SuggestionCache` keeps answers, "nothing to suggest"
+among them. Pure: it knows no protocol, no queue and no engine. Text behind the cursor must be the same; how the text
+before it came about (typed, accepted word by word, taken back to a former state) makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.types import CompletionRequest
+
+MAX_SUGGESTIONS = 256  # each with up to 50 kB of document around it: 13 MB at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What a completion says at one place; `text` is "" where it had nothing to say."""
+
+    completion_id: str
+    text: str
+
+
+def typed_since(older: CompletionRequest, newer: CompletionRequest) -> str | None:
+    """What was typed at the cursor between two requests; None where anything else is different."""
+    same = (
+        older.suffix == newer.suffix
+        and older.language_id == newer.language_id
+        and older.green_mode == newer.green_mode
+        and older.policy == newer.policy
+        and older.max_new_tokens == newer.max_new_tokens
+        and older.single_line == newer.single_line
+        and newer.prefix.startswith(older.prefix)
+    )
+    return newer.prefix[len(older.prefix) :] if same else None
+
+
+def agrees(text: str, typed: str) -> bool:
+    """True while typing may still follow a text that may still grow."""
+    return text.startswith(typed) or typed.startswith(text)
+
+
+def rest_of(text: str, typed: str) -> str:
+    """What of a whole text is left to offer; "" where it was typed to its end, or something else was typed."""
+    rest = text[len(typed) :] if text.startswith(typed) else ""
+    return rest if rest.strip() else ""
+
+
+class SuggestionCache:
+    """Answers by the place they were given for; the least recently used go first.
+
+    Args:
+        max_suggestions: How many are kept.
+    """
+
+    def __init__(self, max_suggestions: int = MAX_SUGGESTIONS) -> None:
+        self._max_suggestions = max_suggestions
+        self._suggestions: OrderedDict[tuple[str, str, str], Suggestion] = OrderedDict()  # by document, prefix, suffix
+
+    def keep(self, document: str, request: CompletionRequest, suggestion: Suggestion) -> None:
+        """Keeps the whole answer to a request."""
+        place = (document, request.prefix, request.suffix)
+        self._suggestions[place] = suggestion
+        self._suggestions.move_to_end(place)
+        if len(self._suggestions) > self._max_suggestions:
+            self._suggestions.popitem(last=False)
+
+    def find(self, document: str, request: CompletionRequest) -> Suggestion | None:
+        """What the newest fitting answer still says at a place; None where none fits."""
+        for place, suggestion in reversed(self._suggestions.items()):
+            known_document, prefix, suffix = place
+            if known_document != document or suffix != request.suffix or not request.prefix.startswith(prefix):
+                continue
+            typed = request.prefix[len(prefix) :]
+            text = rest_of(suggestion.text, typed)
+            if text or not (typed or suggestion.text):
+                self._suggestions.move_to_end(place)
+                return Suggestion(completion_id=suggestion.completion_id, text=text)
+        return None
+
+    def forget(self, document: str) -> None:
+        """Drops what is known of one document."""
+        for place in [place for place in self._suggestions if place[0] == document]:
+            del self._suggestions[place]
+
+    def clear(self) -> None:
+        """Drops everything: other settings would give other answers."""
+        self._suggestions.clear()

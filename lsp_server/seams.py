@@ -1,0 +1,84 @@
+"""What the server needs of an engine, as protocols; `engine.engine.Engine` is one, tests/fakes.py has another."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.config import EngineConfig
+    from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink
+
+
+class MeterReport(Protocol):
+    """How joules are had."""
+
+    @property
+    def source(self) -> str:
+        """The meter or model in use, for people."""
+        ...
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Why each better meter is not in use, one sentence each."""
+        ...
+
+
+class CompletionEngine(Protocol):
+    """What the server needs of `engine.engine.Engine`."""
+
+    @property
+    def model_name(self) -> str:
+        """The model in use."""
+        ...
+
+    @property
+    def device_name(self) -> str:
+        """Where it runs, for people."""
+        ...
+
+    @property
+    def layers_total(self) -> int:
+        """Layers of the model."""
+        ...
+
+    @property
+    def meter_report(self) -> MeterReport:
+        """How joules are had."""
+        ...
+
+    def complete(
+        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+    ) -> Completion:
+        """Blocks until the text is there, and tells it as it grows; raises `EngineError`."""
+        ...
+
+    def close(self) -> None:
+        """Gives back memory and meters."""
+        ...
+
+
+class EngineFactory(Protocol):
+    """Loads an engine; blocks, possibly for a download; raises `EngineError`."""
+
+    def __call__(self, config: EngineConfig, progress: ProgressSink, /) -> CompletionEngine:
+        """Builds the engine."""
+        ...
+
+
+class CancellationEvent:
+    """A `CancellationToken` that is set on the event loop and polled on the engine thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True once `cancel` was called."""
+        return self._event.is_set()
+
+    def cancel(self) -> None:
+        """Asks whoever polls to stop."""
+        self._event.set()

@@ -1,0 +1,140 @@
+"""`Suggester`: what happens to one request, in order: known already, better not asked, waited for, computed.
+
+It wires gate, cache and scheduler together and keeps no books: what was reused or never asked is told by calls. It
+knows no LSP types; the time is the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lsp_server.context import completion_request
+from lsp_server.gate import SkipRule, TypingRhythm, never_skip
+from lsp_server.lexical import part_at
+from lsp_server.reuse import Suggestion, SuggestionCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.types import CompletionRequest
+    from lsp_server.documents import CursorContext
+    from lsp_server.jobs import Computed
+    from lsp_server.scheduler import CompletionScheduler
+    from lsp_server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request of the editor.
+
+    Attributes:
+        document: The document's name.
+        completion_id: What is computed for it shall be called so.
+        context: The text around the cursor.
+        is_invoked: True where the person asked for it by hand.
+        typed: Says what has been typed at the place since; None where the document changed in another way.
+    """
+
+    document: str
+    completion_id: str
+    context: CursorContext
+    is_invoked: bool
+    typed: Callable[[], str | None]
+
+
+class Suggester:
+    """Answers questions with as little work as it can.
+
+    Args:
+        scheduler: Computes what must be computed.
+        on_reused: Called with (completion id, characters) where an earlier completion answered.
+        on_skipped: Called where the engine was not asked.
+        skip_rule: Where not to ask.
+    """
+
+    def __init__(
+        self,
+        scheduler: CompletionScheduler,
+        *,
+        on_reused: Callable[[str, int], None],
+        on_skipped: Callable[[], None],
+        skip_rule: SkipRule = never_skip,
+    ) -> None:
+        self.rhythm = TypingRhythm()
+        self._scheduler = scheduler
+        self._on_reused = on_reused
+        self._on_skipped = on_skipped
+        self._skip_rule = skip_rule
+        self._cache = SuggestionCache()
+        self._newest: dict[str, str] = {}  # completion id by document
+
+    async def suggest(self, question: Question, settings: Settings) -> Suggestion | None:
+        """What to offer; None, or an empty text, for nothing.
+
+        Raises:
+            EngineError: The engine failed, in the user's words.
+        """
+        request = completion_request(question.context, settings)
+        document = question.document
+        self._newest[document] = question.completion_id
+        goes_on = settings.reuse and self._scheduler.would_serve(document, request)
+        if not goes_on:
+            self._scheduler.cancel(document)  # the newest question wins, whoever answers it
+        if not question.is_invoked:
+            if settings.reuse and (known := self._cache.find(document, request)) is not None:
+                self._scheduler.cancel(document)
+                self._on_reused(known.completion_id, len(known.text))
+                return known
+            if not _is_wanted_part(request, settings):
+                return None
+            if not goes_on and (self._skip_rule(request) or await self._is_overtaken(question, settings)):
+                self._on_skipped()
+                return None
+        typed = question.typed if settings.reuse else _unknown
+        return await self._scheduler.complete(document, question.completion_id, request, typed=typed)
+
+    def note_key(self) -> None:
+        """Takes note of a change to a document."""
+        self.rhythm.key(time.monotonic())
+
+    def keep(self, computed: Computed) -> None:
+        """Keeps what was computed for later."""
+        if computed.text is not None:
+            suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
+            self._cache.keep(computed.document, computed.request, suggestion)
+            self.rhythm.answered(computed.completion.elapsed_s)
+
+    def forget(self, document: str) -> None:
+        """Drops what is known of, and asked in, a document."""
+        self._cache.forget(document)
+        self._newest.pop(document, None)
+        self._scheduler.cancel(document)
+
+    def clear(self) -> None:
+        """Drops what other settings or another model have answered."""
+        self._cache.clear()
+
+    async def _is_overtaken(self, question: Question, settings: Settings) -> bool:
+        """Waits for a pause in typing; True where a newer question came first."""
+        wait_s = self.rhythm.wait_s(time.monotonic()) if settings.debounce_ms is None else settings.debounce_ms / 1000
+        if wait_s > 0:
+            try:
+                await asyncio.sleep(wait_s)
+            except asyncio.CancelledError:
+                self._on_skipped()
+                raise
+        return self._newest.get(question.document) != question.completion_id
+
+
+def _is_wanted_part(request: CompletionRequest, settings: Settings) -> bool:
+    if settings.in_comments and settings.in_strings:
+        return True
+    part = part_at(request.prefix, request.language_id)
+    return part == "code" or (settings.in_comments if part == "comment" else settings.in_strings)
+
+
+def _unknown() -> None:
+    """What was typed since, to those who do not ask."""
