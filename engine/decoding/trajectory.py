@@ -6,7 +6,8 @@ that goes deeper takes it along. Rows wait at depths that never grow with the po
 takes those before it along; so what runs through a segment is always a batch of consecutive positions, and an ordinary
 causal pass fills their keys and values exactly (EE-LLM, arXiv 2312.04916). Where that batch reaches full depth, the
 head can judge every waiting row as well: self-speculative verification (LayerSkip, arXiv 2404.16710). Tokens drafted by
-lookup run along behind the current row; while the exit's choice equals the next draft, the next row becomes current.
+lookup run along behind the current row. Wherever the pass ends, at an exit or at full depth, the head runs once for all
+of them: as far as its choices equal the drafts, each is a token, and so is the first that does not.
 
 Vocabulary: the *row* of input position p computes the token at position p + 1. A token is *final* once its row no
 longer waits. Torch only: no text, no IO, no logging.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.decoding.lookup import lookup_draft
+from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action, ExitCandidate, Fill
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.kv_cache import LayeredKVCache
+    from engine.model.runners.base import KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
 
@@ -59,7 +61,7 @@ class Trajectory:
     def __init__(
         self,
         model: EarlyExitModel,
-        cache: LayeredKVCache,
+        cache: KVCache,
         work: WorkCounter,
         prompt_ids: Sequence[int],
         *,
@@ -109,7 +111,7 @@ class Trajectory:
 
     @torch.inference_mode()
     def advance(self) -> None:
-        """Emits one or more tokens, or takes back drafts and emits the right one, or lets the policy stop.
+        """One pass: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.
 
         Raises:
             Cancelled: At an exit candidate.
@@ -121,24 +123,24 @@ class Trajectory:
         self._work.verification.tokens += len(drafts)
         for index, (start, stop) in enumerate(self._model.segments[:-1]):
             rows = self._run(rows, start, stop, self._work.decode)
-            while True:
-                current = rows.shape[1] - 1 - len(drafts)  # rows before it have emitted their token
-                exit_ = _Exit(self._model, rows[:, current : current + 1], stop, self._work)
-                action = self._decide(exit_, index, n_before=current, n_drafts=len(drafts))
-                if action is not Action.EXIT:
-                    break
-                self.tokens.append(DecodedToken(exit_.choice(), stop))
-                if not drafts or self.tokens[-1].token_id != drafts.pop(0):
-                    self._leave(rows[:, : current + 1], stop)
+            n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
+            exit_ = _Exit(self._model, rows[:, n_before:], drafts, stop, self._work)
+            match self._decide(exit_, index, n_before=n_before):
+                case Action.EXIT:
+                    chosen = exit_.tokens()
+                    self.tokens += [DecodedToken(token_id, stop) for token_id in chosen]
+                    self._leave(rows[:, : n_before + len(chosen)], stop)
                     return
-            if action is Action.VERIFY:
-                self._finish(rows, drafts, index + 1, self._work.verification, check=True)
-                return
-            if action is Action.STOP:
-                if current:
-                    self._wait(rows[:, :current], stop)
-                self.stopped = True
-                return
+                case Action.VERIFY:
+                    self._finish(rows, drafts, index + 1, self._work.verification, check=True)
+                    return
+                case Action.STOP:
+                    if n_before:
+                        self._wait(rows[:, :n_before], stop)
+                    self.stopped = True
+                    return
+                case Action.CONTINUE:
+                    pass
         self._finish(rows, drafts, len(self._model.segments) - 1, self._work.decode, check=self._point.lossless)
 
     def cut(self, n_tokens: int) -> None:
@@ -188,7 +190,7 @@ class Trajectory:
         self._work.verification.layer_tokens += (stop - start) * (rows.shape[1] - 1)
         return self._model.run_layers(rows, start, stop, self._cache)
 
-    def _decide(self, exit_: _Exit, exit_index: int, n_before: int, n_drafts: int) -> Action:
+    def _decide(self, exit_: _Exit, exit_index: int, n_before: int) -> Action:
         n_waiting = self.n_waiting + n_before
         action = self._policy.decide(
             ExitCandidate(
@@ -197,9 +199,10 @@ class Trajectory:
                 exit_layer=exit_.layer,
                 n_waiting=n_waiting,
                 n_emitted=len(self.tokens),
-                n_drafts=n_drafts,
+                n_drafts=exit_.n_drafts,
                 energy_weight=self._point.energy_weight,
                 probability=exit_.probability,
+                tokens=exit_.would_emit,
             )
         )
         if action is Action.EXIT and self.fill is Fill.EXACT and n_waiting >= self._point.max_waiting:
@@ -240,48 +243,61 @@ class Trajectory:
         choices = self._model.logits(self._model.exit_state(judged, n_layers), n_layers)[0].argmax(-1).tolist()
         n_emitted = len(choices) - n_new
         first = len(self.tokens) - n_emitted
-        expected = [*(token.token_id for token in self.tokens[first:]), *drafts]
-        for offset, choice in enumerate(choices):
-            agrees = offset < len(expected) and choice == expected[offset]
-            if offset >= n_emitted:
-                self.tokens.append(DecodedToken(choice, n_layers))
-            elif not agrees:
-                self.tokens[first + offset :] = [DecodedToken(choice, n_layers)]
-            if not agrees:
-                break
+        n_right = common_prefix(choices, [*(token.token_id for token in self.tokens[first:]), *drafts])
+        n_kept = min(n_right, n_emitted)
+        self.tokens[first + n_kept :] = [DecodedToken(choice, n_layers) for choice in choices[n_kept : n_right + 1]]
         self._cache.crop(self._n_run)
 
 
 class _Exit:
-    """One exit of one token; its norm and its head are evaluated at most once, and only when somebody asks."""
+    """One exit of one pass, for the current row and the drafts behind it.
 
-    def __init__(self, model: EarlyExitModel, row: torch.Tensor, layer: int, work: WorkCounter) -> None:
-        self.layer = layer
-        self._model, self._row, self._work = model, row, work
-        self._state: torch.Tensor | None = None  # [1, 1, D]
-        self._logits: torch.Tensor | None = None  # [V]
+    Its norm and its head are evaluated at most once, for all these rows together, and only when somebody asks.
+
+    Attributes:
+        layer: Layers run so far.
+        n_drafts: Drafts behind the current row.
+    """
+
+    def __init__(
+        self, model: EarlyExitModel, rows: torch.Tensor, drafts: Sequence[int], layer: int, work: WorkCounter
+    ) -> None:
+        self.layer, self.n_drafts = layer, len(drafts)
+        self._model, self._rows, self._drafts, self._work = model, rows, drafts, work
+        self._states: torch.Tensor | None = None  # [1, 1 + n_drafts, D]
+        self._logits: torch.Tensor | None = None  # [1 + n_drafts, V]
 
     def observe(self) -> torch.Tensor:
-        """The normed hidden state [D], for a policy that looks at it."""
+        """The current row's normed hidden state [D], for a policy that looks at it."""
         self._work.policy.policy_checks += 1
-        return self._normed()[0, -1]
+        return self._normed()[0, 0]
 
-    def choice(self) -> int:
-        """The token that this exit chooses."""
-        return int(self.logits(self._work.decode).argmax())
+    def tokens(self) -> list[int]:
+        """The tokens that are emitted here: the drafts that this exit chooses as well, and one of its own."""
+        return self._accepted(self._work.decode)
 
-    def logits(self, counter: PhaseCounter) -> torch.Tensor:
-        """Logits [V]; the head is charged to `counter` if nobody asked before."""
-        if self._logits is None:
-            counter.head(1)
-            self._logits = self._model.logits(self._normed(), self.layer)[0, -1]
-        return self._logits
+    def would_emit(self) -> list[int]:
+        """The same, charged to the policy."""
+        return self._accepted(self._work.policy)
 
     def probability(self) -> float:
-        """The top token's probability, charged to the policy."""
-        return float(self.logits(self._work.policy).float().softmax(-1).max())
+        """The least probability among these tokens, charged to the policy."""
+        n_tokens = len(self.would_emit())
+        return float(self._head(self._work.policy)[:n_tokens].float().softmax(-1).amax(-1).min())
+
+    def _accepted(self, counter: PhaseCounter) -> list[int]:
+        choices: list[int] = self._head(counter).argmax(-1).tolist()
+        return choices[: common_prefix(choices, self._drafts) + 1]
+
+    def _head(self, counter: PhaseCounter) -> torch.Tensor:
+        """Logits [1 + n_drafts, V]; the head is charged to `counter` if nobody asked before."""
+        if self._logits is None:
+            counter.head(1)
+            self._work.verification.head_tokens += self.n_drafts
+            self._logits = self._model.logits(self._normed(), self.layer)[0]
+        return self._logits
 
     def _normed(self) -> torch.Tensor:
-        if self._state is None:
-            self._state = self._model.exit_state(self._row, self.layer)
-        return self._state
+        if self._states is None:
+            self._states = self._model.exit_state(self._rows, self.layer)
+        return self._states

@@ -315,7 +315,7 @@ def _oracles(site: _Site, index: int, baseline: Decoded, cost_model: DeviceCostM
             name,
             index,
             site,
-            site.decode(Oracle(site.loaded.model, ids), point, max_new_tokens=n_tokens),
+            site.decode(Oracle(ids), point, max_new_tokens=n_tokens),
             baseline,
             cost_model=cost_model,
             charged=charged,

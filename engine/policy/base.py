@@ -1,6 +1,6 @@
 """The seam between the decoder and whoever decides: one method, four actions.
 
-A policy sees one exit candidate of one token at a time. It knows nothing of caches, layers or text. The decision
+A policy sees one exit candidate of one pass at a time. It knows nothing of caches, layers or text. The decision
 process is section 3 of the design: exits as in GREEN-CODE (arXiv 2501.11006), verification as in LayerSkip
 (arXiv 2404.16710), the exact fill of skipped layers as in EE-LLM (arXiv 2312.04916).
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Action(Enum):
-    """What the decoder does next with the token at hand."""
+    """What the decoder does next with the pass at hand: a token, and the drafts that run along behind it."""
 
     CONTINUE = "continue"  # run the next segment of layers
-    EXIT = "exit"  # emit the token of this exit; the deeper layers wait
-    VERIFY = "verify"  # run this token and all waiting ones through the remaining layers, and check
+    EXIT = "exit"  # emit what this exit says, as far as it confirms the drafts; the deeper layers wait
+    VERIFY = "verify"  # run this pass and all waiting tokens through the remaining layers, and check
     STOP = "stop"  # end the suggestion before this token
 
 
@@ -41,7 +41,7 @@ class OperatingPoint:
         energy_weight: w in the reward (1 - w) quality - w energy; green mode / 100.
         lossless: Every token emitted at an exit is a draft that is verified before it counts.
         fill: How skipped layers are filled where exits are final.
-        max_waiting: Tokens that may wait for deeper layers before they are run; bounds the draft length.
+        max_waiting: No exit is taken while so many tokens wait for deeper layers; bounds the draft length.
         lookup: Most tokens that are drafted from what the text said before, and run along in the next pass; 0 for none.
     """
 
@@ -54,7 +54,7 @@ class OperatingPoint:
 
 @dataclass(slots=True, kw_only=True)
 class ExitCandidate:
-    """What a policy may look at: one exit of one token.
+    """What a policy may look at: one exit of one pass.
 
     Attributes:
         hidden: Gives the hidden state at this exit, normed exactly as for the LM head, [D]. Counted as a policy check:
@@ -65,8 +65,9 @@ class ExitCandidate:
         n_emitted: Tokens emitted so far in this completion.
         n_drafts: Tokens drafted by lookup that run along behind this one.
         energy_weight: w of the operating point.
-        probability: Evaluates the LM head at this exit and returns the top token's probability. It costs as much
-            as several layers and is counted; the learned policy never calls it.
+        probability: Evaluates the LM head at this exit and returns the probability of the tokens that EXIT would emit,
+            the least of them. It costs as much as several layers and is counted; the learned policy never calls it.
+        tokens: Evaluates the LM head as well and returns these tokens, for who knows what is right.
     """
 
     hidden: Callable[[], torch.Tensor]
@@ -77,6 +78,7 @@ class ExitCandidate:
     n_drafts: int
     energy_weight: float
     probability: Callable[[], float]
+    tokens: Callable[[], list[int]]
 
 
 class ExitPolicy(Protocol):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action, OperatingPoint
 from engine.training.policy.rewards import reward
 
@@ -100,17 +101,22 @@ class Replay:
         The recording is part of the state of this decision process, so a baseline that sees it leaves PPO's gradient
         unbiased, and takes the luck of the place out of it (asymmetric actor-critic, Pinto et al., arXiv 1710.06542).
         """
-        n, end, right = self.n_emitted, self._end, self._recording.ids[self.row + 1]
+        n, end, ids = self.n_emitted, self._end, self._recording.ids[self.n_emitted :]
         return [
             1.0,
             (self._kept[end] - self._kept[n]) / self._setting.mean_chars / 8,
             (self._kept[min(n + 1, end)] - self._kept[n]) / self._setting.mean_chars,
             1.0 if self._recording.on_track[n + 1] else 0.0,
             (end - n) / 24,
-            1.0 if self._choices[self.row][self.check] == right else 0.0,
-            1.0 if right in self._choices[self.row][self.check + 1 :] else 0.0,
+            1.0 if common_prefix(self._said, ids) == len(self._said) else 0.0,
+            1.0 if ids[0] in self._choices[self.row][self.check + 1 :] else 0.0,
             self._right / 4,
         ]
+
+    @property
+    def _said(self) -> list[int]:
+        """The exit's choices for the current row and those behind it whose text is the recorded one."""
+        return [row[self.check] for row in self._choices[self.row : self.row + 1 + self._right]]
 
     def act(self, action: Action) -> float:
         """Takes one decision and gives its reward."""
@@ -125,14 +131,14 @@ class Replay:
             case Action.EXIT:
                 self._exit()
             case Action.VERIFY:
-                self._finish()
+                self._finish(check=True)
             case Action.CONTINUE:
                 if self.check + 1 < len(self._setting.check_layers):
                     self.check += 1
                     self._run_to(self._setting.check_layers[self.check])
                     self.energy += self._prices.check
                 else:
-                    self._finish()
+                    self._finish(check=self.energy_weight == 0.0)
         return reward(
             self.energy_weight,
             kept_tokens=(self.kept_chars - kept) / self._setting.mean_chars,
@@ -156,22 +162,18 @@ class Replay:
             self._depth = bound
 
     def _exit(self) -> None:
-        self.energy += self._prices.head
-        layer = self._setting.check_layers[self.check]
-        if self._choices[self.row][self.check] != self._recording.ids[self.row + 1]:
-            self._err(layer)
-            return
-        is_drafted = self._right > 0
-        self._emit(1, layer)
+        """Ends the pass: what the exit says is emitted as far as it confirms the drafts, and one token more."""
+        layer, said = self._setting.check_layers[self.check], self._said
+        self.energy += self._prices.head + self._behind * self._prices.head_row
+        n_right = common_prefix(said, self._recording.ids[self.n_emitted :])
+        self._emit(n_right, layer)
+        self._current += n_right
         if self.is_over:
-            self._current += 1
             self._settle(layer)
-        elif is_drafted:  # the next row is asked at the same exit
-            self._current, self._behind, self._right = self._current + 1, self._behind - 1, self._right - 1
-            self.row += 1
-            self.energy += self._prices.check
+        elif n_right < len(said):
+            self._err(layer)
         else:
-            self._waiting[layer] = self._waiting.get(layer, 0) + self._current + 1
+            self._waiting[layer] = self._waiting.get(layer, 0) + self._current
             self._begin_pass()
 
     def _err(self, layer: int) -> None:
@@ -179,7 +181,7 @@ class Replay:
         if self.energy_weight == 0.0:
             self.energy += _WASTED_DRAFTS * (layer * self._prices.layer + self._prices.head)
             self._behind = self._right = 0  # what was drafted behind the wrong token is lost
-            self._finish()
+            self._finish(check=True)
             return
         left = self._end - self.n_emitted - 1
         if self.may_stop:
@@ -189,11 +191,11 @@ class Replay:
         self.n_layers += (1 + left) * layer
         self.is_over = True
 
-    def _finish(self) -> None:
-        """Runs every row to full depth, where the head judges the drafts as well."""
+    def _finish(self, *, check: bool) -> None:
+        """Runs every row to full depth, where the head judges the drafts, with `check` the waiting rows too."""
         n_layers = self._prices.n_layers
         self._run_to(n_layers)
-        judged = self._behind + (self._current if self.energy_weight == 0.0 else 0)
+        judged = self._behind + (self._current if check else 0)
         self.energy += self._prices.head + judged * self._prices.head_row
         self._emit(1 + self._right, n_layers)
         if not self.is_over:

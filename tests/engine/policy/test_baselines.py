@@ -19,6 +19,7 @@ def candidate(exit_layer: int, *, n_emitted: int = 1, probability: Callable[[], 
         n_drafts=0,
         energy_weight=0.5,
         probability=probability,
+        tokens=list,
     )
 
 

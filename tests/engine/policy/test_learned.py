@@ -35,6 +35,7 @@ def candidate(
         n_drafts=0,
         energy_weight=weight,
         probability=never,
+        tokens=list,
     )
 
 

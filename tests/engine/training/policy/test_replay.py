@@ -45,18 +45,25 @@ def replay(made: Recording, *, weight: float = 0.5, may_stop: bool = True) -> Re
 
 
 class RightExits:
-    """Drives decoder and replay alike: draws decisions, but exits only where that chooses the recorded token."""
+    """Drives decoder and replay alike: draws decisions, but exits only where that says what is recorded.
+
+    Attributes:
+        n_confirmed: Drafts that its exits confirmed.
+    """
 
     name = "right-exits"
 
     def __init__(self, made: Recording, seed: int, actions: tuple[Action, ...]) -> None:
         self._made, self._random, self._actions = made, random.Random(seed), actions
+        self.n_confirmed = 0
 
     def choose(self, row: int, check: int) -> Action:
-        if row == len(self._made.choices):  # where the last token was drafted, the decoder asks once too often
-            return Action.STOP
         action = self._random.choice(self._actions)
-        is_right = int(self._made.choices[row, check]) == self._made.ids[row + 1]
+        n_drafts = self._made.n_right_drafts[row + 1]
+        right = self._made.ids[row + 1 : row + 2 + n_drafts]
+        is_right = self._made.choices[row : row + 1 + n_drafts, check].tolist() == right
+        if action is Action.EXIT and is_right:
+            self.n_confirmed += n_drafts
         return Action.CONTINUE if action is Action.EXIT and not is_right else action
 
     def decide(self, candidate: ExitCandidate) -> Action:
@@ -92,7 +99,7 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(weight: float, actions
     cost = default_cost_model(loaded.model.geometry, "cpu")
     setting = Setting(prices=prices_of(cost), check_layers=CHECK_LAYERS, mean_chars=1.0)
     kind = EpisodeKind(energy_weight=weight, may_stop=False, with_end_rules=False)
-    n_drafts = 0
+    n_confirmed = n_drafts = 0
     for place, made in tiny_recordings():
         for seed in range(3):
             outcome = play(loaded, Decoder(loaded.model), place, RightExits(made, seed, actions), kind=kind, cost=cost)
@@ -104,6 +111,33 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(weight: float, actions
                 n_drafts += replayed.n_drafts
                 replayed.act(drive.choose(replayed.row, replayed.check))
 
-            assert replayed.energy == pytest.approx(outcome.energy, abs=1.5 * setting.prices.check)
+            assert replayed.energy == pytest.approx(outcome.energy)
             assert replayed.n_emitted == outcome.n_tokens
+            n_confirmed += drive.n_confirmed
     assert n_drafts > 0
+    assert n_confirmed > 0 or Action.VERIFY in actions  # which leaves few exits with drafts
+
+
+def test_an_exit_evaluates_its_head_once_for_all_drafts_and_emits_those_it_confirms() -> None:
+    made = recording([[False, True, True, True]] * 6, n_drafts=[0, 4] + [0] * 6, n_right_drafts=[0, 2] + [0] * 6)
+    played = replay(made)
+    played.act(Action.CONTINUE)
+    before = played.energy
+
+    played.act(Action.EXIT)
+
+    assert played.n_emitted == 1 + 2 + 1
+    head = PRICES.head + 4 * PRICES.head_row
+    next_pass = CHECK_LAYERS[0] * PRICES.layer + PRICES.check
+    assert played.energy - before == pytest.approx(head + next_pass)
+    assert played.n_waiting == 3
+
+
+def test_an_exit_that_loses_a_right_draft_loses_the_text() -> None:
+    rows = [[True] * 4] * 2 + [[False] * 4] * 4
+    played = replay(recording(rows, n_drafts=[0, 3] + [0] * 6, n_right_drafts=[0, 3] + [0] * 6))
+
+    played.act(Action.EXIT)
+
+    assert played.is_over
+    assert played.kept_chars == 4 * 3

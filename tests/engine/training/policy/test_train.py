@@ -82,6 +82,7 @@ def test_the_exported_policy_is_the_network_that_learned() -> None:
                 n_drafts=1,
                 energy_weight=0.4,
                 probability=lambda: 0.0,
+                tokens=list,
             )
             assert policy.decide(asked) is ACTIONS[int(scores.argmax())]
 
