@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
 _OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
 _LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
+_EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+|--+|<!--|%+")
 _CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")  # how a block's last line begins
 _LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
 _ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
@@ -115,6 +116,8 @@ def suggestion(text: str, shape: Shape) -> slice:
     body = body[: fitting_length(shape.head, body, shape.rest_of_line)]
     if shape.enclosing and not shape.rest_of_line.strip() and not shape.closer:
         body = body[: closed_length(shape.enclosing, body, _closing_run(shape.next_line))]
+    if shape.starts_line and _EMPTY_COMMENT.fullmatch(body.strip()):
+        body = ""
     return slice(start, start + len(body.rstrip()))
 
 

@@ -77,6 +77,8 @@ NOTHING = [
     pytest.param('f("a‸")', '")\n', "", id="only quote and bracket"),
     pytest.param("f() {\n    a;\n‸\n}", "}\n", "", id="only the bracket of the next line"),
     pytest.param("x = 1‸", "   \n", "", id="blank"),
+    pytest.param("int a;\n‸", "//\n", "", id="a comment that says nothing"),
+    pytest.param("i‸", "--;\n", "--;", id="an operator"),
     pytest.param("    ‸", "  \t", "", id="blank line"),
 ]
 
