@@ -172,6 +172,8 @@ def _line_end(body: str, shape: Shape) -> int | None:
 
 def _block_end(body: str, shape: Shape) -> int | None:
     newline = body.find("\n")
+    if shape.starts_line and newline >= 0 and not body[:newline].strip():
+        return 0  # the line is there already, and blank
     while newline >= 0:
         next_newline = body.find("\n", newline + 1)
         line = body[newline + 1 : next_newline if next_newline >= 0 else len(body)]

@@ -78,6 +78,7 @@ NOTHING = [
     pytest.param("f() {\n    a;\n‸\n}", "}\n", "", id="only the bracket of the next line"),
     pytest.param("x = 1‸", "   \n", "", id="blank"),
     pytest.param("int a;\n‸", "//\n", "", id="a comment that says nothing"),
+    pytest.param("a();\n‸", "\nb();\n", "", id="one more blank line"),
     pytest.param("i‸", "--;\n", "--;", id="an operator"),
     pytest.param("    ‸", "  \t", "", id="blank line"),
 ]
