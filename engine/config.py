@@ -14,6 +14,7 @@ DEFAULT_MODEL = "smollm2-135m"
 
 Device = Literal["cpu", "cuda"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+PrecisionChoice = Literal["auto", "fp32", "int8", "int4"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +24,15 @@ class EngineConfig:
     Attributes:
         model: "smollm2-135m", a Hugging Face id such as "Qwen/Qwen2.5-Coder-0.5B", or a local folder.
         device: "auto" takes an NVIDIA GPU where torch finds one, else the CPU.
-        threads: CPU threads for torch; None takes the physical cores.
+        precision: Of the weights on a CPU. "auto" is int8 where the fast runner knows the model's blocks, and fp32
+            elsewhere; "fp32" is the reference that tests compare with. A GPU always holds bf16.
+        threads: CPU threads; None takes the physical cores.
         exit_layers: Layers after which a token may leave, ascending, without the last; None takes every third.
     """
 
     model: str = DEFAULT_MODEL
     device: DeviceChoice = "auto"
+    precision: PrecisionChoice = "auto"
     threads: int | None = None
     exit_layers: tuple[int, ...] | None = None
 

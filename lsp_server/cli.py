@@ -19,7 +19,7 @@ from rich.text import Text
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.errors import ConfigError, EngineError
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX, CompletionRequest
-from lsp_server import evaluate_cli, train_policy_cli
+from lsp_server import bench_cli, evaluate_cli, train_policy_cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,7 +224,9 @@ def _train_exits(
         corpus = gather_corpus(
             languages=languages or LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
         )
-        loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device), with_shortcuts=False)
+        loaded = load_model(
+            files.name, files.path, EngineConfig(model=model, device=device), with_shortcuts=False, reference=True
+        )
         path = output or own_shortcuts_path(files.name)
         trained = train(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
@@ -316,5 +318,6 @@ def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:
     return text[:offset], text[offset:]
 
 
+bench_cli.register(app, lambda: _progress(counting=True))
 evaluate_cli.register(app, lambda: _progress(counting=True))
 train_policy_cli.register(train_app, lambda: _progress(counting=True))

@@ -24,6 +24,14 @@ def default_model_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def reference_engine(default_model_path: Path) -> Iterator[Engine]:
+    """In fp32 on the reference runner: what may be compared with transformers token by token."""
+    loaded = load_engine(EngineConfig(device="cpu", precision="fp32"))
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(scope="session")
 def engine(default_model_path: Path) -> Iterator[Engine]:
     loaded = load_engine(EngineConfig(device="cpu"))
     yield loaded

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.evaluation.findings import Finding
 from engine.model.loading import synchronize
+from engine.model.runners.torch_eager import backbone_of
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _timed(
     logging.set_verbosity_error()  # it warns of its own calls to itself
     begun_s = time.perf_counter()
     try:
-        output = loaded.model.backbone.generate(
+        output = backbone_of(loaded.model.runner).generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_new_tokens, do_sample=False, **options
         )
         synchronize(loaded.device)

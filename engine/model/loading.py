@@ -1,28 +1,37 @@
-"""From a folder with weights to a model on its device. Where the folder comes from: `engine.model.store`."""
+"""From a folder with weights to a model on its device. Where the folder comes from: `engine.model.store`.
+
+On a CPU the model runs on ONNX Runtime, from weights that were prepared once and are kept in the cache; on a GPU, in
+training, and where the fast runner does not know a model's blocks, on torch.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import safetensors
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
-from engine.errors import DeviceError, ModelCorruptError, UnsupportedModelError
+from engine.errors import ConfigError, DeviceError, ModelCorruptError, UnsupportedModelError
 from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.early_exit import EarlyExitModel
-from engine.model.shortcuts import find_shortcuts, model_fingerprint
+from engine.model.shortcuts import FILE_NAME, find_shortcuts, load_shortcuts, model_fingerprint, shortcuts_file
 from engine.model.tokenization import Tokenization
+from engine.types import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
+    from engine.model.runners.conversion import Conversion
+    from engine.model.runners.quantization import Precision
+    from engine.types import ProgressSink
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +40,7 @@ class LoadedModel:
 
     Attributes:
         name: As the user named it.
-        device_name: For people, such as "CPU, 2 threads, fp32".
+        device_name: For people, such as "CPU, 2 threads, int8".
     """
 
     name: str
@@ -41,23 +50,98 @@ class LoadedModel:
     device_name: str
 
 
-def load_model(name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool = True) -> LoadedModel:
-    """Loads weights, tokenizer and trained exits: fp32 on a CPU, bf16 on a GPU.
+def load_model(
+    name: str,
+    folder: Path,
+    config: EngineConfig,
+    *,
+    with_shortcuts: bool = True,
+    reference: bool = False,
+    progress: ProgressSink = no_progress,
+) -> LoadedModel:
+    """Loads weights, tokenizer and trained exits: int8 on a CPU unless the user wants otherwise, bf16 on a GPU.
 
     Args:
         name: As the user named it.
         folder: Where config.json, weights and tokenizer lie.
-        config: The device, its threads, the exits.
+        config: The device, its threads, the precision, the exits.
         with_shortcuts: False leaves trained exits out, such as to train new ones.
+        reference: Load transformers' own layers, whatever the device: to train them, or to compare with them.
+        progress: Told when the weights are prepared for the fast runner.
 
     Raises:
+        ConfigError: If the precision does not go with the device.
         DeviceError: If the device asked for is not there, or its memory is too small.
         ModelCorruptError: If the files cannot be read.
         PolicyError: If the user's own trained exits belong to other weights.
-        UnsupportedModelError: If no adapter knows the model's family.
+        UnsupportedModelError: If no adapter knows the model's family, or no runner for the precision asked for.
     """
     device = pick_device(config.device)
-    threads = config.threads or psutil.cpu_count(logical=False) or 1
+    if device == "cuda" and config.precision != "auto":
+        raise ConfigError(f"On a GPU the precision is always bf16; set it to 'auto', not '{config.precision}'.")
+    if device == "cuda" or reference or config.precision == "fp32":
+        return _load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)[0]
+    return _load_fast(name, folder, config, with_shortcuts=with_shortcuts, progress=progress)
+
+
+def _load_fast(
+    name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
+) -> LoadedModel:
+    from engine.model.runners.conversion import conversion_name, convert, find_conversion
+
+    precision: Precision = "int4" if config.precision == "int4" else "int8"
+    shortcuts_path = shortcuts_file(name) if with_shortcuts else None
+    key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision)
+    if (found := find_conversion(key)) is None:
+        loaded, end_ids = _load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+        try:
+            convert(key, loaded.model, model_name=name, precision=precision, end_ids=end_ids, progress=progress)
+        except UnsupportedModelError as error:
+            if config.precision != "auto":
+                raise
+            logger.info("%s runs in fp32: %s", name, error)
+            return loaded
+        del loaded  # two copies of the weights need not meet in memory
+        found = find_conversion(key)
+        assert found is not None
+    return _open_conversion(name, folder, *found, config=config, precision=precision)
+
+
+def _open_conversion(
+    name: str, folder: Path, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
+) -> LoadedModel:
+    from engine.model.runners.onnx_runtime import OnnxRunner
+
+    threads = _threads(config)
+    torch.set_num_threads(1)  # what is left to torch is small, and its pool would spin beside the runner's
+    shortcuts = None
+    if (converted / FILE_NAME).is_file():
+        shortcuts = load_shortcuts(converted / FILE_NAME, conversion.fingerprint)
+    with _readable(name):
+        tokenizer = _tokenizer(folder)
+        runner = OnnxRunner(converted, conversion.layout, threads=threads)
+    return LoadedModel(
+        name=name,
+        model=EarlyExitModel(
+            runner,
+            conversion.layout.bounds[1:-1],
+            shortcuts,
+            fingerprint=conversion.fingerprint,
+            exits_fingerprint=conversion.exits_fingerprint,
+        ),
+        tokenization=Tokenization(tokenizer, conversion.end_ids),
+        device="cpu",
+        device_name=_device_name("cpu", threads, precision),
+    )
+
+
+def _load_reference(
+    name: str, folder: Path, config: EngineConfig, device: Device, *, with_shortcuts: bool
+) -> tuple[LoadedModel, Sequence[int]]:
+    """The model on torch, and the tokens that its configuration names as ends."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    threads = _threads(config)
     if device == "cpu":
         torch.set_num_threads(threads)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
@@ -69,20 +153,21 @@ def load_model(name: str, folder: Path, config: EngineConfig, *, with_shortcuts:
                 f"The model '{name}' is of the family '{family}', which is not supported; choose one of {known}."
             )
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = _tokenizer(folder)
     fingerprint = model_fingerprint(model)
     shortcuts = find_shortcuts(name, fingerprint) if with_shortcuts else None
     if shortcuts is not None:
         shortcuts.adapt(model)
     model = _to_device(model.eval(), device, name)
-    early_exit = EarlyExitModel(model, config.exit_layers, shortcuts, fingerprint=fingerprint)
-    return LoadedModel(
+    end_ids = _eos_ids(model)
+    loaded = LoadedModel(
         name=name,
-        model=early_exit,
-        tokenization=Tokenization(tokenizer, _eos_ids(model)),
+        model=EarlyExitModel.from_transformers(model, config.exit_layers, shortcuts, fingerprint=fingerprint),
+        tokenization=Tokenization(tokenizer, end_ids),
         device=device,
-        device_name=_device_name(device, threads),
+        device_name=_device_name(device, threads, "fp32"),
     )
+    return loaded, end_ids
 
 
 def pick_device(choice: DeviceChoice) -> Device:
@@ -116,6 +201,13 @@ def _to_device(model: Any, device: Device, name: str) -> Any:
         ) from error
 
 
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    with _quiet():
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
 def _eos_ids(model: Any) -> list[int]:
     eos = model.generation_config.eos_token_id
     if eos is None:
@@ -125,10 +217,14 @@ def _eos_ids(model: Any) -> list[int]:
     return [int(idx) for idx in (eos if isinstance(eos, list | tuple) else [eos])]
 
 
-def _device_name(device: Device, threads: int) -> str:
+def _threads(config: EngineConfig) -> int:
+    return config.threads or psutil.cpu_count(logical=False) or 1
+
+
+def _device_name(device: Device, threads: int, precision: Precision) -> str:
     if device == "cuda":
         return f"{torch.cuda.get_device_name()}, bf16"
-    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, fp32"
+    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, {precision}"
 
 
 @contextlib.contextmanager
@@ -146,6 +242,8 @@ def _readable(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps transformers' progress bars and advice away from stdout and stderr: they may be a protocol's."""
+    from transformers.utils import logging
+
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

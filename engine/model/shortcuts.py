@@ -142,18 +142,23 @@ def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
         PolicyError: If the user's own belong to other weights.
         ModelCorruptError: If a file cannot be read.
     """
-    own = own_shortcuts_path(name)
-    if own.is_file():
-        return load_shortcuts(own, fingerprint)
-    shipped = PACKAGED / config.folder_name(name) / FILE_NAME
-    if not shipped.is_file():
+    path = shortcuts_file(name)
+    if path is None:
         return None
     try:
-        return load_shortcuts(shipped, fingerprint)
+        return load_shortcuts(path, fingerprint)
     except PolicyError:
+        if path == own_shortcuts_path(name):
+            raise
         # Another conversion of the same model: its exits work, only less well. The user's remedy is in the message.
         logger.warning("The shipped exits do not fit the weights of %s; `green-code train exits` makes new ones.", name)
         return None
+
+
+def shortcuts_file(name: str) -> Path | None:
+    """The user's own shortcuts of a model, else the shipped ones, else None."""
+    candidates = (own_shortcuts_path(name), PACKAGED / config.folder_name(name) / FILE_NAME)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def own_shortcuts_path(name: str) -> Path:

@@ -128,7 +128,7 @@ def verify_model(name: str) -> None:
 
 
 def remove(name: str) -> int:
-    """Deletes a model from its cache, whole or damaged.
+    """Deletes a model from its cache, whole or damaged, and what was prepared from it for the fast runner.
 
     Returns:
         Bytes freed.
@@ -141,6 +141,8 @@ def remove(name: str) -> int:
         freed_bytes = model_cache.remove(name)
         if freed_bytes is None:
             freed_bytes = hub.remove(name)
+        for prepared in model_cache.derived(name):
+            freed_bytes = (freed_bytes or 0) + (model_cache.remove(prepared, kind="runners") or 0)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ModelError(f"The model {name} could not be removed: {reason}.") from error
@@ -157,7 +159,7 @@ def list_models(*, supported: Collection[str] | None = None) -> list[StoredModel
         StoredModel(
             name=repo.name,
             path=repo.path,
-            size_bytes=repo.size_bytes,
+            size_bytes=repo.size_bytes + _prepared_bytes(repo.name),
             source="Hugging Face hub",
             licence=repo.licence,
         )
@@ -174,10 +176,14 @@ def _own_model(name: str) -> StoredModel:
     return StoredModel(
         name=name,
         path=model_cache.folder_of(name),
-        size_bytes=model_cache.size_bytes(name),
+        size_bytes=model_cache.size_bytes(name) + _prepared_bytes(name),
         source="damaged or out of date" if manifest is None else manifest.source,
         licence=None if manifest is None else manifest.licence,
     )
+
+
+def _prepared_bytes(name: str) -> int:
+    return sum(model_cache.size_bytes(prepared, kind="runners") for prepared in model_cache.derived(name))
 
 
 def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink) -> ModelFiles:

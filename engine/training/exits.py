@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from engine.errors import TrainingError
+from engine.model.runners.torch_eager import backbone_of
 from engine.model.shortcuts import Shortcuts, ShortcutsInfo, save_shortcuts
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
@@ -168,16 +169,17 @@ def _trained_jointly(
     None where that made the last layer worse on the validation text; the layers are then as they were.
     """
     was = judge(model, validation, (ridge,), progress=progress)[0]
-    student = ExitStudent(model.backbone, model.exit_layers, ridge.maps, plan)
+    student = ExitStudent(backbone_of(model.runner), model.exit_layers, ridge.maps, plan)
     train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
     info = replace(ridge.info, train_tokens=sum(len(block.token_ids) for block in text))
     trained = Shortcuts(info, student.maps(), student.updates()).rounded()
     student.unwrap()
-    trained.adapt(model.backbone)
+    trained.adapt(backbone_of(model.runner))
     now = judge(model, validation, (trained,), progress=progress)[0]
     if now[-1].accuracy.mean >= was[-1].accuracy.mean:
         return trained
-    Shortcuts(info, {}, {name: (-up, down) for name, (up, down) in trained.updates.items()}).adapt(model.backbone)
+    undone = {name: (-up, down) for name, (up, down) in trained.updates.items()}
+    Shortcuts(info, {}, undone).adapt(backbone_of(model.runner))
     return None
 
 

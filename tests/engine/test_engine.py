@@ -65,16 +65,25 @@ def greedy_texts(default_model_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("policy", ["full-depth", "fixed:24", "fixed:15", "confidence:0.6"])
 @pytest.mark.parametrize("place", PLACES)
-def test_lossless_text_is_the_one_of_transformers(
-    engine: Engine, greedy_texts: dict[str, str], place: str, policy: str
+def test_lossless_text_in_fp32_is_the_one_of_transformers(
+    reference_engine: Engine, greedy_texts: dict[str, str], place: str, policy: str
 ) -> None:
-    request = CompletionRequest(prefix=prefix_to(place), green_mode=0, policy=policy, max_new_tokens=12)
+    decoded = lossless(reference_engine, place, policy)
 
-    completion = engine.complete(request)
-
-    decoded = "".join(token.text for token in completion.tokens)
     assert decoded
     assert greedy_texts[place].startswith(decoded)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_lossless_text_in_int8_is_the_one_of_full_depth(engine: Engine, place: str) -> None:
+    texts = {lossless(engine, place, policy) for policy in ("full-depth", "fixed:24", "fixed:15", "confidence:0.6")}
+
+    assert len(texts) == 1
+
+
+def lossless(engine: Engine, place: str, policy: str) -> str:
+    request = CompletionRequest(prefix=prefix_to(place), green_mode=0, policy=policy, max_new_tokens=12)
+    return "".join(token.text for token in engine.complete(request).tokens)
 
 
 def test_a_greener_mode_runs_fewer_layers_by_the_learned_policy(engine: Engine) -> None:

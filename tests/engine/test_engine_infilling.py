@@ -36,7 +36,7 @@ def infilling_engine(folder: Path, control_tokens: list[str]) -> Engine:
         eos_token_id=None,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
-    return load_engine(EngineConfig(model=str(folder), device="cpu"))
+    return load_engine(EngineConfig(model=str(folder), device="cpu", precision="fp32"))
 
 
 def request(typed: str = "", *, options: PromptOptions | None = None, after: str = AFTER) -> CompletionRequest:

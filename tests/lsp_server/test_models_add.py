@@ -29,7 +29,7 @@ def test_adding_a_model_makes_it_an_early_exit_model(tmp_path: Path, monkeypatch
 
     result = CliRunner().invoke(app, ["models", "add", str(folder), "--device", "cpu"], catch_exceptions=False)
 
-    loaded = load_model(str(folder), folder, EngineConfig(device="cpu"))
+    loaded = load_model(str(folder), folder, EngineConfig(device="cpu", precision="fp32"))
     assert result.exit_code == 0
     assert f"--model {folder}" in result.output.replace("\n", "")
     assert loaded.model.shortcuts is not None

@@ -41,7 +41,7 @@ def test_no_draft_where_nothing_was_said_before(ids: list[int], n_tokens: int) -
 @pytest.mark.parametrize("lookup", [1, 4, 9])
 def test_accepted_drafts_save_passes_and_change_no_token(lookup: int) -> None:
     model = tiny_model("llama", seed=2)  # one that repeats itself
-    drafted, alone = Decoder(EarlyExitModel(model)), Decoder(EarlyExitModel(model))
+    drafted, alone = Decoder(EarlyExitModel.from_transformers(model)), Decoder(EarlyExitModel.from_transformers(model))
     stop = StopCondition(max_new_tokens=80)
 
     tokens = _ids(drafted, FullDepth(), lossless=True, lookup=lookup, stop=stop)
@@ -52,7 +52,7 @@ def test_accepted_drafts_save_passes_and_change_no_token(lookup: int) -> None:
 
 @pytest.mark.parametrize("exit_layer", [2, 4])
 def test_drafts_that_an_exit_agrees_with_save_passes_and_change_no_token(exit_layer: int) -> None:
-    model = EarlyExitModel(tiny_model("llama", seed=2), exit_layers=(2, 4))
+    model = EarlyExitModel.from_transformers(tiny_model("llama", seed=2), exit_layers=(2, 4))
     drafted, alone = Decoder(model), Decoder(model)
     stop = StopCondition(max_new_tokens=80)
 
@@ -65,7 +65,7 @@ def test_drafts_that_an_exit_agrees_with_save_passes_and_change_no_token(exit_la
 def test_text_ends_inside_an_accepted_draft_and_the_next_request_is_sound() -> None:
     model = tiny_model("llama", seed=2)
     expected = greedy(model, PROMPT, 80)
-    decoder = Decoder(EarlyExitModel(model))
+    decoder = Decoder(EarlyExitModel.from_transformers(model))
 
     for n_tokens in range(40, 80, 3):
         stop = StopCondition(max_new_tokens=80, is_complete=lambda ids, n=n_tokens: len(ids) == n)  # type: ignore[misc]
@@ -91,7 +91,7 @@ class _Random:
 def test_lossless_stays_lossless_with_drafts_of_both_kinds_and_ends_anywhere(seed: int) -> None:
     model = tiny_model("llama", seed % 3)
     expected = greedy(model, PROMPT, 80)
-    decoder = Decoder(EarlyExitModel(model, exit_layers=(1, 2, 4)))
+    decoder = Decoder(EarlyExitModel.from_transformers(model, exit_layers=(1, 2, 4)))
 
     for n_tokens in (3, 17, 80):
         stop = StopCondition(max_new_tokens=n_tokens)

@@ -21,7 +21,7 @@ SMALL = Evaluation(protocol="kept", n_places=6, seeds=2, max_new_tokens=8, arms=
 
 @pytest.fixture
 def loaded() -> LoadedModel:
-    return replace(tiny_loaded(), model=EarlyExitModel(tiny_model("llama"), exit_layers=range(1, 6)))
+    return replace(tiny_loaded(), model=EarlyExitModel.from_transformers(tiny_model("llama"), exit_layers=range(1, 6)))
 
 
 @pytest.fixture(autouse=True)

@@ -88,7 +88,7 @@ def test_second_process_says_that_it_waits(tiny: EmbeddedModel) -> None:
     with FileLock(folder.with_name(".tiny.lock")):
         process = in_new_process(PULL, json.dumps(dataclasses.asdict(tiny)))
         assert process.stdout is not None
-        assert process.stdout.readline() == "Waiting for another process that is fetching tiny\n"
+        assert process.stdout.readline() == "Waiting for another process that is preparing tiny\n"
 
     process.communicate()
 

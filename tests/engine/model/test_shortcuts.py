@@ -77,7 +77,8 @@ def test_a_damaged_file_is_told_in_one_sentence(shortcuts: Shortcuts, tmp_path: 
 
 def test_the_head_reads_an_exit_through_its_shortcut(shortcuts: Shortcuts) -> None:
     model = tiny_model("llama")
-    with_map, without = EarlyExitModel(model, (3, 4), shortcuts), EarlyExitModel(model, (3, 4))
+    with_map = EarlyExitModel.from_transformers(model, (3, 4), shortcuts)
+    without = EarlyExitModel.from_transformers(model, (3, 4))
     state = torch.randn(1, 2, D, generator=torch.Generator().manual_seed(1))
     weight, bias = shortcuts.maps[3]
 
@@ -89,7 +90,8 @@ def test_full_depth_and_exits_without_a_shortcut_are_read_as_they_are(shortcuts:
     model = tiny_model("llama")
     state = torch.randn(1, 2, D, generator=torch.Generator().manual_seed(1))
 
-    with_map, without = EarlyExitModel(model, (3, 4), shortcuts), EarlyExitModel(model, (3, 4))
+    with_map = EarlyExitModel.from_transformers(model, (3, 4), shortcuts)
+    without = EarlyExitModel.from_transformers(model, (3, 4))
 
     assert torch.equal(with_map.logits(state, layer), without.logits(state, layer))
 

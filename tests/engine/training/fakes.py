@@ -33,7 +33,7 @@ class LetterTokenization:
 def tiny_loaded() -> LoadedModel:
     return LoadedModel(
         name="tiny",
-        model=EarlyExitModel(tiny_model("llama")),
+        model=EarlyExitModel.from_transformers(tiny_model("llama")),
         tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
         device="cpu",
         device_name="CPU",

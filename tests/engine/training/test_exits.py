@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import TrainingError
+from engine.model.runners.torch_eager import backbone_of
 from engine.model.shortcuts import load_shortcuts
 from engine.training.agreement import judge
 from engine.training.datasets import Corpus
@@ -63,7 +64,7 @@ def test_joint_training_makes_exits_and_the_last_layer_better_and_loads_over_the
     assert trained.jointly
     assert trained.after[-1].accuracy.mean > trained.before[-1].accuracy.mean
     assert trained.after[0].accuracy.mean > ridge.after[0].accuracy.mean
-    stored.adapt(base.model.backbone)
+    stored.adapt(backbone_of(base.model.runner))
     assert stored.fingerprint == trained.shortcuts.fingerprint
     assert judge(base.model, list(blocks(corpus.files["test"], base.tokenization, max_tokens=1500)), (stored,))[0] == (
         trained.after

@@ -1,0 +1,215 @@
+"""From a transformers model with its exits to a folder that `OnnxRunner` opens: once, cached, checked.
+
+The folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
+files are compared by name, size and time. What is converted is the model as it is used, with the updates of its trained
+exits; the maps of the exits lie beside it, in `shortcuts.safetensors`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+import numpy as np
+import onnx
+import torch
+
+from engine import config
+from engine.errors import ModelCorruptError, UnsupportedModelError
+from engine.model import model_cache
+from engine.model.runners.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
+from engine.model.runners.onnx_runtime import (
+    EMBEDDING_FILE,
+    HEAD_FILE,
+    NORM_FILE,
+    PROPAGATION_FILE,
+    ROTARY_FILE,
+    OnnxLayout,
+    OnnxRunner,
+    segment_file,
+)
+from engine.model.runners.quantization import BYTES_PER_PARAM
+from engine.model.runners.torch_eager import TorchRunner, backbone_of
+from engine.model.shortcuts import FILE_NAME as SHORTCUTS_FILE
+from engine.model.shortcuts import Shortcuts, save_shortcuts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from engine.model.early_exit import EarlyExitModel
+    from engine.model.runners.quantization import Precision
+    from engine.types import ProgressSink
+
+_FORMAT = 1  # raise it when folders written by older code must not be used again
+_META_FILE = "conversion.json"
+_MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
+_MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
+_CHECKED_TOKENS = 48
+_TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.8}  # median error of logits over their median size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A folder of converted segments.
+
+    Attributes:
+        layout: What the runner needs to know of it.
+        fingerprint: Of the base weights.
+        exits_fingerprint: Of the trained exits, "untrained" where there are none.
+        end_ids: Tokens that end a text, as the model's configuration names them.
+    """
+
+    layout: OnnxLayout
+    fingerprint: str
+    exits_fingerprint: str
+    end_ids: tuple[int, ...]
+
+
+def conversion_name(
+    name: str, folder: Path, shortcuts: Path | None, exit_layers: Sequence[int] | None, precision: Precision
+) -> str:
+    """What the conversion of these files is called in the cache.
+
+    Args:
+        name: The model's.
+        folder: Its weights.
+        shortcuts: The file of its trained exits, if any.
+        exit_layers: Where it is cut; None for the default.
+        precision: Of the weights.
+    """
+    files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    if shortcuts is not None:
+        stats.append((shortcuts.name, shortcuts.stat().st_size, shortcuts.stat().st_mtime_ns))
+    cut = None if exit_layers is None else sorted(set(exit_layers))
+    key = json.dumps([_FORMAT, str(folder.resolve()), stats, cut, precision])
+    return f"{config.folder_name(name)}-{precision}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
+    """A conversion that is there and whole; None where it has to be made."""
+    folder = model_cache.folder_of(conversion_name, kind="runners")
+    try:
+        if model_cache.find(conversion_name, kind="runners") is None:
+            return None
+        return folder, cattrs.structure(json.loads((folder / _META_FILE).read_bytes()), Conversion)
+    except (ModelCorruptError, OSError, ValueError, TypeError, cattrs.BaseValidationError):
+        return None  # it is made anew, from weights that are there
+
+
+def convert(
+    conversion_name: str,
+    model: EarlyExitModel,
+    *,
+    model_name: str,
+    precision: Precision,
+    end_ids: Sequence[int],
+    progress: ProgressSink,
+) -> None:
+    """Writes a model that runs on the reference runner into the cache, and checks what was written against it.
+
+    Raises:
+        UnsupportedModelError: If the fast runner does not know the model's blocks, or if what was written does not
+            compute what the reference computes.
+        ModelDownloadError: If the disk is too full or refuses the files.
+    """
+    backbone = backbone_of(model.runner)
+    if (reason := unsupported(backbone.config)) is not None:
+        raise UnsupportedModelError(
+            f"The model '{model_name}' cannot run in {precision}, because {reason}; choose the precision 'fp32'."
+        )
+
+    def build(_work: Path, folder: Path) -> None:
+        conversion = _write(model, folder, precision=precision, end_ids=end_ids, progress=progress)
+        _check(model, OnnxRunner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
+        (folder / _META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
+
+    geometry = model.runner.geometry
+    n_params = geometry.n_layers * geometry.layer_params + 3 * geometry.head_params
+    manifest = model_cache.Manifest(
+        name=conversion_name,
+        source=model_name,
+        licence=None,
+        converted_with=f"onnx {version('onnx')}",
+    )
+    needed_bytes = int(1.1 * n_params * BYTES_PER_PARAM[precision])
+    model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
+    for other in model_cache.derived(model_name):
+        if f"-{precision}-" in other and other != conversion_name:
+            model_cache.remove(other, kind="runners")  # of older weights, exits or formats
+
+
+def _write(
+    model: EarlyExitModel, folder: Path, *, precision: Precision, end_ids: Sequence[int], progress: ProgressSink
+) -> Conversion:
+    backbone = backbone_of(model.runner)
+    runner = TorchRunner(backbone)
+    layers = runner.parts.layers
+    attention: Any = layers[0].self_attn
+    n_positions = min(runner.max_positions, _MAX_ROTARY)
+    for done, (start, stop) in enumerate(model.segments):
+        progress("Preparing the model for this CPU", done, len(model.segments))
+        _save(segment_graph(layers[start:stop], start, precision), folder / segment_file(start))
+    head = backbone.lm_head
+    bias = None if head.bias is None else head.bias.detach().float().numpy()
+    _save(head_graph(head.weight.detach().float().numpy(), bias, precision), folder / HEAD_FILE)
+    _save(propagation_graph(layers, precision), folder / PROPAGATION_FILE)
+    np.save(folder / EMBEDDING_FILE, backbone.model.embed_tokens.weight.detach().half().numpy())
+    np.save(folder / NORM_FILE, backbone.model.norm.weight.detach().float().numpy())
+    np.save(folder / ROTARY_FILE, _rotary_table(runner, n_positions, attention.head_dim))
+    if model.shortcuts is not None:
+        save_shortcuts(Shortcuts(model.shortcuts.info, model.shortcuts.maps), folder / SHORTCUTS_FILE)
+    layout = OnnxLayout(
+        geometry=replace(runner.geometry, bytes_per_param=BYTES_PER_PARAM[precision]),
+        bounds=(0, *model.exit_layers, model.n_layers),
+        n_kv_heads=attention.config.num_key_value_heads,
+        head_dim=attention.head_dim,
+        max_positions=n_positions,
+        norm_epsilon=backbone.model.norm.variance_epsilon,
+    )
+    return Conversion(
+        layout=layout,
+        fingerprint=model.fingerprint,
+        exits_fingerprint=model.exits_fingerprint,
+        end_ids=tuple(end_ids),
+    )
+
+
+def _save(graph: onnx.ModelProto, path: Path) -> None:
+    # Weights in a file of their own are mapped by ONNX Runtime, not parsed.
+    onnx.save_model(graph, path, save_as_external_data=True, location=f"{path.stem}.weights", size_threshold=0)
+
+
+def _rotary_table(runner: TorchRunner, n_positions: int, head_dim: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Cos and sin of every position and frequency, as the model itself computes them: [2, positions, D_head / 2]."""
+    positions = torch.arange(n_positions).unsqueeze(0)
+    tables = runner.parts.rotary(torch.zeros(1, 1, head_dim), positions, 0)
+    assert tables is not None
+    return np.stack([table[0, :, : head_dim // 2].float().numpy() for table in tables])
+
+
+@torch.inference_mode()
+def _check(model: EarlyExitModel, converted: OnnxRunner, precision: Precision) -> None:
+    """Compares logits at some tokens, in two pieces so that the cache is read as well."""
+    reference = model.runner
+    ids = torch.randint(
+        backbone_of(reference).config.vocab_size, (_CHECKED_TOKENS,), generator=torch.Generator().manual_seed(0)
+    ).tolist()
+    logits = []
+    for runner in (reference, converted):
+        cache, outputs = runner.new_cache(), []
+        for first, last in ((0, _CHECKED_TOKENS // 2), (_CHECKED_TOKENS // 2, _CHECKED_TOKENS)):
+            hidden = runner.run_layers(runner.embed(ids[first:last], first), 0, model.n_layers, cache)
+            outputs.append(runner.head(runner.final_norm(hidden)))
+        logits.append(torch.cat(outputs, dim=1))
+    error = float((logits[0] - logits[1]).abs().median() / logits[0].abs().median())
+    if not error <= _TOLERANCE[precision]:
+        raise UnsupportedModelError(
+            f"In {precision} this model computes something else than in fp32 (relative error {error:.2g}); "
+            "choose the precision 'fp32'."
+        )

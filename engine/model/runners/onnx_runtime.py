@@ -1,0 +1,218 @@
+"""The fast CPU runner: one ONNX Runtime session for each segment, over a KV cache that is written in place.
+
+The sessions share one pool of threads. With a pool each, the one that has just worked spins while the next one runs,
+and on two cores a token took five times as long (see engine/training/LOG.md).
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+import torch
+
+from engine.model.runners.onnx_graph import COS, HIDDEN, LAST_POSITION, OUTPUT, SIN, TOTAL, past_names, present_names
+from engine.types import ModelGeometry  # noqa: TC001 - cattrs reads the annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from engine.model.runners.base import KVCache
+
+HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
+EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
+
+_ERRORS_ONLY = 3
+_FIRST_CAPACITY = 1024  # positions; 47 MB for the default model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxLayout:
+    """What a folder of converted segments holds; stored beside them.
+
+    Attributes:
+        geometry: Sizes, with the bytes of a weight as stored.
+        bounds: Layers at which segments begin and end: 0, every exit, full depth.
+        n_kv_heads: Of keys and values in each layer.
+        head_dim: Of one head.
+        max_positions: Longest text in tokens.
+        norm_epsilon: Of the final RMS norm.
+    """
+
+    geometry: ModelGeometry
+    bounds: tuple[int, ...]
+    n_kv_heads: int
+    head_dim: int
+    max_positions: int
+    norm_epsilon: float
+
+
+def segment_file(start: int) -> str:
+    """The graph of the segment that begins with layer `start`."""
+    return f"layers-{start:02}.onnx"
+
+
+class _SegmentCache:
+    """Keys and values of one segment's layers, and what its session reads and writes besides."""
+
+    def __init__(self, layers: range, n_kv_heads: int, head_dim: int) -> None:
+        self.layers = layers
+        self.filled = 0  # positions
+        self.arrays: list[NDArray[np.float32]] = []  # keys and values by turns, each [1, H_kv, capacity, D_head]
+        self.binding: onnxruntime.IOBinding | None = None  # to the arrays of now
+        self.last_position = np.zeros(1, np.int32)  # bound once, written before each run
+        self.total = np.zeros((), np.int32)
+        self._shape = (1, n_kv_heads, 0, head_dim)
+
+    def extend(self, n_rows: int) -> slice:
+        """Makes room for `n_rows` more positions and gives their place."""
+        place = slice(self.filled, self.filled + n_rows)
+        if not self.arrays or place.stop > self.arrays[0].shape[2]:
+            self._grow(place.stop)
+        self.filled = place.stop
+        return place
+
+    def _grow(self, needed: int) -> None:
+        batch, heads, _, head_dim = self._shape
+        capacity = max(_FIRST_CAPACITY, 1 << (needed - 1).bit_length())
+        grown = [np.zeros((batch, heads, capacity, head_dim), np.float32) for _ in range(2 * len(self.layers))]
+        for new, old in zip(grown, self.arrays, strict=False):
+            new[:, :, : self.filled] = old[:, :, : self.filled]
+        self.arrays, self.binding = grown, None
+
+
+class OnnxCache:
+    """A KV cache whose segments may be filled to different positions, in buffers that sessions write in place."""
+
+    def __init__(self, layout: OnnxLayout) -> None:
+        self.segments = [
+            _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
+            for start, stop in itertools.pairwise(layout.bounds)
+        ]
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Positions filled in each layer."""
+        return [segment.filled for segment in self.segments for _ in segment.layers]
+
+    def crop(self, length: int) -> None:
+        """Forgets every position from `length` on, in every layer."""
+        for segment in self.segments:
+            segment.filled = min(segment.filled, length)
+
+
+class OnnxRunner:
+    """See `LayerRunner`; it stops only between the segments that were converted."""
+
+    def __init__(self, folder: Path, layout: OnnxLayout, *, threads: int) -> None:
+        """Opens what `engine.model.runners.conversion` wrote.
+
+        Args:
+            folder: With the graphs and tables.
+            layout: What they hold.
+            threads: For all models of this process; the first runner's choice stays.
+        """
+        _share_threads(threads)
+        self._folder, self._layout = folder, layout
+        self.n_layers, self.max_positions = layout.geometry.n_layers, layout.max_positions
+        self.geometry, self.device = layout.geometry, torch.device("cpu")
+        self._sessions = [_open(folder / segment_file(start)) for start in layout.bounds[:-1]]
+        self._by_start = {start: index for index, start in enumerate(layout.bounds[:-1])}
+        self._head = _open(folder / HEAD_FILE)
+        self._embedding: NDArray[np.float16] = np.load(folder / EMBEDDING_FILE, mmap_mode="r")
+        self._norm = torch.from_numpy(np.load(folder / NORM_FILE))
+        self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
+
+    def new_cache(self) -> OnnxCache:
+        """See `LayerRunner.new_cache`."""
+        return OnnxCache(self._layout)
+
+    def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
+        """See `LayerRunner.embed`; positions enter in the layers."""
+        return torch.from_numpy(self._embedding[list(token_ids)].astype(np.float32)).unsqueeze(0)
+
+    def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+        """See `LayerRunner.run_layers`; `start` and `stop` must be borders of segments."""
+        assert isinstance(cache, OnnxCache)
+        while start < stop:
+            index = self._by_start[start]
+            hidden = self._run(index, hidden.contiguous(), cache.segments[index])
+            start = self._layout.bounds[index + 1]
+        assert start == stop
+        return hidden
+
+    def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
+        """See `LayerRunner.propagate`."""
+        assert isinstance(cache, OnnxCache)
+        n_rows, layout = hidden.shape[1], self._layout
+        projected = self._propagation.run([OUTPUT], {HIDDEN: hidden.numpy()})[0]
+        # [1, T, L * 2 * H_kv * D_head] -> [L, 2, H_kv, T, D_head]
+        by_layer = projected.reshape(n_rows, self.n_layers, 2, layout.n_kv_heads, layout.head_dim).transpose(
+            1, 2, 3, 0, 4
+        )
+        for segment in cache.segments[self._by_start[start] :]:
+            place = segment.extend(n_rows)
+            cos, sin = self._rotary[:, place]
+            for offset, layer in enumerate(segment.layers):
+                keys, values = by_layer[layer]
+                first, second = np.split(keys, 2, axis=-1)
+                segment.arrays[2 * offset][0, :, place] = np.concatenate(
+                    (first * cos - second * sin, second * cos + first * sin), axis=-1
+                )
+                segment.arrays[2 * offset + 1][0, :, place] = values
+
+    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.final_norm`."""
+        return torch.nn.functional.rms_norm(hidden, self._norm.shape, self._norm, self._layout.norm_epsilon)
+
+    def head(self, normed: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.head`."""
+        return torch.from_numpy(self._head.run([OUTPUT], {HIDDEN: normed.contiguous().numpy()})[0])
+
+    @functools.cached_property
+    def _propagation(self) -> onnxruntime.InferenceSession:
+        return _open(self._folder / PROPAGATION_FILE)  # few decodings ask for it
+
+    def _run(self, index: int, hidden: torch.Tensor, cache: _SegmentCache) -> torch.Tensor:
+        place = cache.extend(hidden.shape[1])
+        cache.last_position[0], cache.total[()] = place.stop - 1, place.stop
+        binding = cache.binding or self._bind(self._sessions[index], cache)
+        output = torch.empty_like(hidden)
+        shape = list(hidden.shape)
+        binding.bind_input(HIDDEN, "cpu", 0, np.float32, shape, hidden.data_ptr())
+        binding.bind_output(OUTPUT, "cpu", 0, np.float32, shape, output.data_ptr())
+        self._sessions[index].run_with_iobinding(binding)
+        return output
+
+    def _bind(self, session: onnxruntime.InferenceSession, cache: _SegmentCache) -> onnxruntime.IOBinding:
+        binding = session.io_binding()
+        cos, sin = self._rotary
+        tables = {LAST_POSITION: cache.last_position, TOTAL: cache.total, COS: cos, SIN: sin}
+        for name, array in tables.items():
+            binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for offset, layer in enumerate(cache.layers):
+            arrays = cache.arrays[2 * offset : 2 * offset + 2]
+            for past, present, array in zip(past_names(layer), present_names(layer), arrays, strict=True):
+                binding.bind_input(past, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+                binding.bind_output(present, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        cache.binding = binding
+        return binding
+
+
+@functools.cache  # it has effect once in a process
+def _share_threads(threads: int) -> None:
+    onnxruntime.set_global_thread_pool_sizes(threads, 1)
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.use_per_session_threads = False
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

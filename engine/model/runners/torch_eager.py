@@ -1,0 +1,129 @@
+"""The reference runner: transformers' own layers, called one by one, on any device and for every supported family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from engine.model.architectures import DecoderParts, decoder_parts
+from engine.model.kv_cache import LayeredKVCache
+from engine.types import ModelGeometry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.model.runners.base import KVCache, LayerRunner
+
+
+def backbone_of(runner: LayerRunner) -> Any:
+    """The transformers model behind the reference runner, for those who train it or call its own methods."""
+    assert isinstance(runner, TorchRunner), "load the model with `reference=True`"
+    return runner.backbone
+
+
+class TorchRunner:
+    """See `LayerRunner`.
+
+    Attributes:
+        backbone: The transformers model itself.
+        parts: It, taken apart.
+    """
+
+    def __init__(self, backbone: Any) -> None:
+        """Wraps a transformers causal language model.
+
+        Raises:
+            UnsupportedModelError: If no adapter knows the model's family.
+        """
+        self.backbone = backbone
+        self.parts: DecoderParts = decoder_parts(backbone)
+        self.n_layers = len(self.parts.layers)
+        self.max_positions = int(backbone.config.max_position_embeddings)
+        self.geometry = _geometry(backbone, self.parts.layers)
+        self.device = next(backbone.parameters()).device
+
+    def new_cache(self) -> LayeredKVCache:
+        """See `LayerRunner.new_cache`."""
+        return LayeredKVCache(self.n_layers)
+
+    def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
+        """See `LayerRunner.embed`."""
+        ids = torch.tensor([token_ids], device=self.device)
+        return self.parts.embed(ids, self._positions(position, len(token_ids)))
+
+    def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+        """See `LayerRunner.run_layers`."""
+        assert isinstance(cache, LayeredKVCache)
+        position, length = cache.lengths[start], hidden.shape[1]
+        positions = self._positions(position, length)
+        rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
+        masks: dict[int | None, torch.Tensor | None] = {}
+        for idx in range(start, stop):
+            key, window = self.parts.rotary_key(idx), self.parts.sliding_windows[idx]
+            if key not in rotaries:
+                rotaries[key] = self.parts.rotary(hidden, positions, idx)
+            if window not in masks:
+                masks[window] = _causal_mask(position, length, window, self.device)
+            hidden = self.parts.layers[idx](
+                hidden,
+                attention_mask=masks[window],
+                position_ids=positions,
+                position_embeddings=rotaries[key],
+                past_key_values=cache,
+                use_cache=True,
+            )
+        return hidden
+
+    def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
+        """See `LayerRunner.propagate`."""
+        assert isinstance(cache, LayeredKVCache)
+        positions = self._positions(cache.lengths[start], hidden.shape[1])
+        rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
+        for idx in range(start, self.n_layers):
+            key = self.parts.rotary_key(idx)
+            if key not in rotaries:
+                rotaries[key] = self.parts.rotary(hidden, positions, idx)
+            keys, values = self.parts.project_kv(idx, hidden, rotaries[key])
+            cache.update(keys, values, idx)
+
+    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.final_norm`."""
+        return self.parts.final_norm(hidden)
+
+    def head(self, normed: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.head`."""
+        return self.parts.head(normed)
+
+    def _positions(self, start: int, length: int) -> torch.Tensor:
+        return torch.arange(start, start + length, device=self.device).unsqueeze(0)
+
+
+def _causal_mask(position: int, length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """The mask for `length` queries that stand after `position` cached positions, [1, 1, T, position + T].
+
+    None where scaled_dot_product_attention needs none: one query, or a square causal block.
+    """
+    total = position + length
+    if (length == 1 or position == 0) and (window is None or total <= window):
+        return None
+    rows = torch.arange(position, total, device=device).unsqueeze(1)
+    columns = torch.arange(total, device=device).unsqueeze(0)
+    mask = columns <= rows
+    if window is not None:
+        mask &= columns > rows - window
+    return mask[None, None]
+
+
+def _geometry(model: Any, layers: Sequence[Any]) -> ModelGeometry:
+    parameters = [sum(p.numel() for p in layer.parameters()) for layer in layers]
+    attention = layers[0].self_attn
+    kv_params = sum(p.numel() for m in (attention.k_proj, attention.v_proj) for p in m.parameters())
+    weight = model.lm_head.weight
+    return ModelGeometry(
+        n_layers=len(layers),
+        layer_params=sum(parameters) // len(parameters),
+        kv_params=kv_params,
+        head_params=weight.numel(),
+        bytes_per_param=float(weight.element_size()),
+    )

@@ -1,0 +1,172 @@
+"""The fast runner against the reference, at exact precision and rounded, over every way the decoder drives it."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import UnsupportedModelError
+from engine.model import model_cache
+from engine.model.early_exit import EarlyExitModel
+from engine.model.runners.base import KVCache
+from engine.model.runners.conversion import conversion_name, convert, find_conversion
+from engine.model.runners.onnx_runtime import OnnxRunner
+from engine.model.runners.quantization import Precision, dequantize, quantize
+from engine.types import no_progress
+from tests.tiny_models import tiny_model
+
+EXITS = (2, 4)
+IDS = [random.Random(0).randrange(97) for _ in range(40)]
+
+
+def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
+    convert(f"tiny-{precision}-0", model, model_name="tiny", precision=precision, end_ids=[7], progress=no_progress)
+    found = find_conversion(f"tiny-{precision}-0")
+    assert found is not None
+    folder, conversion = found
+    return EarlyExitModel(
+        OnnxRunner(folder, conversion.layout, threads=2),
+        conversion.layout.bounds[1:-1],
+        fingerprint=conversion.fingerprint,
+        exits_fingerprint=conversion.exits_fingerprint,
+    )
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture(params=["llama", "qwen2"])
+def reference(request: pytest.FixtureRequest) -> EarlyExitModel:
+    return small_model(request.param)
+
+
+def small_model(family: str) -> EarlyExitModel:
+    """Heads as wide as the fast runner wants them, norms and biases that are not their initial ones and zeros."""
+    backbone = tiny_model(family, hidden_size=64)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn(parameter.shape))
+            else:
+                parameter.mul_(0.4)  # without it rounding errors grow to the size of what is compared
+    return EarlyExitModel.from_transformers(backbone, EXITS)
+
+
+@torch.inference_mode()
+def logits(model: EarlyExitModel, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+    hidden = model.run_layers(model.embed(IDS[start:stop], start), 0, 6, cache)
+    return model.logits(model.exit_state(hidden, 6), 6)
+
+
+@torch.inference_mode()
+def ragged(model: EarlyExitModel, *, propagated: bool) -> list[torch.Tensor]:
+    """A prompt, three rows that leave at layer 2, two of which are taken back, and one that goes all the way."""
+    cache, outputs = model.new_cache(), []
+    outputs.append(logits(model, 0, 20, cache))
+    waiting = model.run_layers(model.embed(IDS[20:23], 20), 0, 2, cache)
+    outputs.append(model.logits(model.exit_state(waiting, 2), 2))
+    assert list(cache.lengths) == [23, 23, 20, 20, 20, 20]
+    cache.crop(21)
+    waiting = waiting[:, :1]
+    if propagated:
+        model.propagate(waiting, 2, cache)
+    else:
+        model.run_layers(waiting, 2, 6, cache)
+    assert list(cache.lengths) == [21] * 6
+    outputs.append(logits(model, 21, 22, cache))
+    return outputs
+
+
+@pytest.mark.parametrize("propagated", [False, True])
+def test_the_fast_runner_computes_what_the_reference_computes(reference: EarlyExitModel, *, propagated: bool) -> None:
+    fast = converted(reference, "fp32")
+
+    for ours, theirs in zip(ragged(fast, propagated=propagated), ragged(reference, propagated=propagated), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.model.runners.onnx_runtime._FIRST_CAPACITY", 8)
+    reference = small_model("llama")
+    fast = converted(reference, "fp32")
+    ours, theirs = fast.new_cache(), reference.new_cache()
+
+    for start in range(0, 36, 6):
+        torch.testing.assert_close(
+            logits(fast, start, start + 6, ours), logits(reference, start, start + 6, theirs), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_two_texts_do_not_share_a_cache(reference: EarlyExitModel) -> None:
+    fast = converted(reference, "int8")
+    first, second = fast.new_cache(), fast.new_cache()
+    logits(fast, 0, 8, first)
+    logits(fast, 20, 30, second)
+
+    alone = fast.new_cache()
+    logits(fast, 0, 8, alone)
+
+    torch.testing.assert_close(logits(fast, 8, 9, first), logits(fast, 8, 9, alone), rtol=0, atol=0)
+
+
+def test_rounded_weights_stay_near(reference: EarlyExitModel) -> None:
+    fast = converted(reference, "int8")
+    expected = logits(reference, 0, 40, reference.new_cache())
+
+    actual = logits(fast, 0, 40, fast.new_cache())
+
+    error = (actual - expected).abs().median() / expected.abs().median()
+    assert 0 < error < 0.1  # rounded, and not by much
+
+
+def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"one")
+    names = [conversion_name("org/tiny", tmp_path, None, None, precision) for precision in ("int8", "fp32")]
+    names.append(conversion_name("org/tiny", tmp_path, None, (2,), "int8"))
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    names.append(conversion_name("org/tiny", tmp_path, None, None, "int8"))
+
+    assert len(set(names)) == 4
+    assert all(name.startswith("org--tiny-") for name in names)
+
+
+def test_a_new_conversion_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:
+    for name in ("tiny-int8-1", "tiny-int8-2"):
+        convert(name, reference, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+
+    assert model_cache.names(kind="runners") == ["tiny-int8-2"]
+
+
+def test_a_damaged_conversion_counts_as_missing(reference: EarlyExitModel) -> None:
+    convert("tiny-int8-1", reference, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+    (model_cache.folder_of("tiny-int8-1", kind="runners") / "head.weights").write_bytes(b"")
+
+    assert find_conversion("tiny-int8-1") is None
+
+
+@pytest.mark.parametrize("family", ["opt", "gemma3_text"])
+def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
+    model = EarlyExitModel.from_transformers(tiny_model(family))
+
+    with pytest.raises(UnsupportedModelError, match=r"cannot run in int8, because .*choose the precision 'fp32'"):
+        convert("tiny-int8-1", model, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+
+
+@pytest.mark.parametrize(("bits", "width", "steps"), [(8, 64, 127), (8, 48, 127), (8, 20, 127), (4, 64, 7), (4, 20, 7)])
+def test_quantized_weights_are_within_half_a_step(bits: int, width: int, steps: int) -> None:
+    weight = np.random.default_rng(0).normal(size=(6, width)).astype(np.float32)
+
+    restored = dequantize(quantize(weight, bits))
+
+    assert np.abs(restored[:, :width] - weight).max() < np.abs(weight).max() / steps
+    assert not restored[:, width:].any()
+
+
+def test_weights_of_zero_stay_zero() -> None:
+    for bits in (8, 4):
+        assert not dequantize(quantize(np.zeros((2, 32), np.float32), bits)).any()
