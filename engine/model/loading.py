@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import safetensors
 import torch
+from tokenizers import Tokenizer
 
 from engine.errors import ConfigError, DeviceError, ModelCorruptError, UnsupportedModelError
 from engine.model.architectures import SUPPORTED_FAMILIES
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
-    from engine.model.runners.conversion import Conversion
+    from engine.model.runners.onnx_layout import Conversion
     from engine.model.runners.quantization import Precision
     from engine.types import ProgressSink
 
@@ -87,15 +88,25 @@ def load_model(
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
 ) -> LoadedModel:
-    from engine.model.runners.conversion import conversion_name, convert, find_conversion
+    from engine.model.runners.onnx_layout import conversion_name, find_conversion
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     shortcuts_path = shortcuts_file(name) if with_shortcuts else None
     key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision)
     if (found := find_conversion(key)) is None:
+        from engine.model.runners.conversion import convert
+
         loaded, end_ids = _load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
         try:
-            convert(key, loaded.model, model_name=name, precision=precision, end_ids=end_ids, progress=progress)
+            convert(
+                key,
+                loaded.model,
+                loaded.tokenization.tokenizer,
+                model_name=name,
+                precision=precision,
+                end_ids=end_ids,
+                progress=progress,
+            )
         except UnsupportedModelError as error:
             if config.precision != "auto":
                 raise
@@ -104,12 +115,13 @@ def _load_fast(
         del loaded  # two copies of the weights need not meet in memory
         found = find_conversion(key)
         assert found is not None
-    return _open_conversion(name, folder, *found, config=config, precision=precision)
+    return _open_conversion(name, *found, config=config, precision=precision)
 
 
 def _open_conversion(
-    name: str, folder: Path, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
+    name: str, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
+    from engine.model.runners.onnx_layout import TOKENIZER_FILE
     from engine.model.runners.onnx_runtime import OnnxRunner
 
     threads = _threads(config)
@@ -118,7 +130,7 @@ def _open_conversion(
     if (converted / FILE_NAME).is_file():
         shortcuts = load_shortcuts(converted / FILE_NAME, conversion.fingerprint)
     with _readable(name):
-        tokenizer = _tokenizer(folder)
+        tokenizer = Tokenizer.from_file(str(converted / TOKENIZER_FILE))
         runner = OnnxRunner(converted, conversion.layout, threads=threads)
     return LoadedModel(
         name=name,
@@ -201,11 +213,12 @@ def _to_device(model: Any, device: Device, name: str) -> Any:
         ) from error
 
 
-def _tokenizer(folder: Path) -> Any:
+def _tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer behind the one of transformers, which sets it up by the model's other files."""
     from transformers import AutoTokenizer
 
-    with _quiet():
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    return tokenizer
 
 
 def _eos_ids(model: Any) -> list[int]:
@@ -232,7 +245,7 @@ def _readable(name: str) -> Iterator[None]:
     """Turns what transformers, tokenizers and safetensors raise for unreadable files into one sentence."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelCorruptError(
             f"The files of the model '{name}' cannot be read; fetch it again with "
             f"`green-code models remove {name}` and `green-code models pull {name}`."

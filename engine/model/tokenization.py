@@ -7,10 +7,12 @@ tokens; so it is decoded behind the end of its prompt, and a character that is n
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tokenizers import Tokenizer
 
 _CONTEXT = 8  # prompt tokens decoded along; more than any tokenizer joins
 _INCOMPLETE = "\ufffd"  # what a tokenizer prints for the first bytes of a character
@@ -19,24 +21,28 @@ _CONTROL = re.compile(r"<[|｜].+[|｜]>|<(fim[-_]\w+|repo_?name|file_sep|filena
 
 
 class Tokenization:
-    """A transformers tokenizer, as far as completion needs it.
+    """A tokenizer, as far as completion needs it.
 
     Attributes:
+        tokenizer: It, from the library of that name.
         end_ids: Ids that end a text: the end token and every other control token of the model.
         control_ids: Ids of the control tokens by their names, such as "<|fim_prefix|>".
     """
 
-    def __init__(self, tokenizer: Any, eos_token_ids: Sequence[int]) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, eos_token_ids: Sequence[int]) -> None:
+        """Takes a tokenizer over: how it is set up is from now on this class's affair."""
         undeclared = [
             token.content
-            for token in tokenizer.added_tokens_decoder.values()
+            for token in tokenizer.get_added_tokens_decoder().values()
             if not token.special and _CONTROL.fullmatch(token.content)
         ]
-        tokenizer.add_tokens(undeclared, special_tokens=True)  # from now on neither read in a document nor printed
-        self.control_ids = {
-            str(token.content): int(idx) for idx, token in tokenizer.added_tokens_decoder.items() if token.special
-        }
+        tokenizer.add_special_tokens(undeclared)  # from now on neither read in a document nor printed
+        tokenizer.encode_special_tokens = True  # what a document spells is text
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.tokenizer = tokenizer
+        added = tokenizer.get_added_tokens_decoder()
+        self.control_ids = {token.content: idx for idx, token in added.items() if token.special}
         self.end_ids = frozenset({*eos_token_ids, *self.control_ids.values()})
 
     def encode(self, text: str) -> list[int]:
@@ -44,15 +50,14 @@ class Tokenization:
 
         A document that spells a control token, such as this model's end token, is read as the characters it is.
         """
-        return [int(idx) for idx in self._tokenizer(text, verbose=False, split_special_tokens=True).input_ids]
+        return list(self.tokenizer.encode(text).ids)
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
         """Token ids of a prompt that is made of text, at even places, and names of control tokens, at odd ones."""
         ids = self.encode(parts[0])
         for control, text in zip(parts[1::2], parts[2::2], strict=True):
             ids.append(self.control_ids[control])
-            piece = self._tokenizer(text, verbose=False, split_special_tokens=True, add_special_tokens=False)
-            ids += [int(idx) for idx in piece.input_ids]
+            ids += self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
     def continuation(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
@@ -71,4 +76,4 @@ class Tokenization:
         return texts
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return self.tokenizer.decode(ids, skip_special_tokens=True)

@@ -7,9 +7,8 @@ exits; the maps of the exits lie beside it, in `shortcuts.safetensors`.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,22 @@ import numpy as np
 import onnx
 import torch
 
-from engine import config
-from engine.errors import ModelCorruptError, UnsupportedModelError
+from engine.errors import UnsupportedModelError
 from engine.model import model_cache
 from engine.model.runners.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
-from engine.model.runners.onnx_runtime import (
+from engine.model.runners.onnx_layout import (
     EMBEDDING_FILE,
     HEAD_FILE,
+    META_FILE,
     NORM_FILE,
     PROPAGATION_FILE,
     ROTARY_FILE,
+    TOKENIZER_FILE,
+    Conversion,
     OnnxLayout,
-    OnnxRunner,
     segment_file,
 )
+from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.quantization import BYTES_PER_PARAM
 from engine.model.runners.torch_eager import TorchRunner, backbone_of
 from engine.model.shortcuts import FILE_NAME as SHORTCUTS_FILE
@@ -41,70 +42,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tokenizers import Tokenizer
+
     from engine.model.early_exit import EarlyExitModel
     from engine.model.runners.quantization import Precision
     from engine.types import ProgressSink
 
-_FORMAT = 1  # raise it when folders written by older code must not be used again
-_META_FILE = "conversion.json"
-_MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
 _CHECKED_TOKENS = 48
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.8}  # median error of logits over their median size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
-    """A folder of converted segments.
-
-    Attributes:
-        layout: What the runner needs to know of it.
-        fingerprint: Of the base weights.
-        exits_fingerprint: Of the trained exits, "untrained" where there are none.
-        end_ids: Tokens that end a text, as the model's configuration names them.
-    """
-
-    layout: OnnxLayout
-    fingerprint: str
-    exits_fingerprint: str
-    end_ids: tuple[int, ...]
-
-
-def conversion_name(
-    name: str, folder: Path, shortcuts: Path | None, exit_layers: Sequence[int] | None, precision: Precision
-) -> str:
-    """What the conversion of these files is called in the cache.
-
-    Args:
-        name: The model's.
-        folder: Its weights.
-        shortcuts: The file of its trained exits, if any.
-        exit_layers: Where it is cut; None for the default.
-        precision: Of the weights.
-    """
-    files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    if shortcuts is not None:
-        stats.append((shortcuts.name, shortcuts.stat().st_size, shortcuts.stat().st_mtime_ns))
-    cut = None if exit_layers is None else sorted(set(exit_layers))
-    key = json.dumps([_FORMAT, str(folder.resolve()), stats, cut, precision])
-    return f"{config.folder_name(name)}-{precision}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-
-
-def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
-    """A conversion that is there and whole; None where it has to be made."""
-    folder = model_cache.folder_of(conversion_name, kind="runners")
-    try:
-        if model_cache.find(conversion_name, kind="runners") is None:
-            return None
-        return folder, cattrs.structure(json.loads((folder / _META_FILE).read_bytes()), Conversion)
-    except (ModelCorruptError, OSError, ValueError, TypeError, cattrs.BaseValidationError):
-        return None  # it is made anew, from weights that are there
-
-
 def convert(
     conversion_name: str,
     model: EarlyExitModel,
+    tokenizer: Tokenizer,
     *,
     model_name: str,
     precision: Precision,
@@ -127,7 +79,8 @@ def convert(
     def build(_work: Path, folder: Path) -> None:
         conversion = _write(model, folder, precision=precision, end_ids=end_ids, progress=progress)
         _check(model, OnnxRunner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
-        (folder / _META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
+        tokenizer.save(str(folder / TOKENIZER_FILE))
+        (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
 
     geometry = model.runner.geometry
     n_params = geometry.n_layers * geometry.layer_params + 3 * geometry.head_params
@@ -139,9 +92,10 @@ def convert(
     )
     needed_bytes = int(1.1 * n_params * BYTES_PER_PARAM[precision])
     model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
+    same_variant = conversion_name.rpartition("-")[0]
     for other in model_cache.derived(model_name):
-        if f"-{precision}-" in other and other != conversion_name:
-            model_cache.remove(other, kind="runners")  # of older weights, exits or formats
+        if other.rpartition("-")[0] == same_variant and other != conversion_name:
+            model_cache.remove(other, kind="runners")  # of older weights, exits or format
 
 
 def _write(

@@ -14,6 +14,16 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from engine.model.runners.onnx_layout import (
+    COS,
+    HIDDEN,
+    LAST_POSITION,
+    OUTPUT,
+    SIN,
+    TOTAL,
+    past_names,
+    present_names,
+)
 from engine.model.runners.quantization import quantize
 
 if TYPE_CHECKING:
@@ -25,24 +35,12 @@ if TYPE_CHECKING:
 
 FAMILIES = ("llama", "qwen2")  # whose blocks these graphs are
 
-HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_position", "total", "cos", "sin"
-
 _CONTRIB = "com.microsoft"
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1))
 _IR_VERSION = 10  # what ONNX Runtime 1.23 reads
 _INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy level at which groups of activations are rounded to int8 as well
 _HEAD_DIM_STEP = 16  # of GroupQueryAttention
 _BITS = {"int8": 8, "int4": 4}
-
-
-def past_names(layer_idx: int) -> tuple[str, str]:
-    """Inputs for a layer's keys and values, each [1, H_kv, capacity, D_head]."""
-    return f"past_keys_{layer_idx}", f"past_values_{layer_idx}"
-
-
-def present_names(layer_idx: int) -> tuple[str, str]:
-    """Outputs for the same, with the new positions filled in."""
-    return f"present_keys_{layer_idx}", f"present_values_{layer_idx}"
 
 
 def unsupported(config: Any) -> str | None:

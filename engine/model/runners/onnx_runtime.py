@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass
+import mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import torch
 
-from engine.model.runners.onnx_graph import COS, HIDDEN, LAST_POSITION, OUTPUT, SIN, TOTAL, past_names, present_names
-from engine.types import ModelGeometry  # noqa: TC001 - cattrs reads the annotation
+from engine.model.runners.onnx_layout import (
+    COS,
+    EMBEDDING_FILE,
+    HEAD_FILE,
+    HIDDEN,
+    LAST_POSITION,
+    NORM_FILE,
+    OUTPUT,
+    PROPAGATION_FILE,
+    ROTARY_FILE,
+    SIN,
+    TOTAL,
+    past_names,
+    present_names,
+    segment_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,38 +39,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.model.runners.base import KVCache
-
-HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
-EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
+    from engine.model.runners.onnx_layout import OnnxLayout
 
 _ERRORS_ONLY = 3
-_FIRST_CAPACITY = 1024  # positions; 47 MB for the default model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxLayout:
-    """What a folder of converted segments holds; stored beside them.
-
-    Attributes:
-        geometry: Sizes, with the bytes of a weight as stored.
-        bounds: Layers at which segments begin and end: 0, every exit, full depth.
-        n_kv_heads: Of keys and values in each layer.
-        head_dim: Of one head.
-        max_positions: Longest text in tokens.
-        norm_epsilon: Of the final RMS norm.
-    """
-
-    geometry: ModelGeometry
-    bounds: tuple[int, ...]
-    n_kv_heads: int
-    head_dim: int
-    max_positions: int
-    norm_epsilon: float
-
-
-def segment_file(start: int) -> str:
-    """The graph of the segment that begins with layer `start`."""
-    return f"layers-{start:02}.onnx"
+_CAPACITY_STEP = 256  # positions; 12 MB for the default model
 
 
 class _SegmentCache:
@@ -81,7 +67,7 @@ class _SegmentCache:
 
     def _grow(self, needed: int) -> None:
         batch, heads, _, head_dim = self._shape
-        capacity = max(_FIRST_CAPACITY, 1 << (needed - 1).bit_length())
+        capacity = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
         grown = [np.zeros((batch, heads, capacity, head_dim), np.float32) for _ in range(2 * len(self.layers))]
         for new, old in zip(grown, self.arrays, strict=False):
             new[:, :, : self.filled] = old[:, :, : self.filled]
@@ -126,7 +112,7 @@ class OnnxRunner:
         self._sessions = [_open(folder / segment_file(start)) for start in layout.bounds[:-1]]
         self._by_start = {start: index for index, start in enumerate(layout.bounds[:-1])}
         self._head = _open(folder / HEAD_FILE)
-        self._embedding: NDArray[np.float16] = np.load(folder / EMBEDDING_FILE, mmap_mode="r")
+        self._embedding = _mapped(folder / EMBEDDING_FILE)
         self._norm = torch.from_numpy(np.load(folder / NORM_FILE))
         self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
 
@@ -206,6 +192,14 @@ class OnnxRunner:
         return binding
 
 
+def _mapped(path: Path) -> NDArray[np.float16]:
+    """A table whose rows are read from disk when they are asked for, and not their neighbours."""
+    table: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    if hasattr(mmap, "MADV_RANDOM"):  # not on Windows
+        table._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]  # noqa: SLF001 - numpy offers no other way
+    return table
+
+
 @functools.cache  # it has effect once in a process
 def _share_threads(threads: int) -> None:
     onnxruntime.set_global_thread_pool_sizes(threads, 1)
@@ -214,5 +208,7 @@ def _share_threads(threads: int) -> None:
 def _open(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.use_per_session_threads = False
+    # Each session would keep the room of its largest prompt: 230 MB in all, for no gain in speed.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

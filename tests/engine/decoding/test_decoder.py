@@ -180,7 +180,8 @@ def test_a_draft_that_is_taken_back_does_not_end_the_text() -> None:
     wrong = next(token_id for token_id in ids(drafts) if token_id not in expected)
     stop = StopCondition(max_new_tokens=24, is_complete=lambda token_ids: token_ids[-1] == wrong)
 
-    tokens = decode(Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2,))), FixedExit(2), LOSSLESS, stop=stop)
+    decoder = Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2,)))
+    tokens = decode(decoder, FixedExit(2), LOSSLESS, stop=stop)
 
     assert ids(tokens) == expected
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.energy.cost_model import default_cost_model
 from engine.errors import ConfigError
+from engine.evaluation.arms import all_arms
 from engine.evaluation.evaluate import Evaluation, evaluate
+from engine.evaluation.places import sample_places
+from engine.evaluation.runs import run_arms
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel
 from engine.policy.learned import own_policy_path, save_policy
@@ -169,3 +173,18 @@ def test_transformers_own_early_exit_is_timed_beside(loaded: LoadedModel, tmp_pa
 
     assert "assistant_early_exit=2: decoding time saved" in text
     assert "same text at 6 of 6 places" in text
+
+
+def test_the_original_weights_are_judged_as_one_more_arm(loaded: LoadedModel, tmp_path: Path) -> None:
+    places = sample_places(files(), 4, max_new_tokens=8)
+    [full, *_] = all_arms(loaded.model.exit_layers, loaded.model.n_layers, None)
+    other = replace(loaded, model=EarlyExitModel.from_transformers(tiny_model("llama", seed=5)))
+
+    def identical(original: LoadedModel) -> list[int]:
+        cost_model = default_cost_model(loaded.model.geometry, "cpu")
+        runs = run_arms(loaded, places, [full], cost_model, max_new_tokens=8, with_oracle=False, original=original)
+        assert [run.arm for run in runs] == ["full-depth", "original"] * 4
+        return [run.identical for run in runs if run.arm == "original"]
+
+    assert identical(loaded) == [1] * 4
+    assert identical(other) == [0] * 4

@@ -6,23 +6,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models
 
 from engine.errors import UnsupportedModelError
 from engine.model import model_cache
 from engine.model.early_exit import EarlyExitModel
 from engine.model.runners.base import KVCache
-from engine.model.runners.conversion import conversion_name, convert, find_conversion
+from engine.model.runners.conversion import convert
+from engine.model.runners.onnx_layout import conversion_name, find_conversion
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.quantization import Precision, dequantize, quantize
 from engine.types import no_progress
 from tests.tiny_models import tiny_model
 
 EXITS = (2, 4)
+TOKENIZER = Tokenizer(models.BPE())
 IDS = [random.Random(0).randrange(97) for _ in range(40)]
 
 
 def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
-    convert(f"tiny-{precision}-0", model, model_name="tiny", precision=precision, end_ids=[7], progress=no_progress)
+    convert(
+        f"tiny-{precision}-0",
+        model,
+        TOKENIZER,
+        model_name="tiny",
+        precision=precision,
+        end_ids=[7],
+        progress=no_progress,
+    )
     found = find_conversion(f"tiny-{precision}-0")
     assert found is not None
     folder, conversion = found
@@ -90,7 +101,7 @@ def test_the_fast_runner_computes_what_the_reference_computes(reference: EarlyEx
 
 
 def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.model.runners.onnx_runtime._FIRST_CAPACITY", 8)
+    monkeypatch.setattr("engine.model.runners.onnx_runtime._CAPACITY_STEP", 8)
     reference = small_model("llama")
     fast = converted(reference, "fp32")
     ours, theirs = fast.new_cache(), reference.new_cache()
@@ -137,13 +148,13 @@ def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
 
 def test_a_new_conversion_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:
     for name in ("tiny-int8-1", "tiny-int8-2"):
-        convert(name, reference, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+        convert(name, reference, TOKENIZER, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
 
     assert model_cache.names(kind="runners") == ["tiny-int8-2"]
 
 
 def test_a_damaged_conversion_counts_as_missing(reference: EarlyExitModel) -> None:
-    convert("tiny-int8-1", reference, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+    convert("tiny-int8-1", reference, TOKENIZER, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
     (model_cache.folder_of("tiny-int8-1", kind="runners") / "head.weights").write_bytes(b"")
 
     assert find_conversion("tiny-int8-1") is None
@@ -154,7 +165,7 @@ def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
     model = EarlyExitModel.from_transformers(tiny_model(family))
 
     with pytest.raises(UnsupportedModelError, match=r"cannot run in int8, because .*choose the precision 'fp32'"):
-        convert("tiny-int8-1", model, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+        convert("tiny-int8-1", model, TOKENIZER, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
 
 
 @pytest.mark.parametrize(("bits", "width", "steps"), [(8, 64, 127), (8, 48, 127), (8, 20, 127), (4, 64, 7), (4, 20, 7)])

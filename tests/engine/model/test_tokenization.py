@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer
 
 from engine.model.tokenization import Tokenization
 
@@ -21,7 +21,7 @@ def fim_tokenization() -> Tokenization:
     tokenizer.add_special_tokens(["<|endoftext|>"])
     names = ["<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|file_sep|>", "<tool_call>"]
     tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in names])
-    return Tokenization(PreTrainedTokenizerFast(tokenizer_object=tokenizer), [])
+    return Tokenization(tokenizer, [])
 
 
 def test_a_prompt_in_parts_has_control_tokens_between_its_text(fim_tokenization: Tokenization) -> None:
@@ -63,7 +63,7 @@ def test_an_added_token_that_is_no_control_token_stays_text(fim_tokenization: To
 
 @pytest.fixture(scope="module")
 def tokenization(default_model_path: Path) -> Tokenization:
-    return Tokenization(AutoTokenizer.from_pretrained(default_model_path), [2])
+    return Tokenization(AutoTokenizer.from_pretrained(default_model_path).backend_tokenizer, [2])
 
 
 @pytest.mark.model

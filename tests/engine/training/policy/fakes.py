@@ -25,7 +25,7 @@ PLAN = PolicyPlan(
 def tiny_loaded() -> LoadedModel:
     return LoadedModel(
         name="tiny",
-        model=EarlyExitModel.from_transformers(tiny_model("llama", max_position_embeddings=2048), exit_layers=range(1, 6)),
+        model=EarlyExitModel.from_transformers(tiny_model("llama", max_position_embeddings=2048), range(1, 6)),
         tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
         device="cpu",
         device_name="CPU",

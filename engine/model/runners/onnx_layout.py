@@ -1,0 +1,122 @@
+"""What a model that was prepared for ONNX Runtime looks like on disk: names of files and tensors, sizes, its own name.
+
+Its folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
+files are compared by name, size and time only. Reads records, no weights; imports neither ONNX nor its runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+
+from engine import config
+from engine.errors import ModelCorruptError
+from engine.model import model_cache
+from engine.types import ModelGeometry  # noqa: TC001 - cattrs reads the annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from engine.model.runners.quantization import Precision
+
+HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_position", "total", "cos", "sin"
+HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
+EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
+TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
+
+_FORMAT = 2  # raise it when folders written by older code must not be used again
+_MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxLayout:
+    """What a folder of converted segments holds; stored beside them.
+
+    Attributes:
+        geometry: Sizes, with the bytes of a weight as stored.
+        bounds: Layers at which segments begin and end: 0, every exit, full depth.
+        n_kv_heads: Of keys and values in each layer.
+        head_dim: Of one head.
+        max_positions: Longest text in tokens.
+        norm_epsilon: Of the final RMS norm.
+    """
+
+    geometry: ModelGeometry
+    bounds: tuple[int, ...]
+    n_kv_heads: int
+    head_dim: int
+    max_positions: int
+    norm_epsilon: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A folder of converted segments.
+
+    Attributes:
+        layout: What the runner needs to know of it.
+        fingerprint: Of the base weights.
+        exits_fingerprint: Of the trained exits, "untrained" where there are none.
+        end_ids: Tokens that end a text, as the model's configuration names them.
+    """
+
+    layout: OnnxLayout
+    fingerprint: str
+    exits_fingerprint: str
+    end_ids: tuple[int, ...]
+
+
+def conversion_name(
+    name: str, folder: Path, shortcuts: Path | None, exit_layers: Sequence[int] | None, precision: Precision
+) -> str:
+    """What the conversion of these files is called in the cache.
+
+    Args:
+        name: The model's.
+        folder: Its weights.
+        shortcuts: The file of its trained exits, if any.
+        exit_layers: Where it is cut; None for the default.
+        precision: Of the weights.
+    """
+    files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
+    if shortcuts is not None:
+        files.append(shortcuts)
+    content = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    cut = None if exit_layers is None else sorted(set(exit_layers))
+    variant = _digest([str(folder.resolve()), cut, shortcuts is not None])
+    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
+
+
+def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
+    """A conversion that is there and whole; None where it has to be made."""
+    folder = model_cache.folder_of(conversion_name, kind="runners")
+    try:
+        if model_cache.find(conversion_name, kind="runners") is None:
+            return None
+        return folder, cattrs.structure(json.loads((folder / META_FILE).read_bytes()), Conversion)
+    except (ModelCorruptError, OSError, ValueError, TypeError, cattrs.BaseValidationError):
+        return None  # it is made anew, from weights that are there
+
+
+def past_names(layer_idx: int) -> tuple[str, str]:
+    """Inputs for a layer's keys and values, each [1, H_kv, capacity, D_head]."""
+    return f"past_keys_{layer_idx}", f"past_values_{layer_idx}"
+
+
+def present_names(layer_idx: int) -> tuple[str, str]:
+    """Outputs for the same, with the new positions filled in."""
+    return f"present_keys_{layer_idx}", f"present_values_{layer_idx}"
+
+
+def segment_file(start: int) -> str:
+    """The graph of the segment that begins with layer `start`."""
+    return f"layers-{start:02}.onnx"
+
+
+def _digest(values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:8]
