@@ -22,13 +22,15 @@ from lsp_server.protocol import (
     HistoryParams,
     HistoryResult,
     SessionEnergy,
+    SnoozeParams,
 )
-from lsp_server.settings import SECTION, is_wanted
+from lsp_server.settings import SECTION
 from lsp_server.suggest import Question
 
 logger = logging.getLogger(__name__)
 
 MAX_HISTORY_DAYS = 3660
+MAX_SNOOZE_MINUTES = 24 * 60
 
 
 def initialize(ls: GreenCodeServer, params: types.InitializeParams) -> None:
@@ -76,12 +78,8 @@ async def inline_completion(
     if document is None:
         logger.warning("A completion was asked in a document that is not open")
         return None
-    if not is_wanted(ls.settings, document.language_id or ""):
-        return None
-    private = ls.why_private(uri)
-    ls.update_status(not_offered=private)
-    if private:
-        logger.debug("Nothing is offered: %s", private)
+    is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    if not ls.quiet.is_wanted(uri, document.language_id or "", is_invoked=is_invoked):
         return None
     selected = params.context.selected_completion_info
     context = cursor_context(document, params.position, selected)
@@ -89,7 +87,7 @@ async def inline_completion(
         document=uri,
         completion_id=uuid.uuid4().hex,
         context=context,
-        is_invoked=params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked,
+        is_invoked=is_invoked,
         typed=typed_at(document, params.position) if selected is None else _not_known,
     )
     try:
@@ -126,6 +124,13 @@ def did_accept(ls: GreenCodeServer, *arguments: object) -> None:
 def reset_session(ls: GreenCodeServer, params: object) -> SessionEnergy:
     """Begins a new session."""
     return ls.reset_session()
+
+
+def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
+    """The person wants quiet for a while, or no longer."""
+    if not 0 <= params.minutes <= MAX_SNOOZE_MINUTES:
+        raise JsonRpcInvalidParams(f"The minutes of quiet must be from 0 to {MAX_SNOOZE_MINUTES}.")
+    ls.quiet.snooze(params.minutes)
 
 
 def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:

@@ -44,10 +44,21 @@ class HistoryRequest:
     params: protocol.HistoryParams
 
 
-_MESSAGE_TYPES: dict[str, type] = {protocol.HISTORY: HistoryRequest}
+@attrs.define
+class SnoozeRequest:
+    """`greenCode/snooze` as it travels."""
+
+    id: int | str
+    method: str
+    jsonrpc: str
+    params: protocol.SnoozeParams
+
+
+_MESSAGE_TYPES: dict[str, type] = {protocol.HISTORY: HistoryRequest, protocol.SNOOZE: SnoozeRequest}
 _RECORDS = (
     protocol.Status,
     protocol.SessionEnergy,
+    protocol.SnoozeParams,
     protocol.HistoryParams,
     protocol.DayEnergy,
     protocol.HistoryResult,

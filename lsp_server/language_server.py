@@ -18,12 +18,12 @@ from pygls.lsp.server import LanguageServer
 
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
-from lsp_server.documents import OpenDocuments, path_of
+from lsp_server.documents import OpenDocuments
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.ledger import Ledger
-from lsp_server.privacy import PrivateFiles
 from lsp_server.progress import LoadProgress
 from lsp_server.protocol import SESSION_ENERGY, STATUS
+from lsp_server.quiet import Quiet
 from lsp_server.scheduler import CompletionScheduler
 from lsp_server.session import Session
 from lsp_server.settings import SECTION, Settings, engine_config, parse_settings
@@ -68,13 +68,13 @@ class GreenCodeServer(LanguageServer):
             engine_factory, self._record, lambda is_busy: self.update_status(busy=is_busy)
         )
         self.suggester = Suggester(self.scheduler, on_reused=self._reuse, on_skipped=self._skip)
+        self.quiet = Quiet(self.update_status)
         self.session = Session()
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._ledger_path = ledger_path
         self._ledger: Ledger | None = None
         self._state = ServerState()
         self._sent_status: Status | None = None
-        self._private_files = PrivateFiles()
         self._stopped: asyncio.Task[bool] | None = None
         self._loaded_config: EngineConfig | None = None
         self._load_task: asyncio.Task[None] | None = None
@@ -147,6 +147,7 @@ class GreenCodeServer(LanguageServer):
         if self._load_task is not None:
             self._load_task.cancel()
         is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
+        self.quiet.close()
         for task in self._tasks:
             task.cancel()
         if self._ledger is not None:
@@ -175,15 +176,9 @@ class GreenCodeServer(LanguageServer):
             return None
         return answer[0] if answer else None
 
-    def why_private(self, uri: str) -> str:
-        """Why a document is neither completed nor read as context, as one sentence; "" where it may be."""
-        path = path_of(uri)
-        reason = self._private_files.reason(path) if path is not None else ""
-        return f"{path.name} stays private: {reason}." if path is not None and reason else ""
-
     def note_folders(self) -> None:
-        """Takes over the folders of the workspace and the user's patterns of private files."""
-        self._private_files = PrivateFiles(self.settings.private_files, self.documents.folder_paths)
+        """Takes over the folders of the workspace and what the settings say of files in them."""
+        self.quiet.use(self.settings, self.documents.folder_paths)
 
     def push_energy(self) -> SessionEnergy:
         """Tells the client what the session has cost."""

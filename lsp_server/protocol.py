@@ -14,6 +14,7 @@ STATUS = "greenCode/status"  # notification, server to client, after each change
 SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, after each change
 RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
+SNOOZE = "greenCode/snooze"  # request, client to server: SnoozeParams, answers null
 DID_ACCEPT = (
     "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId, characters]
 )
@@ -102,6 +103,13 @@ class SessionEnergy:
     last_energy_j: float | None
     last_elapsed_s: float | None
     green_mode: int
+
+
+@attrs.define(frozen=True, kw_only=True)
+class SnoozeParams:
+    """Asks for quiet: nothing is offered for so many minutes, unless asked by hand; 0 ends it."""
+
+    minutes: int
 
 
 @attrs.define(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ def create_server(engine_factory: EngineFactory, *, ledger_path: Path | None = N
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(handlers.inline_completion)
     server.command(protocol.DID_ACCEPT)(handlers.did_accept)
     server.feature(protocol.RESET_SESSION)(handlers.reset_session)
+    server.feature(protocol.SNOOZE)(handlers.snooze)
     server.feature(protocol.HISTORY)(handlers.history)
     return server
 

@@ -37,6 +37,7 @@ class ServerState:
         settings_problems: One sentence for each setting that has a bad value.
         request_failure: Why the newest request failed; gone with the next one that succeeds.
         ledger_warning: Why the ledger is not written as it should be.
+        snoozed: Until when the person wants quiet.
         not_offered: Why nothing is offered where the person is just now, though all is well.
         busy: True while a completion is computed.
     """
@@ -47,6 +48,7 @@ class ServerState:
     settings_problems: tuple[str, ...] = field(default=())
     request_failure: str = ""
     ledger_warning: str = ""
+    snoozed: str = ""
     not_offered: str = ""
     busy: bool = False
 
@@ -66,7 +68,7 @@ def engine_facts(engine: CompletionEngine) -> EngineFacts:
 def status_of(state: ServerState) -> Status:
     """Sums the facts up: the gravest first, every sentence once."""
     warnings = (*state.settings_problems, state.request_failure, state.ledger_warning)
-    sentences = [s for s in (state.load_failure, state.loading, *warnings, state.not_offered) if s]
+    sentences = [s for s in (state.load_failure, state.loading, *warnings, state.snoozed, state.not_offered) if s]
     health: Health = "error" if state.load_failure else "warning" if any(warnings) else "ok"
     engine = state.engine
     return Status(

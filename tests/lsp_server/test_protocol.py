@@ -13,7 +13,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcRequestCancelled
 
-from lsp_server.protocol import DID_ACCEPT, HISTORY, RESET_SESSION
+from lsp_server.protocol import DID_ACCEPT, HISTORY, RESET_SESSION, SNOOZE
 from tests.lsp_server.client import (
     ROOT,
     URI,
@@ -214,6 +214,22 @@ async def test_in_comments_and_strings_nothing_is_offered_if_so_set_unless_asked
     assert await client.complete(0, 6, invoked=True) is not None
 
 
+async def test_a_snoozing_server_answers_only_who_asks_by_hand(client: Client) -> None:
+    client.open("x")
+    await client.request(SNOOZE, params={"minutes": 5})
+    status = await client.status(lambda status: status.message != "")
+    automatic, by_hand = await client.complete(0, 1), await client.complete(0, 1, invoked=True)
+
+    assert (status.health, status.message.partition(" until ")[0]) == ("ok", "Snoozed")
+    assert automatic is None
+    assert by_hand is not None
+
+    await client.request(SNOOZE, params={"minutes": 0})
+
+    await client.status(lambda status: status.message == "")
+    assert await client.complete(0, 1) is not None
+
+
 async def test_a_known_answer_takes_ten_milliseconds_at_most(client: Client) -> None:
     client.open("# a long file\n" * 2000 + "x")
     await client.complete(2000, 1)
@@ -379,6 +395,7 @@ async def test_a_failed_request_is_a_warning_until_the_next_success(client: Clie
         (HISTORY, {}, INVALID_PARAMS, "cannot be understood"),
         (HISTORY, {"params": {"days": "many"}}, INVALID_PARAMS, "cannot be understood"),
         (HISTORY, {"params": {"days": 0}}, INVALID_PARAMS, "The number of days must be 1 or more."),
+        (SNOOZE, {"params": {"minutes": -1}}, INVALID_PARAMS, "from 0 to 1440"),
         ("greenCode/unheardOf", {}, METHOD_NOT_FOUND, "greenCode/unheardOf"),
         ("workspace/executeCommand", {"params": {"command": DID_ACCEPT}}, INVALID_PARAMS, "takes a completion's id"),
         (

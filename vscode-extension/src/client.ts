@@ -18,7 +18,15 @@ import {
   type ErrorHandler,
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
-import { RESET_SESSION, SESSION_ENERGY, STATUS, type SessionEnergy, type Status } from "./protocol";
+import {
+  RESET_SESSION,
+  SESSION_ENERGY,
+  SNOOZE,
+  STATUS,
+  type SessionEnergy,
+  type SnoozeParams,
+  type Status,
+} from "./protocol";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
 import type { ServerState, Snapshot } from "./totals";
@@ -83,6 +91,13 @@ export class ServerClient implements vscode.Disposable {
   async resetSession(): Promise<boolean> {
     if (this.#client?.state !== State.Running) return false;
     this.#update({ energy: await this.#client.sendRequest<SessionEnergy>(RESET_SESSION) });
+    return true;
+  }
+
+  /** Offers nothing for so many minutes, unless asked by hand; 0 ends it. False where no server answers. */
+  async snooze(minutes: number): Promise<boolean> {
+    if (this.#client?.state !== State.Running) return false;
+    await this.#client.sendRequest(SNOOZE, { minutes } satisfies SnoozeParams);
     return true;
   }
 

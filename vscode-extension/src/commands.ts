@@ -21,6 +21,7 @@ export function registerCommands({
     "greenCode.enable": () => writeEnable(true),
     "greenCode.disable": () => writeEnable(false),
     "greenCode.setGreenMode": askGreenMode,
+    "greenCode.snooze": () => snooze(client),
     "greenCode.resetSession": () => resetSession(client),
     "greenCode.restart": () => client.restart(),
     "greenCode.showLog": () => {
@@ -32,6 +33,22 @@ export function registerCommands({
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
   );
+}
+
+const SNOOZES = [
+  { label: "5 minutes", minutes: 5 },
+  { label: "15 minutes", minutes: 15 },
+  { label: "1 hour", minutes: 60 },
+  { label: "Not any more", minutes: 0 },
+];
+
+async function snooze(client: ServerClient): Promise<void> {
+  const picked = await vscode.window.showQuickPick(SNOOZES, {
+    title: "No completions for…",
+    placeHolder: "Asking by hand works all the while",
+  });
+  if (picked === undefined || (await client.snooze(picked.minutes))) return;
+  vscode.window.setStatusBarMessage("Green Code: no server is running.", 3000);
 }
 
 async function resetSession(client: ServerClient): Promise<void> {
@@ -81,6 +98,7 @@ async function showMenu(client: ServerClient): Promise<void> {
     enable
       ? { label: "$(circle-slash) Disable completions", command: "greenCode.disable" }
       : { label: "$(zap) Enable completions", command: "greenCode.enable" },
+    { label: "$(bell-slash) Snooze completions…", command: "greenCode.snooze" },
     { label: "$(history) Reset session energy", command: "greenCode.resetSession" },
     { label: "$(refresh) Restart server", command: "greenCode.restart" },
     { label: "$(output) Show log", command: "greenCode.showLog" },

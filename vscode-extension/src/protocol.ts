@@ -9,6 +9,7 @@ export const STATUS = "greenCode/status";
 export const SESSION_ENERGY = "greenCode/sessionEnergy";
 export const RESET_SESSION = "greenCode/resetSession";
 export const HISTORY = "greenCode/history";
+export const SNOOZE = "greenCode/snooze";
 export const DID_ACCEPT = "greenCode.didAccept";
 
 export type Health = "ok" | "warning" | "error";
@@ -51,6 +52,10 @@ export interface SessionEnergy {
   readonly lastEnergyJ: number | null;
   readonly lastElapsedS: number | null;
   readonly greenMode: number;
+}
+
+export interface SnoozeParams {
+  readonly minutes: number;
 }
 
 export interface HistoryParams {
