@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engine.policy.learned import LearnedPolicy
 
 BASELINE = "full-depth"
+ORIGINAL = "original"  # full depth with the weights as they were before exits were trained: another model's text
 ORACLE = "oracle"
 ORACLE_OF_EXITS = "oracle-stop"  # decodes as far as full depth does
 GREEN_MODES = tuple(range(0, 101, 10))

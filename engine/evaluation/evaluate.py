@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from engine.config import EngineConfig
 from engine.energy.cost_model import default_cost_model
 from engine.errors import ConfigError
-from engine.evaluation.arms import BASELINE, all_arms, chosen_arms
+from engine.evaluation.arms import BASELINE, ORIGINAL, all_arms, chosen_arms
 from engine.evaluation.assistant import time_assistant
 from engine.evaluation.findings import find
 from engine.evaluation.infilling import draw_problems, judge_programs, read_problems
@@ -15,6 +16,8 @@ from engine.evaluation.places import paper_places, sample_places, without_shape
 from engine.evaluation.report import Setting, write_report
 from engine.evaluation.runs import babbles, everywhere, run_arms
 from engine.evaluation.statistics import Runs
+from engine.model.loading import load_model
+from engine.model.store import resolve_model
 from engine.policy.learned import find_learned_policy
 from engine.types import ProgressSink, no_progress
 
@@ -33,12 +36,12 @@ Protocol = Literal["kept", "paper", "babble", "infilling"]
 DEFAULT_MAX_NEW_TOKENS: dict[Protocol, int] = {"kept": 24, "paper": 15, "babble": 48, "infilling": 48}
 
 _DEFAULT_ARMS: dict[Protocol, tuple[str, ...]] = {
-    "kept": ("all",),
-    "paper": ("all",),
+    "kept": ("all", ORIGINAL),
+    "paper": ("all", ORIGINAL),
     "babble": ("slider", "full-depth+stop@*", "oracle"),
     "infilling": ("slider", "oracle"),
 }
-_NOT_ARMS = ("oracle", "assistant")  # what is asked for like an arm, and runs in its own way
+_NOT_ARMS = ("oracle", "assistant", ORIGINAL)  # what is asked for like an arm, and runs in its own way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Evaluation:
         seeds: Independent draws that share them.
         max_new_tokens: Upper bound on the tokens of a suggestion; None for the protocol's own.
         arms: Names, groups or patterns of arms, see `engine.evaluation.arms`; also "oracle", "assistant" and "all";
-            none for the protocol's own.
+            "original", which is not among "all"; none for the protocol's own.
         benchmark: The file with the missing lines, for "infilling".
     """
 
@@ -89,7 +92,7 @@ def evaluate(
     model, protocol = loaded.model, evaluation.protocol
     learned = find_learned_policy(loaded.name, model.fingerprint, model.exits_fingerprint)
     patterns = evaluation.arms or _default_arms(protocol, learned)
-    extras = {name for name in _NOT_ARMS if {name, "all"} & set(patterns)}
+    extras = {name for name in _NOT_ARMS if name in patterns or ("all" in patterns and name != ORIGINAL)}
     every = all_arms(model.exit_layers, model.n_layers, learned)
     arms = chosen_arms(every, [pattern for pattern in patterns if pattern not in _NOT_ARMS])
     max_new_tokens = evaluation.max_new_tokens or DEFAULT_MAX_NEW_TOKENS[protocol]
@@ -102,6 +105,7 @@ def evaluate(
         cost_model,
         max_new_tokens=max_new_tokens,
         with_oracle="oracle" in extras,
+        original=_original(loaded, progress) if ORIGINAL in extras else None,
         wanted=babbles if protocol == "babble" else everywhere,
         progress=progress,
     )
@@ -130,6 +134,14 @@ def evaluate(
     if "assistant" in extras:
         findings += time_assistant(loaded, places, max_new_tokens=max_new_tokens, progress=progress)
     return write_report(output, setting, places=places, arms=arms, results=results, findings=findings)
+
+
+def _original(loaded: LoadedModel, progress: ProgressSink) -> LoadedModel:
+    """The same model with the weights that its makers gave it: training exits adapts the layers as well."""
+    files = resolve_model(loaded.name, progress=progress)
+    return load_model(
+        files.name, files.path, EngineConfig(model=loaded.name, device=loaded.device), with_shortcuts=False
+    )
 
 
 def _default_arms(protocol: Protocol, learned: LearnedPolicy | None) -> tuple[str, ...]:

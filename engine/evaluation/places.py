@@ -1,9 +1,7 @@
 r"""Where suggestions are judged: cursors in files of packages that no training has seen.
 
 What stands before the cursor is what a developer has typed, what stands behind it is what they are about to type; the
-model sees nothing of it, the rest of the cursor's line neither. Strings only. Two kinds of place: inside a line,
-between two of its words or signs, and at a line's start, behind its indentation. (Inside a word a model stumbles over
-its own tokens; what it says there is as poor at full depth.)
+model sees nothing of it, the rest of the cursor's line neither. Strings only.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.completion.prompt import Prompt, build_prompt
 from engine.completion.shape import shape_at, suggestion
 from engine.errors import TrainingError
-from engine.evaluation.kept import inside_word
+from engine.evaluation.cursors import draw_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 PAPER_CONTEXT = 0.2  # share of a file that is context in GREEN-CODE's protocol (arXiv 2501.11006)
 
-_MIN_PREFIX_CHARS = 300  # a file's first lines are imports: nobody could know what follows
-_MIN_TRUTH_CHARS = 3
 _PAPER_PREFIX_CHARS = (200, 3000)  # less says nothing, more is a second of prefill for each place
 _CHARS_A_TOKEN = 4  # of code, about: how much truth stands against a suggestion of so many tokens
 _ROUNDS = 20  # times that the files are gone through before there are said to be too few places
@@ -134,23 +130,17 @@ def _in_turns(files: Sequence[SourceFile], rng: random.Random) -> list[SourceFil
 
 
 def _typed_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tokens: int) -> Place | None:
-    """A random cursor in the file, half of them inside a line; None where the draw hits nothing worth completing."""
-    text = file.text
-    start = text.rfind("\n", 0, rng.randrange(len(text))) + 1
-    line = text[start:].partition("\n")[0]
-    indent = len(line) - len(line.lstrip())
-    columns = [at for at in range(indent + 1, len(line.rstrip()) - _MIN_TRUTH_CHARS) if not inside_word(line, at)]
-    inside = rng.random() < 0.5 and bool(columns)  # noqa: PLR2004 - half of them
-    column = rng.choice(columns) if inside else indent
-    prefix, truth = text[: start + column], text[start + column :]
-    if len(prefix) < _MIN_PREFIX_CHARS or len(line.strip()) < _MIN_TRUTH_CHARS:
+    """A random cursor in the file; None where the draw hits nothing worth completing."""
+    cursor = draw_cursor(file.text, rng.randrange(len(file.text)), rng)
+    if cursor is None:
         return None
+    prefix, truth = file.text[:cursor], file.text[cursor:]
     prompt = build_prompt(prefix)
     shape = shape_at(prefix, "", prompt, single_line=None)
     return Place(
         language=file.language,
         file=f"{file.package}/{file.path}",
-        kind="mid-line" if inside else "line-start",
+        kind="mid-line" if prefix.rpartition("\n")[2].strip() else "line-start",
         seed=seed,
         prompt=prompt,
         shape=shape,

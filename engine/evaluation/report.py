@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
-from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS
+from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL
 from engine.evaluation.metrics import code_bleu
 from engine.evaluation.statistics import Runs
 
@@ -227,7 +227,7 @@ def _plot(path: Path, setting: Setting, runs: Runs, arms: Sequence[Arm]) -> None
                 label=group + (" with STOP" if stops else ""),
             )
             right.plot(*_cost_and_match(runs, [arm.name for arm in of_group]), marker, color=colour, alpha=0.7)
-    for name, marker in ((BASELINE, "*"), (ORACLE, "X"), (ORACLE_OF_EXITS, "P")):
+    for name, marker in ((BASELINE, "*"), (ORIGINAL, "D"), (ORACLE, "X"), (ORACLE_OF_EXITS, "P")):
         if name in runs.arms:
             left.plot(
                 runs.saved(name, "decode_j").value,

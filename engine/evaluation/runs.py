@@ -17,13 +17,14 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.prefix import common_prefix
 from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import phase_energy_j
-from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, Arm, Situation
+from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
 from engine.evaluation.kept import kept_characters
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
 from engine.evaluation.places import suggested
 from engine.model.loading import synchronize
 from engine.policy.base import OperatingPoint
+from engine.policy.baselines import FullDepth
 from engine.types import NeverCancelled, Phase, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def run_arms(
     *,
     max_new_tokens: int,
     with_oracle: bool,
+    original: LoadedModel | None = None,
     wanted: Callable[[Place, Decoded], bool] = everywhere,
     progress: ProgressSink = no_progress,
 ) -> list[PlaceRun]:
@@ -143,12 +145,14 @@ def run_arms(
         cost_model: Joules of work.
         max_new_tokens: Upper bound on the tokens of a suggestion.
         with_oracle: Whether to find what hindsight would have saved, which takes an LM head at each exit.
+        original: The model as it was before exits were trained, to decode with at full depth as well.
         wanted: Whether a place is of interest, given what the baseline says there; others are left out.
         progress: Told of the places done.
     """
     assert arms[0].name == BASELINE
     runs: list[PlaceRun] = []
     decoder = Decoder(loaded.model)
+    other = None if original is None else Decoder(original.model)
     for index, place in enumerate(places):
         progress("Decoding", index, len(places))
         site = _Site(loaded, decoder, place, max_new_tokens)
@@ -168,6 +172,10 @@ def run_arms(
                 mean_layers[arm.name] = sum(decoded.exit_layers) / len(decoded.exit_layers)
             runs.append(_judged(arm.name, index, site, decoded, baseline, cost_model=cost_model))
         else:
+            if baseline is not None and original is not None and other is not None:
+                unadapted = _Site(original, other, place, max_new_tokens)
+                decoded = unadapted.decode(FullDepth(), arms[0].point)
+                runs.append(_judged(ORIGINAL, index, unadapted, decoded, baseline, cost_model=cost_model))
             if with_oracle and baseline is not None:
                 runs += _oracles(site, index, baseline, cost_model)
     progress("Decoding", len(places), len(places))

@@ -20,6 +20,7 @@ from engine.decoding.lookup import lookup_draft
 from engine.decoding.prefix import common_prefix
 from engine.decoding.stopping import StopCondition
 from engine.errors import TrainingError
+from engine.evaluation.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.evaluation.kept import kept_characters
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.types import NeverCancelled, ProgressSink, no_progress
@@ -38,7 +39,6 @@ TRUTH_CHARS = 400  # more than so many tokens ever spell
 _LOOKUP = OperatingPoint(energy_weight=0.0, lossless=True).lookup
 _NESTED = 3  # places a window: they share its prefill
 _NESTED_CHARS = 400  # within which they lie
-_LEAST_PREFIX_CHARS, _LEAST_TRUTH_CHARS = 120, 20
 _SAVE_EVERY = 40  # recordings
 
 
@@ -97,23 +97,22 @@ class _Watcher:
 
 
 def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[Place]:
-    """Cursors in files, a few in each window, half of them within a line and half at a line's start; endless.
+    """Cursors in files, a few in each window, by the rule of the evaluation; endless.
 
     Raises:
         TrainingError: If no file is long enough.
     """
     rng = random.Random(seed)  # noqa: S311 - a choice of places, not a secret
-    long_enough = [file for file in files if len(file.text) > 2 * _LEAST_PREFIX_CHARS + _NESTED_CHARS]
+    long_enough = [file for file in files if len(file.text) > MIN_PREFIX_CHARS + 2 * _NESTED_CHARS]
     if not long_enough:
         raise TrainingError("The training text has no file that is long enough to place a cursor in.")
     while True:
         for file in rng.sample(long_enough, len(long_enough)):
-            first = rng.randrange(_LEAST_PREFIX_CHARS, len(file.text) - _LEAST_TRUTH_CHARS)
-            near = range(first, min(first + _NESTED_CHARS, len(file.text) - _LEAST_TRUTH_CHARS))
-            cursors = {_cursor(file.text, at, rng) for at in rng.sample(near, min(_NESTED, len(near)))}
+            first = rng.randrange(MIN_PREFIX_CHARS, len(file.text) - _NESTED_CHARS)
+            near = rng.sample(range(first, first + _NESTED_CHARS), _NESTED)
+            cursors = {draw_cursor(file.text, at, rng) for at in near}
             for cursor in sorted(each for each in cursors if each is not None):
-                if cursor >= _LEAST_PREFIX_CHARS:
-                    yield Place(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
+                yield Place(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
 
 
 def record(
@@ -203,19 +202,6 @@ def _choices(loaded: LoadedModel, states: torch.Tensor, check_layers: Sequence[i
         loaded.model.logits(states[None, :, index], layer)[0].argmax(-1) for index, layer in enumerate(check_layers)
     ]
     return torch.stack(columns, dim=1).cpu()
-
-
-def _cursor(text: str, at: int, rng: random.Random) -> int | None:
-    """A cursor on the line at `at`: behind its indentation, or within it; None on a blank line."""
-    start = text.rfind("\n", 0, at) + 1
-    end = text.find("\n", at)
-    line = text[start : end if end >= 0 else len(text)]
-    indent = len(line) - len(line.lstrip())
-    if not line.strip():
-        return None
-    if rng.random() < 0.5 or len(line) - indent < 4:  # noqa: PLR2004 - too short to stand within
-        return start + indent
-    return start + rng.randrange(indent + 1, len(line))
 
 
 def _drafts(prompt_ids: list[int], ids: list[int]) -> dict[str, Any]:
