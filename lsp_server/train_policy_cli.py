@@ -33,7 +33,7 @@ def register(train_app: typer.Typer, progress_bar: Callable[[], AbstractContextM
             str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder.", metavar="ID")
         ] = DEFAULT_MODEL,
         device: Annotated[DeviceChoice, typer.Option("--device", help="Where the model runs.")] = "auto",
-        places: Annotated[int, typer.Option("--places", min=4, help="Suggestions to learn from.")] = 400,
+        places: Annotated[int, typer.Option("--places", min=4, help="Suggestions to learn from.")] = 1000,
         steps: Annotated[int, typer.Option("--steps", min=0, help="Decisions of PPO on recordings.")] = 300_000,
         closed_loop_steps: Annotated[
             int, typer.Option("--closed-loop-steps", min=0, help="Decisions of PPO on the real decoder.")
@@ -43,7 +43,7 @@ def register(train_app: typer.Typer, progress_bar: Callable[[], AbstractContextM
             Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
         ] = None,
     ) -> None:
-        """Teaches a policy when to leave, check and stop, for any green mode: about 25 minutes on two cores."""
+        """Teaches a policy when to leave, check and stop, for any green mode: about an hour on two cores."""
         if importlib.util.find_spec("stable_baselines3") is None:
             raise TrainingError("Training a policy needs more packages: pip install 'green-code[train]'.")
         _train_policy(
@@ -77,8 +77,8 @@ def _train_policy(
 
     plan = PolicyPlan(
         places=places,
-        validation_places=max(4, min(60, places // 4)),
-        table_places=min(24, max(4, places // 4)),
+        validation_places=max(4, min(150, places // 4)),
+        table_places=min(40, max(4, places // 4)),
         text_tokens=min(24_000, 60 * places),
         ppo=PpoPlan(steps=steps),
         closed_loop_steps=closed_loop_steps,

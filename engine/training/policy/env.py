@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.training.policy.replay import N_HINDSIGHT, Replay, Setting
-from engine.training.policy.rewards import WEIGHT_MAX, WEIGHT_MIN
+from engine.training.policy.rewards import WEIGHT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from engine.training.policy.network import Standardization
     from engine.training.policy.recordings import Recording
 
+_LEAST_WEIGHT = 0.3  # that is drawn: below it energy hardly counts, and what rewards teach there is luck
+_DROPOUT = 0.5  # of the state's dimensions: else PPO knows a few hundred recordings by heart
 _LOSSLESS_SHARE = 0.12  # of episodes
 _NO_STOP_SHARE = 0.2  # ... of the others in which STOP means CONTINUE: the policy must be good without it too
 _BLIND_SHARE = 0.15  # ... in which the critic has no hindsight: it has none on the real decoder
@@ -42,11 +44,11 @@ class EpisodeKind:
 
 
 def draw_kind(rng: np.random.Generator) -> EpisodeKind:
-    """Draws the energy weight, uniform over its range or 0, and the rarer kinds of episode."""
+    """Draws the energy weight, uniform where it matters or 0, and the rarer kinds of episode."""
     if rng.random() < _LOSSLESS_SHARE:
         return EpisodeKind(energy_weight=0.0, may_stop=False, with_end_rules=True)
     return EpisodeKind(
-        energy_weight=float(rng.uniform(WEIGHT_MIN, WEIGHT_MAX)),
+        energy_weight=float(rng.uniform(_LEAST_WEIGHT, WEIGHT_MAX)),
         may_stop=bool(rng.random() >= _NO_STOP_SHARE),
         with_end_rules=bool(rng.random() >= _NO_RULES_SHARE),
     )
@@ -91,10 +93,16 @@ def spaces(width: int) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete]
 
 
 class ReplayEnv(gymnasium.Env[Observation, np.int64]):
-    """Recorded suggestions, each decided anew."""
+    """Recorded suggestions, each decided anew.
 
-    def __init__(self, scenes: Sequence[Scene], setting: Setting) -> None:
-        self._scenes, self._setting = scenes, setting
+    Args:
+        scenes: The recordings.
+        setting: What does not change.
+        dropout: The share of a state's dimensions that is hidden, other ones at each decision.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], setting: Setting, *, dropout: float = _DROPOUT) -> None:
+        self._scenes, self._setting, self._dropout = scenes, setting, dropout
         self._n_checks = len(setting.check_layers)
         width = scenes[0].states.shape[2] + self._n_checks + N_CONTEXT + N_HINDSIGHT
         self.observation_space, self.action_space = spaces(width)
@@ -128,6 +136,7 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
 
     def _seen(self) -> Observation:
         hindsight = [0.0] * N_HINDSIGHT if self._is_blind else self._replay.hindsight
-        return np.concatenate(
-            (observe(self._replay, self._scene, self._n_checks), np.array(hindsight, dtype=np.float32))
-        )
+        seen = observe(self._replay, self._scene, self._n_checks)
+        width = self._scene.states.shape[2]
+        seen[:width] *= self.np_random.random(width, dtype=np.float32) >= self._dropout
+        return np.concatenate((seen, np.array(hindsight, dtype=np.float32)))

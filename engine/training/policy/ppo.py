@@ -2,11 +2,13 @@
 
 Features, hidden layers and action head of its actor are those of `engine.training.policy.network`; the critic has
 hidden layers of its own, sees what only the recording knows, and is taught first, with the actor held still, so that
-its ignorance does not spoil the start.
+its ignorance does not spoil the start. Recordings are few, and sooner or later PPO knows them by heart: the network
+that is kept is the one that did best on others.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _CRITIC_SHARE = 0.15  # of the steps, before the actor moves
 _CHECKPOINT_EVERY_S = 60.0
+_JUDGE_EVERY = 20_000  # decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,7 @@ def train_ppo(
     progress: ProgressSink = no_progress,
     message: str = "Training the policy",
     critic: dict[str, torch.Tensor] | None = None,
+    judge: Callable[[PolicyNetwork], float] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Improves the network in place by PPO; goes on from the checkpoint where there is one.
 
@@ -121,6 +125,7 @@ def train_ppo(
         progress: Told of the decisions taken, and how many a second.
         message: What is said.
         critic: Of an earlier training, to begin with.
+        judge: Says how good a network is on other places; the best one is kept. None for the last one.
 
     Returns:
         The critic's weights, for a training that goes on elsewhere.
@@ -128,9 +133,9 @@ def train_ppo(
     env = DummyVecEnv(list(environments))
     n_steps = max(2, plan.rollout // env.num_envs)
     if checkpoint is not None and checkpoint.is_file():
-        model = PPO.load(checkpoint, env=env, device="cpu")
+        model = _JudgedPPO.load(checkpoint, env=env, device="cpu")
     else:
-        model = PPO(
+        model = _JudgedPPO(
             _ActorCritic,
             env,
             learning_rate=lambda left: plan.learning_rate * left,
@@ -151,11 +156,22 @@ def train_ppo(
         _copy(network, model.policy, to_actor=True)
         if critic is not None:
             model.policy.load_state_dict(critic, strict=False)
-    callback = _Reporter(plan.steps, progress, message, checkpoint, None if critic else _CRITIC_SHARE)
+    callback = _Reporter(
+        steps=plan.steps,
+        critic_steps=0 if critic else int(_CRITIC_SHARE * plan.steps),
+        checkpoint=checkpoint,
+        judge=None if judge is None else lambda: model.judge(network, judge),
+        progress=progress,
+        message=message,
+    )
     left = plan.steps - model.num_timesteps
     if left > 0:
         model.learn(left, callback=callback, reset_num_timesteps=False)
     _copy(network, model.policy, to_actor=False)
+    if judge is not None:
+        model.judge(network, judge)
+        assert model.best is not None
+        network.load_state_dict(model.best[1])
     env.close()
     return {
         name: tensor.detach().clone()
@@ -164,16 +180,41 @@ def train_ppo(
     }
 
 
+class _JudgedPPO(PPO):
+    """PPO that remembers the best actor it has been; a checkpoint holds it too.
+
+    Attributes:
+        best: Its score and its weights.
+    """
+
+    best: tuple[float, dict[str, torch.Tensor]] | None = None
+
+    def judge(self, network: PolicyNetwork, score_of: Callable[[PolicyNetwork], float]) -> None:
+        """Compares the actor as it is now with the best so far; `network` is overwritten."""
+        _copy(network, self.policy, to_actor=False)
+        score = score_of(network)
+        if self.best is None or score > self.best[0]:
+            self.best = score, copy.deepcopy(network.state_dict())
+
+
 class _Reporter(BaseCallback):
-    """Reports, checkpoints, and holds the actor still while the critic learns."""
+    """Reports, checkpoints, asks the judge, and holds the actor still while the critic learns."""
 
     def __init__(
-        self, steps: int, progress: ProgressSink, message: str, checkpoint: Path | None, critic_share: float | None
+        self,
+        *,
+        steps: int,
+        critic_steps: int,
+        checkpoint: Path | None,
+        judge: Callable[[], None] | None,
+        progress: ProgressSink,
+        message: str,
     ) -> None:
         super().__init__()
-        self._steps, self._sink, self._message, self._checkpoint = steps, progress, message, checkpoint
-        self._critic_steps = 0 if critic_share is None else int(critic_share * steps)
+        self._steps, self._critic_steps, self._checkpoint = steps, critic_steps, checkpoint
+        self._judge, self._sink, self._message = judge, progress, message
         self._saved_s = time.monotonic()
+        self._judged_at = -_JUDGE_EVERY  # the start is judged too
 
     def _on_training_start(self) -> None:
         self._began_s, self._began_at = time.monotonic(), self.num_timesteps
@@ -185,6 +226,9 @@ class _Reporter(BaseCallback):
         elapsed_s = time.monotonic() - self._began_s
         speed = (self.num_timesteps - self._began_at) / elapsed_s if elapsed_s > 1.0 else 0.0
         self._sink(f"{self._message} ({speed:.0f} decisions/s)", min(self.num_timesteps, self._steps), self._steps)
+        if self._judge is not None and moves and self.num_timesteps - self._judged_at >= _JUDGE_EVERY:
+            self._judged_at = self.num_timesteps
+            self._judge()
         if self._checkpoint is not None and time.monotonic() - self._saved_s > _CHECKPOINT_EVERY_S:
             self._saved_s = time.monotonic()
             partial = self._checkpoint.with_suffix(".partial.zip")

@@ -1,7 +1,7 @@
 """How good a policy is over the range of energy weights, and which weight each green mode means.
 
 Green modes should save energy in even steps, so the weights between the ends are chosen on validation places by the
-energy that the policy then spends. The mapping is stored with the policy.
+energy that the policy then spends, first on recordings, then on the decoder. The mapping is stored with the policy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine.policy.base import Action
 from engine.policy.learned import ACTIONS, SLIDER_POINTS
 from engine.training.policy.env import observe
 from engine.training.policy.replay import Replay, Setting, full_depth_energy
-from engine.training.policy.rewards import reward
+from engine.training.policy.rewards import WEIGHT_MAX, reward
 from engine.types import GREEN_MODE_MAX
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = (0.0, *(round(0.05 + 0.025 * step, 3) for step in range(33)))
 
+_BELOW, _BEYOND = 0.8, 0.05  # recordings may be wrong about the ends
 _LEAST_KEPT = 0.5
 """Green mode 100 is the largest weight at which this share of full depth's kept text is left: greenest, not silent."""
 
@@ -138,6 +139,14 @@ def slider_weights(points: Sequence[Point]) -> tuple[float, ...]:
     known = sorted(rising)
     weights = np.interp(even, known, [rising[energy] for energy in known])
     return (0.0, *np.maximum.accumulate(weights).round(4).tolist())
+
+
+def between(weights: Sequence[float]) -> tuple[float, ...]:
+    """These weights and the means of neighbours, ascending and each once: where the decoder is tried."""
+    lossy = weights[1:]  # the first is lossless: nothing lies beside it
+    means = [(a + b) / 2 for a, b in itertools.pairwise(lossy)]
+    ends = [lossy[0] * _BELOW, min(lossy[-1] + _BEYOND, WEIGHT_MAX)]
+    return tuple(sorted({*weights, *(round(weight, 4) for weight in (*means, *ends))}))
 
 
 def validation_table(points: Sequence[Point]) -> str:

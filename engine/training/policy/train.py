@@ -27,10 +27,10 @@ from engine.training.policy.closed_loop import ClosedLoopEnv, Outcome, play
 from engine.training.policy.env import EpisodeKind, ReplayEnv, scenes_of
 from engine.training.policy.network import PolicyNetwork, standardization_of
 from engine.training.policy.ppo import PpoPlan, train_ppo
-from engine.training.policy.recordings import mean_token_chars, places, record
+from engine.training.policy.recordings import mean_token_chars, places, prompt_at, record
 from engine.training.policy.replay import Setting
 from engine.training.policy.rewards import prices_of
-from engine.training.policy.slider import Point, mean_reward, point_of, slider_weights, sweep
+from engine.training.policy.slider import Point, between, mean_reward, point_of, slider_weights, sweep
 from engine.training.policy.warm_start import recorded_examples, text_examples, warm_start
 from engine.training.states import blocks
 from engine.types import ProgressSink, no_progress
@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from engine.training.policy.recordings import Place
 
 _CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP comes cheap, above them exits are good
-_FORMAT = 3  # of the recordings; raise it when the same places give other ones
-_JUDGED_WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7)  # at which the policies before and after the closed loop are compared
+_FORMAT = 4  # of the recordings; raise it when the same places give other ones
+_SAMPLED_PROMPTS = 8
+_JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +57,23 @@ class PolicyPlan:
 
     Attributes:
         places: Recorded to learn from; about a second each on two cores.
-        validation_places: Recorded to judge and to calibrate by.
+        validation_places: Recorded to judge by.
         text_tokens: Plain text for the probes' first epochs.
         start_steps: Batches of each part of the supervised start.
         ppo: PPO on recordings.
         closed_loop_steps: Decisions of PPO on the real decoder.
-        table_places: Validation places at which the real decoder makes the final table.
+        table_places: Validation places at which the real decoder calibrates the slider and makes the final table.
         check_layers: Exits that the policy looks at; None for the default.
         seed: Of everything that is drawn.
     """
 
-    places: int = 400
-    validation_places: int = 60
+    places: int = 1000
+    validation_places: int = 150
     text_tokens: int = 24_000
     start_steps: int = 1500
     ppo: PpoPlan = field(default_factory=PpoPlan)
     closed_loop_steps: int = 4000
-    table_places: int = 24
+    table_places: int = 40
     check_layers: tuple[int, ...] | None = None
     seed: int = 0
 
@@ -122,9 +123,9 @@ def train_policy(
     if not check_layers or not set(check_layers) <= set(model.exit_layers):
         raise TrainingError(f"The policy can only look at exits of the model, {list(model.exit_layers)}.")
     cost = cost or default_cost_model(model.geometry, loaded.device)
-    run = _run_key(loaded, corpus, plan, check_layers)
     train_places = list(islice(places(corpus.files["train"], seed=plan.seed), plan.places))
     held_out = list(islice(places(corpus.files["validation"], seed=plan.seed), plan.validation_places))
+    run = _run_key(loaded, corpus, plan, check_layers, train_places)
     store = config.cache_dir() / "policy"
     recordings = record(loaded, train_places, check_layers, store=store / f"train-{run}.pt", run=run, progress=progress)
     validation = record(
@@ -157,6 +158,10 @@ def train_policy(
     checkpoint = output.with_suffix(f".{run}.zip")
     output.parent.mkdir(parents=True, exist_ok=True)
     critic = None
+
+    def score_of(candidate: PolicyNetwork) -> float:
+        return mean_reward(sweep(candidate, judged, setting, _JUDGED_WEIGHTS))
+
     if plan.ppo.steps > 0:
         critic = train_ppo(
             network,
@@ -164,9 +169,10 @@ def train_policy(
             plan=replace(plan.ppo, seed=plan.seed),
             checkpoint=checkpoint,
             progress=progress,
+            judge=score_of,
         )
         candidates["PPO on recordings"] = copy.deepcopy(network)
-    stages = {name: mean_reward(sweep(candidate, judged, setting)) for name, candidate in candidates.items()}
+    stages = {name: score_of(candidate) for name, candidate in candidates.items()}
     chosen = max(stages, key=lambda name: stages[name])
     maker = _Maker(loaded, corpus, cost, check_layers, standardization)
     judge = _Judge(loaded, held_out[: plan.table_places], cost, setting.mean_chars, progress)
@@ -183,13 +189,16 @@ def train_policy(
             critic=critic,
             progress=progress,
         )
-        stages["PPO on the decoder"] = mean_reward(sweep(network, judged, setting))
+        stages["PPO on the decoder"] = score_of(network)
         before = mean_reward(judge.points(maker.policy(candidates[chosen]), _JUDGED_WEIGHTS))
         after = mean_reward(judge.points(maker.policy(network), _JUDGED_WEIGHTS))
         if after > before:
             chosen = "PPO on the decoder"
             candidates[chosen] = network
-    slider = slider_weights(sweep(candidates[chosen], judged, setting))
+    # Recordings say roughly where the slider's weights lie, the decoder says what it spends there.
+    estimate = sweep(candidates[chosen], judged, setting)
+    tried = judge.points(maker.policy(candidates[chosen]), between(slider_weights(estimate)))
+    slider = slider_weights(tried)
     steps = {"supervised start": 0, "PPO on recordings": plan.ppo.steps}
     policy = maker.policy(
         candidates[chosen], slider=slider, steps=steps.get(chosen, plan.ppo.steps + plan.closed_loop_steps)
@@ -256,7 +265,8 @@ class _Judge:
             baseline.append(play(self._loaded, decoder, place, FullDepth(), kind=kind, cost=self._cost, lookup=0))
             for column, weight in enumerate(weights):
                 kind = replace(kind, energy_weight=weight)
-                outcomes[column].append(play(self._loaded, decoder, place, policy, kind=kind, cost=self._cost))
+                decider = FullDepth() if weight == 0.0 else policy  # as the product does at green mode 0
+                outcomes[column].append(play(self._loaded, decoder, place, decider, kind=kind, cost=self._cost))
         return [
             point_of(weight, column, baseline, self._mean_chars)
             for weight, column in zip(weights, outcomes, strict=True)
@@ -298,8 +308,13 @@ def _close_the_loop(
     )
 
 
-def _run_key(loaded: LoadedModel, corpus: Corpus, plan: PolicyPlan, check_layers: Sequence[int]) -> str:
-    """Names what recordings and checkpoint depend on; more places only add to the recordings."""
+def _run_key(
+    loaded: LoadedModel, corpus: Corpus, plan: PolicyPlan, check_layers: Sequence[int], train_places: Sequence[Place]
+) -> str:
+    """Names what recordings and checkpoint depend on; more places only add to the recordings.
+
+    The first prompts stand for the rules by which places are chosen and prompts are built.
+    """
     parts = [
         _FORMAT,
         loaded.model.fingerprint,
@@ -307,5 +322,6 @@ def _run_key(loaded: LoadedModel, corpus: Corpus, plan: PolicyPlan, check_layers
         corpus.sha256,
         list(check_layers),
         plan.seed,
+        [prompt_at(loaded, place)[0] for place in train_places[:_SAMPLED_PROMPTS]],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,3 +1,4 @@
+import copy
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
+from engine.evaluation.cursors import MIN_PREFIX_CHARS
+from engine.evaluation.kept import inside_word
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import (
     ACTIONS,
@@ -24,7 +27,7 @@ from engine.training.policy.network import PolicyNetwork, Standardization
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import Recording, places
 from engine.training.policy.replay import Replay
-from engine.training.policy.slider import Point, mean_reward, slider_weights, sweep
+from engine.training.policy.slider import Point, between, mean_reward, slider_weights, sweep
 from engine.training.policy.train import default_check_layers, train_policy
 from engine.types import NeverCancelled
 from tests.engine.training.policy.fakes import CHECK_LAYERS, PLAN, corpus, tiny_loaded
@@ -97,9 +100,45 @@ def test_ppo_learns_to_take_the_exits_that_are_right() -> None:
         return mean_reward(sweep(network, shown, SETTING, (0.3, 0.5)))
 
     before = score()
-    train_ppo(network, [lambda: ReplayEnv(shown, SETTING)] * plan.n_envs, plan=plan)
+    train_ppo(network, [lambda: ReplayEnv(shown, SETTING, dropout=0.0)] * plan.n_envs, plan=plan)
 
     assert score() > before + 1.0
+
+
+def test_the_network_that_did_best_elsewhere_is_kept() -> None:
+    torch.manual_seed(0)
+    shown, network = scenes(seeded_recordings(4)), PolicyNetwork(len(CHECK_LAYERS), 3)
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    scores = iter([1.0] + [0.0] * 20)
+    plan = PpoPlan(steps=1024, n_envs=4, rollout=256, batch_size=64, learning_rate=3e-3, target_kl=0.1)
+
+    # A critic of its own lets the actor move, and be judged, from the first step on.
+    critic = train_ppo(copy.deepcopy(network), [lambda: ReplayEnv(shown, SETTING)] * 4, plan=plan)
+    train_ppo(
+        network,
+        [lambda: ReplayEnv(shown, SETTING)] * 4,
+        plan=plan,
+        critic=critic,
+        judge=lambda judged: next(scores),
+    )
+
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, start[name])
+    assert next(scores) == 0.0  # there were others
+
+
+def test_training_places_cursors_where_evaluation_does() -> None:
+    for place in itertools.islice(places(corpus().files["train"], seed=1), 50):
+        text = place.prefix + place.truth
+        assert not inside_word(text, len(place.prefix))
+        assert len(place.prefix) >= MIN_PREFIX_CHARS
+        assert place.truth.partition("\n")[0].strip()
+
+
+def test_the_decoder_is_tried_around_the_weights_that_recordings_suggest() -> None:
+    tried = between((0.0, 0.5, 0.6, 0.7))
+
+    assert tried == (0.0, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
 
 
 def test_a_wrong_final_exit_loses_what_was_still_to_be_kept() -> None:
