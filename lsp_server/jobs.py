@@ -7,6 +7,7 @@ place. Both belong to the event loop's thread. They know no engine, no queue and
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from engine.types import FinishReason
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.types import Completion, CompletionRequest
+
+
+class Unserved(Enum):
+    """The answer to a job that waited for a computation begun for an older one, in vain: it has to ask for its own."""
+
+    UNSERVED = "unserved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +43,7 @@ class Job:
     completion_id: str
     request: CompletionRequest
     typed: Callable[[], str | None]
-    answer: asyncio.Future[Suggestion | None]
+    answer: asyncio.Future[Suggestion | Unserved | None]
 
     def give_up(self) -> None:
         """Answers with nothing."""
@@ -93,13 +100,12 @@ class Run:
         typed = typed_since(self.job.request, request)
         return typed is not None and agrees(self._text, typed)
 
-    def grow(self, text: str) -> Job | None:
-        """Takes note of the text so far; stops, and returns the waiting job, where that is no longer served."""
+    def grow(self, text: str) -> None:
+        """Takes note of the text so far; stops where it does not serve the waiting job."""
         self._text = text
-        if self.waiter is None or self.would_serve(self.waiter.document, self.waiter.request):
-            return None
-        self.cancellation.cancel()
-        return self._dismissed()
+        if self.waiter is not None and not self.would_serve(self.waiter.document, self.waiter.request):
+            self.cancellation.cancel()
+            self._dismiss()
 
     def leave(self) -> bool:
         """Leaves the computation without a waiter; True where what is being typed may soon bring a new one."""
@@ -113,29 +119,29 @@ class Run:
         if self.waiter is not None:
             self.waiter.give_up()
 
-    def finish(self, completion: Completion) -> tuple[Computed, Job | None]:
-        """Answers the waiting job; returns it instead where the text does not reach beyond what was typed."""
+    def finish(self, completion: Completion) -> Computed:
+        """Answers the waiting job, if there is something left for it, and says what goes into the books."""
         is_whole = completion.finish_reason is not FinishReason.CANCELLED
         waiter = self.waiter if self.waiter is not None and not self.waiter.answer.done() else None
         typed = typed_since(self.job.request, waiter.request) if waiter is not None else None
         offered = rest_of(completion.text, typed) if typed is not None else ""
-        unserved = None
-        if waiter is not None and is_whole and typed and not offered:
-            unserved = self._dismissed()
+        if is_whole and typed and not offered:
+            self._dismiss()
+            waiter = None
         elif waiter is not None:
             waiter.answer.set_result(Suggestion(completion_id=self.job.completion_id, text=offered))
         recorded = replace(completion, text=offered)
-        if waiter is None or unserved is not None:
+        if waiter is None:
             recorded = replace(recorded, finish_reason=FinishReason.CANCELLED)
-        computed = Computed(
+        return Computed(
             document=self.job.document,
             completion_id=self.job.completion_id,
             request=self.job.request,
             text=completion.text if is_whole else None,
             completion=recorded,
         )
-        return computed, unserved
 
-    def _dismissed(self) -> Job | None:
+    def _dismiss(self) -> None:
         waiter, self.waiter = self.waiter, None
-        return waiter if waiter is not None and not waiter.answer.done() else None
+        if waiter is not None and not waiter.answer.done():
+            waiter.answer.set_result(Unserved.UNSERVED)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine.config import EngineConfig
     from engine.types import CompletionRequest, ProgressSink
-    from lsp_server.jobs import Computed
+    from lsp_server.jobs import Computed, Unserved
     from lsp_server.reuse import Suggestion
     from lsp_server.seams import CompletionEngine, EngineFactory
 
@@ -104,7 +104,7 @@ class CompletionScheduler:
         request: CompletionRequest,
         *,
         typed: Callable[[], str | None] = lambda: None,
-    ) -> Suggestion | None:
+    ) -> Suggestion | Unserved | None:
         """Computes a suggestion unless a newer request of the same document comes first.
 
         Cancelling it stops the decoder at its next exit candidate, or a moment later where what was typed meanwhile
@@ -117,15 +117,16 @@ class CompletionScheduler:
             typed: Says what has been typed at the place since; None where the document changed in another way.
 
         Returns:
-            The suggestion, by the name of the completion it comes from; None when a newer request took its place or
-            there is no engine.
+            The suggestion, by the name of the completion it comes from; UNSERVED where it waited for what was being
+            computed for an older request, and that turned out otherwise than typed; None when a newer request took
+            its place or there is no engine.
 
         Raises:
             EngineError: The engine failed on this request, in the user's words.
         """
         if self._engine is None:
             return None
-        answer: asyncio.Future[Suggestion | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Suggestion | Unserved | None] = asyncio.get_running_loop().create_future()
         job = Job(document=document, completion_id=completion_id, request=request, typed=typed, answer=answer)
         if self._running is not None and self._running.take_over(job):
             self._withdraw(document)
@@ -193,7 +194,7 @@ class CompletionScheduler:
         loop = asyncio.get_running_loop()
 
         def on_text(text: str) -> None:
-            loop.call_soon_threadsafe(self._grow, run, text)
+            loop.call_soon_threadsafe(run.grow, text)
 
         call = partial(engine.complete, run.job.request, cancellation=run.cancellation, on_text=on_text)
         try:
@@ -203,17 +204,8 @@ class CompletionScheduler:
             _fail(run, error)
         else:
             self._running = None
-            computed, unserved = run.finish(completion)
-            self._ask_again(unserved)
-            self._record(computed)
+            self._record(run.finish(completion))
         self._start_next()
-
-    def _grow(self, run: Run, text: str) -> None:
-        self._ask_again(run.grow(text))
-
-    def _ask_again(self, job: Job | None) -> None:
-        if job is not None:
-            self._pending[job.document] = job
 
     def _record(self, computed: Computed) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.context import completion_request
 from lsp_server.gate import SkipRule, TypingRhythm, never_skip
+from lsp_server.jobs import Unserved
 from lsp_server.lexical import part_at
 from lsp_server.reuse import Suggestion, SuggestionCache
 
@@ -93,8 +94,7 @@ class Suggester:
             if not goes_on and (self._skip_rule(request) or await self._is_overtaken(question, settings)):
                 self._on_skipped()
                 return None
-        typed = question.typed if settings.reuse else _unknown
-        return await self._scheduler.complete(document, question.completion_id, request, typed=typed)
+        return await self._compute(question, request, settings)
 
     def note_key(self) -> None:
         """Takes note of a change to a document."""
@@ -116,6 +116,17 @@ class Suggester:
     def clear(self) -> None:
         """Drops what other settings or another model have answered."""
         self._cache.clear()
+
+    async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
+        typed = question.typed if settings.reuse else _unknown
+        name = question.completion_id
+        answer = await self._scheduler.complete(question.document, name, request, typed=typed)
+        if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
+            if not question.is_invoked and await self._is_overtaken(question, settings):
+                self._on_skipped()
+                return None
+            answer = await self._scheduler.complete(question.document, name, request, typed=typed)
+        return None if isinstance(answer, Unserved) else answer
 
     async def _is_overtaken(self, question: Question, settings: Settings) -> bool:
         """Waits for a pause in typing; True where a newer question came first."""

@@ -7,6 +7,7 @@ import pytest
 from engine.config import EngineConfig
 from engine.errors import EngineError
 from engine.types import CompletionRequest, FinishReason, no_progress
+from lsp_server.jobs import Unserved
 from lsp_server.reuse import Suggestion
 from lsp_server.scheduler import CompletionScheduler, _throttled
 from lsp_server.seams import CancellationEvent
@@ -44,13 +45,13 @@ class Desk:
         name: str = "",
         suffix: str = "",
         typed: Callable[[], str | None] = lambda: None,
-    ) -> asyncio.Task[Suggestion | None]:
+    ) -> asyncio.Task[Suggestion | Unserved | None]:
         request = CompletionRequest(prefix=order, suffix=suffix)
         return asyncio.create_task(self.scheduler.complete(document, name or order, request, typed=typed))
 
     async def ask_and_start(
         self, order: str, *, document: str = "a.py", typed: Callable[[], str | None] = lambda: None
-    ) -> asyncio.Task[Suggestion | None]:
+    ) -> asyncio.Task[Suggestion | Unserved | None]:
         """Returns once the request has reached the engine."""
         self.engine.started.clear()
         task = self.ask(order, document=document, typed=typed)
@@ -119,32 +120,31 @@ async def test_what_is_being_computed_goes_on_for_typing_that_agrees(desk: Desk,
     assert (computed.text, computed.completion.text) == ("one two three", rest)  # all of it is known, this was offered
 
 
-async def test_typing_that_disagrees_with_the_text_so_far_starts_anew(desk: Desk) -> None:
+async def test_typing_that_disagrees_with_the_text_so_far_stops_it(desk: Desk) -> None:
     desk.engine.word_s = None
     older = await desk.ask_and_start("slowly")
     newer = desk.ask("slowly1")
     await asyncio.sleep(0)
-    assert len(desk.engine.requests) == 1  # it may still be what the person types
+    assert not newer.done()  # it may still be what the person types
 
     desk.engine.go.release()  # it is "one"
 
-    assert (await older, await newer) == (None, Suggestion(completion_id="slowly1", text="next"))
-    assert [computed.completion.finish_reason for computed in desk.computed] == [
-        FinishReason.CANCELLED,
-        FinishReason.STOP,
-    ]
+    assert (await older, await newer) == (None, Unserved.UNSERVED)
+    assert await desk.ask("slowly1") == Suggestion(completion_id="slowly1", text="next")
+    reasons = [computed.completion.finish_reason for computed in desk.computed]
+    assert reasons == [FinishReason.CANCELLED, FinishReason.STOP]
 
 
-async def test_an_answer_that_was_typed_to_its_end_is_followed_by_a_new_one(desk: Desk) -> None:
+async def test_an_answer_that_was_typed_to_its_end_serves_nobody_and_is_known(desk: Desk) -> None:
     desk.engine.word_s = None
     await desk.ask_and_start("slowly")
     newer = desk.ask("slowlyone two three")
 
     desk.engine.go.release(3)
 
-    assert await newer == Suggestion(completion_id="slowlyone two three", text="next")
-    assert [computed.text for computed in desk.computed] == ["one two three", "next"]
-    assert [computed.completion.text for computed in desk.computed] == ["", "next"]
+    assert await newer is Unserved.UNSERVED
+    (computed,) = desk.computed
+    assert (computed.text, computed.completion.text) == ("one two three", "")
 
 
 async def test_other_text_behind_the_cursor_starts_anew(desk: Desk) -> None:
