@@ -41,13 +41,12 @@ class Quiet:
 
     def is_wanted(self, uri: str, language_id: str, *, is_invoked: bool) -> bool:
         """True where something may be offered; `is_invoked` where it is asked for by hand."""
-        if not is_wanted(self._settings, language_id) or (self._snooze_end is not None and not is_invoked):
-            return False
-        private = self.why_private(uri)
+        is_on = is_wanted(self._settings, language_id) and (is_invoked or self._snooze_end is None)
+        private = self.why_private(uri) if is_on else ""
         if private:
             logger.debug("Nothing is offered: %s", private)
         self._update_status(not_offered=private)
-        return not private
+        return is_on and not private
 
     def why_private(self, uri: str) -> str:
         """Why a document is neither completed nor read as context, as one sentence; "" where it may be."""
