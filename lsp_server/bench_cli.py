@@ -16,6 +16,7 @@ from rich.console import Console
 from engine.config import DEFAULT_MODEL, DeviceChoice
 from engine.errors import ConfigError
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
+from lsp_server import bench_decode_cli
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -50,6 +51,8 @@ def register(app: typer.Typer, progress: Progress) -> None:
     """
     bench_app = typer.Typer(help="Measures the server in use.", no_args_is_help=True)
     app.add_typer(bench_app, name="bench")
+
+    bench_decode_cli.register(bench_app, progress)
 
     @bench_app.callback()
     def bench() -> None:

@@ -1,0 +1,282 @@
+"""How fast a loaded model decodes: by depth, by green mode, beside llama.cpp, all taking turns within each round.
+
+Ratios are medians over rounds of what was measured within one round, so that what slows the whole machine for a while
+slows both sides of a ratio. Times are wall-clock; CPU seconds are of all threads of this process.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from engine.decoding.decoder import Decoder
+from engine.decoding.stopping import StopCondition
+from engine.decoding.trajectory import PREFILL_CHUNK
+from engine.policy.base import ExitCandidate
+from engine.policy.baselines import FullDepth
+from engine.policy.operating_point import operating_point, policy_for
+from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.evaluation.llama_cpp import LlamaCpp
+    from engine.model.loading import LoadedModel
+    from engine.policy.learned import LearnedPolicy
+
+PROMPT_TOKENS, STEPS = 256, 24
+GREEN_MODES = (0, DEFAULT_GREEN_MODE, 100)
+
+_CANCELLATIONS = 100
+_POLICY_CHECKS = 300
+_STREAM_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One quantity over the rounds, in seconds for each token or prompt."""
+
+    wall_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeSpeed:
+    """What `measure_decoding` found; see `Measured` for the units.
+
+    Attributes:
+        prefill: By runner: ours, and each peer.
+        step: By runner: one token at full depth.
+        by_depth: By layers run: one token and its head.
+        by_green_mode: By green mode: one emitted token of real suggestions, prompts apart.
+        policy_check_s: One decision of the learned policy; None without one.
+        cancel_s: From a cancellation to the decoder's return, sorted.
+        weight_bytes: Read for one token at full depth.
+        stream_bytes_per_s: What this machine reads from memory with the same threads.
+    """
+
+    prefill: dict[str, Measured]
+    step: dict[str, Measured]
+    by_depth: dict[int, Measured]
+    by_green_mode: dict[int, Measured]
+    policy_check_s: float | None
+    cancel_s: list[float]
+    weight_bytes: float
+    stream_bytes_per_s: float
+
+
+OURS = "green-code"
+
+
+def measure_decoding(
+    loaded: LoadedModel,
+    learned: LearnedPolicy | None,
+    texts: Sequence[str],
+    peers: Sequence[LlamaCpp],
+    *,
+    rounds: int,
+    progress: ProgressSink = no_progress,
+) -> DecodeSpeed:
+    """Times everything once a round.
+
+    Args:
+        loaded: The model.
+        learned: Its policy, if it has one.
+        texts: Source code: the first is prefilled and decoded along, all are completed at the green modes.
+        peers: The same weights elsewhere.
+        rounds: How often; one more before them warms up and is thrown away.
+        progress: Told of rounds.
+    """
+    prompts = [loaded.tokenization.encode(text) for text in texts]
+    ids = [token_id for prompt in prompts for token_id in prompt][: PROMPT_TOKENS + STEPS]
+    assert len(ids) == PROMPT_TOKENS + STEPS, "the texts are too short"
+    prefill: dict[str, Measured] = defaultdict(Measured)
+    step: dict[str, Measured] = defaultdict(Measured)
+    by_depth: dict[int, Measured] = defaultdict(Measured)
+    by_green_mode: dict[int, Measured] = defaultdict(Measured)
+    ours = _Stepper(loaded)
+    for round_ in range(rounds + 1):
+        progress("Rounds of decoding", round_, rounds + 1)
+        if round_ == 1:
+            for times in (prefill, step, by_depth, by_green_mode):
+                times.clear()
+        runners: list[tuple[str, _Stepper | LlamaCpp]] = [(OURS, ours), *((peer.name, peer) for peer in peers)]
+        for name, runner in runners:
+            _timed(prefill[name], 1, partial(runner.prefill, ids[:PROMPT_TOKENS]))
+            _timed(step[name], STEPS, partial(_steps, runner.step, ids[PROMPT_TOKENS:]))
+        for depth in (*loaded.model.exit_layers, loaded.model.n_layers):
+            ours.prefill(ids[:PROMPT_TOKENS])
+            _timed(by_depth[depth], STEPS, partial(_steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
+        for mode in GREEN_MODES:
+            _complete(loaded, learned, prompts, mode, by_green_mode[mode])
+    geometry = loaded.model.geometry
+    weights = geometry.n_layers * geometry.layer_params + geometry.head_params
+    return DecodeSpeed(
+        prefill=dict(prefill),
+        step=dict(step),
+        by_depth=dict(by_depth),
+        by_green_mode=dict(by_green_mode),
+        policy_check_s=None if learned is None else _policy_check_s(learned, loaded),
+        cancel_s=_cancellations(loaded, prompts[0]),
+        weight_bytes=weights * geometry.bytes_per_param,
+        stream_bytes_per_s=_stream_bytes_per_s(),
+    )
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """Median over rounds of ours / theirs, with the least and the greatest of them."""
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def line(by_depth: dict[int, Measured]) -> tuple[float, float, float]:
+    """Least squares of a token's time over its depth: intercept and slope in seconds, and the correlation."""
+    depths = np.array(sorted(by_depth), dtype=float)
+    times = np.array([statistics.median(by_depth[int(depth)].wall_s) for depth in depths])
+    slope, intercept = np.polyfit(depths, times, 1)
+    return float(intercept), float(slope), float(np.corrcoef(depths, times)[0, 1])
+
+
+class _Stepper:
+    """Our model, driven like a peer."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._model = loaded.model
+        self._cache = loaded.model.new_cache()
+
+    @torch.inference_mode()
+    def prefill(self, token_ids: Sequence[int]) -> None:
+        model = self._model
+        self._cache.crop(0)
+        rows = torch.empty(0)
+        for start in range(0, len(token_ids), PREFILL_CHUNK):
+            rows = model.embed(token_ids[start : start + PREFILL_CHUNK], start)
+            rows = model.run_layers(rows, 0, model.n_layers, self._cache)
+        model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers)
+
+    @torch.inference_mode()
+    def step(self, token_id: int, depth: int | None = None) -> None:
+        model, depth = self._model, depth or self._model.n_layers
+        rows = model.embed([token_id], self._cache.lengths[0])
+        for start, stop in model.segments:
+            if stop <= depth:
+                rows = model.run_layers(rows, start, stop, self._cache)
+        model.logits(model.exit_state(rows, depth), depth)[0, -1].argmax().item()
+
+
+def _steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:
+    for token_id in token_ids:
+        step(token_id)
+
+
+def _timed(into: Measured, count: int, work: Callable[[], object]) -> None:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    work()
+    into.wall_s.append((time.perf_counter() - wall_s) / count)
+    into.cpu_s.append((time.process_time() - cpu_s) / count)
+
+
+def _complete(
+    loaded: LoadedModel, learned: LearnedPolicy | None, prompts: Sequence[Sequence[int]], mode: int, into: Measured
+) -> None:
+    """Decodes behind every prompt; what comes after the first token of each counts."""
+    wall_s = cpu_s = 0.0
+    n_tokens = 0
+    stop = StopCondition(max_new_tokens=STEPS, end_ids=loaded.tokenization.end_ids)
+    policy = policy_for(None, mode, loaded.model.exit_layers, loaded.model.n_layers, learned=learned)
+    for prompt in prompts:
+        decoder = Decoder(loaded.model)
+        tokens = decoder.generate(
+            prompt, policy=policy, point=operating_point(mode, learned), stop=stop, cancellation=NeverCancelled()
+        )
+        if next(tokens, None) is None:
+            continue
+        started_wall_s, started_cpu_s = time.perf_counter(), time.process_time()
+        n_tokens += sum(1 for _ in tokens)
+        wall_s += time.perf_counter() - started_wall_s
+        cpu_s += time.process_time() - started_cpu_s
+    if n_tokens:
+        into.wall_s.append(wall_s / n_tokens)
+        into.cpu_s.append(cpu_s / n_tokens)
+
+
+def _policy_check_s(learned: LearnedPolicy, loaded: LoadedModel) -> float:
+    width, layer = loaded.model.embed([0], 0).shape[-1], learned.info.check_layers[-1]
+    state, times = torch.randn(width), []
+    with torch.inference_mode():
+        for _ in range(_POLICY_CHECKS):
+            started_s = time.perf_counter()
+            learned.decide(
+                ExitCandidate(
+                    hidden=lambda: state,
+                    exit_index=loaded.model.exit_layers.index(layer),
+                    exit_layer=layer,
+                    n_waiting=1,
+                    n_emitted=4,
+                    n_drafts=1,
+                    energy_weight=0.5,
+                    probability=lambda: 1.0,
+                    tokens=list,
+                )
+            )
+            times.append(time.perf_counter() - started_s)
+    return statistics.median(times)
+
+
+class _Cancellation:
+    """Set at a moment of the caller's choice, and remembers it."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self.cancelled_s = 0.0
+
+    def cancel(self) -> None:
+        self.cancelled_s = time.perf_counter()
+        self.is_cancelled = True
+
+
+def _cancellations(loaded: LoadedModel, prompt_ids: Sequence[int]) -> list[float]:
+    """Cancels at moments spread evenly over prefill and decoding, and waits until nothing runs any more."""
+    stop = StopCondition(max_new_tokens=STEPS)
+    point = operating_point(0)
+
+    def decode(cancellation: _Cancellation) -> float:
+        decoder = Decoder(loaded.model)
+        started_s = time.perf_counter()
+        for _ in decoder.generate(prompt_ids, policy=FullDepth(), point=point, stop=stop, cancellation=cancellation):
+            pass
+        return time.perf_counter() - started_s
+
+    whole_s = decode(_Cancellation())
+    waited_s = []
+    for number in range(_CANCELLATIONS):
+        cancellation = _Cancellation()
+        timer = threading.Timer(whole_s * number / _CANCELLATIONS, cancellation.cancel)
+        timer.start()
+        decode(cancellation)
+        ended_s = time.perf_counter()
+        timer.cancel()
+        if cancellation.is_cancelled:
+            waited_s.append(max(0.0, ended_s - cancellation.cancelled_s))
+    return sorted(waited_s)
+
+
+def _stream_bytes_per_s() -> float:
+    block = torch.ones(_STREAM_BYTES // 4)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(torch.get_num_interop_threads())
+    best_s = float("inf")
+    for _ in range(5):
+        started_s = time.perf_counter()
+        block.sum()
+        best_s = min(best_s, time.perf_counter() - started_s)
+    torch.set_num_threads(threads)
+    return _STREAM_BYTES / best_s
