@@ -1,9 +1,10 @@
 """When to ask: how long to wait at a place before the engine is troubled, and where not to ask at all.
 
-Pure: the time is an argument. Whoever types on makes an answer useless, so the wait is as long as three of four pauses
-between this person's own keys: who has not gone on by then has likely stopped to think. But never longer than an
-answer takes: at the worst, text then comes in twice the time and for twice the work that foresight would have needed
-(the argument of the ski rental), and on a fast device there is no wait at all.
+Pure: the time is an argument. Whoever types on makes an answer useless, so the wait is at most as long as three of
+four pauses between this person's own keys: who has not gone on by then has likely stopped to think. And it is at most
+2 x energy weight x the time an answer takes: at weight 0 nobody waits; at 0.5, in the worst case, text comes in twice
+the time and for twice the work that foresight would have needed (the argument of the ski rental); a higher green mode
+waits longer, so it asks less. On a fast device there is next to no wait.
 """
 
 from __future__ import annotations
@@ -54,11 +55,17 @@ class TypingRhythm:
         known_s = self._answer_s if self._answer_s is not None else elapsed_s
         self._answer_s = known_s + _SMOOTHING * (elapsed_s - known_s)
 
-    def wait_s(self, now_s: float) -> float:
-        """What is left to wait since the last key; 0 without one: nobody is typing."""
+    def wait_s(self, now_s: float, energy_weight: float) -> float:
+        """What is left to wait since the last key; 0 without one: nobody is typing.
+
+        Args:
+            now_s: The time.
+            energy_weight: Of energy against text at once, 0 to 1.
+        """
         if self._last_key_s is None:
             return 0.0
-        return max(0.0, self._last_key_s + min(self._pause_s(), self._answer_s or 0.0) - now_s)
+        longest_s = 2 * energy_weight * (self._answer_s or 0.0)
+        return max(0.0, self._last_key_s + min(self._pause_s(), longest_s) - now_s)
 
     def _pause_s(self) -> float:
         if len(self._pauses_s) < _PAUSES_WANTED:

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.types import GREEN_MODE_MAX
 from lsp_server.context import completion_request
 from lsp_server.gate import SkipRule, TypingRhythm, never_skip
 from lsp_server.jobs import Unserved
@@ -130,7 +131,10 @@ class Suggester:
 
     async def _is_overtaken(self, question: Question, settings: Settings) -> bool:
         """Waits for a pause in typing; True where a newer question came first."""
-        wait_s = self.rhythm.wait_s(time.monotonic()) if settings.debounce_ms is None else settings.debounce_ms / 1000
+        if settings.debounce_ms is None:
+            wait_s = self.rhythm.wait_s(time.monotonic(), settings.green_mode / GREEN_MODE_MAX)
+        else:
+            wait_s = settings.debounce_ms / 1000
         if wait_s > 0:
             try:
                 await asyncio.sleep(wait_s)
