@@ -72,11 +72,11 @@ class Engine:
     """A loaded model that completes text and tells what it cost. One thread at a time."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        from engine.decoding.decoder import Decoder
+        from engine.decoding.pool import DecoderPool
         from engine.policy.learned import find_learned_policy
 
         self._loaded = loaded
-        self._decoder = Decoder(loaded.model)
+        self._decoders = DecoderPool(loaded.model)
         self._fim_format = find_fim_format(loaded.tokenization.control_ids)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         self._cost_model, note = _cost_model(loaded)
@@ -134,8 +134,9 @@ class Engine:
         )
         prompt = prompt_for(request)
         shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
-        tokenization, decoder = self._loaded.tokenization, self._decoder
+        tokenization = self._loaded.tokenization
         prompt_ids = self._prompt_ids(prompt, request.max_new_tokens)
+        decoder = self._decoders.decoder_for(prompt_ids)
 
         def text_of(ids: Sequence[int]) -> str:
             return tokenization.continuation(prompt_ids, ids)

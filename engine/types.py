@@ -50,15 +50,15 @@ class Work:
 
     A *pass* reads the weights of a layer (or of the LM head) once, however many positions it serves; a *token*
     is one position served. At batch 1 the passes set the cost of decoding, the further positions of a batch cost
-    about what they cost in prefill.
+    about what they cost in prefill. A head over a shortlist of tokens counts as its share of the whole head.
     """
 
     prefill_tokens: int = 0  # prompt positions computed; each chunk of them is n_layers passes as well
     tokens: int = 0  # positions that went through the embedding in decoding
     layer_passes: int = 0
     layer_tokens: int = 0
-    head_passes: int = 0
-    head_tokens: int = 0
+    head_passes: float = 0.0
+    head_tokens: float = 0.0
     propagated_layers: int = 0  # K/V projections of a skipped layer
     policy_checks: int = 0
 

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
+from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.errors import ConfigError, EngineError
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX, CompletionRequest
 from lsp_server import bench_cli, evaluate_cli, train_policy_cli
@@ -46,6 +46,7 @@ Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
 ]
 DeviceOption = Annotated[DeviceChoice, typer.Option("--device", help="Where the model runs.")]
+PrecisionOption = Annotated[PrecisionChoice, typer.Option("--precision", help="Of the weights on a CPU.")]
 GreenMode = Annotated[
     int,
     typer.Option("--green-mode", min=0, max=GREEN_MODE_MAX, help="0 lossless ... 100 greenest.", metavar="N"),
@@ -67,6 +68,7 @@ def demo(
     places: Annotated[int, typer.Option("--places", min=1, max=100, help="How many places to complete.")] = 5,
     model: Model = DEFAULT_MODEL,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     green_mode: GreenMode = DEFAULT_GREEN_MODE,
     policy: Policy = None,
 ) -> None:
@@ -75,7 +77,7 @@ def demo(
 
     path = file or report.demo_file()
     text = _read_source(path)
-    with _engine(model, device) as engine:
+    with _engine(model, device, precision) as engine:
         report.demo(Console(), engine, path, text, n_places=places, green_mode=green_mode, policy=policy)
 
 
@@ -84,6 +86,7 @@ def complete(
     place: Annotated[str, typer.Argument(help="FILE:LINE:COL, counted from 1; the cursor stands before COL.")],
     model: Model = DEFAULT_MODEL,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     green_mode: GreenMode = DEFAULT_GREEN_MODE,
     policy: Policy = None,
     max_new_tokens: MaxNewTokens = 48,
@@ -102,7 +105,7 @@ def complete(
         policy=policy,
         max_new_tokens=max_new_tokens,
     )
-    with _engine(model, device) as engine:
+    with _engine(model, device, precision) as engine:
         completion = engine.complete(request)
     if json:
         sys.stdout.write(report.completion_json(completion) + "\n")
@@ -256,11 +259,11 @@ def _say_error(sentence: str) -> None:
 
 
 @contextlib.contextmanager
-def _engine(model: str, device: DeviceChoice) -> Iterator[Engine]:
+def _engine(model: str, device: DeviceChoice, precision: PrecisionChoice = "auto") -> Iterator[Engine]:
     from engine.engine import load_engine
 
     with _progress() as progress:
-        engine = load_engine(EngineConfig(model=model, device=device), progress=progress)
+        engine = load_engine(EngineConfig(model=model, device=device, precision=precision), progress=progress)
     try:
         yield engine
     finally:

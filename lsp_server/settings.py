@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
+from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
 from lsp_server.privacy import is_pattern
 from lsp_server.wire import wire_name
@@ -37,6 +37,7 @@ class Settings:
         green_mode: 0 (lossless) to 100 (greenest).
         model: A model of ours by name, a Hugging Face id, or a local folder; "" for the default.
         device: Where it runs; "auto" takes an NVIDIA GPU where there is one.
+        precision: Of the weights on a CPU; "auto" takes int8 where the fast runner knows the model's blocks.
         threads: CPU threads; None for one per physical core.
         max_new_tokens: Upper bound on the tokens of one suggestion.
         policy: A policy by its name on the command line; None or "" for what the green mode means.
@@ -54,6 +55,7 @@ class Settings:
     green_mode: int = DEFAULT_GREEN_MODE
     model: str = DEFAULT_MODEL
     device: DeviceChoice = "auto"
+    precision: PrecisionChoice = "auto"
     threads: int | None = None
     max_new_tokens: int = 48
     policy: str | None = None
@@ -90,7 +92,12 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
 
 def engine_config(settings: Settings) -> EngineConfig:
     """The part of the settings that needs a new engine when it changes."""
-    return EngineConfig(model=settings.model or DEFAULT_MODEL, device=settings.device, threads=settings.threads)
+    return EngineConfig(
+        model=settings.model or DEFAULT_MODEL,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+    )
 
 
 def is_wanted(settings: Settings, language_id: str) -> bool:
@@ -143,6 +150,7 @@ _ALLOWED = {
     "green_mode": _whole(0, GREEN_MODE_MAX),
     "model": _Allowed(words="the name of a model", test=lambda value: isinstance(value, str)),
     "device": _one_of(*get_args(DeviceChoice)),
+    "precision": _one_of(*get_args(PrecisionChoice)),
     "threads": _or_null(_whole(1, MAX_THREADS)),
     "max_new_tokens": _whole(1, MAX_NEW_TOKENS_LIMIT),
     "policy": _or_null(

@@ -31,16 +31,22 @@ class Decoder:
         reused_tokens: Prompt tokens that it found in the cache.
         finish_reason: Why it ended.
         n_decoded: Tokens decoded, an end token included, drafts that were taken back not.
+        cached_ids: The ids behind every filled position of the cache.
     """
 
     def __init__(self, model: EarlyExitModel) -> None:
         self._model = model
         self._cache = model.new_cache()
-        self._cached_ids: list[int] = []  # the ids behind every filled position of the cache
+        self.cached_ids: list[int] = []
         self.work = WorkCounter()
         self.reused_tokens = 0
         self.finish_reason = FinishReason.STOP
         self.n_decoded = 0
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory that the cache holds."""
+        return self._cache.nbytes
 
     def generate(
         self,
@@ -64,7 +70,7 @@ class Decoder:
         """
         self.work, self.n_decoded = WorkCounter(), 0
         # The last prompt token always runs: its hidden state chooses the first new token.
-        self.reused_tokens = common_prefix(prompt_ids[:-1], self._cached_ids)
+        self.reused_tokens = common_prefix(prompt_ids[:-1], self.cached_ids)
         if not prompt_ids:
             self.finish_reason = FinishReason.STOP
             return
@@ -103,7 +109,7 @@ class Decoder:
         if run.fill is Fill.PROPAGATE:
             exact = min(exact, run.n_prompt)
         self._cache.crop(exact)
-        self._cached_ids = ids[:exact]
+        self.cached_ids = ids[:exact]
 
 
 def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> FinishReason | None:

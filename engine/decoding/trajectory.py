@@ -99,16 +99,16 @@ class Trajectory:
         n_layers, rows = self._model.n_layers, None
         for position in range(start, self.n_prompt, PREFILL_CHUNK):
             chunk = self._prompt_ids[position : position + PREFILL_CHUNK]
-            rows = self._model.embed(chunk, position)
-            for first, last in self._model.segments:
-                self._check_cancelled()
-                rows = self._model.run_layers(rows, first, last, self._cache)
-            self._work.prefill.prefill_tokens += len(chunk)
-            self._work.prefill.layers(passes=n_layers, tokens=1)  # the chunk's further positions are prefill_tokens
+            rows, n_run = self._model.embed(chunk, position), 0
+            try:
+                for first, last in self._model.segments:
+                    self._check_cancelled()
+                    rows, n_run = self._model.run_layers(rows, first, last, self._cache), last
+            finally:  # what was cancelled has cost what had run
+                self._work.prefill.prefill_tokens += len(chunk) * n_run // n_layers
+                self._work.prefill.layers(passes=n_run, tokens=1)  # the chunk's further positions are prefill_tokens
         assert rows is not None
-        self._work.decode.head(1)
-        logits = self._model.logits(self._model.exit_state(rows[:, -1:], n_layers), n_layers)
-        self.tokens.append(DecodedToken(int(logits.argmax()), n_layers))
+        self.tokens.append(DecodedToken(self._last_choices(rows[:, -1:], self._work.decode)[0], n_layers))
 
     @torch.inference_mode()
     def advance(self) -> None:
@@ -238,16 +238,22 @@ class Trajectory:
                 rows = self._run(rows, start, stop, counter)
         assert rows is not None
         n_layers = self._model.n_layers
-        judged = rows if check else rows[:, -n_new:]
-        counter.head(1)
-        self._work.verification.head_tokens += judged.shape[1] - 1
-        choices = self._model.logits(self._model.exit_state(judged, n_layers), n_layers)[0].argmax(-1).tolist()
+        choices = self._last_choices(rows if check else rows[:, -n_new:], counter)
         n_emitted = len(choices) - n_new
         first = len(self.tokens) - n_emitted
         n_right = common_prefix(choices, [*(token.token_id for token in self.tokens[first:]), *drafts])
         n_kept = min(n_right, n_emitted)
         self.tokens[first + n_kept :] = [DecodedToken(choice, n_layers) for choice in choices[n_kept : n_right + 1]]
         self._cache.crop(self._n_run)
+
+    def _last_choices(self, rows: torch.Tensor, counter: PhaseCounter) -> list[int]:
+        """What the last layer says for each of `rows`, of the whole vocabulary."""
+        counter.head(1.0)
+        self._work.verification.head_tokens += rows.shape[1] - 1
+        n_layers = self._model.n_layers
+        logits = self._model.logits(self._model.exit_state(rows, n_layers), n_layers)
+        choices: list[int] = logits[0].argmax(-1).tolist()
+        return choices
 
 
 class _Exit:
@@ -293,9 +299,10 @@ class _Exit:
     def _head(self, counter: PhaseCounter) -> torch.Tensor:
         """Logits [1 + n_drafts, V]; the head is charged to `counter` if nobody asked before."""
         if self._logits is None:
-            counter.head(1)
-            self._work.verification.head_tokens += self.n_drafts
-            self._logits = self._model.logits(self._normed(), self.layer)[0]
+            share = self._model.shortlist_share
+            counter.head(share)
+            self._work.verification.head_tokens += share * self.n_drafts
+            self._logits = self._model.logits(self._normed(), self.layer, exact=False)[0]
         return self._logits
 
     def _normed(self) -> torch.Tensor:

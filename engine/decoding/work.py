@@ -1,4 +1,4 @@
-"""Counts what the decoder computes, by phase: the input of the cost model. Plain integers, cheap in the hot path."""
+"""Counts what the decoder computes, by phase: the input of the cost model. Plain numbers, cheap in the hot path."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class PhaseCounter:
     tokens: int = 0
     layer_passes: int = 0
     layer_tokens: int = 0
-    head_passes: int = 0
-    head_tokens: int = 0
+    head_passes: float = 0.0
+    head_tokens: float = 0.0
     propagated_layers: int = 0
     policy_checks: int = 0
 
@@ -25,10 +25,10 @@ class PhaseCounter:
         self.layer_passes += passes
         self.layer_tokens += passes * tokens
 
-    def head(self, tokens: int) -> None:
-        """Counts one pass of the LM head over `tokens` positions."""
-        self.head_passes += 1
-        self.head_tokens += tokens
+    def head(self, share: float) -> None:
+        """Counts one pass over that share of the LM head, for one position."""
+        self.head_passes += share
+        self.head_tokens += share
 
     def total(self) -> Work:
         """The counts so far."""

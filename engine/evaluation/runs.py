@@ -95,7 +95,7 @@ class PlaceRun:
     decode_j: float
     prefill_j: float
     layer_passes: int
-    head_passes: int
+    head_passes: float
     weight_bytes: float
     decode_s: float
     cpu_s: float

@@ -43,8 +43,8 @@ class DecoderParts(Protocol):
         """The norm before the LM head, [1, T, D] to [1, T, D]."""
         ...
 
-    def head(self, normed: torch.Tensor) -> torch.Tensor:
-        """Normed hidden states [1, T, D] to logits [1, T, V]."""
+    def head(self, normed: torch.Tensor, lm_head: nn.Module | None = None) -> torch.Tensor:
+        """Normed hidden states [1, T, D] to logits [1, T, V]; by another `lm_head` in the place of the model's own."""
         ...
 
     def project_kv(
@@ -79,9 +79,9 @@ class LlamaParts:
         """See `DecoderParts.final_norm`."""
         return self._model.norm(hidden)  # type: ignore[no-any-return]  # untyped module
 
-    def head(self, normed: torch.Tensor) -> torch.Tensor:
+    def head(self, normed: torch.Tensor, lm_head: nn.Module | None = None) -> torch.Tensor:
         """See `DecoderParts.head`."""
-        return self._lm_head(normed)  # type: ignore[no-any-return]  # untyped module
+        return (lm_head or self._lm_head)(normed)  # type: ignore[no-any-return]  # untyped module
 
     def project_kv(
         self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
@@ -149,10 +149,11 @@ class OptParts:
         norm = self._decoder.final_layer_norm
         return hidden if norm is None else norm(hidden)
 
-    def head(self, normed: torch.Tensor) -> torch.Tensor:
+    def head(self, normed: torch.Tensor, lm_head: nn.Module | None = None) -> torch.Tensor:
         """See `DecoderParts.head`."""
         project_out = self._decoder.project_out
-        return self._lm_head(normed if project_out is None else project_out(normed))  # type: ignore[no-any-return]  # untyped
+        projected = normed if project_out is None else project_out(normed)
+        return (lm_head or self._lm_head)(projected)  # type: ignore[no-any-return]  # untyped
 
     def project_kv(
         self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None

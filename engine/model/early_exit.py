@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from engine.errors import ConfigError
 from engine.model.runners.torch_eager import TorchRunner
 from engine.model.shortcuts import UNTRAINED, model_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import torch
 
     from engine.model.runners.base import KVCache, LayerRunner
     from engine.model.shortcuts import Shortcuts
@@ -30,6 +30,7 @@ class EarlyExitModel:
     Attributes:
         exit_layers: Layers after which a token may leave, ascending, without the last.
         n_layers: Full depth.
+        n_vocabulary: Tokens that the head knows.
         runner: What computes the layers.
         device: Where hidden states lie.
         fingerprint: Names the base weights; see `model_fingerprint`.
@@ -57,7 +58,7 @@ class EarlyExitModel:
         bounds = (0, *self.exit_layers, self.n_layers)
         self.segments = tuple(itertools.pairwise(bounds))
         self.max_positions = runner.max_positions
-        self.geometry = runner.geometry
+        self.geometry, self.n_vocabulary = runner.geometry, runner.n_vocabulary
         self.fingerprint = fingerprint
         self.shortcuts = shortcuts
         self.exits_fingerprint = exits_fingerprint
@@ -80,7 +81,7 @@ class EarlyExitModel:
             ConfigError: If an exit lies outside the model.
         """
         return cls(
-            TorchRunner(backbone),
+            TorchRunner(backbone, None if shortcuts is None else shortcuts.shortlist),
             exit_layers,
             None if shortcuts is None else shortcuts.to(backbone.lm_head.weight),
             fingerprint=fingerprint or model_fingerprint(backbone),
@@ -110,14 +111,26 @@ class EarlyExitModel:
         """Hidden states after `exit_layer` layers, normed as for the LM head: [1, T, D] to [1, T, D]."""
         return self.runner.final_norm(hidden)
 
-    def logits(self, state: torch.Tensor, exit_layer: int) -> torch.Tensor:
+    @property
+    def shortlist_share(self) -> float:
+        """What the head over the shortlist reads of the whole head; 1 without a shortlist."""
+        shortlist = self.runner.shortlist
+        return 1.0 if shortlist is None else len(shortlist) / self.n_vocabulary
+
+    def logits(self, state: torch.Tensor, exit_layer: int, *, exact: bool = True) -> torch.Tensor:
         """The LM head at an exit, through its shortcut: states of `exit_state` [1, T, D] to logits [1, T, V].
 
         The shortcut is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
+        Where `exact` is not asked for, only the head over the shortlist is read, and other tokens have -inf.
         """
         if self.shortcuts is not None and exit_layer < self.n_layers:
             state = self.shortcuts.apply(state, exit_layer)
-        return self.runner.head(state)
+        if exact or self.runner.shortlist is None:
+            return self.runner.head(state)
+        listed = self.runner.shortlist_head(state)
+        logits = listed.new_full((*listed.shape[:-1], self.n_vocabulary), -torch.inf)
+        logits[..., self.runner.shortlist] = listed
+        return logits
 
 
 def _checked_exits(exit_layers: Sequence[int] | None, n_layers: int) -> tuple[int, ...]:

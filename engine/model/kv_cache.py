@@ -30,6 +30,11 @@ class LayeredKVCache:
         """Positions filled in each layer."""
         return self._lengths
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds, filled or not."""
+        return sum(store.nbytes for store in (*self._keys, *self._values) if store is not None)
+
     def layer(self, layer_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of one layer, each [1, H_kv, length, D_head].
 

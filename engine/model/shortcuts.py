@@ -3,6 +3,7 @@
 An affine map for each exit, from the normed hidden state there to the normed last one (Din et al., "Jump to
 Conclusions", arXiv 2303.09435), and, where layers were trained together with them, low-rank updates of the layers'
 weights (LoRA, arXiv 2106.09685), which are added when the model is loaded. The base weights on disk stay as they are.
+With them goes a shortlist of the tokens that occur in code: the head over these alone is what an exit evaluates.
 How all this is learned is `engine.training`'s affair; this module stores it, finds it, and refuses what belongs to
 another model.
 """
@@ -34,7 +35,7 @@ PACKAGED = Path(__file__).with_name("artifacts")
 _FORMAT = 1
 _NORM = "final"  # both ends of the map are normed by the model's final norm
 _METADATA_KEY = "green-code"
-_UP, _DOWN = ".up", ".down"
+_UP, _DOWN, _SHORTLIST = ".up", ".down", "shortlist"
 _FINGERPRINT_ROWS = 64  # rows of each weight that are hashed
 
 logger = logging.getLogger(__name__)
@@ -80,15 +81,21 @@ class Shortcuts:
         info: Where they come from.
         maps: By exit layer: weight [D, D] and bias [D], applied as `weight @ state + bias`.
         updates: By the name of a weight [out, in] of the model: factors (up [out, r], down [r, in]) of what is added.
+        shortlist: Ids of the tokens that exits choose from, ascending, [S]; None for the whole vocabulary.
     """
 
     def __init__(
-        self, info: ShortcutsInfo, maps: Mapping[int, Affine], updates: Mapping[str, LowRank] | None = None
+        self,
+        info: ShortcutsInfo,
+        maps: Mapping[int, Affine],
+        updates: Mapping[str, LowRank] | None = None,
+        shortlist: torch.Tensor | None = None,
     ) -> None:
         assert tuple(sorted(maps)) == info.exit_layers
         self.info = info
         self.maps = dict(maps)
         self.updates = dict(updates or {})
+        self.shortlist = shortlist
 
     def apply(self, state: torch.Tensor, exit_layer: int) -> torch.Tensor:
         """Maps normed states [..., D] at an exit; returns them unchanged where the exit has no shortcut."""
@@ -98,14 +105,17 @@ class Shortcuts:
     def to(self, like: torch.Tensor) -> Shortcuts:
         """The same maps on the device and in the precision of `like`."""
         return Shortcuts(
-            self.info, {exit_: (w.to(like), b.to(like)) for exit_, (w, b) in self.maps.items()}, self.updates
+            self.info,
+            {exit_: (w.to(like), b.to(like)) for exit_, (w, b) in self.maps.items()},
+            self.updates,
+            self.shortlist,
         )
 
     def rounded(self) -> Shortcuts:
         """The same as they are after being stored, in fp32: what is judged should be what ships."""
         maps = {exit_: (_stored(weight).float(), _stored(bias).float()) for exit_, (weight, bias) in self.maps.items()}
         updates = {name: (_stored(up).float(), _stored(down).float()) for name, (up, down) in self.updates.items()}
-        return Shortcuts(self.info, maps, updates)
+        return Shortcuts(self.info, maps, updates, self.shortlist)
 
     @torch.no_grad()
     def adapt(self, model: Any) -> None:
@@ -132,6 +142,8 @@ class Shortcuts:
         for tensor in (tensor for pair in in_order for tensor in pair):
             rows = tensor.detach()[:_FINGERPRINT_ROWS].to("cpu", torch.bfloat16).contiguous()
             digest.update(rows.view(torch.int16).numpy().tobytes())
+        if self.shortlist is not None:
+            digest.update(self.shortlist.to("cpu", torch.int32).numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -189,9 +201,10 @@ def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
                 name: (file.get_tensor(name + _UP).float(), file.get_tensor(name + _DOWN).float())
                 for name in sorted(names)
             }
+            shortlist = file.get_tensor(_SHORTLIST).long() if _SHORTLIST in file.keys() else None  # noqa: SIM118
     except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
         raise ModelCorruptError(f"The exits in {path} cannot be read; {_RETRAIN}.") from error
-    return Shortcuts(info, maps, updates)
+    return Shortcuts(info, maps, updates, shortlist)
 
 
 def save_shortcuts(shortcuts: Shortcuts, path: Path) -> None:
@@ -205,6 +218,8 @@ def save_shortcuts(shortcuts: Shortcuts, path: Path) -> None:
         tensors[f"{exit_}.weight"], tensors[f"{exit_}.bias"] = _stored(weight), _stored(bias)
     for name, (up, down) in shortcuts.updates.items():
         tensors[name + _UP], tensors[name + _DOWN] = _stored(up), _stored(down)
+    if shortcuts.shortlist is not None:
+        tensors[_SHORTLIST] = shortcuts.shortlist.to("cpu", torch.int32)
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from engine.model.shortcuts import Shortcuts, ShortcutsInfo, save_shortcuts
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit
+from engine.training.shortlist import shortlist
 from engine.training.states import Block, block_states, blocks
 from engine.types import ProgressSink, no_progress
 
@@ -146,7 +147,8 @@ def train_exits(
     shortcuts = jointly or ridge
     after = judge(model, parts["test"], (shortcuts,), progress=progress)[0]
     agreement = tuple(round(quality.agreement.mean, 4) for quality in after[:-1])
-    shortcuts = Shortcuts(replace(shortcuts.info, agreement=agreement), shortcuts.maps, shortcuts.updates)
+    listed = shortlist(corpus.files["train"], loaded.tokenization, model.n_vocabulary)
+    shortcuts = Shortcuts(replace(shortcuts.info, agreement=agreement), shortcuts.maps, shortcuts.updates, listed)
     save_shortcuts(shortcuts, output)
     for path in checkpoints.values():
         path.unlink(missing_ok=True)

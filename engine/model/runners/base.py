@@ -24,6 +24,11 @@ class KVCache(Protocol):
         """Positions filled in each layer."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds, filled or not."""
+        ...
+
     def crop(self, length: int) -> None:
         """Forgets every position from `length` on, in every layer."""
         ...
@@ -35,6 +40,11 @@ class LayerRunner(Protocol):
     @property
     def n_layers(self) -> int:
         """Full depth."""
+        ...
+
+    @property
+    def n_vocabulary(self) -> int:
+        """Tokens that the head knows."""
         ...
 
     @property
@@ -50,6 +60,11 @@ class LayerRunner(Protocol):
     @property
     def geometry(self) -> ModelGeometry:
         """The sizes that cost depends on, with the bytes of a weight as this runner reads it."""
+        ...
+
+    @property
+    def shortlist(self) -> torch.Tensor | None:
+        """Ids [S] of the tokens that `shortlist_head` knows, ascending; None where it is not to be asked."""
         ...
 
     def new_cache(self) -> KVCache:
@@ -74,4 +89,8 @@ class LayerRunner(Protocol):
 
     def head(self, normed: torch.Tensor) -> torch.Tensor:
         """Normed hidden states [1, T, D] to logits [1, T, V]."""
+        ...
+
+    def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
+        """Normed hidden states [1, T, D] to the logits of the shortlist's tokens, [1, T, S]."""
         ...

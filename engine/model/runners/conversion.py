@@ -27,6 +27,8 @@ from engine.model.runners.onnx_layout import (
     NORM_FILE,
     PROPAGATION_FILE,
     ROTARY_FILE,
+    SHORTLIST_FILE,
+    SHORTLIST_IDS_FILE,
     TOKENIZER_FILE,
     Conversion,
     OnnxLayout,
@@ -102,7 +104,7 @@ def _write(
     model: EarlyExitModel, folder: Path, *, precision: Precision, end_ids: Sequence[int], progress: ProgressSink
 ) -> Conversion:
     backbone = backbone_of(model.runner)
-    runner = TorchRunner(backbone)
+    runner = TorchRunner(backbone, model.runner.shortlist)
     layers = runner.parts.layers
     attention: Any = layers[0].self_attn
     n_positions = min(runner.max_positions, _MAX_ROTARY)
@@ -111,7 +113,12 @@ def _write(
         _save(segment_graph(layers[start:stop], start, precision), folder / segment_file(start))
     head = backbone.lm_head
     bias = None if head.bias is None else head.bias.detach().float().numpy()
-    _save(head_graph(head.weight.detach().float().numpy(), bias, precision), folder / HEAD_FILE)
+    weight = head.weight.detach().float().numpy()
+    _save(head_graph(weight, bias, precision), folder / HEAD_FILE)
+    if runner.shortlist is not None:
+        ids = runner.shortlist.numpy()
+        _save(head_graph(weight[ids], None if bias is None else bias[ids], precision), folder / SHORTLIST_FILE)
+        np.save(folder / SHORTLIST_IDS_FILE, ids)
     _save(propagation_graph(layers, precision), folder / PROPAGATION_FILE)
     np.save(folder / EMBEDDING_FILE, backbone.model.embed_tokens.weight.detach().half().numpy())
     np.save(folder / NORM_FILE, backbone.model.norm.weight.detach().float().numpy())
@@ -121,6 +128,7 @@ def _write(
     layout = OnnxLayout(
         geometry=replace(runner.geometry, bytes_per_param=BYTES_PER_PARAM[precision]),
         bounds=(0, *model.exit_layers, model.n_layers),
+        n_vocabulary=runner.n_vocabulary,
         n_kv_heads=attention.config.num_key_value_heads,
         head_dim=attention.head_dim,
         max_positions=n_positions,

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_position", "total", "cos", "sin"
 HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
+SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
-_FORMAT = 2  # raise it when folders written by older code must not be used again
+_FORMAT = 3  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
@@ -40,6 +41,7 @@ class OnnxLayout:
     Attributes:
         geometry: Sizes, with the bytes of a weight as stored.
         bounds: Layers at which segments begin and end: 0, every exit, full depth.
+        n_vocabulary: Tokens that the head knows.
         n_kv_heads: Of keys and values in each layer.
         head_dim: Of one head.
         max_positions: Longest text in tokens.
@@ -48,6 +50,7 @@ class OnnxLayout:
 
     geometry: ModelGeometry
     bounds: tuple[int, ...]
+    n_vocabulary: int
     n_kv_heads: int
     head_dim: int
     max_positions: int

@@ -25,6 +25,8 @@ from engine.model.runners.onnx_layout import (
     OUTPUT,
     PROPAGATION_FILE,
     ROTARY_FILE,
+    SHORTLIST_FILE,
+    SHORTLIST_IDS_FILE,
     SIN,
     TOTAL,
     past_names,
@@ -88,6 +90,11 @@ class OnnxCache:
         """Positions filled in each layer."""
         return [segment.filled for segment in self.segments for _ in segment.layers]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds, filled or not."""
+        return sum(array.nbytes for segment in self.segments for array in segment.arrays)
+
     def crop(self, length: int) -> None:
         """Forgets every position from `length` on, in every layer."""
         for segment in self.segments:
@@ -112,6 +119,10 @@ class OnnxRunner:
         self._sessions = [_open(folder / segment_file(start)) for start in layout.bounds[:-1]]
         self._by_start = {start: index for index, start in enumerate(layout.bounds[:-1])}
         self._head = _open(folder / HEAD_FILE)
+        self.n_vocabulary, self.shortlist, self._shortlist_head = layout.n_vocabulary, None, None
+        if (folder / SHORTLIST_IDS_FILE).is_file():
+            self.shortlist = torch.from_numpy(np.load(folder / SHORTLIST_IDS_FILE))
+            self._shortlist_head = _open(folder / SHORTLIST_FILE)
         self._embedding = _mapped(folder / EMBEDDING_FILE)
         self._norm = torch.from_numpy(np.load(folder / NORM_FILE))
         self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
@@ -161,6 +172,11 @@ class OnnxRunner:
     def head(self, normed: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.head`."""
         return torch.from_numpy(self._head.run([OUTPUT], {HIDDEN: normed.contiguous().numpy()})[0])
+
+    def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.shortlist_head`."""
+        assert self._shortlist_head is not None
+        return torch.from_numpy(self._shortlist_head.run([OUTPUT], {HIDDEN: normed.contiguous().numpy()})[0])
 
     @functools.cached_property
     def _propagation(self) -> onnxruntime.InferenceSession:

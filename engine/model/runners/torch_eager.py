@@ -30,8 +30,12 @@ class TorchRunner:
         parts: It, taken apart.
     """
 
-    def __init__(self, backbone: Any) -> None:
+    def __init__(self, backbone: Any, shortlist: torch.Tensor | None = None) -> None:
         """Wraps a transformers causal language model.
+
+        Args:
+            backbone: The model.
+            shortlist: Ids of the tokens that exits choose from, [S].
 
         Raises:
             UnsupportedModelError: If no adapter knows the model's family.
@@ -42,6 +46,9 @@ class TorchRunner:
         self.max_positions = int(backbone.config.max_position_embeddings)
         self.geometry = _geometry(backbone, self.parts.layers)
         self.device = next(backbone.parameters()).device
+        self.n_vocabulary = int(backbone.lm_head.out_features)
+        self.shortlist = None if shortlist is None else shortlist.to(self.device)
+        self._shortlist_head = None if self.shortlist is None else _rows(backbone.lm_head, self.shortlist)
 
     def new_cache(self) -> LayeredKVCache:
         """See `LayerRunner.new_cache`."""
@@ -95,8 +102,22 @@ class TorchRunner:
         """See `LayerRunner.head`."""
         return self.parts.head(normed)
 
+    def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.shortlist_head`."""
+        assert self._shortlist_head is not None
+        return self.parts.head(normed, self._shortlist_head)
+
     def _positions(self, start: int, length: int) -> torch.Tensor:
         return torch.arange(start, start + length, device=self.device).unsqueeze(0)
+
+
+def _rows(head: Any, ids: torch.Tensor) -> torch.nn.Linear:
+    """The head over some tokens alone."""
+    listed = torch.nn.Linear(head.in_features, len(ids), bias=head.bias is not None, device="meta")
+    listed.weight = torch.nn.Parameter(head.weight.detach()[ids], requires_grad=False)
+    if head.bias is not None:
+        listed.bias = torch.nn.Parameter(head.bias.detach()[ids], requires_grad=False)
+    return listed
 
 
 def _causal_mask(position: int, length: int, window: int | None, device: torch.device) -> torch.Tensor | None:

@@ -199,7 +199,8 @@ def mean_token_chars(recordings: Sequence[Recording]) -> float:
 @torch.inference_mode()
 def _choices(loaded: LoadedModel, states: torch.Tensor, check_layers: Sequence[int]) -> torch.Tensor:
     columns = [
-        loaded.model.logits(states[None, :, index], layer)[0].argmax(-1) for index, layer in enumerate(check_layers)
+        loaded.model.logits(states[None, :, index], layer, exact=False)[0].argmax(-1)
+        for index, layer in enumerate(check_layers)
     ]
     return torch.stack(columns, dim=1).cpu()
 

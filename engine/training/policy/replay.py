@@ -164,7 +164,7 @@ class Replay:
     def _exit(self) -> None:
         """Ends the pass: what the exit says is emitted as far as it confirms the drafts, and one token more."""
         layer, said = self._setting.check_layers[self.check], self._said
-        self.energy += self._prices.head + self._behind * self._prices.head_row
+        self.energy += self._prices.shortlist * (self._prices.head + self._behind * self._prices.head_row)
         n_right = common_prefix(said, self._recording.ids[self.n_emitted :])
         self._emit(n_right, layer)
         self._current += n_right
@@ -179,17 +179,20 @@ class Replay:
     def _err(self, layer: int) -> None:
         """An exit chose another token than is recorded."""
         if self.energy_weight == 0.0:
-            self.energy += _WASTED_DRAFTS * (layer * self._prices.layer + self._prices.head)
+            self.energy += _WASTED_DRAFTS * self._exit_token(layer)
             self._behind = self._right = 0  # what was drafted behind the wrong token is lost
             self._finish(check=True)
             return
         left = self._end - self.n_emitted - 1
         if self.may_stop:
             left = min(left, _AFTER_ERROR)
-        self.energy += left * (layer * self._prices.layer + self._prices.head)
+        self.energy += left * self._exit_token(layer)
         self.n_emitted += 1 + left
         self.n_layers += (1 + left) * layer
         self.is_over = True
+
+    def _exit_token(self, layer: int) -> float:
+        return layer * self._prices.layer + self._prices.shortlist * self._prices.head
 
     def _finish(self, *, check: bool) -> None:
         """Runs every row to full depth, where the head judges the drafts, with `check` the waiting rows too."""

@@ -37,6 +37,7 @@ class Prices:
         head_row: One further position in it.
         check: One policy check.
         n_layers: Full depth.
+        shortlist: Share of the head that an exit reads.
     """
 
     layer: float
@@ -45,6 +46,7 @@ class Prices:
     head_row: float
     check: float
     n_layers: int
+    shortlist: float = 1.0
 
 
 def full_depth_token_j(cost: DeviceCostModel) -> float:
@@ -53,8 +55,8 @@ def full_depth_token_j(cost: DeviceCostModel) -> float:
     return energy_j(cost, Work(tokens=1, layer_passes=n_layers, layer_tokens=n_layers, head_passes=1, head_tokens=1))
 
 
-def prices_of(cost: DeviceCostModel) -> Prices:
-    """The prices that the device cost model gives to each unit."""
+def prices_of(cost: DeviceCostModel, shortlist: float = 1.0) -> Prices:
+    """The prices that the device cost model gives to each unit; `shortlist` is `EarlyExitModel.shortlist_share`."""
     token_j = full_depth_token_j(cost)
 
     def price(work: Work) -> float:
@@ -67,6 +69,7 @@ def prices_of(cost: DeviceCostModel) -> Prices:
         head_row=price(Work(head_tokens=1)),
         check=price(Work(policy_checks=1)),
         n_layers=cost.n_layers,
+        shortlist=shortlist,
     )
 
 

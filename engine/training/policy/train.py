@@ -139,7 +139,11 @@ def train_policy(
     )
     if not recordings or not validation:
         raise TrainingError("At none of the places did the model say anything; train on other text.")
-    setting = Setting(prices=prices_of(cost), check_layers=check_layers, mean_chars=mean_token_chars(recordings))
+    setting = Setting(
+        prices=prices_of(cost, model.shortlist_share),
+        check_layers=check_layers,
+        mean_chars=mean_token_chars(recordings),
+    )
     standardization = standardization_of(recordings)
     scenes, judged = scenes_of(recordings, standardization), scenes_of(validation, standardization)
     torch.manual_seed(plan.seed)

@@ -16,6 +16,7 @@ from engine.model.runners.conversion import convert
 from engine.model.runners.onnx_layout import conversion_name, find_conversion
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.quantization import Precision, dequantize, quantize
+from engine.model.runners.torch_eager import TorchRunner, backbone_of
 from engine.types import no_progress
 from tests.tiny_models import tiny_model
 
@@ -132,6 +133,21 @@ def test_rounded_weights_stay_near(reference: EarlyExitModel) -> None:
 
     error = (actual - expected).abs().median() / expected.abs().median()
     assert 0 < error < 0.1  # rounded, and not by much
+
+
+def test_the_shortlist_has_the_logits_of_the_whole_head_and_no_others() -> None:
+    plain = small_model("qwen2")
+    shortlist = torch.tensor([3, 8, 60])
+    runner = TorchRunner(backbone_of(plain.runner), shortlist)
+    listed = EarlyExitModel(runner, EXITS, fingerprint="f", exits_fingerprint="e")
+    state = torch.randn(1, 2, 64, generator=torch.Generator().manual_seed(0))
+
+    for model in (listed, converted(listed, "fp32")):
+        exact, near = model.logits(state, 6), model.logits(state, 6, exact=False)
+
+        torch.testing.assert_close(near[..., shortlist], exact[..., shortlist])
+        assert near.isneginf().sum() == 2 * (97 - 3)
+        assert model.shortlist_share == 3 / 97
 
 
 def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:

@@ -117,6 +117,17 @@ def test_exits_trained_on_this_machine_are_found_by_the_models_name(shortcuts: S
     assert found.info == INFO
 
 
+def test_the_shortlist_is_stored_and_part_of_what_the_exits_are(shortcuts: Shortcuts, tmp_path: Path) -> None:
+    listed = Shortcuts(shortcuts.info, shortcuts.maps, shortlist=torch.tensor([2, 5, 70_000]))
+    save_shortcuts(listed, tmp_path / "shortcuts.safetensors")
+
+    loaded = load_shortcuts(tmp_path / "shortcuts.safetensors", INFO.fingerprint)
+
+    assert loaded.shortlist is not None
+    assert loaded.shortlist.tolist() == [2, 5, 70_000]
+    assert loaded.fingerprint == listed.fingerprint != shortcuts.fingerprint
+
+
 @pytest.mark.parametrize("name", ["org/model", "/home/someone/model", "../../model", ".."])
 def test_a_name_never_leads_out_of_the_data_folder(name: str) -> None:
     assert own_shortcuts_path(name).parent.parent == data_dir() / "exits"

@@ -1,11 +1,15 @@
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
 from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
+from engine.model.early_exit import EarlyExitModel
+from engine.model.loading import LoadedModel
+from engine.model.runners.torch_eager import TorchRunner, backbone_of
 from engine.policy.base import Action, ExitCandidate
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
@@ -94,10 +98,14 @@ def tiny_recordings() -> Iterator[tuple[Place, Recording]]:
         (0.0, (Action.CONTINUE, Action.EXIT, Action.VERIFY)),
     ],
 )
-def test_a_replay_accounts_for_energy_as_the_decoder_does(weight: float, actions: tuple[Action, ...]) -> None:
-    loaded = tiny_loaded()
+@pytest.mark.parametrize("with_shortlist", [False, True])
+def test_a_replay_accounts_for_energy_as_the_decoder_does(
+    weight: float, actions: tuple[Action, ...], *, with_shortlist: bool
+) -> None:
+    loaded = with_words_of(tiny_recordings()) if with_shortlist else tiny_loaded()
     cost = default_cost_model(loaded.model.geometry, "cpu")
-    setting = Setting(prices=prices_of(cost), check_layers=CHECK_LAYERS, mean_chars=1.0)
+    assert (loaded.model.shortlist_share < 1) == with_shortlist
+    setting = Setting(prices=prices_of(cost, loaded.model.shortlist_share), check_layers=CHECK_LAYERS, mean_chars=1.0)
     kind = EpisodeKind(energy_weight=weight, may_stop=False, with_end_rules=False)
     n_confirmed = n_drafts = 0
     for place, made in tiny_recordings():
@@ -116,6 +124,19 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(weight: float, actions
             n_confirmed += drive.n_confirmed
     assert n_drafts > 0
     assert n_confirmed > 0 or Action.VERIFY in actions  # which leaves few exits with drafts
+
+
+def with_words_of(recorded: Iterable[tuple[Place, Recording]]) -> LoadedModel:
+    """The tiny model with a shortlist of what it said: its text stays the same, and costs less."""
+    loaded = tiny_loaded()
+    said = sorted({token_id for _, made in recorded for token_id in made.ids})
+    model = EarlyExitModel(
+        TorchRunner(backbone_of(loaded.model.runner), torch.tensor(said)),
+        loaded.model.exit_layers,
+        fingerprint=loaded.model.fingerprint,
+        exits_fingerprint=loaded.model.exits_fingerprint,
+    )
+    return replace(loaded, model=model)
 
 
 def test_an_exit_evaluates_its_head_once_for_all_drafts_and_emits_those_it_confirms() -> None:

@@ -1,0 +1,45 @@
+"""Decoders, each with the KV cache of one text, so that going back to a file costs no new prompt.
+
+Which text belongs to which document is not asked: a prompt goes to the decoder that has most of its beginning, if that
+is worth keeping, else to a new one; the least recently used go where those not in use hold more memory than allowed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.decoding.decoder import Decoder
+from engine.decoding.prefix import common_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.model.early_exit import EarlyExitModel
+
+BUDGET_BYTES = 96 << 20  # of caches not in use: three or four files in the default model
+
+_WORTHWHILE_SHARE = 0.25  # of a prompt; what two files have in common by chance, such as a licence, is less
+
+
+class DecoderPool:
+    """The decoders of one model. One thread at a time."""
+
+    def __init__(self, model: EarlyExitModel, *, budget_bytes: int = BUDGET_BYTES) -> None:
+        self._model, self._budget_bytes = model, budget_bytes
+        self._decoders: list[Decoder] = []  # the least recently used first
+
+    def __len__(self) -> int:
+        return len(self._decoders)
+
+    def decoder_for(self, prompt_ids: Sequence[int]) -> Decoder:
+        """The decoder for a prompt; the others make room first, where room is needed."""
+        shared = [common_prefix(prompt_ids, decoder.cached_ids) for decoder in self._decoders]
+        most = max(shared, default=0)
+        if most > 0 and most >= _WORTHWHILE_SHARE * len(prompt_ids):
+            chosen = self._decoders.pop(shared.index(most))
+        else:
+            chosen = Decoder(self._model)
+        while self._decoders and sum(decoder.cache_bytes for decoder in self._decoders) > self._budget_bytes:
+            self._decoders.pop(0)
+        self._decoders.append(chosen)
+        return chosen

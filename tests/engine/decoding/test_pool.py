@@ -1,0 +1,69 @@
+import pytest
+
+from engine.decoding.pool import DecoderPool
+from engine.decoding.stopping import StopCondition
+from engine.model.early_exit import EarlyExitModel
+from engine.policy.base import OperatingPoint
+from engine.policy.baselines import FullDepth
+from engine.types import NeverCancelled
+from tests.tiny_models import tiny_model
+
+FILES = [[1, *range(start, start + 30)] for start in (2, 34, 66)]
+ONE_CACHE_BYTES = 2 * 6 * 2 * 8 * 1024 * 4  # keys and values, layers, heads, width, first room, fp32
+
+
+@pytest.fixture
+def model() -> EarlyExitModel:
+    return EarlyExitModel.from_transformers(tiny_model("llama"))
+
+
+def decode(pool: DecoderPool, prompt: list[int]) -> tuple[list[int], int]:
+    """The text, and how much of the prompt was known."""
+    decoder = pool.decoder_for(prompt)
+    tokens = decoder.generate(
+        prompt,
+        policy=FullDepth(),
+        point=OperatingPoint(energy_weight=0.0, lossless=True),
+        stop=StopCondition(max_new_tokens=4),
+        cancellation=NeverCancelled(),
+    )
+    return [token.token_id for token in tokens], decoder.reused_tokens
+
+
+def test_going_back_to_a_file_costs_no_new_prompt(model: EarlyExitModel) -> None:
+    pool = DecoderPool(model)
+    first = [decode(pool, file)[0] for file in FILES]
+
+    again = [decode(pool, [*file, 5]) for file in FILES]
+
+    assert [known for _, known in again] == [len(file) for file in FILES]
+    assert [decode(pool, file)[0] for file in FILES] == first
+    assert len(pool) == 3
+
+
+def test_a_common_first_line_takes_no_file_its_cache(model: EarlyExitModel) -> None:
+    pool = DecoderPool(model)
+    decode(pool, FILES[0])
+
+    _, known = decode(pool, FILES[1])  # both begin with the same token
+
+    assert known == 0
+    assert decode(pool, FILES[0])[1] == len(FILES[0]) - 1
+
+
+def test_the_least_recently_used_make_room(model: EarlyExitModel) -> None:
+    pool = DecoderPool(model, budget_bytes=ONE_CACHE_BYTES)
+    for file in (*FILES, FILES[1]):
+        decode(pool, file)
+
+    known = [decode(pool, file)[1] for file in reversed(FILES)]
+
+    assert known == [30, 30, 0]
+
+
+def test_a_budget_too_small_for_any_still_leaves_one(model: EarlyExitModel) -> None:
+    pool = DecoderPool(model, budget_bytes=0)
+
+    decode(pool, FILES[0])
+
+    assert decode(pool, FILES[0])[1] == len(FILES[0]) - 1

@@ -1,0 +1,60 @@
+import pytest
+
+from engine.evaluation import decode_speed
+from engine.evaluation.decode_speed import GREEN_MODES, OURS, Measured, line, measure_decoding, ratio
+from tests.engine.training.policy.fakes import tiny_loaded
+
+TEXT = "def area(width, height):\n    return width * height\n" * 3
+
+
+class Peer:
+    """Counts what it is asked."""
+
+    name = "peer"
+
+    def __init__(self) -> None:
+        self.prompts: list[int] = []
+        self.n_steps = 0
+
+    def prefill(self, token_ids: list[int]) -> None:
+        self.prompts.append(len(token_ids))
+
+    def step(self, token_id: int) -> None:
+        self.n_steps += 1
+
+
+@pytest.fixture(autouse=True)
+def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_speed, "_CANCELLATIONS", 4)
+    monkeypatch.setattr(decode_speed, "_STREAM_BYTES", 1 << 20)
+    monkeypatch.setattr(decode_speed, "STEPS", 4)
+
+
+def test_everything_takes_its_turn_once_a_round() -> None:
+    loaded, peer = tiny_loaded(), Peer()
+
+    speed = measure_decoding(loaded, None, [TEXT, TEXT], [peer], rounds=2)  # type: ignore[list-item]  # does what is used
+
+    assert peer.prompts == [256] * 3  # a round to warm up
+    assert peer.n_steps == 3 * 4
+    assert set(speed.step) == {OURS, "peer"}
+    assert set(speed.by_depth) == {1, 2, 3, 4, 5, 6}
+    assert set(speed.by_green_mode) == set(GREEN_MODES)
+    for measured in (*speed.step.values(), *speed.prefill.values(), *speed.by_depth.values()):
+        assert len(measured.wall_s) == len(measured.cpu_s) == 2
+        assert min(measured.wall_s) > 0
+    assert speed.policy_check_s is None
+    assert speed.weight_bytes == 4 * (6 * loaded.model.geometry.layer_params + loaded.model.geometry.head_params)
+
+
+def test_ratios_are_taken_within_rounds() -> None:
+    # The machine was ten times slower in the second round, for both.
+    assert ratio([1.0, 10.0, 1.2], [2.0, 20.0, 2.0]) == (0.5, 0.5, 0.6)
+
+
+def test_a_token_is_a_constant_and_a_time_for_each_layer() -> None:
+    times = {depth: Measured(wall_s=[2e-3 + 1e-3 * depth], cpu_s=[0.0]) for depth in (3, 6, 9)}
+
+    intercept_s, slope_s, correlation = line(times)
+
+    assert (intercept_s, slope_s, correlation) == pytest.approx((2e-3, 1e-3, 1.0))
