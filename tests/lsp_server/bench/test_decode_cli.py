@@ -1,0 +1,80 @@
+"""What `green-code bench decode` says of measurements; the measuring itself is tests/engine/evaluation's."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from engine.config import EngineConfig
+from engine.evaluation.decode_speed import OURS, DecodeSpeed, Measured
+from lsp_server.bench_decode_cli import _facts, _notes, _table
+
+PEER = "llama.cpp Q8_0, 2 threads"
+FRUGAL = "llama.cpp Q8_0, 1 thread"
+
+
+def times(wall_ms: float, cpu_ms: float = 0.0) -> Measured:
+    """Two rounds, the second on a machine half as fast."""
+    return Measured(wall_s=[wall_ms / 1e3, wall_ms / 500], cpu_s=[cpu_ms / 1e3, cpu_ms / 500])
+
+
+SPEED = DecodeSpeed(
+    prefill={OURS: times(200), PEER: times(400), FRUGAL: times(800)},
+    step={OURS: times(8, 16), PEER: times(10, 20), FRUGAL: times(12, 12)},
+    by_depth={3: times(1.7), 6: times(2.4), 30: times(8.0)},
+    by_green_mode={0: times(5, 9), 30: times(4, 6)},
+    policy_check_s=2e-5,
+    cancel_s=[n / 1e4 for n in range(100)],
+    weight_bytes=143e6,
+    stream_bytes_per_s=20e9,
+)
+
+
+def test_ratios_to_the_peer_are_those_of_its_best_setting() -> None:
+    facts = _facts(EngineConfig(), "CPU, 2 threads, int8", SPEED, (1.5, 400e6))
+
+    assert facts["peer"]["fastest"] == PEER
+    assert facts["peer"]["decode"] == (0.8, 0.8, 0.8)
+    assert facts["peer"]["prefill"] == (0.5, 0.5, 0.5)
+    assert facts["peer"]["cpu"][30] == (0.3, 0.3, 0.3)
+    assert facts["peer"]["cpu_one_thread"][30] == (0.5, 0.5, 0.5)
+    assert facts["cancel_p99_ms"] == pytest.approx(9.8)
+    assert json.loads(json.dumps(facts))["resident_mb"] == 400.0
+
+
+def test_everything_measured_is_printed_in_words() -> None:
+    facts = _facts(EngineConfig(), "CPU, 2 threads, int8", SPEED, (1.5, 400e6))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(_table(facts))
+    for note in _notes(facts):
+        console.print(note)
+
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    for words in (
+        "green-code, full depth",
+        "exit after layer 30",
+        "full-depth decode 0.80 (0.80 to 0.80), prefill 0.50",
+        "at green mode 30: 0.30 (0.30 to 0.30); against its most frugal setting 0.50",
+        "ready 1.5 s; 400 MB resident",
+        "7.2 ms at best",
+    ):
+        assert words in text
+
+
+def test_without_a_peer_nothing_is_compared() -> None:
+    alone = DecodeSpeed(
+        prefill={OURS: times(200)},
+        step={OURS: times(8)},
+        by_depth=SPEED.by_depth,
+        by_green_mode=SPEED.by_green_mode,
+        policy_check_s=None,
+        cancel_s=[],
+        weight_bytes=1.0,
+        stream_bytes_per_s=1.0,
+    )
+
+    facts = _facts(EngineConfig(), "CPU", alone, (1.5, 400e6))
+
+    assert "peer" not in facts
+    assert not any("Against" in note for note in _notes(facts))
