@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
 _CHECKED_TOKENS = 48
+_INLINE_BYTES = 1024
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.8}  # median error of logits over their median size
 
 
@@ -131,7 +132,7 @@ def _write(
         n_vocabulary=runner.n_vocabulary,
         n_kv_heads=attention.config.num_key_value_heads,
         head_dim=attention.head_dim,
-        max_positions=n_positions,
+        max_positions=n_positions - 1,  # the row of zeros has a position too
         norm_epsilon=backbone.model.norm.variance_epsilon,
     )
     return Conversion(
@@ -143,8 +144,9 @@ def _write(
 
 
 def _save(graph: onnx.ModelProto, path: Path) -> None:
-    # Weights in a file of their own are mapped by ONNX Runtime, not parsed.
-    onnx.save_model(graph, path, save_as_external_data=True, location=f"{path.stem}.weights", size_threshold=0)
+    # Weights in a file of their own are mapped by ONNX Runtime, not parsed; it wants to see small constants at once.
+    location, threshold = f"{path.stem}.weights", _INLINE_BYTES
+    onnx.save_model(graph, path, save_as_external_data=True, location=location, size_threshold=threshold)
 
 
 def _rotary_table(runner: TorchRunner, n_positions: int, head_dim: int) -> np.ndarray[Any, np.dtype[np.float32]]:

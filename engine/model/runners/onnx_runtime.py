@@ -60,10 +60,10 @@ class _SegmentCache:
         self._shape = (1, n_kv_heads, 0, head_dim)
 
     def extend(self, n_rows: int) -> slice:
-        """Makes room for `n_rows` more positions and gives their place."""
+        """Makes room for `n_rows` more positions, and for the row of zeros behind them, and gives their place."""
         place = slice(self.filled, self.filled + n_rows)
-        if not self.arrays or place.stop > self.arrays[0].shape[2]:
-            self._grow(place.stop)
+        if not self.arrays or place.stop >= self.arrays[0].shape[2]:
+            self._grow(place.stop + 1)
         self.filled = place.stop
         return place
 
@@ -184,7 +184,8 @@ class OnnxRunner:
 
     def _run(self, index: int, hidden: torch.Tensor, cache: _SegmentCache) -> torch.Tensor:
         place = cache.extend(hidden.shape[1])
-        cache.last_position[0], cache.total[()] = place.stop - 1, place.stop
+        # Of the row of zeros, whose keys and values the next row overwrites; see `_Graph.attention`.
+        cache.last_position[0], cache.total[()] = place.stop, place.stop + 1
         binding = cache.binding or self._bind(self._sessions[index], cache)
         output = torch.empty_like(hidden)
         shape = list(hidden.shape)

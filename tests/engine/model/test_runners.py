@@ -113,6 +113,18 @@ def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytes
         )
 
 
+def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(reference: EarlyExitModel) -> None:
+    fast = converted(reference, "int8")
+    alone, together, split = fast.new_cache(), fast.new_cache(), fast.new_cache()
+    for cache in (alone, together, split):
+        logits(fast, 0, 20, cache)
+
+    singles = torch.cat([logits(fast, place, place + 1, alone) for place in range(20, 30)], dim=1)
+
+    assert torch.equal(logits(fast, 20, 30, together), singles)
+    assert torch.equal(torch.cat([logits(fast, 20, 23, split), logits(fast, 23, 30, split)], dim=1), singles)
+
+
 def test_two_texts_do_not_share_a_cache(reference: EarlyExitModel) -> None:
     fast = converted(reference, "int8")
     first, second = fast.new_cache(), fast.new_cache()
