@@ -17,6 +17,7 @@ from engine.evaluation.report import Setting, write_report
 from engine.evaluation.runs import babbles, everywhere, run_arms
 from engine.evaluation.statistics import Runs
 from engine.model.loading import load_model
+from engine.model.runners.torch_eager import TorchRunner
 from engine.model.store import resolve_model
 from engine.policy.learned import find_learned_policy
 from engine.types import ProgressSink, no_progress
@@ -105,7 +106,7 @@ def evaluate(
         cost_model,
         max_new_tokens=max_new_tokens,
         with_oracle="oracle" in extras,
-        original=_original(loaded, progress) if ORIGINAL in extras else None,
+        original=_again(loaded, progress, with_shortcuts=False) if ORIGINAL in extras else None,
         wanted=babbles if protocol == "babble" else everywhere,
         progress=progress,
     )
@@ -132,16 +133,26 @@ def evaluate(
     results = [replace(run, place=used.index(run.place)) for run in results]
     findings = find(Runs(results, BASELINE), arms)
     if "assistant" in extras:
-        findings += time_assistant(loaded, places, max_new_tokens=max_new_tokens, progress=progress)
+        is_reference = isinstance(model.runner, TorchRunner)
+        reference = loaded if is_reference else _again(loaded, progress, reference=True)
+        findings += time_assistant(reference, places, max_new_tokens=max_new_tokens, progress=progress)
     return write_report(output, setting, places=places, arms=arms, results=results, findings=findings)
 
 
-def _original(loaded: LoadedModel, progress: ProgressSink) -> LoadedModel:
-    """The same model with the weights that its makers gave it: training exits adapts the layers as well."""
+def _again(
+    loaded: LoadedModel, progress: ProgressSink, *, with_shortcuts: bool = True, reference: bool = False
+) -> LoadedModel:
+    """The same model, loaded otherwise.
+
+    Args:
+        loaded: It.
+        progress: Told of loading.
+        with_shortcuts: False for the weights that its makers gave it: training exits adapts the layers as well.
+        reference: As transformers runs it.
+    """
     files = resolve_model(loaded.name, progress=progress)
-    return load_model(
-        files.name, files.path, EngineConfig(model=loaded.name, device=loaded.device), with_shortcuts=False
-    )
+    config = EngineConfig(model=loaded.name, device=loaded.device)
+    return load_model(files.name, files.path, config, with_shortcuts=with_shortcuts, reference=reference)
 
 
 def _default_arms(protocol: Protocol, learned: LearnedPolicy | None) -> tuple[str, ...]:

