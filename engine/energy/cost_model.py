@@ -47,8 +47,7 @@ CPU_J_PER_INT8_FLOP = CPU_ACTIVE_POWER_W / 210e9
 with AVX-512 VNNI (measured), times the power; 0.08 nJ a FLOP."""
 
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
-"""A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (`green-code bench decode`), times
-the power."""
+"""A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""
 
 _BYTES_PER_BF16 = 2.0
 
