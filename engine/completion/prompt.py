@@ -27,9 +27,10 @@ class Prompt:
 
     Attributes:
         text: The document before the cursor, cut to the window, without `typed_space`.
-        typed_space: The last blank before the cursor, or "". Tokens of code begin with a blank, so the model decodes
-            it again and it is cut off its text. Only this one is held back: without the rest of its indentation, a
-            line start tells the model nothing of the block that it stands in.
+        typed_space: The last blank or line end before the cursor, or "". Tokens of code begin with a blank, and a line
+            end is one token with the indentation behind it, so the model decodes it again and it is cut off its text.
+            Only this one is held back: without the rest of its indentation, a line start tells the model nothing of
+            the block that it stands in.
         suffix: The document behind the cursor, cut to its budget; read by models that fill in the middle.
         context: Comment lines to read before `text`: pieces of other files, and the name of this one.
     """
@@ -44,7 +45,7 @@ def build_prompt(prefix: str, suffix: str = "", *, options: PromptOptions | None
     """The prompt for the text around the cursor."""
     options = options or PromptOptions()
     window = _window(prefix, options.window_chars)
-    text = window[:-1] if window.endswith((" ", "\t")) else window
+    text = window[:-1] if window.endswith((" ", "\t", "\n")) else window
     return Prompt(text=text, typed_space=window[len(text) :], suffix=_whole_lines(suffix, options.suffix_chars))
 
 

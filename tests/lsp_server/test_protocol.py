@@ -503,7 +503,7 @@ async def test_a_bad_setting_is_told_once_and_its_default_used(client: Client) -
     client.change_settings({"greenMode": 20})
     await client.status(lambda status: status.health == "ok")
 
-    sentence = "The setting greenCode.greenMode cannot be 400: use a whole number from 0 to 100; until then it is 30."
+    sentence = "The setting greenCode.greenMode cannot be 400: use a whole number from 0 to 100; until then it is 20."
     assert status.message == sentence
     assert [message.message for message in client.messages] == [sentence]
     assert sentence in [message.message for message in client.log_messages]

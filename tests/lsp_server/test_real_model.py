@@ -59,7 +59,7 @@ async def test_the_slider_changes_what_a_completion_costs(client: Client) -> Non
     await client.complete(4, 11)  # the prompt is in the cache from here on
     spent = [(await client.energy(lambda energy: energy.requests == 1)).energy_j]
     for n, green_mode in enumerate((0, 100), start=2):
-        client.change_settings({**SETTINGS, "greenMode": green_mode})
+        client.change_settings({**SETTINGS, "greenMode": green_mode, "reuse": False})
         await client.complete(4, 11)
         energy = await client.energy(lambda energy, n=n: energy.requests == n)  # type: ignore[misc] # bound by value
         spent.append(energy.energy_j)
@@ -95,6 +95,8 @@ async def test_of_fifty_requests_while_typing_the_newest_is_answered(client: Cli
 
     answers = await asyncio.gather(*(client.complete(4, column) for column in [4] * 50), client.complete(4, 11))
 
-    assert [n for n, answer in enumerate(answers) if answer is not None] == [50]
-    energy = await client.energy(lambda energy: energy.offered == 1)
-    assert energy.requests == energy.cancelled + 1
+    answered = [n for n, answer in enumerate(answers) if answer is not None]
+    assert answered[-1] == 50
+    # An answer that came while the others were still being asked serves those at its place for nothing.
+    energy = await client.energy(lambda energy: energy.offered + energy.reused == len(answered))
+    assert energy.requests == energy.cancelled + energy.offered <= 3

@@ -20,7 +20,8 @@ def test_a_short_document_is_the_prompt() -> None:
         ("{\n\t\t", "{\n\t", "\t"),
         ("x = ", "x =", " "),
         ("x", "x", ""),
-        ("f():\n", "f():\n", ""),
+        ("f():\n", "f():", "\n"),
+        ("f():\n\n", "f():\n", "\n"),
     ],
 )
 def test_the_last_blank_before_the_cursor_is_set_aside(prefix: str, text: str, typed_space: str) -> None:
@@ -33,7 +34,7 @@ def test_the_window_is_bounded_and_ends_at_the_cursor() -> None:
     prompt = build_prompt(DOCUMENT)
 
     assert len(prompt.text) <= WINDOW_CHARS
-    assert DOCUMENT.endswith(prompt.text)
+    assert DOCUMENT.endswith(prompt.text + prompt.typed_space)
     assert prompt.text.startswith("value_")
 
 
