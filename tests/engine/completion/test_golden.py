@@ -75,28 +75,28 @@ NOTHING = [
     pytest.param("f(a‸)", ")\n", "", id="only what stands there already"),
     pytest.param("f(a‸);", ");\n", "", id="only what stands there already, all of it"),
     pytest.param('f("a‸")', '")\n', "", id="only quote and bracket"),
-    pytest.param("f() {\n    a;\n‸\n}", "}\n", "", id="only the bracket of the next line"),
+    pytest.param("f() {\n    a;\n‸\n}", "\n}\n", "", id="only the bracket of the next line"),
     pytest.param("x = 1‸", "   \n", "", id="blank"),
-    pytest.param("int a;\n‸", "//\n", "", id="a comment that says nothing"),
-    pytest.param("a();\n‸", "\nb();\n", "", id="one more blank line"),
+    pytest.param("int a;\n‸", "\n//\n", "", id="a comment that says nothing"),
+    pytest.param("a();\n‸", "\n\nb();\n", "", id="one more blank line"),
     pytest.param("i‸", "--;\n", "--;", id="an operator"),
     pytest.param("    ‸", "  \t", "", id="blank line"),
 ]
 
 REPETITION = [
     pytest.param("def f():\n    ‸\n    return x\n", " return x\n", "", id="python: the next line"),
-    pytest.param("a = 1\n‸\nb = 2\n", "b = 2\n", "", id="python: the next line at a line's start"),
+    pytest.param("a = 1\n‸\nb = 2\n", "\nb = 2\n", "", id="python: the next line at a line's start"),
     pytest.param("x = ‸\nx = a\n", " a\n", "", id="python: completes to the next line"),
     pytest.param("if a:\n    ‸\n\n\nc()", " b()\nc()\n", "b()", id="python: a line, then the next one"),
     pytest.param(
         "f() {\n\t‸\n\n\n\treturn;\n}", "\ta();\n\treturn;\n", "a();", id="go: a line, then what follows below"
     ),
-    pytest.param("a.b(1)\n‸", "a.b(1)\n", "", id="python: the line above"),
+    pytest.param("a.b(1)\n‸", "\na.b(1)\n", "", id="python: the line above"),
     pytest.param("x = f(1)\ny = ‸", "g(2)\ny = g(2)\ny = g(2)\n", "g(2)", id="python: one line stays one line"),
     pytest.param("\ta(1)\n\tb(2)\n\t‸", "\ta(1)\n\tb(2)\n", "", id="two lines above"),
     pytest.param("if x:\n    ‸", " a()\n    b()\n    b()\n    b()\n", "a()\n    b()", id="its own line"),
     pytest.param("if x:\n    ‸", " a()\n    b()\n    a()\n    b()\n", "a()\n    b()", id="its own two lines"),
-    pytest.param("f(\n  [\n    1\n  ]\n‸", ")\n", ")", id="brackets may follow brackets"),
+    pytest.param("f(\n  [\n    1\n  ]\n‸", "\n)\n", ")", id="brackets may follow brackets"),
     pytest.param(
         "{\n    ‸\n\n}",
         " if (a) {\n        b();\n    }\n    c();\n}",
@@ -136,7 +136,7 @@ INDENTATION = [
         "class A {\n\tint b;\n\n\t‸", "\t/**\n\t * c\n\t */\n}", "/**\n\t * c\n\t */\n}", id="java: aligned comments"
     ),
     pytest.param("if x:\n    ‸", "return 1\n", "", id="another indentation was meant"),
-    pytest.param("if x:\n‸", "    return 1\n", "    return 1", id="not indented yet"),
+    pytest.param("if x:\n‸", "\n    return 1\n", "    return 1", id="not indented yet"),
 ]
 
 CHARACTERS = [
