@@ -106,6 +106,7 @@ def _peers(config: EngineConfig, gguf: Path | None, device_name: str, sink: Prog
     """llama.cpp with the same weights at the same bits, on all threads and on one; none where it is not installed."""
     from engine.evaluation.llama_cpp import LlamaCpp, is_installed, quantized
     from engine.model.embedded import SMOLLM2, fetch_gguf
+    from engine.model.loading import cpu_threads
 
     if gguf is not None and not gguf.is_file():
         raise ConfigError(f"There is no file {gguf}.")
@@ -116,14 +117,8 @@ def _peers(config: EngineConfig, gguf: Path | None, device_name: str, sink: Prog
     with tempfile.TemporaryDirectory(prefix="green-code-bench-") as folder:
         source = gguf or fetch_gguf(SMOLLM2, Path(folder), progress=sink)[0]
         file = quantized(source, precision, Path(folder))
-        counts = sorted({1, _threads(config)}, reverse=True)
+        counts = sorted({1, cpu_threads(config)}, reverse=True)
         yield [LlamaCpp(file, threads=count, max_positions=_MAX_POSITIONS) for count in counts]
-
-
-def _threads(config: EngineConfig) -> int:
-    import psutil
-
-    return config.threads or psutil.cpu_count(logical=False) or 1
 
 
 def _cold_start(config: EngineConfig, text: str) -> tuple[float, float]:

@@ -124,7 +124,7 @@ def _open_conversion(
     from engine.model.runners.onnx_layout import TOKENIZER_FILE
     from engine.model.runners.onnx_runtime import OnnxRunner
 
-    threads = _threads(config)
+    threads = cpu_threads(config)
     torch.set_num_threads(1)  # what is left to torch is small, and its pool would spin beside the runner's
     shortcuts = None
     if (converted / FILE_NAME).is_file():
@@ -153,7 +153,7 @@ def _load_reference(
     """The model on torch, and the tokens that its configuration names as ends."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    threads = _threads(config)
+    threads = cpu_threads(config)
     if device == "cpu":
         torch.set_num_threads(threads)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
@@ -230,7 +230,8 @@ def _eos_ids(model: Any) -> list[int]:
     return [int(idx) for idx in (eos if isinstance(eos, list | tuple) else [eos])]
 
 
-def _threads(config: EngineConfig) -> int:
+def cpu_threads(config: EngineConfig) -> int:
+    """The threads that a model takes on a CPU: those asked for, else one for each physical core."""
     return config.threads or psutil.cpu_count(logical=False) or 1
 
 

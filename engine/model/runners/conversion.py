@@ -104,8 +104,9 @@ def convert(
 def _write(
     model: EarlyExitModel, folder: Path, *, precision: Precision, end_ids: Sequence[int], progress: ProgressSink
 ) -> Conversion:
-    backbone = backbone_of(model.runner)
-    runner = TorchRunner(backbone, model.runner.shortlist)
+    runner = model.runner
+    assert isinstance(runner, TorchRunner)
+    backbone = runner.backbone
     layers = runner.parts.layers
     attention: Any = layers[0].self_attn
     n_positions = min(runner.max_positions, _MAX_ROTARY)
