@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Progress = Callable[[], AbstractContextManager[ProgressSink]]
 
 _MAX_POSITIONS = 1024
+_PROMPTS, _LEAST_CHARACTERS = 8, 4000  # whose first half is well over the 280 tokens that are used of it
 _COLD_START = """
 import sys, time
 import psutil
@@ -95,10 +96,20 @@ def _measure(
     files = resolve_model(config.model, progress=sink)
     loaded = load_model(files.name, files.path, config, progress=sink)
     learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
-    texts = [path.read_text(encoding="utf-8")[:1200] for path in sorted(Path(__file__).parent.glob("*.py"))[:8]]
+    modules = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+    texts = [_before_cursor(module) for module in modules if len(module) >= _LEAST_CHARACTERS][:_PROMPTS]
     with _peers(config, gguf, loaded.device_name, sink) as peers:
         speed = measure_decoding(loaded, learned, texts, peers, rounds=rounds, progress=sink)
     return loaded.device_name, speed, _cold_start(config, texts[0])
+
+
+def _before_cursor(module: str) -> str:
+    """A module up to the end of the line in its middle.
+
+    People complete inside files, where names and phrases have come up before. At a module's beginning nothing has, so
+    drafts from the text could not show what they are worth.
+    """
+    return module[: module.index("\n", len(module) // 2)].rstrip()
 
 
 @contextmanager

@@ -90,14 +90,15 @@ def measure_decoding(
     Args:
         loaded: The model.
         learned: Its policy, if it has one.
-        texts: Source code: the first is prefilled and decoded along, all are completed at the green modes.
+        texts: Source code up to a cursor; its last 256 tokens are the prompt. The first text, with some tokens of its
+            own end to decode along, is prefilled and stepped through; all are completed at the green modes.
         peers: The same weights elsewhere.
         rounds: How often; one more before them warms up and is thrown away.
         progress: Told of rounds.
     """
-    prompts = [loaded.tokenization.encode(text) for text in texts]
-    ids = [token_id for prompt in prompts for token_id in prompt][: PROMPT_TOKENS + STEPS]
-    assert len(ids) == PROMPT_TOKENS + STEPS, "the texts are too short"
+    encoded = [loaded.tokenization.encode(text) for text in texts]
+    prompts, ids = [ids[-PROMPT_TOKENS:] for ids in encoded], encoded[0][-(PROMPT_TOKENS + STEPS) :]
+    assert len(ids) == PROMPT_TOKENS + STEPS, "the first text is too short"
     prefill: dict[str, Measured] = defaultdict(Measured)
     step: dict[str, Measured] = defaultdict(Measured)
     by_depth: dict[int, Measured] = defaultdict(Measured)

@@ -4,7 +4,7 @@ from engine.evaluation import decode_speed
 from engine.evaluation.decode_speed import GREEN_MODES, OURS, Measured, line, measure_decoding, ratio
 from tests.engine.training.policy.fakes import tiny_loaded
 
-TEXT = "def area(width, height):\n    return width * height\n" * 3
+TEXT = "def area(width, height):\n    return width * height\n" * 6
 
 
 class Peer:
@@ -13,14 +13,14 @@ class Peer:
     name = "peer"
 
     def __init__(self) -> None:
-        self.prompts: list[int] = []
-        self.n_steps = 0
+        self.prompts: list[list[int]] = []
+        self.steps: list[int] = []
 
     def prefill(self, token_ids: list[int]) -> None:
-        self.prompts.append(len(token_ids))
+        self.prompts.append(token_ids)
 
     def step(self, token_id: int) -> None:
-        self.n_steps += 1
+        self.steps.append(token_id)
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,9 @@ def test_everything_takes_its_turn_once_a_round() -> None:
 
     speed = measure_decoding(loaded, None, [TEXT, TEXT], [peer], rounds=2)  # type: ignore[list-item]  # does what is used
 
-    assert peer.prompts == [256] * 3  # a round to warm up
-    assert peer.n_steps == 3 * 4
+    end_ids = loaded.tokenization.encode(TEXT)[-(256 + 4) :]
+    assert peer.prompts == [end_ids[:256]] * 3  # a round to warm up
+    assert peer.steps == end_ids[256:] * 3
     assert set(speed.step) == {OURS, "peer"}
     assert set(speed.by_depth) == {1, 2, 3, 4, 5, 6}
     assert set(speed.by_green_mode) == set(GREEN_MODES)

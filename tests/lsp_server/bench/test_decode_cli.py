@@ -8,7 +8,7 @@ from rich.console import Console
 
 from engine.config import EngineConfig
 from engine.evaluation.decode_speed import OURS, DecodeSpeed, Measured
-from lsp_server.bench_decode_cli import _facts, _notes, _table
+from lsp_server.bench_decode_cli import _before_cursor, _facts, _notes, _table
 
 PEER = "llama.cpp Q8_0, 2 threads"
 FRUGAL = "llama.cpp Q8_0, 1 thread"
@@ -29,6 +29,10 @@ SPEED = DecodeSpeed(
     weight_bytes=143e6,
     stream_bytes_per_s=20e9,
 )
+
+
+def test_the_cursor_stands_behind_the_line_in_the_middle_of_a_module() -> None:
+    assert _before_cursor("a = 1\nb = 2\nc = 3\nd = 4\n") == "a = 1\nb = 2\nc = 3"
 
 
 def test_ratios_to_the_peer_are_those_of_its_best_setting() -> None:
