@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import platform
 import random
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,13 +31,18 @@ if TYPE_CHECKING:
 
 Accept = Literal["words", "whole"]
 
-# What an arm changes of the settings; "first" is the server as it first was: full depth, nothing reused, no wait.
+# What an arm changes of the settings. "first" is the server as it first was, full depth, no text reused, asked at every
+# key, but on the runner and in the precision of now. "first-fp32" runs on torch in fp32 as well, as the very first did.
+_FIRST: dict[str, object] = {"policy": "full-depth", "reuse": False, "debounceMs": 0, "skipUnlikely": False}
 ARMS: dict[str, dict[str, object]] = {
     "now": {},
-    "first": {"policy": "full-depth", "reuse": False, "debounceMs": 0},
+    "first": _FIRST,
+    "first-fp32": _FIRST | {"precision": "fp32"},
+    "full-depth": {"policy": "full-depth"},
     "no-reuse": {"reuse": False},
     "no-wait": {"debounceMs": 0},
-    "full-depth": {"policy": "full-depth"},
+    "no-skip": {"skipUnlikely": False},
+    "no-gate": {"debounceMs": 0, "skipUnlikely": False},
 }
 _MIN_BEFORE_CHARS = 600
 _BEFORE_SHARE = 0.3  # of a file stands there already when typing begins, if it is long enough
@@ -130,27 +136,30 @@ class _Work:
     async def run(
         self, arms: Mapping[str, Mapping[str, object]], peer: str, endpoint: Literal["infill", "completion"]
     ) -> list[ReplayRun]:
+        """All servers stand ready while each stretch is typed into one after another, in an order that rotates."""
         from lsp_server.bench.http_peer import HttpPeer, PeerClient
 
-        n_runs = (len(arms) + bool(peer)) * len(self._stretches) * self._seeds
-        for name, settings in arms.items():
-            async with _green_code(settings) as server:
-                await self._replay_all(name, server, n_runs)
-        if peer:
-            client = PeerClient(endpoint="/infill" if endpoint == "infill" else "/completion")
-            await self._replay_all("peer", HttpPeer(peer, client), n_runs)
-        return self._runs
+        async with AsyncExitStack() as stack:
+            servers: dict[str, ServerUnderTest] = {
+                name: await stack.enter_async_context(_green_code(settings)) for name, settings in arms.items()
+            }
+            if peer:
+                servers["peer"] = HttpPeer(
+                    peer, PeerClient(endpoint="/infill" if endpoint == "infill" else "/completion")
+                )
+            order = list(servers)
+            for turn, (stretch, seed) in enumerate(itertools.product(self._stretches, range(self._seeds))):
+                first = turn % len(order)
+                for name in order[first:] + order[:first]:
+                    await self._replay(name, servers[name], stretch, seed, len(servers))
+        return sorted(self._runs, key=lambda run: order.index(run.arm))
 
-    async def _replay_all(self, arm: str, server: ServerUnderTest, n_runs: int) -> None:
+    async def _replay(self, arm: str, server: ServerUnderTest, stretch: Stretch, seed: int, n_servers: int) -> None:
         from lsp_server.bench.replay import replay
 
-        for stretch in self._stretches:
-            for seed in range(self._seeds):
-                self._sink(f"Typing for {arm}", len(self._runs), n_runs)
-                run = await replay(
-                    arm, server, stretch, seed=seed, accepted=self._accepted, time_scale=self._time_scale
-                )
-                self._runs.append(run)
+        self._sink(f"Typing for {arm}", len(self._runs), n_servers * len(self._stretches) * self._seeds)
+        run = await replay(arm, server, stretch, seed=seed, accepted=self._accepted, time_scale=self._time_scale)
+        self._runs.append(run)
 
 
 @asynccontextmanager

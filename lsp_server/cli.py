@@ -19,7 +19,7 @@ from rich.text import Text
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.errors import ConfigError, EngineError
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX, CompletionRequest
-from lsp_server import bench_cli, evaluate_cli, train_policy_cli
+from lsp_server import bench_cli, evaluate_cli, train_acceptance_cli, train_policy_cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -324,3 +324,4 @@ def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:
 bench_cli.register(app, lambda: _progress(counting=True))
 evaluate_cli.register(app, lambda: _progress(counting=True))
 train_policy_cli.register(train_app, lambda: _progress(counting=True))
+train_acceptance_cli.register(train_app, lambda: _progress(counting=True))

@@ -1,10 +1,16 @@
-"""When to ask: how long to wait at a place before the engine is troubled, and where not to ask at all.
+"""`Gate`: when to ask the engine after a key, and where not to ask at all.
 
-Pure: the time is an argument. Whoever types on makes an answer useless, so the wait is at most as long as three of
-four pauses between this person's own keys: who has not gone on by then has likely stopped to think. And it is at most
-2 x energy weight x the time an answer takes: at weight 0 nobody waits; at 0.5, in the worst case, text comes in twice
-the time and for twice the work that foresight would have needed (the argument of the ski rental); a higher green mode
-waits longer, so it asks less. On a fast device there is next to no wait.
+Pure: times are arguments. A request pays where a suggestion is likely kept, and where the person is likely still there
+when it can be read. The first is what the text around the cursor tells (`engine.completion.acceptance`), the second is
+how long this person pauses at places of this kind. With p the chance that a suggestion is kept, S(t) the share of this
+person's pauses here that last longer than t, and d the time until an answer is there and noticed, it asks at the first
+time t after the key at which
+
+    p · S(t + d) / S(t)  >=  price · w,
+
+with w the energy weight of the user's slider: the chance of being of use, given that no key has come so far, must be
+worth the work. At weight 0 nobody waits and every place is asked; the higher, the fewer. Where not even somebody who
+has stopped typing would do, p < price · w, the place is skipped.
 """
 
 from __future__ import annotations
@@ -12,62 +18,118 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from engine.completion.acceptance import PlaceKind, place_kind
+
 if TYPE_CHECKING:
-    from engine.types import CompletionRequest
+    from collections.abc import Sequence
 
-LONGEST_KEY_PAUSE_S = 1.0  # who pauses longer is not typing
-_PAUSES = 48  # of the newest keys, that the rhythm is taken from
-_PAUSES_WANTED = 8  # before they say more than the guess below
-_GUESSED_PAUSE_S = 0.2  # about what large studies of typing find at the third quartile
-_QUANTILE = 0.75
+PRICE = 0.3
+"""The chance of being kept that a request must have at energy weight 1; by replay, see engine/training/LOG.md."""
+
+LONGEST_WAIT_S = 0.6
+_STEP_S = 0.025  # between the times that are looked at
+_NOTICING_S = 0.35  # from text in sight to a person who has read it
+_LONGEST_PAUSE_S = 10.0  # who pauses longer does something else
+_PAUSES = 64  # of the newest at each kind of place
 _SMOOTHING = 0.3  # weight of the newest answer's time
+_GUESSED_ANSWER_S = 0.1
+
+# What is supposed of a person who has not typed yet: about the quantiles that large studies of typing find between
+# keys (Dhakal et al., CHI 2018), with a pause to think in one of nine; at line starts most pauses are such.
+_BETWEEN_KEYS_S = (0.12, 0.15, 0.17, 0.19, 0.2, 0.22, 0.26, 0.32, 2.0)
+_AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
 
 
-class SkipRule(Protocol):
-    """Says where a suggestion would hardly be kept; asked for automatic requests only."""
+class ChanceOfKeeping(Protocol):
+    """Says how likely a suggestion behind a text is kept, 0 to 1."""
 
-    def __call__(self, request: CompletionRequest, /) -> bool:
-        """True where the engine is better not asked."""
+    def __call__(self, prefix: str, /) -> float:
+        """The chance."""
         ...
 
 
-def never_skip(request: CompletionRequest) -> bool:
-    """The rule of those who want to be offered something everywhere."""
-    return False
-
-
 class TypingRhythm:
-    """Learns a person's pauses between keys and how long answers take. Seconds of any steady clock."""
+    """Learns how long a person pauses at places of each kind. Seconds of any steady clock."""
 
     def __init__(self) -> None:
-        self._pauses_s: deque[float] = deque(maxlen=_PAUSES)
-        self._last_key_s: float | None = None
+        self._pauses_s = {
+            kind: deque(_AT_LINE_STARTS_S if kind is PlaceKind.LINE_START else _BETWEEN_KEYS_S, maxlen=_PAUSES)
+            for kind in PlaceKind
+        }
+        self._kind: PlaceKind | None = None
+        self.last_key_s: float | None = None
+
+    def key(self, now_s: float) -> None:
+        """Takes note of a change to a document; the pause before it counts where its place is known."""
+        if self._kind is not None and self.last_key_s is not None:
+            pause_s = now_s - self.last_key_s
+            if 0 < pause_s < _LONGEST_PAUSE_S:
+                self._pauses_s[self._kind].append(pause_s)
+        self.last_key_s, self._kind = now_s, None
+
+    def rest(self, kind: PlaceKind) -> None:
+        """Takes note of where the cursor stands after the last key."""
+        self._kind = kind
+
+    def pauses_s(self, kind: PlaceKind) -> Sequence[float]:
+        """The newest pauses at places of a kind, in seconds."""
+        return self._pauses_s[kind]
+
+
+class Gate:
+    """Decides for each request. One person's.
+
+    Args:
+        chance: How likely a suggestion is kept.
+        usual: The same for no place in particular.
+    """
+
+    def __init__(self, chance: ChanceOfKeeping, usual: float) -> None:
+        self._chance, self._usual = chance, usual
+        self._rhythm = TypingRhythm()
         self._answer_s: float | None = None
 
     def key(self, now_s: float) -> None:
         """Takes note of a change to a document."""
-        if self._last_key_s is not None and 0 < now_s - self._last_key_s < LONGEST_KEY_PAUSE_S:
-            self._pauses_s.append(now_s - self._last_key_s)
-        self._last_key_s = now_s
+        self._rhythm.key(now_s)
+
+    def rest(self, prefix: str) -> None:
+        """Takes note of the place behind which the person has struck no further key yet."""
+        self._rhythm.rest(place_kind(prefix))
 
     def answered(self, elapsed_s: float) -> None:
         """Takes note of how long the engine took for an answer."""
         known_s = self._answer_s if self._answer_s is not None else elapsed_s
         self._answer_s = known_s + _SMOOTHING * (elapsed_s - known_s)
 
-    def wait_s(self, now_s: float, energy_weight: float) -> float:
-        """What is left to wait since the last key; 0 without one: nobody is typing.
+    def wait_s(self, prefix: str, now_s: float, energy_weight: float, *, may_skip: bool = True) -> float | None:
+        """How long to wait from now on before the engine is asked; None not to ask it.
 
         Args:
+            prefix: The text before the cursor.
             now_s: The time.
-            energy_weight: Of energy against text at once, 0 to 1.
+            energy_weight: Of energy against kept text, 0 to 1.
+            may_skip: False takes every place for a usual one.
         """
-        if self._last_key_s is None:
+        price = PRICE * energy_weight
+        chance = self._chance(prefix) if may_skip else max(price, self._usual)
+        if chance < price:
+            return None
+        if price == 0.0 or self._rhythm.last_key_s is None:
             return 0.0
-        longest_s = 2 * energy_weight * (self._answer_s or 0.0)
-        return max(0.0, self._last_key_s + min(self._pause_s(), longest_s) - now_s)
+        kind = place_kind(prefix)
+        passed_s = max(0.0, now_s - self._rhythm.last_key_s)
+        wanted_s = passed_s
+        while wanted_s < LONGEST_WAIT_S and chance * self._stays(kind, wanted_s) < price:
+            wanted_s += _STEP_S
+        return max(0.0, min(wanted_s, LONGEST_WAIT_S) - passed_s)
 
-    def _pause_s(self) -> float:
-        if len(self._pauses_s) < _PAUSES_WANTED:
-            return _GUESSED_PAUSE_S
-        return sorted(self._pauses_s)[int(_QUANTILE * len(self._pauses_s))]
+    def _stays(self, kind: PlaceKind, waited_s: float) -> float:
+        """The chance that who has not struck a key for so long will see an answer that is asked for now."""
+        answer_s = _GUESSED_ANSWER_S if self._answer_s is None else self._answer_s
+        needed_s = waited_s + answer_s + _NOTICING_S
+        pauses_s = self._rhythm.pauses_s(kind)
+        # One pause that never ends is always among them, so that whoever has waited longest is thought to stay.
+        still_here = 1 + sum(pause_s > waited_s for pause_s in pauses_s)
+        still_there = 1 + sum(pause_s > needed_s for pause_s in pauses_s)
+        return still_there / still_here

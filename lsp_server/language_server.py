@@ -16,9 +16,11 @@ import psutil
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from engine.completion.acceptance import find_acceptance
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
 from lsp_server.documents import OpenDocuments
+from lsp_server.gate import Gate
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.ledger import Ledger
 from lsp_server.progress import LoadProgress
@@ -67,7 +69,9 @@ class GreenCodeServer(LanguageServer):
         self.scheduler = CompletionScheduler(
             engine_factory, self._record, lambda is_busy: self.update_status(busy=is_busy)
         )
-        self.suggester = Suggester(self.scheduler, on_reused=self._reuse, on_skipped=self._skip)
+        acceptance = find_acceptance()
+        gate = Gate(acceptance.chance, acceptance.mean)
+        self.suggester = Suggester(self.scheduler, gate, on_reused=self._reuse, on_skipped=self._skip)
         self.quiet = Quiet(self.update_status)
         self.session = Session()
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on

@@ -45,6 +45,7 @@ class Settings:
         in_comments: False answers nothing inside comments, unless asked by hand.
         in_strings: The same inside strings.
         debounce_ms: Wait before a request is computed; None for what the person's typing suggests.
+        skip_unlikely: False asks at every place, however unlikely it is that the answer is kept.
         reuse: False computes every request anew, even where the text was offered already.
         private_files: Patterns of .gitignore for files that are neither completed nor read, beside the usual names of
             secrets and what git ignores; "!" makes an exception to all of them.
@@ -63,6 +64,7 @@ class Settings:
     in_comments: bool = True
     in_strings: bool = True
     debounce_ms: int | None = None
+    skip_unlikely: bool = True
     reuse: bool = True
     private_files: Sequence[str] = field(default_factory=list)
     log_level: Literal["error", "warning", "info", "debug"] = "info"
@@ -162,6 +164,7 @@ _ALLOWED = {
     "in_comments": _SWITCH,
     "in_strings": _SWITCH,
     "debounce_ms": _or_null(_whole(0, MAX_DEBOUNCE_MS)),
+    "skip_unlikely": _SWITCH,
     "reuse": _SWITCH,
     "private_files": _Allowed(words='a list of patterns such as ["customers/", "!.npmrc"]', test=_is_patterns),
     "log_level": _one_of("error", "warning", "info", "debug"),

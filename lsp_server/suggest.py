@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from engine.types import GREEN_MODE_MAX
 from lsp_server.context import completion_request
-from lsp_server.gate import SkipRule, TypingRhythm, never_skip
 from lsp_server.jobs import Unserved
 from lsp_server.lexical import part_at
 from lsp_server.reuse import Suggestion, SuggestionCache
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.types import CompletionRequest
     from lsp_server.documents import CursorContext
+    from lsp_server.gate import Gate
     from lsp_server.jobs import Computed
     from lsp_server.scheduler import CompletionScheduler
     from lsp_server.settings import Settings
@@ -52,24 +52,23 @@ class Suggester:
 
     Args:
         scheduler: Computes what must be computed.
+        gate: Says when to ask it, and where not.
         on_reused: Called with (completion id, characters) where an earlier completion answered.
         on_skipped: Called where the engine was not asked.
-        skip_rule: Where not to ask.
     """
 
     def __init__(
         self,
         scheduler: CompletionScheduler,
+        gate: Gate,
         *,
         on_reused: Callable[[str, int], None],
         on_skipped: Callable[[], None],
-        skip_rule: SkipRule = never_skip,
     ) -> None:
-        self.rhythm = TypingRhythm()
         self._scheduler = scheduler
+        self._gate = gate
         self._on_reused = on_reused
         self._on_skipped = on_skipped
-        self._skip_rule = skip_rule
         self._cache = SuggestionCache()
         self._newest: dict[str, str] = {}  # completion id by document
 
@@ -82,6 +81,7 @@ class Suggester:
         request = completion_request(question.context, settings)
         document = question.document
         self._newest[document] = question.completion_id
+        self._gate.rest(request.prefix)
         goes_on = settings.reuse and self._scheduler.would_serve(document, request)
         if not goes_on:
             self._scheduler.cancel(document)  # the newest question wins, whoever answers it
@@ -92,21 +92,21 @@ class Suggester:
                 return known
             if not _is_wanted_part(request, settings):
                 return None
-            if not goes_on and (self._skip_rule(request) or await self._is_overtaken(question, settings)):
+            if not goes_on and not await self._is_worth_asking(question, settings):
                 self._on_skipped()
                 return None
         return await self._compute(question, request, settings)
 
     def note_key(self) -> None:
         """Takes note of a change to a document."""
-        self.rhythm.key(time.monotonic())
+        self._gate.key(time.monotonic())
 
     def keep(self, computed: Computed) -> None:
         """Keeps what was computed for later."""
         if computed.text is not None:
             suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
             self._cache.keep(computed.document, computed.request, suggestion)
-            self.rhythm.answered(computed.completion.elapsed_s)
+            self._gate.answered(computed.completion.elapsed_s)
 
     def forget(self, document: str) -> None:
         """Drops what is known of, and asked in, a document."""
@@ -123,17 +123,23 @@ class Suggester:
         name = question.completion_id
         answer = await self._scheduler.complete(question.document, name, request, typed=typed)
         if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
-            if not question.is_invoked and await self._is_overtaken(question, settings):
+            if not question.is_invoked and not await self._is_worth_asking(question, settings):
                 self._on_skipped()
                 return None
             answer = await self._scheduler.complete(question.document, name, request, typed=typed)
         return None if isinstance(answer, Unserved) else answer
 
-    async def _is_overtaken(self, question: Question, settings: Settings) -> bool:
-        """Waits for a pause in typing; True where a newer question came first."""
-        if settings.debounce_ms is None:
-            wait_s = self.rhythm.wait_s(time.monotonic(), settings.green_mode / GREEN_MODE_MAX)
-        else:
+    async def _is_worth_asking(self, question: Question, settings: Settings) -> bool:
+        """Waits as long as the gate says; False where it says no, or where a newer question came first."""
+        wait_s = self._gate.wait_s(
+            question.context.prefix,
+            time.monotonic(),
+            settings.green_mode / GREEN_MODE_MAX,
+            may_skip=settings.skip_unlikely,
+        )
+        if wait_s is None:
+            return False
+        if settings.debounce_ms is not None:
             wait_s = settings.debounce_ms / 1000
         if wait_s > 0:
             try:
@@ -141,7 +147,7 @@ class Suggester:
             except asyncio.CancelledError:
                 self._on_skipped()
                 raise
-        return self._newest.get(question.document) != question.completion_id
+        return self._newest.get(question.document) == question.completion_id
 
 
 def _is_wanted_part(request: CompletionRequest, settings: Settings) -> bool:

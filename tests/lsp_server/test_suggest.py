@@ -5,8 +5,9 @@ import pytest
 from lsprotocol.types import Position, Range
 
 from engine.config import EngineConfig
-from engine.types import CompletionRequest, no_progress
+from engine.types import no_progress
 from lsp_server.documents import CursorContext
+from lsp_server.gate import Gate
 from lsp_server.jobs import Computed
 from lsp_server.reuse import Suggestion
 from lsp_server.scheduler import CompletionScheduler
@@ -38,13 +39,13 @@ class Desk:
     def __init__(self) -> None:
         self.reused: list[tuple[str, int]] = []
         self.skipped = 0
-        self.skips = False
+        self.chance = 1.0
         self.scheduler = CompletionScheduler(load_fake_engine, self._keep, lambda _: None)
         self.suggester = Suggester(
             self.scheduler,
+            Gate(lambda _: self.chance, 1.0),
             on_reused=lambda name, chars: self.reused.append((name, chars)),
             on_skipped=self._skip,
-            skip_rule=self._skip_rule,
         )
 
     @property
@@ -62,9 +63,6 @@ class Desk:
 
     def _skip(self) -> None:
         self.skipped += 1
-
-    def _skip_rule(self, request: CompletionRequest) -> bool:
-        return self.skips
 
 
 @pytest.fixture
@@ -106,8 +104,8 @@ async def test_who_is_taken_back_while_waiting_is_counted_too(desk: Desk) -> Non
     assert (desk.engine.requests, desk.skipped) == ([], 1)
 
 
-async def test_by_hand_nobody_waits_and_no_rule_is_asked(desk: Desk) -> None:
-    desk.skips = True
+async def test_by_hand_every_place_is_asked_at_once(desk: Desk) -> None:
+    desk.chance = 0.0
 
     assert await desk.ask("x", invoked=True, debounce_ms=5000) is not None
     assert await desk.ask("y") is None

@@ -1,0 +1,181 @@
+"""`AcceptanceModel`: how likely a suggestion at a place is kept, from the text around the cursor alone.
+
+A logistic regression over a few signs that cost microseconds to read, in the spirit of Copilot's contextual filter
+(Thakkar, "Copilot Internals", 2022), so that the model need not be asked where hardly anybody would take its answer.
+It knows no language model, no person and no time; how it is fitted is `engine.training.acceptance`'s affair.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping  # noqa: TC003 - cattrs reads the annotations at run time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import cattrs
+
+from engine import config
+from engine.errors import ConfigError
+
+PACKAGED = Path(__file__).with_name("acceptance.json")
+
+logger = logging.getLogger(__name__)
+
+_SEEN_CHARS = 4000  # before the cursor, that the signs are read from
+_MATCH_LENGTHS = (2, 4, 6, 8, 12, 16, 24, 32)
+_LONG_LINE = 80
+_DEEP_INDENT = 24
+_WORD_LENGTHS = {
+    "first letter": range(1, 2),
+    "second letter": range(2, 3),
+    "in a word": range(3, 6),
+    "in a long word": range(6, _SEEN_CHARS),
+}
+_OPENERS = ("(", "[", "{")
+_BLOCK_BEGINS = (":", "{", "(")
+_COMMENTS = ("#", "//", "*", "/*", '"""')
+
+
+class PlaceKind(str, Enum):
+    """What kind of place a cursor stands at; people pause longer at some than at others."""
+
+    LINE_START = "line start"
+    WORD_START = "word start"  # behind a blank or an opening bracket
+    IN_WORD = "in a word"
+    OTHER = "other"
+
+
+def place_kind(prefix: str) -> PlaceKind:
+    """The kind of place behind a text."""
+    if not prefix[prefix.rfind("\n") + 1 :].strip():
+        return PlaceKind.LINE_START
+    last = prefix[-1]
+    if _is_word(last):
+        return PlaceKind.IN_WORD
+    return PlaceKind.WORD_START if last in (" ", "\t", ".", *_OPENERS) else PlaceKind.OTHER
+
+
+def place_features(prefix: str) -> dict[str, float]:
+    """The signs by name, each of the order of 1.
+
+    `match` is how much of the text before the cursor has stood in the file before: what repeats is easily continued.
+    """
+    text = prefix[-_SEEN_CHARS:]
+    *above, line = text.split("\n")
+    stripped, last = line.strip(), text[-1:]
+    at_line_start = not stripped
+    word = _word_length(line)
+    line_above = next((other.rstrip() for other in reversed(above) if other.strip()), "")
+    match = math.log2(1 + _matched(text)) / 5
+    return {
+        "line start": at_line_start,
+        "after a blank line": at_line_start and bool(above) and not above[-1].strip(),
+        "in a block's first line": at_line_start and line_above.endswith(_BLOCK_BEGINS),
+        "after a blank": not at_line_start and last in " \t",
+        "after a dot": last == ".",
+        "after an opener": last in _OPENERS,
+        "after a closer": last in (")", "]", "}"),
+        "after a separator": last in (",", ";", ":", "="),
+        "after a quote": last in ('"', "'"),
+        **{name: word in lengths for name, lengths in _WORD_LENGTHS.items()},
+        "in a comment": stripped.startswith(_COMMENTS),
+        "line length": min(len(stripped), _LONG_LINE) / _LONG_LINE,
+        "indentation": min(len(line) - len(line.lstrip()), _DEEP_INDENT) / _DEEP_INDENT,
+        "match": match,
+        "match in a word": match if word else 0.0,
+        "match at a line start": match if at_line_start else 0.0,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceModel:
+    """The fitted coefficients, and where they come from.
+
+    Attributes:
+        intercept: Log-odds without any sign.
+        coefficients: Log-odds by sign.
+        mean: Share of suggestions kept where it was fitted, for who asks about no place in particular.
+        model: Whose suggestions these were.
+        n_places: How many it was fitted on.
+        corpus_sha256: Hash of the text they stood in.
+        created: Date, ISO 8601.
+    """
+
+    intercept: float
+    coefficients: Mapping[str, float]
+    mean: float
+    model: str
+    n_places: int
+    corpus_sha256: str
+    created: str
+
+    def chance(self, prefix: str) -> float:
+        """The chance that a suggestion behind a text is kept, 0 to 1."""
+        signs = place_features(prefix)
+        odds = self.intercept + sum(self.coefficients.get(name, 0.0) * value for name, value in signs.items())
+        return 1 / (1 + math.exp(-odds))
+
+
+def own_acceptance_path() -> Path:
+    """Where what was learned on this machine is kept."""
+    return config.data_dir() / PACKAGED.name
+
+
+def find_acceptance() -> AcceptanceModel:
+    """What was learned on this machine where that can be read; else what is shipped, which knows the default model."""
+    own = own_acceptance_path()
+    if own.is_file():
+        try:
+            return load_acceptance(own)
+        except ConfigError as error:
+            logger.warning("%s The shipped one is used; `green-code train acceptance` writes it again.", error)
+    return load_acceptance(PACKAGED)
+
+
+def load_acceptance(path: Path) -> AcceptanceModel:
+    """Reads what `save_acceptance` wrote.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    try:
+        return cattrs.structure(json.loads(path.read_text(encoding="utf-8")), AcceptanceModel)
+    except (OSError, ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
+        raise ConfigError(f"What is known of kept suggestions cannot be read from {path}.") from error
+
+
+def save_acceptance(fitted: AcceptanceModel, path: Path) -> None:
+    """Writes it as JSON.
+
+    Raises:
+        ConfigError: If the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(cattrs.unstructure(fitted), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"What is known of kept suggestions could not be written to {path}.") from error
+
+
+def _matched(text: str) -> int:
+    """About how many of the last characters have stood in the text before."""
+    matched = 0
+    for length in _MATCH_LENGTHS:
+        if len(text) <= length or text.find(text[-length:], 0, len(text) - 1) < 0:
+            break
+        matched = length
+    return matched
+
+
+def _word_length(line: str) -> int:
+    length = 0
+    while length < len(line) and _is_word(line[-1 - length]):
+        length += 1
+    return length
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"

@@ -1,0 +1,74 @@
+import pytest
+
+from engine.completion.acceptance import (
+    PACKAGED,
+    AcceptanceModel,
+    PlaceKind,
+    load_acceptance,
+    place_features,
+    place_kind,
+    save_acceptance,
+)
+from engine.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kind"),
+    [
+        ("", PlaceKind.LINE_START),
+        ("def f():\n    ", PlaceKind.LINE_START),
+        ("x = ", PlaceKind.WORD_START),
+        ("print(", PlaceKind.WORD_START),
+        ("self.", PlaceKind.WORD_START),
+        ("retu", PlaceKind.IN_WORD),
+        ("größe", PlaceKind.IN_WORD),
+        ("f(x)", PlaceKind.OTHER),
+    ],
+)
+def test_the_kind_of_a_place(prefix: str, kind: PlaceKind) -> None:
+    assert place_kind(prefix) is kind
+
+
+def test_the_signs_are_the_same_names_everywhere_and_of_the_order_of_one() -> None:
+    places = ["", "\n", "import os\n\n", "# a comment", "x = [" + "1, " * 2000, "self.name", "if x:\n\t\t"]
+    signs = [place_features(prefix) for prefix in places]
+
+    assert len({tuple(sign) for sign in signs}) == 1
+    assert all(0 <= value <= 1.1 for sign in signs for value in sign.values())
+
+
+def test_what_repeats_the_file_matches() -> None:
+    repeated = "self.assertEqual(first, 1)\nself.assertEqual("
+
+    assert place_features(repeated)["match"] > 2 * place_features("one two three\nfour zzz")["match"]
+
+
+def test_the_shipped_model_knows_the_signs_and_tells_places_apart() -> None:
+    shipped = load_acceptance(PACKAGED)
+
+    assert set(shipped.coefficients) == set(place_features(""))
+    assert 0.05 < shipped.mean < 0.5
+    within_what_repeats = "    self.assertEqual(first, 1)\n    self.assertEqual(sec"
+    new_word = "    self.assertEqual(first, 1)\n    q"
+    assert shipped.chance(within_what_repeats) > 2 * shipped.chance(new_word)
+
+
+def test_it_is_written_and_read_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("acceptance") / "new" / "acceptance.json"
+    fitted = AcceptanceModel(
+        intercept=-1.0, coefficients={"after a dot": 2.0}, mean=0.2, model="m", n_places=3, corpus_sha256="", created=""
+    )
+
+    save_acceptance(fitted, path)
+
+    assert load_acceptance(path) == fitted
+    assert fitted.chance("x.") == pytest.approx(0.731, abs=1e-3)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"intercept": "a"}'])
+def test_what_cannot_be_read_is_said(content: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("acceptance") / "acceptance.json"
+    path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_acceptance(path)

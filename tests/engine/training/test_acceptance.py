@@ -1,0 +1,64 @@
+import random
+
+import pytest
+
+from engine.config import EngineConfig
+from engine.errors import TrainingError
+from engine.training.acceptance import AskedPlace, ask_places, fit_acceptance
+from engine.training.datasets import Corpus
+from engine.training.source_text import SourceFile
+
+pytest.importorskip("sklearn")
+
+CORPUS = Corpus(sha256="abc", files={})
+
+
+def asked(n_files: int, *, seed: int = 0) -> list[AskedPlace]:
+    """Places whose suggestions are kept mostly behind a dot."""
+    rng = random.Random(seed)
+    prefixes = [rng.choice(["self.", "total = ", "name", "f(", "    "]) for _ in range(40 * n_files)]
+    return [
+        AskedPlace(
+            file=f"{at % n_files}.py",
+            prefix=f"import os\n{prefix}",
+            kept=rng.random() < (0.8 if prefix == "self." else 0.1),
+        )
+        for at, prefix in enumerate(prefixes)
+    ]
+
+
+def test_the_fit_finds_what_tells_places_apart_in_files_not_seen() -> None:
+    fitted = fit_acceptance(asked(10), model="tiny", corpus=CORPUS)
+
+    coefficients = fitted.model.coefficients
+    assert max(coefficients, key=lambda name: coefficients[name]) == "after a dot"
+    assert fitted.model.chance("self.") == pytest.approx(0.8, abs=0.15)
+    assert fitted.model.chance("total = ") == pytest.approx(0.1, abs=0.1)
+    assert fitted.auc > 0.7
+    assert (fitted.model.n_places, fitted.model.corpus_sha256) == (400, "abc")
+
+
+def test_the_same_places_give_the_same_fit() -> None:
+    assert fit_acceptance(asked(6), model="m", corpus=CORPUS) == fit_acceptance(asked(6), model="m", corpus=CORPUS)
+
+
+@pytest.mark.parametrize(
+    "places", [[], asked(3), [AskedPlace(file=f"{n}.py", prefix="x.", kept=True) for n in range(9)]]
+)
+def test_too_few_places_or_all_alike_are_said(places: list[AskedPlace]) -> None:
+    with pytest.raises(TrainingError, match="too few places"):
+        fit_acceptance(places, model="m", corpus=CORPUS)
+
+
+@pytest.mark.model
+def test_places_are_asked_of_the_real_engine() -> None:
+    lines = [f"self.assertEqual(convert({n}), {n * n})\n" for n in range(40)]
+    text = "def test_convert(self):\n" + "    ".join(["", *lines])
+    file = SourceFile(language="python", package="p", path="t.py", text=text)
+
+    places = ask_places(EngineConfig(), [file, SourceFile(language="python", package="p", path="s.py", text="x")], 2)
+
+    assert {place.file for place in places} == {"p/t.py"}
+    assert len({place.prefix for place in places}) == len(places) == 24
+    assert all(text.startswith(place.prefix) for place in places)
+    assert any(place.kept for place in places)
