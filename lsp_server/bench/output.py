@@ -98,6 +98,7 @@ _ROWS: tuple[tuple[str, Callable[[ArmSummary], str]], ...] = (
     ("keys struck", lambda arm: _number(arm.keys)),
     ("requests of the editor", lambda arm: _number(arm.asked)),
     ("  answered with text", lambda arm: _number(arm.shown)),
+    ("  golden rules broken by it", lambda arm: _number(arm.broken_rules)),
     ("  answered from memory", lambda arm: _number(arm.reused)),
     ("  never asked", lambda arm: _number(arm.skipped)),
     ("  computed", lambda arm: _number(arm.computed)),

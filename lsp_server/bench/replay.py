@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lsp_server.bench.editor import Editor
+from lsp_server.bench.golden_rules import broken_rules
 from lsp_server.bench.typist import READING_S, TYPO_S, strokes, typed_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from lsp_server.bench.servers import Costs, ServerUnderTest
+    from lsp_server.bench.servers import Costs, Offer, ServerUnderTest
 
 MIN_CHARS = 3  # less is not worth a key
 _SETTLING_S = 0.3
@@ -47,6 +48,7 @@ class ReplayRun:
         shown: Those that were answered with text.
         elapsed_s: From the first pause to the last key.
         answered_s: From each request to its text.
+        broken_rules: Each golden rule that an answer broke, and the answer.
         costs: What the server says of it.
     """
 
@@ -60,6 +62,7 @@ class ReplayRun:
     shown: int
     elapsed_s: float
     answered_s: Sequence[float]
+    broken_rules: Sequence[tuple[str, str]]
     costs: Costs
 
 
@@ -83,8 +86,9 @@ async def replay(
         time_scale: The person's pauses are multiplied by it; the server's and the editor's are what they are.
     """
     loop = asyncio.get_running_loop()
-    await server.begin(stretch.language_id, stretch.before + stretch.after)
-    editor = Editor(server, len(stretch.before))
+    witness = _Witness(server)
+    await witness.begin(stretch.language_id, stretch.before + stretch.after)
+    editor = Editor(witness, len(stretch.before))
     person = strokes(stretch.text, seed)
     kept: dict[str, None] = {}
     kept_chars = keys = at = 0
@@ -121,8 +125,47 @@ async def replay(
         shown=editor.shown,
         elapsed_s=elapsed_s,
         answered_s=editor.answered_s,
+        broken_rules=witness.broken_rules(stretch.language_id),
         costs=costs,
     )
+
+
+class _Witness:
+    """Stands between the editor and the server, and judges what was offered where once all is over."""
+
+    def __init__(self, server: ServerUnderTest) -> None:
+        self._server = server
+        self._text = ""
+        self._offered: list[tuple[str, int, str]] = []
+
+    def broken_rules(self, language_id: str) -> list[tuple[str, str]]:
+        """Each rule broken by an answer, and the answer."""
+        return [
+            (rule, answer)
+            for text, offset, answer in self._offered
+            for rule in broken_rules(text[:offset], answer, text[offset:], language_id)
+        ]
+
+    async def begin(self, language_id: str, text: str) -> None:
+        self._text = text
+        await self._server.begin(language_id, text)
+
+    def edit(self, offset: int, removed: int, text: str) -> None:
+        self._text = self._text[:offset] + text + self._text[offset + removed :]
+        self._server.edit(offset, removed, text)
+
+    async def ask(self, offset: int) -> Offer | None:
+        text = self._text
+        offer = await self._server.ask(offset)
+        if offer is not None and offer.text:
+            self._offered.append((text, offset, offer.text))
+        return offer
+
+    async def accepted(self, offer: Offer) -> None:
+        await self._server.accepted(offer)
+
+    async def end(self, kept: Collection[str]) -> Costs:
+        return await self._server.end(kept)
 
 
 async def _take(

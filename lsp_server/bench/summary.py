@@ -37,6 +37,7 @@ class ArmSummary:
     """The runs of one arm.
 
     Attributes:
+        broken_rules: Golden rules broken by the answers, each answer's counted separately.
         saved_share: Characters kept of those typed or kept.
         j_per_kept_char: Joules of everything, for each character kept.
         cpu_s_per_kept_char: CPU seconds likewise.
@@ -53,6 +54,7 @@ class ArmSummary:
     keys: int
     asked: int
     shown: int
+    broken_rules: int
     computed: int
     reused: int
     cancelled: int
@@ -107,6 +109,7 @@ def _summary(arm: str, columns: _Columns, first: _Columns) -> ArmSummary:
         keys=sum(run.keys for run in runs),
         asked=sum(run.asked for run in runs),
         shown=sum(run.shown for run in runs),
+        broken_rules=sum(len(run.broken_rules) for run in runs),
         computed=sum(run.costs.computed for run in runs),
         reused=sum(run.costs.reused for run in runs),
         cancelled=sum(run.costs.cancelled for run in runs),

@@ -1,17 +1,12 @@
-"""The whole way: a person, an editor and a real server process around a fake engine, or a small HTTP server."""
+"""The whole way: a person, an editor and a real server process around a fake engine."""
 
-import asyncio
-import json
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from lsp_server.bench.green_code import GreenCodeUnderTest
-from lsp_server.bench.http_peer import HttpPeer, PeerClient
 from lsp_server.bench.replay import Stretch, replay
 from lsp_server.bench_cli import _cut, _whole, _words
 
@@ -42,6 +37,7 @@ async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnd
     assert run.costs.computed + run.costs.reused + run.costs.skipped >= run.asked
     assert run.costs.cpu_s is not None
     assert len(run.answered_s) == run.shown
+    assert run.broken_rules == []
 
 
 async def test_what_is_typed_is_the_file(server: GreenCodeUnderTest) -> None:
@@ -55,75 +51,6 @@ async def test_who_types_fast_overtakes_the_requests(server: GreenCodeUnderTest)
 
     assert run.asked < run.keys
     assert run.kept_chars == 0  # nothing was in sight for long enough
-
-
-class _Llama(BaseHTTPRequestHandler):
-    """Answers as llama.cpp's server does: with the word "next", wherever."""
-
-    bodies: list[dict[str, object]] = []  # noqa: RUF012 - shared with the test on purpose
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.bodies.append({"path": self.path, **body})
-        answer = json.dumps([{"content": "next", "tokens_predicted": 2}] * 3).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        """Silent."""
-
-
-@pytest.fixture
-def llama() -> Iterator[str]:
-    _Llama.bodies.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Llama)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-async def test_a_peer_is_asked_as_its_own_client_asks(llama: str) -> None:
-    peer = HttpPeer(llama, PeerClient())
-    run = await replay("peer", peer, STRETCH, seed=3, accepted=_words)
-
-    first = _Llama.bodies[0]
-    assert (first["path"], first["n_predict"], first["n_cmpl"]) == ("/infill", 128, 3)
-    assert (first["input_prefix"], first["prompt"]) == ("a = 1\n", "a")
-    assert first["input_suffix"] == "b = 2\n"
-    assert run.costs.computed == len(_Llama.bodies)
-    assert run.costs.computed > run.asked - run.costs.reused - run.costs.skipped  # it asks ahead
-    assert run.costs.tokens == 6 * run.costs.computed
-    assert (run.costs.energy_j, run.kept_chars) == (None, 4)
-
-
-async def test_a_peer_remembers_what_is_being_typed(llama: str) -> None:
-    peer = HttpPeer(llama, PeerClient(asks_ahead=False))
-    await peer.begin("python", "x\n")
-    await peer.ask(1)
-    peer.edit(1, 0, "ne")
-
-    offer = await peer.ask(3)
-
-    assert offer is not None
-    assert (offer.text, len(_Llama.bodies)) == ("xt", 1)
-
-
-async def test_of_waiting_requests_a_peer_gets_the_newest(llama: str) -> None:
-    peer = HttpPeer(llama, PeerClient(endpoint="/completion", asks_ahead=False))
-    await peer.begin("python", "abcdef")
-    async with peer._turn:
-        waiting = [asyncio.create_task(peer.ask(offset)) for offset in (4, 5, 6)]
-        await asyncio.sleep(0)
-
-    answers = await asyncio.gather(*waiting)
-
-    assert [answer is not None for answer in answers] == [False, False, True]
-    assert [body["prompt"] for body in _Llama.bodies] == ["abcdef"]
 
 
 def test_a_stretch_is_whole_lines_inside_the_file() -> None:

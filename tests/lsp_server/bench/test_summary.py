@@ -17,7 +17,7 @@ COSTS = Costs(
 )  # fmt: skip
 RUN = ReplayRun(
     arm="first", file="a.py", seed=0, typed_chars=100, kept_chars=20, keys=90, asked=9, shown=5,
-    elapsed_s=30.0, answered_s=[0.1, 0.3], costs=COSTS,
+    elapsed_s=30.0, answered_s=[0.1, 0.3], broken_rules=[("trailing blank", "x ")], costs=COSTS,
 )  # fmt: skip
 
 
