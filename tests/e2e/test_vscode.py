@@ -70,7 +70,8 @@ def test_a_completion_is_shown_accepted_and_accounted_for(open_editor: OpenEdito
 
 
 def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> None:
-    with open_editor({"shapes.py": CODE}, **{"greenCode.greenMode": 50}) as editor:
+    settings = {"greenCode.greenMode": 50, "greenCode.skipUnlikely": False}
+    with open_editor({"shapes.py": CODE}, **settings) as editor:
         window = editor.window
         window.open_file("shapes.py")
         window.wait_until_ready()

@@ -28,6 +28,10 @@ T = TypeVar("T")
 _CONVERTER = make_converter()
 
 
+EVERYWHERE: dict[str, object] = {"skipUnlikely": False}
+"""The tests ask at places where hardly anybody would keep a suggestion."""
+
+
 class Inbox(Generic[T]):
     """The messages of one kind, in the order they came."""
 
@@ -109,8 +113,8 @@ class Client(LanguageClient):
         return item
 
     def change_settings(self, settings: dict[str, object]) -> None:
-        """Pushes settings as VS Code does."""
-        params = types.DidChangeConfigurationParams(settings={"greenCode": settings})
+        """Pushes settings as VS Code does, beside those of `EVERYWHERE`."""
+        params = types.DidChangeConfigurationParams(settings={"greenCode": EVERYWHERE | settings})
         self.workspace_did_change_configuration(params)
 
     async def request(self, method: str, **message: object) -> Any:  # noqa: ANN401 - any JSON
@@ -200,11 +204,11 @@ async def initialize(
     settings: dict[str, object] | None = None,
     client_capabilities: types.ClientCapabilities | None = None,
 ) -> types.InitializeResult:
-    """Shakes hands, with the settings as initialization options."""
+    """Shakes hands, with the settings, and those of `EVERYWHERE`, as initialization options."""
     return await client.initialize_session(
         types.InitializeParams(
             capabilities=client_capabilities or capabilities(),
-            initialization_options=settings,
+            initialization_options=EVERYWHERE | (settings or {}),
             process_id=os.getpid(),
         )
     )

@@ -204,6 +204,16 @@ async def test_a_request_superseded_while_it_waits_for_a_pause_never_reaches_the
     assert (energy.requests, energy.skipped, energy.cancelled) == (1, 9, 0)
 
 
+async def test_where_a_suggestion_is_hardly_ever_kept_only_a_request_by_hand_is_computed(client: Client) -> None:
+    client.change_settings({"greenMode": 100, "skipUnlikely": True})
+    client.open("count = 1\nq")
+
+    assert await client.complete(1, 1) is None
+    energy = await client.energy(lambda energy: energy.skipped == 1)
+    assert energy.requests == 0
+    assert await client.complete(1, 1, invoked=True) is not None
+
+
 async def test_in_comments_and_strings_nothing_is_offered_if_so_set_unless_asked_by_hand(client: Client) -> None:
     client.change_settings({"inComments": False, "inStrings": False})
     client.open("# word\nx = 'word\nword")
