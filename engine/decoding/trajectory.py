@@ -27,6 +27,9 @@ from engine.policy.base import Action, ExitCandidate, Fill
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel
     from engine.model.runners.base import KVCache
@@ -274,10 +277,10 @@ class _Exit:
         self._states: torch.Tensor | None = None  # [1, 1 + n_drafts, D]
         self._logits: torch.Tensor | None = None  # [1 + n_drafts, V]
 
-    def observe(self) -> torch.Tensor:
+    def observe(self) -> NDArray[np.float32]:
         """The current row's normed hidden state [D], for a policy that looks at it."""
         self._work.policy.policy_checks += 1
-        return self._normed()[0, 0]
+        return self._normed()[0, 0].float().cpu().numpy()
 
     def tokens(self) -> list[int]:
         """The tokens that are emitted here: the drafts that this exit chooses as well, and one of its own."""

@@ -211,7 +211,7 @@ def _complete(
 
 def _policy_check_s(learned: LearnedPolicy, loaded: LoadedModel) -> float:
     width, layer = loaded.model.embed([0], 0).shape[-1], learned.info.check_layers[-1]
-    state, times = torch.randn(width), []
+    state, times = np.random.default_rng(0).standard_normal(width, np.float32), []
     with torch.inference_mode():
         for _ in range(_POLICY_CHECKS):
             started_s = time.perf_counter()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Action(Enum):
@@ -57,8 +58,8 @@ class ExitCandidate:
     """What a policy may look at: one exit of one pass.
 
     Attributes:
-        hidden: Gives the hidden state at this exit, normed exactly as for the LM head, [D]. Counted as a policy check:
-            who never looks, such as full depth, costs nothing.
+        hidden: Gives the hidden state at this exit, normed exactly as for the LM head, [D], a copy in this machine's
+            memory. Counted as a policy check: who never looks, such as full depth, costs nothing.
         exit_index: Position of this exit among the model's exits, from 0.
         exit_layer: Layers run so far.
         n_waiting: Tokens before this one that wait for deeper layers.
@@ -70,7 +71,7 @@ class ExitCandidate:
         tokens: Evaluates the LM head as well and returns these tokens, for who knows what is right.
     """
 
-    hidden: Callable[[], torch.Tensor]
+    hidden: Callable[[], NDArray[np.float32]]
     exit_index: int
     exit_layer: int
     n_waiting: int

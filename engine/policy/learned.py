@@ -2,7 +2,8 @@
 
 For each check layer a linear probe of the normed hidden state, then one multilayer perceptron shared by all of them,
 whose four outputs score the actions; the best allowed one is taken. It is stored with what it belongs to and refused
-where that does not fit. How it is learned is `engine.training.policy`'s affair. The hot path is a few torch operations.
+where that does not fit. How it is learned is `engine.training.policy`'s affair. It decides in a few numpy operations on
+the CPU, wherever the model runs: it is too small to be worth a GPU, and a process without torch needs none for it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cattrs
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from engine import config
 from engine.errors import PolicyError
@@ -26,6 +27,8 @@ from engine.types import GREEN_MODE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
 
 FILE_NAME = "policy.safetensors"
 PACKAGED = Path(__file__).with_name("artifacts")
@@ -120,13 +123,13 @@ class LearnedPolicy:
     """
 
     def __init__(
-        self, info: PolicyInfo, tensors: Mapping[str, torch.Tensor], allowed: Collection[Action] = ACTIONS
+        self, info: PolicyInfo, tensors: Mapping[str, NDArray[np.float32]], allowed: Collection[Action] = ACTIONS
     ) -> None:
         self.info = info
         self.allowed = frozenset(allowed) | {Action.CONTINUE}
-        self._tensors = {name: tensors[name].float() for name in TENSORS}
+        self._tensors = {name: tensors[name].astype(np.float32) for name in TENSORS}
         self._index = {layer: index for index, layer in enumerate(info.check_layers)}
-        self._prepare(torch.device("cpu"))
+        self._prepare()
 
     @property
     def name(self) -> str:
@@ -134,7 +137,7 @@ class LearnedPolicy:
         return "learned"
 
     @property
-    def tensors(self) -> Mapping[str, torch.Tensor]:
+    def tensors(self) -> Mapping[str, NDArray[np.float32]]:
         """The weights by the names of `TENSORS`."""
         return self._tensors
 
@@ -155,45 +158,40 @@ class LearnedPolicy:
             return Action.CONTINUE
         return ACTIONS[int(self._scores(candidate, index).argmax())]
 
-    @torch.inference_mode()
-    def _scores(self, candidate: ExitCandidate, index: int) -> torch.Tensor:
-        hidden = candidate.hidden()
-        if hidden.device != self._device:
-            self._prepare(hidden.device)
+    def _scores(self, candidate: ExitCandidate, index: int) -> NDArray[np.float32]:
         may_stop = Action.STOP in self.allowed and candidate.energy_weight > 0.0
-        context = torch.tensor(
-            context_features(
-                n_waiting=candidate.n_waiting,
-                n_emitted=candidate.n_emitted,
-                n_drafts=candidate.n_drafts,
-                energy_weight=candidate.energy_weight,
-                may_stop=may_stop,
-            ),
-            device=self._device,
+        context = context_features(
+            n_waiting=candidate.n_waiting,
+            n_emitted=candidate.n_emitted,
+            n_drafts=candidate.n_drafts,
+            energy_weight=candidate.energy_weight,
+            may_stop=may_stop,
         )
-        probe = torch.addmv(self._probe_bias[index], self._probe[index], hidden.float()).tanh()  # [P]
-        first = torch.addmv(self._first_bias[index], self._first, torch.cat((probe, context))).tanh()  # [H]
-        second = torch.addmv(self._second_bias, self._second, first).tanh()
+        probe = np.tanh(self._probe[index] @ candidate.hidden() + self._probe_bias[index])  # [P]
+        seen = np.concatenate((probe, np.array(context, np.float32)))
+        first = np.tanh(self._first @ seen + self._first_bias[index])  # [H]
+        second = np.tanh(self._second @ first + self._second_bias)
         # The mask is part of the bias: a forbidden action scores minus infinity.
-        return torch.addmv(self._action_bias if may_stop else self._action_bias_without_stop, self._action, second)
+        bias = self._action_bias if may_stop else self._action_bias_without_stop
+        scores: NDArray[np.float32] = self._action @ second + bias
+        return scores
 
-    def _prepare(self, device: torch.device) -> None:
-        """Puts the weights on a device in the form that the hot path wants; one bias a check layer for its one-hot."""
-        tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
+    def _prepare(self) -> None:
+        """Puts the weights in the form that the hot path wants; one bias a check layer for its one-hot."""
+        tensors = self._tensors
         n_checks, width, _ = tensors["probe.weight"].shape
         first = tensors["hidden1.weight"]
         probe, one_hot, context = first[:, :width], first[:, width:-N_CONTEXT], first[:, -N_CONTEXT:]
         assert one_hot.shape[1] == n_checks
-        forbidden = torch.tensor([action not in self.allowed for action in ACTIONS], device=device)
-        stop = torch.tensor([action is Action.STOP for action in ACTIONS], device=device)
-        self._device = device
-        self._probe, self._probe_bias = tensors["probe.weight"].unbind(), tensors["probe.bias"].unbind()
-        self._first = torch.cat((probe, context), dim=1)
-        self._first_bias = (one_hot.T + tensors["hidden1.bias"]).unbind()
+        self._probe, self._probe_bias = tensors["probe.weight"], tensors["probe.bias"]
+        self._first = np.concatenate((probe, context), axis=1)
+        self._first_bias = one_hot.T + tensors["hidden1.bias"]
         self._second, self._second_bias = tensors["hidden2.weight"], tensors["hidden2.bias"]
         self._action = tensors["action.weight"]
-        self._action_bias = tensors["action.bias"].masked_fill(forbidden, -math.inf)
-        self._action_bias_without_stop = self._action_bias.masked_fill(stop, -math.inf)
+        self._action_bias = tensors["action.bias"].copy()
+        self._action_bias[[action not in self.allowed for action in ACTIONS]] = -math.inf
+        self._action_bias_without_stop = self._action_bias.copy()
+        self._action_bias_without_stop[ACTIONS.index(Action.STOP)] = -math.inf
 
 
 def find_learned_policy(name: str, fingerprint: str, exits_fingerprint: str) -> LearnedPolicy | None:
@@ -226,13 +224,13 @@ def own_policy_path(name: str) -> Path:
 
 
 def load_policy(path: Path, fingerprint: str, exits_fingerprint: str) -> LearnedPolicy:
-    """Reads a policy, in fp32 on the CPU.
+    """Reads a policy, in fp32.
 
     Raises:
         PolicyError: If it belongs to other weights or other exits, or cannot be read.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:
             info = cattrs.structure(json.loads((file.metadata() or {})[_METADATA_KEY]), PolicyInfo)
             if (info.format, info.norm, len(info.slider_weights)) != (_FORMAT, _NORM, SLIDER_POINTS):
                 raise PolicyError(f"The policy in {path} was written by another version of Green Code; {_RETRAIN}.")
@@ -241,15 +239,7 @@ def load_policy(path: Path, fingerprint: str, exits_fingerprint: str) -> Learned
             if info.exits_fingerprint != exits_fingerprint:
                 raise PolicyError(f"The policy in {path} was trained for other exits than this model has; {_RETRAIN}.")
             return LearnedPolicy(info, {name: file.get_tensor(name) for name in TENSORS})
-    except (
-        OSError,
-        KeyError,
-        ValueError,
-        TypeError,
-        RuntimeError,
-        SafetensorError,
-        cattrs.BaseValidationError,
-    ) as error:
+    except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
         raise PolicyError(f"The policy in {path} cannot be read; {_RETRAIN}.") from error
 
 
@@ -259,7 +249,7 @@ def save_policy(policy: LearnedPolicy, path: Path) -> None:
     Raises:
         PolicyError: If the disk refuses.
     """
-    tensors = {name: tensor.to("cpu", torch.float32).contiguous() for name, tensor in policy.tensors.items()}
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in policy.tensors.items()}
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -268,7 +268,7 @@ class _Bridge:
             energy_weight=candidate.energy_weight,
             may_stop=may_stop,
         )
-        state = (candidate.hidden().float().cpu() - mean) / std
+        state = (torch.from_numpy(candidate.hidden()) - mean) / std
         self._observations.put(torch.cat((state, one_hot, torch.tensor(context), torch.zeros(N_HINDSIGHT))).numpy())
         action = self._actions.get()
         return Action.CONTINUE if action is Action.STOP and not may_stop else action

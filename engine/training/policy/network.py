@@ -16,6 +16,9 @@ from engine.policy.learned import ACTIONS, N_CONTEXT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.training.policy.recordings import Recording
 
 PROBE_WIDTH = 32
@@ -85,7 +88,7 @@ class PolicyNetwork(nn.Module):
         hidden = self.hidden1(features).tanh()
         return torch.as_tensor(self.action(self.hidden2(hidden).tanh()))
 
-    def exported(self, standardization: Standardization) -> dict[str, torch.Tensor]:
+    def exported(self, standardization: Standardization) -> dict[str, NDArray[np.float32]]:
         """The weights as `engine.policy.learned.TENSORS`, for states as the decoder gives them."""
         weight = self.probes.weight / standardization.std.unsqueeze(1)  # [K, P, D]
         tensors = {
@@ -98,7 +101,7 @@ class PolicyNetwork(nn.Module):
             "action.weight": self.action.weight,
             "action.bias": self.action.bias,
         }
-        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        return {name: tensor.detach().numpy().copy() for name, tensor in tensors.items()}
 
 
 def standardization_of(recordings: Sequence[Recording]) -> Standardization:

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from engine.completion.prompt import build_prompt
@@ -28,6 +29,8 @@ from engine.types import NeverCancelled, ProgressSink, no_progress
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from engine.completion.shape import Shape
     from engine.model.loading import LoadedModel
@@ -83,16 +86,18 @@ class Recording:
 
 @dataclass(slots=True)
 class _Watcher:
-    """A policy that keeps the state at its check layers and always goes on."""
+    """A policy that keeps the state at its check layers, and what the exits there would say, and always goes on."""
 
     check_layers: frozenset[int]
-    states: list[torch.Tensor] = field(default_factory=list)
+    states: list[NDArray[np.float32]] = field(default_factory=list)
+    choices: list[int] = field(default_factory=list)
     name: str = "watcher"
 
     def decide(self, candidate: ExitCandidate) -> Action:
         """See `ExitPolicy.decide`."""
         if candidate.exit_layer in self.check_layers:
             self.states.append(candidate.hidden())
+            self.choices += candidate.tokens()  # one, as nothing is drafted
         return Action.CONTINUE
 
 
@@ -164,13 +169,14 @@ def record_one(loaded: LoadedModel, decoder: Decoder, place: Place, check_layers
     n_rows = len(ids) - 1
     if n_rows < 1:
         return None
-    states = torch.stack(watcher.states).view(-1, len(check_layers), watcher.states[0].shape[-1])[:n_rows]
+    states = torch.from_numpy(np.stack(watcher.states)).view(-1, len(check_layers), watcher.states[0].size)[:n_rows]
+    choices = torch.tensor(watcher.choices).view(-1, len(check_layers))[:n_rows]
     texts = list(itertools.accumulate(loaded.tokenization.token_texts(prompt_ids, ids), initial=""))
     truth = shape.typed_space + place.truth
     complete = (n for n in range(1, len(ids) + 1) if is_complete(texts[n], shape))
     return Recording(
-        states=states.to("cpu", torch.float16),
-        choices=_choices(loaded, states, check_layers),
+        states=states.half(),
+        choices=choices,
         prompt_ids=prompt_ids,
         ids=ids,
         kept_ruled=[kept_characters(text[suggestion(text, shape)], place.truth) for text in texts],
@@ -194,15 +200,6 @@ def prompt_at(loaded: LoadedModel, place: Place) -> tuple[list[int], Shape]:
 def mean_token_chars(recordings: Sequence[Recording]) -> float:
     """Mean characters of a token."""
     return max(1.0, sum(r.chars for r in recordings)) / max(1, sum(len(r.ids) for r in recordings))
-
-
-@torch.inference_mode()
-def _choices(loaded: LoadedModel, states: torch.Tensor, check_layers: Sequence[int]) -> torch.Tensor:
-    columns = [
-        loaded.model.logits(states[None, :, index], layer, exact=False)[0].argmax(-1)
-        for index, layer in enumerate(check_layers)
-    ]
-    return torch.stack(columns, dim=1).cpu()
 
 
 def _drafts(prompt_ids: list[int], ids: list[int]) -> dict[str, Any]:

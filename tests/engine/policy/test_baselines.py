@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
-import torch
 
 from engine.policy.base import Action, ExitCandidate
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, RandomExit, WithStop
@@ -11,7 +11,7 @@ LAYERS = (3, 6, 9, 12)
 
 def candidate(exit_layer: int, *, n_emitted: int = 1, probability: Callable[[], float] = lambda: 0.0) -> ExitCandidate:
     return ExitCandidate(
-        hidden=lambda: torch.zeros(4),
+        hidden=lambda: np.zeros(4, np.float32),
         exit_index=LAYERS.index(exit_layer),
         exit_layer=exit_layer,
         n_waiting=0,

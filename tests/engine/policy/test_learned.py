@@ -3,8 +3,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from engine.errors import PolicyError
 from engine.policy import learned
@@ -21,7 +22,11 @@ from tests.engine.policy.tiny_policy import tiny_policy
 
 
 def candidate(
-    hidden: torch.Tensor | Callable[[], torch.Tensor], *, layer: int = 12, weight: float = 0.5, n_emitted: int = 1
+    hidden: NDArray[np.float32] | Callable[[], NDArray[np.float32]],
+    *,
+    layer: int = 12,
+    weight: float = 0.5,
+    n_emitted: int = 1,
 ) -> ExitCandidate:
     def never() -> float:
         raise AssertionError
@@ -39,8 +44,8 @@ def candidate(
     )
 
 
-def states(count: int = 200) -> torch.Tensor:
-    return torch.randn(count, 32, generator=torch.Generator().manual_seed(7))
+def states(count: int = 200) -> NDArray[np.float32]:
+    return np.random.default_rng(7).standard_normal((count, 32), np.float32)
 
 
 def decisions(policy: LearnedPolicy, weight: float = 0.5) -> list[Action]:
@@ -55,7 +60,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_does_not_look_between_its_check_layers() -> None:
-    def looked() -> torch.Tensor:
+    def looked() -> NDArray[np.float32]:
         raise AssertionError
 
     assert tiny_policy().decide(candidate(looked, layer=15)) is Action.CONTINUE

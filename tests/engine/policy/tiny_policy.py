@@ -36,4 +36,5 @@ def tiny_policy(
         steps=0,
         created="2026-01-01",
     )
-    return LearnedPolicy(info, {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()})
+    tensors = {name: torch.randn(shape, generator=generator).numpy() for name, shape in shapes.items()}
+    return LearnedPolicy(info, tensors)

@@ -77,7 +77,7 @@ def test_the_exported_policy_is_the_network_that_learned() -> None:
             seen = (state - standardization.mean[index]) / standardization.std[index]
             scores = network(torch.cat((seen, torch.tensor(one_hot + context)))[None])[0]
             asked = ExitCandidate(
-                hidden=lambda state=state: state,  # type: ignore[misc]  # bound now
+                hidden=lambda state=state: state.numpy(),  # type: ignore[misc]  # bound now
                 exit_index=index,
                 exit_layer=layer,
                 n_waiting=2,
