@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.types import CompletionRequest
+from engine.types import CompletionRequest, PromptOptions
+from lsp_server.neighbours import SNIPPET_CHARS
 
 if TYPE_CHECKING:
     from lsp_server.documents import CursorContext
@@ -20,6 +21,11 @@ def completion_request(context: CursorContext, settings: Settings) -> Completion
         prefix=context.prefix,
         suffix=context.suffix,
         language_id=context.language_id,
+        path=context.path,
+        snippets=context.snippets,
+        prompt=PromptOptions(
+            snippet_chars=SNIPPET_CHARS if settings.other_files else 0, with_header=settings.file_path
+        ),
         green_mode=settings.green_mode,
         policy=settings.policy or None,
         max_new_tokens=settings.max_new_tokens,

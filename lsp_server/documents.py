@@ -19,6 +19,8 @@ from pygls.workspace import PositionCodec, TextDocument, Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.types import Snippet
+
 WINDOW_BEFORE = 32_768  # characters; more than the context of any model we run fits into
 WINDOW_AFTER = 8_192
 # The start of the window moves in steps, so that the prefix stays the same while a person types: the engine keeps
@@ -38,6 +40,8 @@ class CursorContext:
         insert_range: What the suggestion replaces, in the client's units, inside the document.
         selected_text: Text of the suggest widget's selected entry, which the suggestion must begin with;
             `prefix` already ends with it. "" without one.
+        path: As the model may be shown it; "" when unknown.
+        snippets: Pieces of other documents, the most useful first.
     """
 
     language_id: str
@@ -46,6 +50,8 @@ class CursorContext:
     line_end: str
     insert_range: types.Range
     selected_text: str
+    path: str = ""
+    snippets: tuple[Snippet, ...] = ()
 
 
 def cursor_context(
@@ -69,8 +75,8 @@ def cursor_context(
     after = text[max(start, end) : max(start, end) + WINDOW_AFTER]
     return CursorContext(
         language_id=document.language_id or "",
-        prefix=_normalised(before + selected_text),
-        suffix=_normalised(after.removesuffix("\r")),  # the window may have cut "\r\n" in two
+        prefix=normalised(before + selected_text),
+        suffix=normalised(after.removesuffix("\r")),  # the window may have cut "\r\n" in two
         line_end="\r\n" if "\r\n" in after or "\r\n" in before else "\n",
         insert_range=types.Range(start=start_position, end=end_position),
         selected_text=selected_text,
@@ -89,7 +95,7 @@ def typed_at(document: TextDocument, position: types.Position) -> Callable[[], s
         now = document.source
         end = offset + len(now) - len(before)
         is_typed = end >= offset and now[end:] == before[offset:] and now[:offset] == before[:offset]
-        return _normalised(now[offset:end]) if is_typed else None
+        return normalised(now[offset:end]) if is_typed else None
 
     return typed
 
@@ -112,6 +118,16 @@ def locate(text: str, position: types.Position, codec: PositionCodec) -> tuple[i
     column = _column(content, position.character, codec)
     character = column if content[:column].isascii() else codec.client_num_units(content[:column])
     return line_start + column, types.Position(line=position.line, character=character)
+
+
+def normalised(text: str) -> str:
+    """Any text of an editor as the engine takes it: with LF line ends, and without half characters."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no tokenizer takes
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def path_of(uri: str) -> Path | None:
@@ -160,6 +176,17 @@ class OpenDocuments(Workspace):
         names = list(self.folders) or [self.root_uri]
         return [path for path in map(path_of, filter(None, names)) if path is not None]
 
+    def shown_path(self, uri: str) -> str:
+        """A document's path inside the workspace, its bare name elsewhere; "" where it has none.
+
+        Where on the disk the workspace lies, and whose it is, a model need not know.
+        """
+        path = path_of(uri)
+        if path is None:
+            return ""
+        folder = next((folder for folder in self.folder_paths if path.is_relative_to(folder)), path.parent)
+        return path.relative_to(folder).as_posix()
+
     def _create_text_document(
         self,
         doc_uri: str,
@@ -201,12 +228,3 @@ def _window_start(text: str, offset: int) -> int:
     start = (offset - WINDOW_BEFORE) // WINDOW_STEP * WINDOW_STEP
     next_line = text.find("\n", start, offset) + 1
     return next_line or start
-
-
-def _normalised(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which no tokenizer takes
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

@@ -14,7 +14,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.errors import EngineError
 from lsp_server.context import insert_text
-from lsp_server.documents import cursor_context, typed_at
+from lsp_server.documents import typed_at
 from lsp_server.language_server import GreenCodeServer  # noqa: TC001 - pygls reads the annotations of commands
 from lsp_server.protocol import (
     DID_ACCEPT,
@@ -59,9 +59,24 @@ def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFold
     ls.note_folders()
 
 
+def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> None:
+    """Somebody looks at a document; pygls keeps the text."""
+    ls.surroundings.visit(params.text_document.uri)
+
+
 def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -> None:
     """Somebody types; pygls keeps the text."""
     ls.suggester.note_key()
+    match params.content_changes:
+        case [*_, types.TextDocumentContentChangePartial(range=changed)]:
+            ls.surroundings.visit(params.text_document.uri, changed.start.line)
+        case _:
+            ls.surroundings.visit(params.text_document.uri)
+
+
+def did_save(ls: GreenCodeServer, params: types.DidSaveTextDocumentParams) -> None:
+    """A document is as somebody wants it."""
+    ls.surroundings.visit(params.text_document.uri)
 
 
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
@@ -82,7 +97,7 @@ async def inline_completion(
     if not ls.quiet.is_wanted(uri, document.language_id or "", is_invoked=is_invoked):
         return None
     selected = params.context.selected_completion_info
-    context = cursor_context(document, params.position, selected)
+    context = ls.surroundings.look(document, params.position, selected)
     question = Question(
         document=uri,
         completion_id=uuid.uuid4().hex,

@@ -31,6 +31,7 @@ from lsp_server.session import Session
 from lsp_server.settings import SECTION, Settings, engine_config, parse_settings
 from lsp_server.status import ServerState, engine_facts, status_of
 from lsp_server.suggest import Suggester
+from lsp_server.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -73,6 +74,7 @@ class GreenCodeServer(LanguageServer):
         gate = Gate(acceptance.chance, acceptance.mean)
         self.suggester = Suggester(self.scheduler, gate, on_reused=self._reuse, on_skipped=self._skip)
         self.quiet = Quiet(self.update_status)
+        self.surroundings = Surroundings(self.quiet.why_private)
         self.session = Session()
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._ledger_path = ledger_path
@@ -183,6 +185,7 @@ class GreenCodeServer(LanguageServer):
     def note_folders(self) -> None:
         """Takes over the folders of the workspace and what the settings say of files in them."""
         self.quiet.use(self.settings, self.documents.folder_paths)
+        self.surroundings.use(self.documents, other_files=self.settings.other_files)
 
     def push_energy(self) -> SessionEnergy:
         """Tells the client what the session has cost."""

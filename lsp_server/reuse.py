@@ -26,10 +26,16 @@ class Suggestion:
 
 
 def typed_since(older: CompletionRequest, newer: CompletionRequest) -> str | None:
-    """What was typed at the cursor between two requests; None where anything else is different."""
+    """What was typed at the cursor between two requests; None where anything else is different.
+
+    Pieces of other files may differ: when they are chosen anew while a person types, the suggestion that they are
+    typing along is still theirs.
+    """
     same = (
         older.suffix == newer.suffix
         and older.language_id == newer.language_id
+        and older.path == newer.path
+        and older.prompt == newer.prompt
         and older.green_mode == newer.green_mode
         and older.policy == newer.policy
         and older.max_new_tokens == newer.max_new_tokens

@@ -35,7 +35,9 @@ def create_server(engine_factory: EngineFactory, *, ledger_path: Path | None = N
     server.feature(types.SHUTDOWN)(handlers.shutdown)
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(handlers.did_change_configuration)
     server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(handlers.did_change_folders)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(handlers.did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(handlers.did_change)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(handlers.did_save)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(handlers.did_close)
     # Without the options pygls announces no inline completion, and no client asks.
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(handlers.inline_completion)

@@ -47,6 +47,8 @@ class Settings:
         debounce_ms: Wait before a request is computed; None for what the person's typing suggests.
         skip_unlikely: False asks at every place, however unlikely it is that the answer is kept.
         reuse: False computes every request anew, even where the text was offered already.
+        other_files: True lets the model read pieces of other open and recently edited files.
+        file_path: True lets the model read the file's path.
         private_files: Patterns of .gitignore for files that are neither completed nor read, beside the usual names of
             secrets and what git ignores; "!" makes an exception to all of them.
         log_level: The least severe record that is logged.
@@ -66,6 +68,8 @@ class Settings:
     debounce_ms: int | None = None
     skip_unlikely: bool = True
     reuse: bool = True
+    other_files: bool = False
+    file_path: bool = False
     private_files: Sequence[str] = field(default_factory=list)
     log_level: Literal["error", "warning", "info", "debug"] = "info"
 
@@ -166,6 +170,8 @@ _ALLOWED = {
     "debounce_ms": _or_null(_whole(0, MAX_DEBOUNCE_MS)),
     "skip_unlikely": _SWITCH,
     "reuse": _SWITCH,
+    "other_files": _SWITCH,
+    "file_path": _SWITCH,
     "private_files": _Allowed(words='a list of patterns such as ["customers/", "!.npmrc"]', test=_is_patterns),
     "log_level": _one_of("error", "warning", "info", "debug"),
 }

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.completion.prompt import prompt_for
 from engine.config import EngineConfig
 from engine.errors import EngineError, ModelNotFoundError
 from engine.types import (
@@ -72,8 +73,9 @@ class FakeEngine:
     """An engine that does what the last word before the cursor says.
 
     "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "block" gives two
-    lines; "slowly" grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is
-    None; anything else is answered with the text `next`. The exits go with the green mode.
+    lines, "context" what a model would read before the document; "slowly" grows "one two three" by a word each
+    `word_s` seconds, or each time `go` is released where that is None; anything else is answered with the text
+    `next`. The exits go with the green mode.
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
@@ -105,7 +107,7 @@ class FakeEngine:
         if order == "slowly":
             return self._complete_slowly(cancellation, on_text)
         exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
-        text = {"nothing": "", "block": "first\nsecond"}.get(order, "next")
+        text = {"nothing": "", "block": "first\nsecond", "context": prompt_for(request).context}.get(order, "next")
         return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
 
     def close(self) -> None:

@@ -182,3 +182,16 @@ def test_a_file_that_is_not_open_is_not_read() -> None:
 )
 def test_a_document_stands_for_a_file_whatever_its_scheme(uri: str, path: str | None) -> None:
     assert path_of(uri) == (Path(path) if path else None)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("file:///home/me/shop/src/a%20b.py", "src/a b.py"),
+        ("file:///home/me/secret/a.py", "a.py"),
+        ("vscode-notebook-cell:/home/me/shop/nb.ipynb#W0", "nb.ipynb"),
+        ("untitled:Untitled-1", ""),
+    ],
+)
+def test_a_path_is_shown_without_where_on_the_disk_it_lies(uri: str, shown: str) -> None:
+    assert OpenDocuments("file:///home/me/shop").shown_path(uri) == shown

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from engine.types import CompletionRequest
+from engine.types import CompletionRequest, PromptOptions, Snippet
 from lsp_server.reuse import Suggestion, SuggestionCache, agrees, rest_of, typed_since
 
 DOCUMENT = "file:///a.py"
@@ -115,12 +115,21 @@ def test_any_way_of_typing_a_suggestion_costs_one_answer() -> None:
         (at("a"), at("ab", ")"), None),
         (at("a"), CompletionRequest(prefix="ab", suffix="\n", green_mode=99), None),
         (at("a"), CompletionRequest(prefix="ab", suffix="\n", policy="full-depth"), None),
+        (at("a"), CompletionRequest(prefix="ab", suffix="\n", path="b.py"), None),
+        (at("a"), CompletionRequest(prefix="ab", suffix="\n", prompt=PromptOptions(snippet_chars=1)), None),
     ],
 )
 def test_typing_is_what_stands_at_the_cursor_and_nowhere_else(
     older: CompletionRequest, newer: CompletionRequest, typed: str | None
 ) -> None:
     assert typed_since(older, newer) == typed
+
+
+def test_a_new_choice_of_pieces_takes_no_suggestion_away_from_who_is_typing_it(cache: SuggestionCache) -> None:
+    other_pieces = CompletionRequest(prefix="x = f", suffix="\n", snippets=(Snippet(path="b.py", text="foo"),))
+
+    assert typed_since(at("x = "), other_pieces) == "f"
+    assert cache.find(DOCUMENT, other_pieces) == Suggestion(completion_id="a", text="oo(bar)")
 
 
 @pytest.mark.parametrize(

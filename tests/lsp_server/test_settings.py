@@ -26,6 +26,8 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
             "debounceMs": 100,
             "skipUnlikely": False,
             "reuse": False,
+            "otherFiles": True,
+            "filePath": True,
             "privateFiles": ["customers/", "!.npmrc"],
             "logLevel": "debug",
         }
@@ -47,6 +49,8 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         debounce_ms=100,
         skip_unlikely=False,
         reuse=False,
+        other_files=True,
+        file_path=True,
         private_files=["customers/", "!.npmrc"],
         log_level="debug",
     )
@@ -78,6 +82,8 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         ("debounceMs", 5001),
         ("skipUnlikely", "never"),
         ("reuse", None),
+        ("otherFiles", "yes"),
+        ("filePath", 1),
         ("privateFiles", "customers/"),
         ("privateFiles", ["", "*.py"]),
         ("privateFiles", [7]),
