@@ -44,7 +44,9 @@ class PeerClient:
     """What the peer's client does by default; every figure is a setting or a constant of llama.vscode.
 
     Attributes:
-        endpoint: "/infill" for a model that fills in the middle, "/completion" for one that goes on.
+        endpoint: "/infill" for a model that fills in the middle, "/completion" for one that goes on. The second is
+            ours: llama.vscode knows only the first. It leaves a blank line's indentation in the prompt, since without
+            it a third less of what such a model says there is kept.
         looks_again_s: How often a request looks whether the one before it has ended.
     """
 
@@ -166,7 +168,7 @@ class HttpPeer:
         return next(iter(texts), "")
 
     async def _ask_at(self, place: Place, before: str, behind: str) -> Sequence[str]:
-        answers = await self._answers(self._body(place, indentation(before, behind)))
+        answers = await self._answers(place, indentation(before, behind))
         texts = [text for text in (shown(answer, before, behind) for answer in answers) if text]
         if texts:
             self._memory.remember(place, texts)
@@ -182,17 +184,18 @@ class HttpPeer:
             self._sent.append(asyncio.create_task(self._ask_about(after, indent)))
 
     async def _ask_about(self, place: Place, indent: int) -> Sequence[str]:
-        answers = await self._answers(self._body(place, indent))
+        answers = await self._answers(place, indent)
         texts = [text for text in map(without_blank_end, answers) if text]
         self._memory.remember(place, texts)
         return texts
 
-    async def _answers(self, body: dict[str, Any]) -> list[str]:
-        """The candidates, each once, in the server's order."""
-        answer = await asyncio.to_thread(self._post, body)
+    async def _answers(self, place: Place, indent: int) -> list[str]:
+        """The candidates from the cursor's line on, each once, in the server's order."""
+        answer = await asyncio.to_thread(self._post, self._body(place, indent))
         results = answer if isinstance(answer, list) else [answer]
         self._tokens += sum(int(result.get("tokens_predicted") or 0) for result in results)
-        return list(dict.fromkeys(str(result.get("content") or "") for result in results))
+        begun = place.indentation if self._client.endpoint == "/completion" else ""
+        return list(dict.fromkeys(begun + str(result.get("content") or "") for result in results))
 
     def _body(self, place: Place, indent: int) -> dict[str, Any]:
         client = self._client
@@ -210,7 +213,7 @@ class HttpPeer:
             **({"n_indent": indent} if indent else {}),
         }
         if client.endpoint == "/completion":
-            return {"prompt": place.above + place.prompt, **settings}
+            return {"prompt": place.above + place.indentation + place.prompt, **settings}
         return {
             "input_prefix": place.above,
             "prompt": place.prompt,

@@ -8,7 +8,7 @@ the lines below is dropped, what follows its first line is dropped where text st
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,19 +23,25 @@ class Place:
         above: The whole lines above, with their line ends; no more than it sends.
         prompt: The cursor's line before the cursor; "" if that is blank.
         behind: The rest of the line and the lines below; no more than it sends.
+        indentation: The line before the cursor if it is blank; places are the same without it.
     """
 
     above: str
     prompt: str
     behind: str
+    indentation: str = field(default="", compare=False)
 
 
 def place_at(before: str, behind: str, *, lines_above: int, lines_below: int) -> Place:
     """The place between two parts of a document."""
     *above, head = before.split("\n")
     below = behind.split("\n")[: 1 + lines_below]
+    is_blank = not head.strip(" \t")
     return Place(
-        above=_joined(above[-lines_above:]), prompt=head if head.strip(" \t") else "", behind="\n".join([*below, ""])
+        above=_joined(above[-lines_above:]),
+        prompt="" if is_blank else head,
+        behind="\n".join([*below, ""]),
+        indentation=head if is_blank else "",
     )
 
 
@@ -49,7 +55,7 @@ def place_after(place: Place, text: str, *, lines_above: int) -> Place:
     """Where the cursor will stand once a suggestion is taken."""
     *lines, prompt = (place.prompt + text).split("\n")
     above = (place.above + _joined(lines)).split("\n")[:-1]
-    return replace(place, above=_joined(above[-lines_above:]) if lines else place.above, prompt=prompt)
+    return replace(place, above=_joined(above[-lines_above:]) if lines else place.above, prompt=prompt, indentation="")
 
 
 def place_below(place: Place, first_line: str) -> Place:

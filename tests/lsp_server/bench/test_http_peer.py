@@ -83,6 +83,7 @@ async def test_a_peer_is_asked_as_its_own_client_asks(llama: str) -> None:
     assert run.costs.tokens == 6 * run.costs.computed
     assert (run.costs.energy_j, run.kept_chars) == (None, 4)
     assert run.costs.cpu_s is not None
+    assert run.broken_rules == []
 
 
 async def test_a_model_that_goes_on_gets_one_prompt_and_the_least_indentation(llama: str) -> None:
@@ -92,6 +93,17 @@ async def test_a_model_that_goes_on_gets_one_prompt_and_the_least_indentation(ll
 
     body = _Llama.bodies[0]
     assert (body["path"], body["prompt"], body["n_indent"]) == ("/completion", "if a:\n    b", 4)
+
+
+async def test_a_model_that_goes_on_is_given_the_indentation_of_a_blank_line(llama: str) -> None:
+    peer = await opened(llama, PeerClient(endpoint="/completion", asks_ahead=False), "if a:\n    \nc\n")
+
+    blank = await offered(peer, 10)
+    peer.edit(10, 0, "ne")
+    typed = await offered(peer, 12)
+
+    assert (blank, typed) == ("next", "xt")
+    assert [body["prompt"] for body in _Llama.bodies] == ["if a:\n    "]
 
 
 async def test_what_is_being_typed_is_remembered_of_every_candidate(llama: str) -> None:
