@@ -2,7 +2,7 @@
 
 It wires the parts together and owns none of their work: prompt and shape are `engine.completion`, tokens are
 `engine.decoding`, decisions are `engine.policy`, joules are `engine.energy`. Importing this module does not import
-torch; loading an engine does.
+torch; loading an engine does where the model runs on it.
 """
 
 from __future__ import annotations
@@ -55,11 +55,10 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
     Raises:
         EngineError: If the model cannot be had or used; the message says what to do.
     """
-    from engine.model.architectures import SUPPORTED_FAMILIES
     from engine.model.loading import load_model
     from engine.model.store import resolve_model
 
-    files = resolve_model(config.model, supported=SUPPORTED_FAMILIES, progress=progress)
+    files = resolve_model(config.model, progress=progress)
     progress(f"Loading {files.name}", 0, None)
     return Engine(load_model(files.name, files.path, config, progress=progress))
 

@@ -215,7 +215,7 @@ def _train_exits(
     output: Path | None = None,
 ) -> None:
     from engine.model.loading import load_model
-    from engine.model.shortcuts import own_shortcuts_path
+    from engine.model.shortcut_files import own_shortcuts_path
     from engine.model.store import resolve_model
     from engine.training.agreement import quality_table
     from engine.training.datasets import LANGUAGES, gather_corpus

@@ -1,1 +1,1 @@
-"""Decoding: prefill, exits, fills of skipped layers, verification. The hot path: torch only."""
+"""Decoding: prefill, exits, fills of skipped layers, verification. The hot path."""

@@ -10,15 +10,13 @@ lookup run along behind the current row. Wherever the pass ends, at an exit or a
 of them: as far as its choices equal the drafts, each is a token, and so is the first that does not.
 
 Vocabulary: the *row* of input position p computes the token at position p + 1. A token is *final* once its row no
-longer waits. Torch only: no text, no IO, no logging.
+longer waits. No text, no IO, no logging; what rows are made of is the runner's affair.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import torch
 
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.prefix import common_prefix
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.runners.base import KVCache
+    from engine.model.runners.base import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
 
@@ -76,7 +74,7 @@ class Trajectory:
         self._model, self._cache, self._work = model, cache, work
         self._prompt_ids = prompt_ids
         self._policy, self._point, self._cancellation = policy, point, cancellation
-        self._waiting: dict[int, torch.Tensor] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
+        self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
         self.stopped = False
         self.fill = Fill.EXACT if point.lossless else point.fill
@@ -92,7 +90,6 @@ class Trajectory:
         """Tokens that nothing can take back."""
         return len(self.tokens) - self.n_waiting
 
-    @torch.inference_mode()
     def prefill(self, start: int) -> None:
         """Runs the prompt from position `start` on at full depth and emits the first token.
 
@@ -113,7 +110,6 @@ class Trajectory:
         assert rows is not None
         self.tokens.append(DecodedToken(self._last_choices(rows[:, -1:], self._work.decode)[0], n_layers))
 
-    @torch.inference_mode()
     def advance(self) -> None:
         """One pass: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.
 
@@ -158,7 +154,6 @@ class Trajectory:
         del self.tokens[n_tokens:]
         self._cache.crop(self._n_run)
 
-    @torch.inference_mode()
     def settle(self) -> bool:
         """Makes every token final at the end of the text; False where verification took some back.
 
@@ -183,12 +178,12 @@ class Trajectory:
         if self._cancellation.is_cancelled:
             raise Cancelled
 
-    def _run(self, rows: torch.Tensor | None, start: int, stop: int, counter: PhaseCounter) -> torch.Tensor:
+    def _run(self, rows: Array | None, start: int, stop: int, counter: PhaseCounter) -> Array:
         """Runs one segment for `rows`, if any, and for the rows that wait at its start, which stand before them."""
         self._check_cancelled()
         before = self._waiting.pop(start, None)
         if before is not None:
-            rows = before if rows is None else torch.cat((before, rows), dim=1)
+            rows = before if rows is None else self._model.concatenate(before, rows)
         assert rows is not None
         counter.layers(passes=stop - start, tokens=1)
         self._work.verification.layer_tokens += (stop - start) * (rows.shape[1] - 1)
@@ -213,7 +208,7 @@ class Trajectory:
             return Action.VERIFY if self._point.lossless else Action.CONTINUE
         return action
 
-    def _leave(self, rows: torch.Tensor, layer: int) -> None:
+    def _leave(self, rows: Array, layer: int) -> None:
         """Ends the pass at an exit for rows that have emitted their tokens; forgets the refused drafts behind them."""
         self._cache.crop(self._n_run)
         if self.fill is Fill.PROPAGATE:
@@ -222,12 +217,12 @@ class Trajectory:
         else:
             self._wait(rows, layer)
 
-    def _wait(self, rows: torch.Tensor, depth: int) -> None:
+    def _wait(self, rows: Array, depth: int) -> None:
         before = self._waiting.get(depth)
-        self._waiting[depth] = rows if before is None else torch.cat((before, rows), dim=1)
+        self._waiting[depth] = rows if before is None else self._model.concatenate(before, rows)
 
     def _finish(
-        self, rows: torch.Tensor | None, drafts: Sequence[int], index: int, counter: PhaseCounter, *, check: bool
+        self, rows: Array | None, drafts: Sequence[int], index: int, counter: PhaseCounter, *, check: bool
     ) -> None:
         """Runs the remaining segments for `rows` and all waiting ones, and emits what the last layer says.
 
@@ -249,14 +244,12 @@ class Trajectory:
         self.tokens[first + n_kept :] = [DecodedToken(choice, n_layers) for choice in choices[n_kept : n_right + 1]]
         self._cache.crop(self._n_run)
 
-    def _last_choices(self, rows: torch.Tensor, counter: PhaseCounter) -> list[int]:
+    def _last_choices(self, rows: Array, counter: PhaseCounter) -> list[int]:
         """What the last layer says for each of `rows`, of the whole vocabulary."""
         counter.head(1.0)
         self._work.verification.head_tokens += rows.shape[1] - 1
         n_layers = self._model.n_layers
-        logits = self._model.logits(self._model.exit_state(rows, n_layers), n_layers)
-        choices: list[int] = logits[0].argmax(-1).tolist()
-        return choices
+        return self._model.choices(self._model.logits(self._model.exit_state(rows, n_layers), n_layers))
 
 
 class _Exit:
@@ -270,17 +263,17 @@ class _Exit:
     """
 
     def __init__(
-        self, model: EarlyExitModel, rows: torch.Tensor, drafts: Sequence[int], layer: int, work: WorkCounter
+        self, model: EarlyExitModel, rows: Array, drafts: Sequence[int], layer: int, work: WorkCounter
     ) -> None:
         self.layer, self.n_drafts = layer, len(drafts)
         self._model, self._rows, self._drafts, self._work = model, rows, drafts, work
-        self._states: torch.Tensor | None = None  # [1, 1 + n_drafts, D]
-        self._logits: torch.Tensor | None = None  # [1 + n_drafts, V]
+        self._states: Array | None = None  # [1, 1 + n_drafts, D]
+        self._logits: Array | None = None  # [1, 1 + n_drafts, S]
 
     def observe(self) -> NDArray[np.float32]:
         """The current row's normed hidden state [D], for a policy that looks at it."""
         self._work.policy.policy_checks += 1
-        return self._normed()[0, 0].float().cpu().numpy()
+        return self._model.to_numpy(self._normed()[0, 0])
 
     def tokens(self) -> list[int]:
         """The tokens that are emitted here: the drafts that this exit chooses as well, and one of its own."""
@@ -293,22 +286,22 @@ class _Exit:
     def probability(self) -> float:
         """The least probability among these tokens, charged to the policy."""
         n_tokens = len(self.would_emit())
-        return float(self._head(self._work.policy)[:n_tokens].float().softmax(-1).amax(-1).min())
+        return min(self._model.probabilities(self._head(self._work.policy))[:n_tokens])
 
     def _accepted(self, counter: PhaseCounter) -> list[int]:
-        choices: list[int] = self._head(counter).argmax(-1).tolist()
+        choices = self._model.choices(self._head(counter))
         return choices[: common_prefix(choices, self._drafts) + 1]
 
-    def _head(self, counter: PhaseCounter) -> torch.Tensor:
-        """Logits [1 + n_drafts, V]; the head is charged to `counter` if nobody asked before."""
+    def _head(self, counter: PhaseCounter) -> Array:
+        """Logits [1, 1 + n_drafts, S]; the head is charged to `counter` if nobody asked before."""
         if self._logits is None:
             share = self._model.shortlist_share
             counter.head(share)
             self._work.verification.head_tokens += share * self.n_drafts
-            self._logits = self._model.logits(self._normed(), self.layer, exact=False)[0]
+            self._logits = self._model.logits(self._normed(), self.layer, exact=False)
         return self._logits
 
-    def _normed(self) -> torch.Tensor:
+    def _normed(self) -> Array:
         if self._states is None:
             self._states = self._model.exit_state(self._rows, self.layer)
         return self._states

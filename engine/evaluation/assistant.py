@@ -84,12 +84,13 @@ def _timed(
     import torch
     from transformers.utils import logging
 
-    ids = torch.tensor([list(prompt_ids)], device=loaded.model.device)
+    backbone = backbone_of(loaded.model.runner)
+    ids = torch.tensor([list(prompt_ids)], device=backbone.device)
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # it warns of its own calls to itself
     begun_s = time.perf_counter()
     try:
-        output = backbone_of(loaded.model.runner).generate(
+        output = backbone.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_new_tokens, do_sample=False, **options
         )
         synchronize(loaded.device)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-
 from engine.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import torch
     from torch import nn
 
     Rotary = tuple[torch.Tensor, torch.Tensor]  # cos, sin: [1, T, D_head]
@@ -203,6 +202,8 @@ def _split_heads(projected: torch.Tensor, head_dim: int) -> torch.Tensor:
 
 
 def _rotate(keys: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+    import torch  # who only asks which families there are needs none
+
     # RoPE in the half-split layout of these families (arXiv 2104.09864)
     cos, sin = (table.unsqueeze(1) for table in rotary)  # [1, 1, T, D_head]
     first, second = keys.chunk(2, dim=-1)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
 from engine.errors import ConfigError
-from engine.model.runners.torch_eager import TorchRunner
-from engine.model.shortcuts import UNTRAINED, model_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.model.runners.base import KVCache, LayerRunner
+    from numpy.typing import NDArray
+
+    from engine.model.runners.base import Array, KVCache, LayerRunner
     from engine.model.shortcuts import Shortcuts
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
@@ -32,17 +32,14 @@ class EarlyExitModel:
         n_layers: Full depth.
         n_vocabulary: Tokens that the head knows.
         runner: What computes the layers.
-        device: Where hidden states lie.
         fingerprint: Names the base weights; see `model_fingerprint`.
         exits_fingerprint: Names the trained exits, "untrained" where there are none.
-        shortcuts: What the head reads exits through; None where nothing was trained.
     """
 
     def __init__(
         self,
         runner: LayerRunner,
         exit_layers: Sequence[int] | None = None,
-        shortcuts: Shortcuts | None = None,
         *,
         fingerprint: str,
         exits_fingerprint: str,
@@ -53,14 +50,13 @@ class EarlyExitModel:
             ConfigError: If an exit lies outside the model.
         """
         self.runner = runner
-        self.n_layers, self.device = runner.n_layers, runner.device
+        self.n_layers = runner.n_layers
         self.exit_layers = _checked_exits(exit_layers, self.n_layers)
         bounds = (0, *self.exit_layers, self.n_layers)
         self.segments = tuple(itertools.pairwise(bounds))
         self.max_positions = runner.max_positions
         self.geometry, self.n_vocabulary = runner.geometry, runner.n_vocabulary
         self.fingerprint = fingerprint
-        self.shortcuts = shortcuts
         self.exits_fingerprint = exits_fingerprint
 
     @classmethod
@@ -80,10 +76,12 @@ class EarlyExitModel:
             UnsupportedModelError: If no adapter knows the model's family.
             ConfigError: If an exit lies outside the model.
         """
+        from engine.model.runners.torch_eager import TorchRunner  # imports torch, as do the shortcuts
+        from engine.model.shortcuts import UNTRAINED, model_fingerprint
+
         return cls(
-            TorchRunner(backbone, None if shortcuts is None else shortcuts.shortlist),
+            TorchRunner(backbone, shortcuts),
             exit_layers,
-            None if shortcuts is None else shortcuts.to(backbone.lm_head.weight),
             fingerprint=fingerprint or model_fingerprint(backbone),
             exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
         )
@@ -92,22 +90,26 @@ class EarlyExitModel:
         """An empty cache for this model."""
         return self.runner.new_cache()
 
-    def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
+    def embed(self, token_ids: Sequence[int], position: int) -> Array:
         """Token ids that stand from `position` on, to hidden states [1, T, D]."""
         return self.runner.embed(token_ids, position)
 
-    def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+    def run_layers(self, hidden: Array, start: int, stop: int, cache: KVCache) -> Array:
         """Runs layers start to stop - 1 for hidden states [1, T, D] that follow what is in the cache."""
         return self.runner.run_layers(hidden, start, stop, cache)
 
-    def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
+    def propagate(self, hidden: Array, start: int, cache: KVCache) -> None:
         """Fills layers from `start` on with keys and values computed from an exit's hidden states [1, T, D].
 
         Approximate: the state that those layers would have seen is taken to be the exit's (CALM, arXiv 2207.07061).
         """
         self.runner.propagate(hidden, start, cache)
 
-    def exit_state(self, hidden: torch.Tensor, exit_layer: int) -> torch.Tensor:
+    def concatenate(self, before: Array, behind: Array) -> Array:
+        """Hidden states [1, T, D] with more of them behind."""
+        return self.runner.concatenate(before, behind)
+
+    def exit_state(self, hidden: Array, exit_layer: int) -> Array:
         """Hidden states after `exit_layer` layers, normed as for the LM head: [1, T, D] to [1, T, D]."""
         return self.runner.final_norm(hidden)
 
@@ -117,20 +119,36 @@ class EarlyExitModel:
         shortlist = self.runner.shortlist
         return 1.0 if shortlist is None else len(shortlist) / self.n_vocabulary
 
-    def logits(self, state: torch.Tensor, exit_layer: int, *, exact: bool = True) -> torch.Tensor:
+    def logits(self, state: Array, exit_layer: int, *, exact: bool = True) -> Array:
         """The LM head at an exit, through its shortcut: states of `exit_state` [1, T, D] to logits [1, T, V].
 
         The shortcut is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
-        Where `exact` is not asked for, only the head over the shortlist is read, and other tokens have -inf.
+        Where `exact` is not asked for, only the head over the shortlist is read: [1, T, S].
         """
-        if self.shortcuts is not None and exit_layer < self.n_layers:
-            state = self.shortcuts.apply(state, exit_layer)
+        if exit_layer < self.n_layers:
+            state = self.runner.shortcut(state, exit_layer)
         if exact or self.runner.shortlist is None:
             return self.runner.head(state)
-        listed = self.runner.shortlist_head(state)
-        logits = listed.new_full((*listed.shape[:-1], self.n_vocabulary), -torch.inf)
-        logits[..., self.runner.shortlist] = listed
-        return logits
+        return self.runner.shortlist_head(state)
+
+    def choices(self, logits: Array) -> list[int]:
+        """The most likely token of each row of `logits`, of the whole vocabulary or of the shortlist."""
+        best: list[int] = logits[0].argmax(-1).tolist()
+        if logits.shape[-1] == self.n_vocabulary:
+            return best
+        assert self.runner.shortlist is not None
+        chosen: list[int] = self.runner.shortlist[best].tolist()
+        return chosen
+
+    def probabilities(self, logits: Array) -> list[float]:
+        """The probability of each of `choices`, among the tokens that `logits` knows."""
+        scores = self.runner.to_numpy(logits[0])
+        odds: list[float] = np.exp(scores - scores.max(-1, keepdims=True)).sum(-1).tolist()
+        return [1.0 / against_best for against_best in odds]
+
+    def to_numpy(self, array: Array) -> NDArray[np.float32]:
+        """Any part of hidden states or logits, in fp32 in this machine's memory; waits for the device."""
+        return self.runner.to_numpy(array)
 
 
 def _checked_exits(exit_layers: Sequence[int] | None, n_layers: int) -> tuple[int, ...]:

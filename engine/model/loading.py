@@ -1,30 +1,30 @@
 """From a folder with weights to a model on its device. Where the folder comes from: `engine.model.store`.
 
 On a CPU the model runs on ONNX Runtime, from weights that were prepared once and are kept in the cache; on a GPU, in
-training, and where the fast runner does not know a model's blocks, on torch.
+training, and where the fast runner does not know a model's blocks, on torch (`engine.model.reference`). Importing torch
+takes longer and more memory than all the rest, so it is imported only where it is needed: prepared weights need none.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import safetensors
-import torch
 from tokenizers import Tokenizer
 
 from engine.errors import ConfigError, DeviceError, ModelCorruptError, UnsupportedModelError
-from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.early_exit import EarlyExitModel
-from engine.model.shortcuts import FILE_NAME, find_shortcuts, load_shortcuts, model_fingerprint, shortcuts_file
+from engine.model.shortcut_files import shortcuts_file
 from engine.model.tokenization import Tokenization
 from engine.types import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
@@ -81,7 +81,9 @@ def load_model(
     if device == "cuda" and config.precision != "auto":
         raise ConfigError(f"On a GPU the precision is always bf16; set it to 'auto', not '{config.precision}'.")
     if device == "cuda" or reference or config.precision == "fp32":
-        return _load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)[0]
+        from engine.model.reference import load_reference
+
+        return load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)[0]
     return _load_fast(name, folder, config, with_shortcuts=with_shortcuts, progress=progress)
 
 
@@ -94,9 +96,10 @@ def _load_fast(
     shortcuts_path = shortcuts_file(name) if with_shortcuts else None
     key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision)
     if (found := find_conversion(key)) is None:
+        from engine.model.reference import load_reference
         from engine.model.runners.conversion import convert
 
-        loaded, end_ids = _load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+        loaded, end_ids = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
         try:
             convert(
                 key,
@@ -125,11 +128,7 @@ def _open_conversion(
     from engine.model.runners.onnx_runtime import OnnxRunner
 
     threads = cpu_threads(config)
-    torch.set_num_threads(1)  # what is left to torch is small, and its pool would spin beside the runner's
-    shortcuts = None
-    if (converted / FILE_NAME).is_file():
-        shortcuts = load_shortcuts(converted / FILE_NAME, conversion.fingerprint)
-    with _readable(name):
+    with readable(name):
         tokenizer = Tokenizer.from_file(str(converted / TOKENIZER_FILE))
         runner = OnnxRunner(converted, conversion.layout, threads=threads)
     return LoadedModel(
@@ -137,49 +136,13 @@ def _open_conversion(
         model=EarlyExitModel(
             runner,
             conversion.layout.bounds[1:-1],
-            shortcuts,
             fingerprint=conversion.fingerprint,
             exits_fingerprint=conversion.exits_fingerprint,
         ),
         tokenization=Tokenization(tokenizer, conversion.end_ids),
         device="cpu",
-        device_name=_device_name("cpu", threads, precision),
+        device_name=cpu_name(threads, precision),
     )
-
-
-def _load_reference(
-    name: str, folder: Path, config: EngineConfig, device: Device, *, with_shortcuts: bool
-) -> tuple[LoadedModel, Sequence[int]]:
-    """The model on torch, and the tokens that its configuration names as ends."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    threads = cpu_threads(config)
-    if device == "cpu":
-        torch.set_num_threads(threads)
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    with _readable(name), _quiet():
-        family = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-        if family not in SUPPORTED_FAMILIES:
-            known = ", ".join(SUPPORTED_FAMILIES)
-            raise UnsupportedModelError(
-                f"The model '{name}' is of the family '{family}', which is not supported; choose one of {known}."
-            )
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        tokenizer = _tokenizer(folder)
-    fingerprint = model_fingerprint(model)
-    shortcuts = find_shortcuts(name, fingerprint) if with_shortcuts else None
-    if shortcuts is not None:
-        shortcuts.adapt(model)
-    model = _to_device(model.eval(), device, name)
-    end_ids = _eos_ids(model)
-    loaded = LoadedModel(
-        name=name,
-        model=EarlyExitModel.from_transformers(model, config.exit_layers, shortcuts, fingerprint=fingerprint),
-        tokenization=Tokenization(tokenizer, end_ids),
-        device=device,
-        device_name=_device_name(device, threads, "fp32"),
-    )
-    return loaded, end_ids
 
 
 def pick_device(choice: DeviceChoice) -> Device:
@@ -188,8 +151,10 @@ def pick_device(choice: DeviceChoice) -> Device:
     Raises:
         DeviceError: If "cuda" was asked for and torch finds no NVIDIA GPU.
     """
-    if choice == "cpu":
+    if choice == "cpu" or (choice == "auto" and not _has_nvidia_driver()):
         return "cpu"
+    import torch
+
     available = torch.cuda.is_available()
     if choice == "cuda" and not available:
         raise DeviceError(
@@ -201,33 +166,20 @@ def pick_device(choice: DeviceChoice) -> Device:
 def synchronize(device: Device) -> None:
     """Waits until the device has done what it was given, so that clocks and counters may be read."""
     if device == "cuda":
+        import torch
+
         torch.cuda.synchronize()
 
 
-def _to_device(model: Any, device: Device, name: str) -> Any:
+def _has_nvidia_driver() -> bool:
+    """Whether it is worth asking torch for a GPU."""
+    nvml = importlib.import_module("pynvml")
     try:
-        return model.to(device)
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"The GPU has too little free memory for the model '{name}'; use the device 'cpu'."
-        ) from error
-
-
-def _tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer behind the one of transformers, which sets it up by the model's other files."""
-    from transformers import AutoTokenizer
-
-    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
-    return tokenizer
-
-
-def _eos_ids(model: Any) -> list[int]:
-    eos = model.generation_config.eos_token_id
-    if eos is None:
-        eos = model.config.eos_token_id
-    if eos is None:
-        return []
-    return [int(idx) for idx in (eos if isinstance(eos, list | tuple) else [eos])]
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return False
+    nvml.nvmlShutdown()
+    return True
 
 
 def cpu_threads(config: EngineConfig) -> int:
@@ -235,14 +187,13 @@ def cpu_threads(config: EngineConfig) -> int:
     return config.threads or psutil.cpu_count(logical=False) or 1
 
 
-def _device_name(device: Device, threads: int, precision: Precision) -> str:
-    if device == "cuda":
-        return f"{torch.cuda.get_device_name()}, bf16"
+def cpu_name(threads: int, precision: Precision) -> str:
+    """What `LoadedModel.device_name` says of a CPU."""
     return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, {precision}"
 
 
 @contextlib.contextmanager
-def _readable(name: str) -> Iterator[None]:
+def readable(name: str) -> Iterator[None]:
     """Turns what transformers, tokenizers and safetensors raise for unreadable files into one sentence."""
     try:
         yield
@@ -251,19 +202,3 @@ def _readable(name: str) -> Iterator[None]:
             f"The files of the model '{name}' cannot be read; fetch it again with "
             f"`green-code models remove {name}` and `green-code models pull {name}`."
         ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers' progress bars and advice away from stdout and stderr: they may be a protocol's."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

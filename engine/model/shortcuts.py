@@ -5,7 +5,7 @@ Conclusions", arXiv 2303.09435), and, where layers were trained together with th
 weights (LoRA, arXiv 2106.09685), which are added when the model is loaded. The base weights on disk stay as they are.
 With them goes a shortlist of the tokens that occur in code: the head over these alone is what an exit evaluates.
 How all this is learned is `engine.training`'s affair; this module stores it, finds it, and refuses what belongs to
-another model.
+another model. In tensors of torch, for training and the reference runner; what the fast runner reads is made from them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -23,14 +22,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from engine import config
 from engine.errors import ModelCorruptError, ModelError, PolicyError
+from engine.model.shortcut_files import own_shortcuts_path, shortcuts_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-FILE_NAME = "shortcuts.safetensors"
-PACKAGED = Path(__file__).with_name("artifacts")
+    from pathlib import Path
 
 _FORMAT = 1
 _NORM = "final"  # both ends of the map are normed by the model's final norm
@@ -165,17 +162,6 @@ def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
         # Another conversion of the same model: its exits work, only less well. The user's remedy is in the message.
         logger.warning("The shipped exits do not fit the weights of %s; `green-code train exits` makes new ones.", name)
         return None
-
-
-def shortcuts_file(name: str) -> Path | None:
-    """The user's own shortcuts of a model, else the shipped ones, else None."""
-    candidates = (own_shortcuts_path(name), PACKAGED / config.folder_name(name) / FILE_NAME)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def own_shortcuts_path(name: str) -> Path:
-    """Where shortcuts that were trained on this machine are kept."""
-    return config.data_dir() / "exits" / config.folder_name(name) / FILE_NAME
 
 
 def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:

@@ -219,7 +219,7 @@ def _converter() -> str:
 
 
 def _known_families() -> Collection[str]:
-    from engine.model.architectures import SUPPORTED_FAMILIES  # imports torch
+    from engine.model.architectures import SUPPORTED_FAMILIES
 
     return SUPPORTED_FAMILIES
 

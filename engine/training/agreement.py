@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.model.early_exit import EarlyExitModel
+    from engine.model.runners.base import Array
     from engine.model.shortcuts import Shortcuts
 
 _RESAMPLES = 1000
@@ -68,6 +69,7 @@ def judge(
     for at, block in enumerate(blocks):
         progress("Judging the exits", at, len(blocks))
         states = block_states(model, block.token_ids)
+        next_ids = torch.tensor(states.next_ids)
         last_choice = _choices(model, states.last)
         counts[at] = len(last_choice)
         for reading, shortcuts in enumerate(readings):
@@ -75,7 +77,7 @@ def judge(
                 mapped = shortcuts.apply(state, layer) if shortcuts is not None else state
                 choice = last_choice if layer == n_layers else _choices(model, mapped)
                 hits[reading, idx, 0, at] = (choice == last_choice).sum()
-                hits[reading, idx, 1, at] = (choice == states.next_ids).sum()
+                hits[reading, idx, 1, at] = (choice == next_ids).sum()
     return [
         [
             ExitQuality(exit_layer=layer, agreement=_share(of[0], counts), accuracy=_share(of[1], counts))
@@ -97,9 +99,9 @@ def quality_table(before: Sequence[ExitQuality], after: Sequence[ExitQuality]) -
     return "\n".join(rows)
 
 
-def _choices(model: EarlyExitModel, states: torch.Tensor) -> torch.Tensor:
+def _choices(model: EarlyExitModel, states: Array) -> torch.Tensor:
     # As the last layer's states: the head alone, without the model's own shortcuts.
-    return model.logits(states.unsqueeze(0), model.n_layers)[0].argmax(-1)
+    return torch.tensor(model.choices(model.logits(states[None], model.n_layers)))
 
 
 def _share(hits: torch.Tensor, counts: torch.Tensor) -> Share:

@@ -199,8 +199,9 @@ def regression_sums(
         TrainingError: If the checkpoint cannot be written.
     """
     width = model.exit_state(model.embed(part[0].token_ids[:1], 0), model.n_layers).shape[-1]
-    n_done, sums = _resumed(checkpoint, run) or (0, RegressionSums.empty(len(model.exit_layers), width, model.device))
-    sums = replace(sums, xx=sums.xx.to(model.device), xy=sums.xy.to(model.device), yy=sums.yy.to(model.device))
+    device = backbone_of(model.runner).device
+    n_done, sums = _resumed(checkpoint, run) or (0, RegressionSums.empty(len(model.exit_layers), width, device))
+    sums = replace(sums, xx=sums.xx.to(device), xy=sums.xy.to(device), yy=sums.yy.to(device))
     for done in range(n_done, len(part)):
         progress("Training the exits", done, len(part))
         states = block_states(model, part[done].token_ids)

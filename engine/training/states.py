@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engine.model.early_exit import EarlyExitModel
+    from engine.model.runners.base import Array
     from engine.model.tokenization import Tokenization
     from engine.training.source_text import SourceFile
 
@@ -33,17 +32,18 @@ class Block:
 class BlockStates:
     """What the exits of a model see in one block, each state normed as for the LM head.
 
-    The first token is left out: its state is that of an attention sink, far from all others.
+    The first token is left out: its state is that of an attention sink, far from all others. Arrays of the runner's
+    own kind: torch's where exits are trained, which is on the reference runner.
 
     Attributes:
         exits: At each exit, ascending, [T, D].
         last: At full depth, [T, D].
-        next_ids: The token that follows in the text, [T].
+        next_ids: The token that follows in the text, T of them.
     """
 
-    exits: list[torch.Tensor]
-    last: torch.Tensor
-    next_ids: torch.Tensor
+    exits: list[Array]
+    last: Array
+    next_ids: list[int]
 
 
 def blocks(files: Sequence[SourceFile], tokenization: Tokenization, *, max_tokens: int) -> Iterator[Block]:
@@ -67,7 +67,6 @@ def blocks(files: Sequence[SourceFile], tokenization: Tokenization, *, max_token
         left, turn = still, turn + 1
 
 
-@torch.inference_mode()
 def block_states(model: EarlyExitModel, token_ids: Sequence[int]) -> BlockStates:
     """Runs a block at full depth and keeps the state at every exit."""
     cache = model.new_cache()
@@ -76,5 +75,4 @@ def block_states(model: EarlyExitModel, token_ids: Sequence[int]) -> BlockStates
     for start, stop in model.segments:
         hidden = model.run_layers(hidden, start, stop, cache)
         states.append(model.exit_state(hidden, stop)[0, 1:-1])
-    next_ids = torch.tensor(token_ids[2:], device=model.device)
-    return BlockStates(exits=states[:-1], last=states[-1], next_ids=next_ids)
+    return BlockStates(exits=states[:-1], last=states[-1], next_ids=list(token_ids[2:]))

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from engine.config import EngineConfig
 from engine.model.gguf import convert_gguf
 from engine.model.loading import load_model
+from engine.model.runners.torch_eager import TorchRunner
 from engine.training import datasets
 from engine.training.datasets import Corpus
 from lsp_server.cli import app
@@ -32,5 +33,6 @@ def test_adding_a_model_makes_it_an_early_exit_model(tmp_path: Path, monkeypatch
     loaded = load_model(str(folder), folder, EngineConfig(device="cpu", precision="fp32"))
     assert result.exit_code == 0
     assert f"--model {folder}" in result.output.replace("\n", "")
-    assert loaded.model.shortcuts is not None
-    assert loaded.model.shortcuts.info.exit_layers == loaded.model.exit_layers
+    assert isinstance(loaded.model.runner, TorchRunner)
+    assert loaded.model.runner.shortcuts is not None
+    assert loaded.model.runner.shortcuts.info.exit_layers == loaded.model.exit_layers

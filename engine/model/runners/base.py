@@ -1,19 +1,27 @@
 """The seam between a model with exits and whatever computes its layers.
 
-A runner embeds, runs a range of layers over a KV cache of its own kind, norms, and evaluates the LM head. It knows no
-exits but the borders that it is asked to stop at, no policy and no text. Hidden states cross the seam as torch tensors.
+A runner embeds, runs a range of layers over a KV cache of its own kind, norms, and evaluates the LM head. Of exits it
+knows the borders that it is asked to stop at, and the maps that the head reads them through; it knows no policy and no
+text. Hidden states cross the seam as arrays of the runner's own library, so that nobody else needs to import one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
+    import numpy as np
+    from numpy.typing import NDArray
 
     from engine.types import ModelGeometry
+
+Array = Any
+"""Hidden states [1, T, D] or logits [1, T, V] of a runner: numpy's or torch's.
+
+Others ask for its `shape`, cut it by slices, take its `argmax(-1).tolist()`, and hand it back to the same runner.
+"""
 
 
 class KVCache(Protocol):
@@ -48,11 +56,6 @@ class LayerRunner(Protocol):
         ...
 
     @property
-    def device(self) -> torch.device:
-        """Where hidden states lie."""
-        ...
-
-    @property
     def max_positions(self) -> int:
         """Longest text in tokens."""
         ...
@@ -63,7 +66,7 @@ class LayerRunner(Protocol):
         ...
 
     @property
-    def shortlist(self) -> torch.Tensor | None:
+    def shortlist(self) -> NDArray[np.int64] | None:
         """Ids [S] of the tokens that `shortlist_head` knows, ascending; None where it is not to be asked."""
         ...
 
@@ -71,26 +74,38 @@ class LayerRunner(Protocol):
         """An empty cache of this runner's kind."""
         ...
 
-    def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
+    def embed(self, token_ids: Sequence[int], position: int) -> Array:
         """Token ids that stand from `position` on, to hidden states [1, T, D]."""
         ...
 
-    def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+    def run_layers(self, hidden: Array, start: int, stop: int, cache: KVCache) -> Array:
         """Runs layers start to stop - 1 for hidden states [1, T, D] that follow what is in the cache."""
         ...
 
-    def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
+    def propagate(self, hidden: Array, start: int, cache: KVCache) -> None:
         """Fills layers from `start` on with keys and values computed from an exit's hidden states [1, T, D]."""
         ...
 
-    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+    def concatenate(self, before: Array, behind: Array) -> Array:
+        """Hidden states [1, T, D] with more of them behind."""
+        ...
+
+    def final_norm(self, hidden: Array) -> Array:
         """The norm before the LM head, [1, T, D] to [1, T, D]."""
         ...
 
-    def head(self, normed: torch.Tensor) -> torch.Tensor:
+    def shortcut(self, normed: Array, exit_layer: int) -> Array:
+        """What the head reads in the place of an exit's normed states [1, T, D]: these, where nothing was trained."""
+        ...
+
+    def head(self, normed: Array) -> Array:
         """Normed hidden states [1, T, D] to logits [1, T, V]."""
         ...
 
-    def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
+    def shortlist_head(self, normed: Array) -> Array:
         """Normed hidden states [1, T, D] to the logits of the shortlist's tokens, [1, T, S]."""
+        ...
+
+    def to_numpy(self, array: Array) -> NDArray[np.float32]:
+        """Any part of an array, in fp32 in this machine's memory; waits for the device."""
         ...

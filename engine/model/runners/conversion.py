@@ -2,7 +2,7 @@
 
 The folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
 files are compared by name, size and time. What is converted is the model as it is used, with the updates of its trained
-exits; the maps of the exits lie beside it, in `shortcuts.safetensors`.
+exits, their maps and their shortlist.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ from engine.model.runners.onnx_layout import (
     Conversion,
     OnnxLayout,
     segment_file,
+    shortcut_file,
 )
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.quantization import BYTES_PER_PARAM
 from engine.model.runners.torch_eager import TorchRunner, backbone_of
-from engine.model.shortcuts import FILE_NAME as SHORTCUTS_FILE
-from engine.model.shortcuts import Shortcuts, save_shortcuts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,15 +117,16 @@ def _write(
     weight = head.weight.detach().float().numpy()
     _save(head_graph(weight, bias, precision), folder / HEAD_FILE)
     if runner.shortlist is not None:
-        ids = runner.shortlist.numpy()
+        ids = runner.shortlist
         _save(head_graph(weight[ids], None if bias is None else bias[ids], precision), folder / SHORTLIST_FILE)
         np.save(folder / SHORTLIST_IDS_FILE, ids)
     _save(propagation_graph(layers, precision), folder / PROPAGATION_FILE)
     np.save(folder / EMBEDDING_FILE, backbone.model.embed_tokens.weight.detach().half().numpy())
     np.save(folder / NORM_FILE, backbone.model.norm.weight.detach().float().numpy())
     np.save(folder / ROTARY_FILE, _rotary_table(runner, n_positions, attention.head_dim))
-    if model.shortcuts is not None:
-        save_shortcuts(Shortcuts(model.shortcuts.info, model.shortcuts.maps), folder / SHORTCUTS_FILE)
+    for exit_layer, (weight, bias) in ({} if runner.shortcuts is None else runner.shortcuts.maps).items():
+        # In fp32: they are read seldom, and small.
+        _save(head_graph(weight.float().numpy(), bias.float().numpy(), "fp32"), folder / shortcut_file(exit_layer))
     layout = OnnxLayout(
         geometry=replace(runner.geometry, bytes_per_param=BYTES_PER_PARAM[precision]),
         bounds=(0, *model.exit_layers, model.n_layers),
@@ -158,7 +158,6 @@ def _rotary_table(runner: TorchRunner, n_positions: int, head_dim: int) -> np.nd
     return np.stack([table[0, :, : head_dim // 2].float().numpy() for table in tables])
 
 
-@torch.inference_mode()
 def _check(model: EarlyExitModel, converted: OnnxRunner, precision: Precision) -> None:
     """Compares logits at some tokens, in two pieces so that the cache is read as well."""
     reference = model.runner
@@ -170,9 +169,9 @@ def _check(model: EarlyExitModel, converted: OnnxRunner, precision: Precision) -
         cache, outputs = runner.new_cache(), []
         for first, last in ((0, _CHECKED_TOKENS // 2), (_CHECKED_TOKENS // 2, _CHECKED_TOKENS)):
             hidden = runner.run_layers(runner.embed(ids[first:last], first), 0, model.n_layers, cache)
-            outputs.append(runner.head(runner.final_norm(hidden)))
-        logits.append(torch.cat(outputs, dim=1))
-    error = float((logits[0] - logits[1]).abs().median() / logits[0].abs().median())
+            outputs.append(runner.to_numpy(runner.head(runner.final_norm(hidden))))
+        logits.append(np.concatenate(outputs, axis=1))
+    error = float(np.median(np.abs(logits[0] - logits[1])) / np.median(np.abs(logits[0])))
     if not error <= _TOLERANCE[precision]:
         raise UnsupportedModelError(
             f"In {precision} this model computes something else than in fp32 (relative error {error:.2g}); "

@@ -88,7 +88,10 @@ def segment_graph(layers: Sequence[Any], start: int, precision: Precision) -> on
 
 
 def head_graph(weight: NDArray[np.float32], bias: NDArray[np.float32] | None, precision: Precision) -> onnx.ModelProto:
-    """The LM head: normed states [1, T, D] to logits [1, T, V]. In int4 it stays int8: it has the last word."""
+    """The LM head: normed states [1, T, D] to logits [1, T, V]. In int4 it stays int8: it has the last word.
+
+    An exit's shortcut is the same product with another weight, [D, D].
+    """
     graph = _Graph("int8" if precision == "int4" else precision)
     graph.linear(HIDDEN, weight, bias, output=OUTPUT)
     return graph.model([_tensor(HIDDEN, [1, "T", weight.shape[1]])], [_tensor(OUTPUT, [1, "T", weight.shape[0]])])

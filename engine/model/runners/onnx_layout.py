@@ -30,7 +30,7 @@ SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
-_FORMAT = 4  # raise it when folders written by older code must not be used again
+_FORMAT = 5  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
@@ -119,6 +119,11 @@ def present_names(layer_idx: int) -> tuple[str, str]:
 def segment_file(start: int) -> str:
     """The graph of the segment that begins with layer `start`."""
     return f"layers-{start:02}.onnx"
+
+
+def shortcut_file(exit_layer: int) -> str:
+    """The graph of the map that the head reads an exit through; missing where none was trained."""
+    return f"shortcut-{exit_layer:02}.onnx"
 
 
 def _digest(values: list[Any]) -> str:

@@ -1,7 +1,8 @@
 """The fast CPU runner: one ONNX Runtime session for each segment, over a KV cache that is written in place.
 
 The sessions share one pool of threads. With a pool each, the one that has just worked spins while the next one runs,
-and on two cores a token took five times as long (see engine/training/LOG.md).
+and on two cores a token took five times as long (see engine/training/LOG.md). For the same reason no product of
+matrices is left to numpy, whose BLAS has a pool of its own. A process that runs this imports no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
-import torch
 
 from engine.model.runners.onnx_layout import (
     COS,
@@ -32,6 +32,7 @@ from engine.model.runners.onnx_layout import (
     past_names,
     present_names,
     segment_file,
+    shortcut_file,
 )
 
 if TYPE_CHECKING:
@@ -101,6 +102,25 @@ class OnnxCache:
             segment.filled = min(segment.filled, length)
 
 
+class _RowsOnDisk:
+    """A table of which only the rows that are asked for are read, and none stays in this process' memory.
+
+    The system maps their neighbours along with them, which for the default model soon were all 57 MB.
+    """
+
+    def __init__(self, path: Path) -> None:
+        table = np.load(path, mmap_mode="r")
+        self._table: NDArray[np.float16] = np.asarray(table)  # without the ways of numpy's memmap, which rows inherit
+        self._mapping: mmap.mmap = table._mmap  # noqa: SLF001 - numpy offers no other way
+
+    def rows(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """Copies rows, [T, D]."""
+        rows = self._table[list(indices)].astype(np.float32)
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+        return rows
+
+
 class OnnxRunner:
     """See `LayerRunner`; it stops only between the segments that were converted."""
 
@@ -115,41 +135,44 @@ class OnnxRunner:
         _share_threads(threads)
         self._folder, self._layout = folder, layout
         self.n_layers, self.max_positions = layout.geometry.n_layers, layout.max_positions
-        self.geometry, self.device = layout.geometry, torch.device("cpu")
+        self.geometry = layout.geometry
         self._sessions = [_open(folder / segment_file(start)) for start in layout.bounds[:-1]]
         self._by_start = {start: index for index, start in enumerate(layout.bounds[:-1])}
         self._head = _open(folder / HEAD_FILE)
-        self.n_vocabulary, self.shortlist, self._shortlist_head = layout.n_vocabulary, None, None
+        self.n_vocabulary = layout.n_vocabulary
+        self.shortlist: NDArray[np.int64] | None = None
         if (folder / SHORTLIST_IDS_FILE).is_file():
-            self.shortlist = torch.from_numpy(np.load(folder / SHORTLIST_IDS_FILE))
+            self.shortlist = np.load(folder / SHORTLIST_IDS_FILE)
             self._shortlist_head = _open(folder / SHORTLIST_FILE)
-        self._embedding = _mapped(folder / EMBEDDING_FILE)
-        self._norm = torch.from_numpy(np.load(folder / NORM_FILE))
+        trained = [layer for layer in layout.bounds[1:-1] if (folder / shortcut_file(layer)).is_file()]
+        self._shortcuts = {layer: _open(folder / shortcut_file(layer)) for layer in trained}
+        self._embedding = _RowsOnDisk(folder / EMBEDDING_FILE)
+        self._norm: NDArray[np.float32] = np.load(folder / NORM_FILE)
         self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
 
     def new_cache(self) -> OnnxCache:
         """See `LayerRunner.new_cache`."""
         return OnnxCache(self._layout)
 
-    def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
+    def embed(self, token_ids: Sequence[int], position: int) -> NDArray[np.float32]:
         """See `LayerRunner.embed`; positions enter in the layers."""
-        return torch.from_numpy(self._embedding[list(token_ids)].astype(np.float32)).unsqueeze(0)
+        return self._embedding.rows(token_ids)[None]
 
-    def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+    def run_layers(self, hidden: NDArray[np.float32], start: int, stop: int, cache: KVCache) -> NDArray[np.float32]:
         """See `LayerRunner.run_layers`; `start` and `stop` must be borders of segments."""
         assert isinstance(cache, OnnxCache)
         while start < stop:
             index = self._by_start[start]
-            hidden = self._run(index, hidden.contiguous(), cache.segments[index])
+            hidden = self._run(index, np.ascontiguousarray(hidden), cache.segments[index])
             start = self._layout.bounds[index + 1]
         assert start == stop
         return hidden
 
-    def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
+    def propagate(self, hidden: NDArray[np.float32], start: int, cache: KVCache) -> None:
         """See `LayerRunner.propagate`."""
         assert isinstance(cache, OnnxCache)
         n_rows, layout = hidden.shape[1], self._layout
-        projected = self._propagation.run([OUTPUT], {HIDDEN: hidden.numpy()})[0]
+        projected = _product(self._propagation, hidden)
         # [1, T, L * 2 * H_kv * D_head] -> [L, 2, H_kv, T, D_head]
         by_layer = projected.reshape(n_rows, self.n_layers, 2, layout.n_kv_heads, layout.head_dim).transpose(
             1, 2, 3, 0, 4
@@ -165,32 +188,45 @@ class OnnxRunner:
                 )
                 segment.arrays[2 * offset + 1][0, :, place] = values
 
-    def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
+    def concatenate(self, before: NDArray[np.float32], behind: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `LayerRunner.concatenate`."""
+        return np.concatenate((before, behind), axis=1)
+
+    def final_norm(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.final_norm`."""
-        return torch.nn.functional.rms_norm(hidden, self._norm.shape, self._norm, self._layout.norm_epsilon)
+        mean_square = np.square(hidden).mean(-1, keepdims=True)
+        normed: NDArray[np.float32] = hidden / np.sqrt(mean_square + self._layout.norm_epsilon) * self._norm
+        return normed
 
-    def head(self, normed: torch.Tensor) -> torch.Tensor:
+    def shortcut(self, normed: NDArray[np.float32], exit_layer: int) -> NDArray[np.float32]:
+        """See `LayerRunner.shortcut`."""
+        session = self._shortcuts.get(exit_layer)
+        return normed if session is None else _product(session, normed)
+
+    def head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.head`."""
-        return torch.from_numpy(self._head.run([OUTPUT], {HIDDEN: normed.contiguous().numpy()})[0])
+        return _product(self._head, normed)
 
-    def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
+    def shortlist_head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.shortlist_head`."""
-        assert self._shortlist_head is not None
-        return torch.from_numpy(self._shortlist_head.run([OUTPUT], {HIDDEN: normed.contiguous().numpy()})[0])
+        return _product(self._shortlist_head, normed)
+
+    def to_numpy(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `LayerRunner.to_numpy`."""
+        return array
 
     @functools.cached_property
     def _propagation(self) -> onnxruntime.InferenceSession:
         return _open(self._folder / PROPAGATION_FILE)  # few decodings ask for it
 
-    def _run(self, index: int, hidden: torch.Tensor, cache: _SegmentCache) -> torch.Tensor:
+    def _run(self, index: int, hidden: NDArray[np.float32], cache: _SegmentCache) -> NDArray[np.float32]:
         place = cache.extend(hidden.shape[1])
         # Of the row of zeros, whose keys and values the next row overwrites; see `_Graph.attention`.
         cache.last_position[0], cache.total[()] = place.stop, place.stop + 1
         binding = cache.binding or self._bind(self._sessions[index], cache)
-        output = torch.empty_like(hidden)
-        shape = list(hidden.shape)
-        binding.bind_input(HIDDEN, "cpu", 0, np.float32, shape, hidden.data_ptr())
-        binding.bind_output(OUTPUT, "cpu", 0, np.float32, shape, output.data_ptr())
+        output = np.empty_like(hidden)
+        binding.bind_input(HIDDEN, "cpu", 0, np.float32, hidden.shape, hidden.ctypes.data)
+        binding.bind_output(OUTPUT, "cpu", 0, np.float32, output.shape, output.ctypes.data)
         self._sessions[index].run_with_iobinding(binding)
         return output
 
@@ -209,12 +245,10 @@ class OnnxRunner:
         return binding
 
 
-def _mapped(path: Path) -> NDArray[np.float16]:
-    """A table whose rows are read from disk when they are asked for, and not their neighbours."""
-    table: NDArray[np.float16] = np.load(path, mmap_mode="r")
-    if hasattr(mmap, "MADV_RANDOM"):  # not on Windows
-        table._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]  # noqa: SLF001 - numpy offers no other way
-    return table
+def _product(session: onnxruntime.InferenceSession, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a graph without a cache makes of rows: [1, T, K] to [1, T, N]."""
+    product: NDArray[np.float32] = session.run([OUTPUT], {HIDDEN: rows})[0]
+    return product
 
 
 @functools.cache  # it has effect once in a process

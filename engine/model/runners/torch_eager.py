@@ -13,7 +13,11 @@ from engine.types import ModelGeometry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.model.runners.base import KVCache, LayerRunner
+    from engine.model.shortcuts import Shortcuts
 
 
 def backbone_of(runner: LayerRunner) -> Any:
@@ -23,19 +27,20 @@ def backbone_of(runner: LayerRunner) -> Any:
 
 
 class TorchRunner:
-    """See `LayerRunner`.
+    """See `LayerRunner`; no gradients.
 
     Attributes:
         backbone: The transformers model itself.
         parts: It, taken apart.
+        shortcuts: What the head reads exits through, on the model's device; None where nothing was trained.
     """
 
-    def __init__(self, backbone: Any, shortlist: torch.Tensor | None = None) -> None:
+    def __init__(self, backbone: Any, shortcuts: Shortcuts | None = None) -> None:
         """Wraps a transformers causal language model.
 
         Args:
-            backbone: The model.
-            shortlist: Ids of the tokens that exits choose from, [S].
+            backbone: The model, adapted already where `shortcuts` say so.
+            shortcuts: Its trained exits.
 
         Raises:
             UnsupportedModelError: If no adapter knows the model's family.
@@ -45,20 +50,24 @@ class TorchRunner:
         self.n_layers = len(self.parts.layers)
         self.max_positions = int(backbone.config.max_position_embeddings)
         self.geometry = _geometry(backbone, self.parts.layers)
-        self.device = next(backbone.parameters()).device
+        self._device = next(backbone.parameters()).device
         self.n_vocabulary = int(backbone.lm_head.out_features)
-        self.shortlist = None if shortlist is None else shortlist.to(self.device)
-        self._shortlist_head = None if self.shortlist is None else _rows(backbone.lm_head, self.shortlist)
+        self.shortcuts = None if shortcuts is None else shortcuts.to(backbone.lm_head.weight)
+        listed = None if shortcuts is None else shortcuts.shortlist
+        self.shortlist: NDArray[np.int64] | None = None if listed is None else listed.numpy()
+        self._shortlist_head = None if listed is None else _rows(backbone.lm_head, listed.to(self._device))
 
     def new_cache(self) -> LayeredKVCache:
         """See `LayerRunner.new_cache`."""
         return LayeredKVCache(self.n_layers)
 
+    @torch.inference_mode()
     def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
         """See `LayerRunner.embed`."""
-        ids = torch.tensor([token_ids], device=self.device)
+        ids = torch.tensor([token_ids], device=self._device)
         return self.parts.embed(ids, self._positions(position, len(token_ids)))
 
+    @torch.inference_mode()
     def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
         """See `LayerRunner.run_layers`."""
         assert isinstance(cache, LayeredKVCache)
@@ -71,7 +80,7 @@ class TorchRunner:
             if key not in rotaries:
                 rotaries[key] = self.parts.rotary(hidden, positions, idx)
             if window not in masks:
-                masks[window] = _causal_mask(position, length, window, self.device)
+                masks[window] = _causal_mask(position, length, window, self._device)
             hidden = self.parts.layers[idx](
                 hidden,
                 attention_mask=masks[window],
@@ -82,6 +91,7 @@ class TorchRunner:
             )
         return hidden
 
+    @torch.inference_mode()
     def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
         """See `LayerRunner.propagate`."""
         assert isinstance(cache, LayeredKVCache)
@@ -94,21 +104,38 @@ class TorchRunner:
             keys, values = self.parts.project_kv(idx, hidden, rotaries[key])
             cache.update(keys, values, idx)
 
+    def concatenate(self, before: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+        """See `LayerRunner.concatenate`."""
+        return torch.cat((before, behind), dim=1)
+
+    @torch.inference_mode()
     def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.final_norm`."""
         return self.parts.final_norm(hidden)
 
+    @torch.inference_mode()
+    def shortcut(self, normed: torch.Tensor, exit_layer: int) -> torch.Tensor:
+        """See `LayerRunner.shortcut`."""
+        return normed if self.shortcuts is None else self.shortcuts.apply(normed, exit_layer)
+
+    @torch.inference_mode()
     def head(self, normed: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.head`."""
         return self.parts.head(normed)
 
+    @torch.inference_mode()
     def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.shortlist_head`."""
         assert self._shortlist_head is not None
         return self.parts.head(normed, self._shortlist_head)
 
+    def to_numpy(self, array: torch.Tensor) -> NDArray[np.float32]:
+        """See `LayerRunner.to_numpy`."""
+        copy: NDArray[np.float32] = array.float().cpu().numpy()
+        return copy
+
     def _positions(self, start: int, length: int) -> torch.Tensor:
-        return torch.arange(start, start + length, device=self.device).unsqueeze(0)
+        return torch.arange(start, start + length, device=self._device).unsqueeze(0)
 
 
 def _rows(head: Any, ids: torch.Tensor) -> torch.nn.Linear:

@@ -21,6 +21,7 @@ from engine import config
 from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
+from engine.model.runners.torch_eager import TorchRunner
 from engine.policy.baselines import FullDepth
 from engine.policy.learned import LearnedPolicy, PolicyInfo, save_policy
 from engine.training.policy.closed_loop import ClosedLoopEnv, Outcome, play
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.energy.cost_model import DeviceCostModel
+    from engine.model.early_exit import EarlyExitModel
     from engine.model.loading import LoadedModel
     from engine.training.datasets import Corpus
     from engine.training.policy.network import Standardization
@@ -119,6 +121,7 @@ def train_policy(
         PolicyError: If the result cannot be written.
     """
     plan, model = plan or PolicyPlan(), loaded.model
+    _leave_threads_to(model)
     check_layers = plan.check_layers or default_check_layers(model.exit_layers, model.n_layers)
     if not check_layers or not set(check_layers) <= set(model.exit_layers):
         raise TrainingError(f"The policy can only look at exits of the model, {list(model.exit_layers)}.")
@@ -148,11 +151,16 @@ def train_policy(
     scenes, judged = scenes_of(recordings, standardization), scenes_of(validation, standardization)
     torch.manual_seed(plan.seed)
     network = PolicyNetwork(len(check_layers), recordings[0].states.shape[2])
-    text = list(blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.text_tokens))
     warm_start(
         network,
         recorded_examples(recordings, standardization),
-        text_examples(model, text, check_layers, standardization, progress=progress),
+        text_examples(
+            model,
+            list(blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.text_tokens)),
+            check_layers,
+            standardization,
+            progress=progress,
+        ),
         setting.prices,
         check_layers,
         n_steps=plan.start_steps,
@@ -219,6 +227,12 @@ def default_check_layers(exit_layers: Sequence[int], n_layers: int) -> tuple[int
         return ()
     nearest = {min(exit_layers, key=lambda layer: abs(layer - share * n_layers)) for share in _CHECK_SHARES}
     return tuple(sorted(nearest))
+
+
+def _leave_threads_to(model: EarlyExitModel) -> None:
+    """The networks in training are small, and torch's pool would spin beside that of the fast runner."""
+    if not isinstance(model.runner, TorchRunner):
+        torch.set_num_threads(1)
 
 
 @dataclass(frozen=True, slots=True)

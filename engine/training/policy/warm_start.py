@@ -64,7 +64,6 @@ def recorded_examples(recordings: Sequence[Recording], standardization: Standard
     return Examples(states=states, agrees=agrees.float(), kept=kept.float(), n_emitted=n_emitted)
 
 
-@torch.inference_mode()
 def text_examples(
     model: EarlyExitModel,
     blocks: Sequence[Block],
@@ -79,16 +78,17 @@ def text_examples(
     for done, block in enumerate(blocks):
         progress("Reading text for the policy's start", done, len(blocks))
         seen = block_states(model, block.token_ids)
-        exits = torch.stack([seen.exits[column] for column in columns], dim=1)  # [T, K, D]
+        exits = torch.stack([torch.from_numpy(model.to_numpy(seen.exits[column])) for column in columns], dim=1)
         for at in range(0, len(seen.next_ids), _HEAD_CHUNK):
             part = slice(at, at + _HEAD_CHUNK)
-            last = model.logits(seen.last[None, part], model.n_layers)[0].argmax(-1)
+            last = torch.tensor(model.choices(model.logits(seen.last[None, part], model.n_layers)))
             choices = [
-                model.logits(exits[None, part, index], layer)[0].argmax(-1) for index, layer in enumerate(check_layers)
+                torch.tensor(model.choices(model.logits(seen.exits[column][None, part], layer)))
+                for column, layer in zip(columns, check_layers, strict=True)
             ]
-            agrees.append((torch.stack(choices, dim=1) == last.unsqueeze(1)).float().cpu())
-            kept.append((last == seen.next_ids[part]).float().cpu())
-        states.append(standardization.apply(exits.cpu()).half())
+            agrees.append((torch.stack(choices, dim=1) == last.unsqueeze(1)).float())
+            kept.append((last == torch.tensor(seen.next_ids[part])).float())
+        states.append(standardization.apply(exits).half())  # [T, K, D]
     if not states:
         return None
     return Examples(

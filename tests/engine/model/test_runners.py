@@ -11,12 +11,13 @@ from tokenizers import Tokenizer, models
 from engine.errors import UnsupportedModelError
 from engine.model import model_cache
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.base import KVCache
+from engine.model.runners.base import Array, KVCache
 from engine.model.runners.conversion import convert
 from engine.model.runners.onnx_layout import conversion_name, find_conversion
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.quantization import Precision, dequantize, quantize
-from engine.model.runners.torch_eager import TorchRunner, backbone_of
+from engine.model.runners.torch_eager import backbone_of
+from engine.model.shortcuts import Affine, Shortcuts, ShortcutsInfo
 from engine.types import no_progress
 from tests.tiny_models import tiny_model
 
@@ -68,21 +69,42 @@ def small_model(family: str) -> EarlyExitModel:
     return EarlyExitModel.from_transformers(backbone, EXITS)
 
 
-@torch.inference_mode()
+def with_exits(
+    model: EarlyExitModel, *, maps: dict[int, Affine] | None = None, shortlist: torch.Tensor | None = None
+) -> EarlyExitModel:
+    """The same with trained exits."""
+    maps = maps or {}
+    info = ShortcutsInfo(
+        model="tiny",
+        fingerprint=model.fingerprint,
+        exit_layers=tuple(maps),
+        corpus_sha256="",
+        train_tokens=1,
+        created="2026-01-31",
+        agreement=(),
+    )
+    shortcuts = Shortcuts(info, maps, shortlist=shortlist)
+    return EarlyExitModel.from_transformers(backbone_of(model.runner), EXITS, shortcuts)
+
+
 def logits(model: EarlyExitModel, start: int, stop: int, cache: KVCache) -> torch.Tensor:
     hidden = model.run_layers(model.embed(IDS[start:stop], start), 0, 6, cache)
-    return model.logits(model.exit_state(hidden, 6), 6)
+    return head(model, hidden, 6)
 
 
-@torch.inference_mode()
+def head(model: EarlyExitModel, hidden: Array, layer: int) -> torch.Tensor:
+    return torch.from_numpy(model.to_numpy(model.logits(model.exit_state(hidden, layer), layer)))
+
+
 def ragged(model: EarlyExitModel, *, propagated: bool) -> list[torch.Tensor]:
     """A prompt, three rows that leave at layer 2, two of which are taken back, and one that goes all the way."""
     cache, outputs = model.new_cache(), []
     outputs.append(logits(model, 0, 20, cache))
     waiting = model.run_layers(model.embed(IDS[20:23], 20), 0, 2, cache)
-    outputs.append(model.logits(model.exit_state(waiting, 2), 2))
+    outputs.append(head(model, waiting, 2))
     assert list(cache.lengths) == [23, 23, 20, 20, 20, 20]
     cache.crop(21)
+    outputs.append(head(model, model.concatenate(waiting[:, 1:], waiting[:, :1]), 2))
     waiting = waiting[:, :1]
     if propagated:
         model.propagate(waiting, 2, cache)
@@ -148,18 +170,38 @@ def test_rounded_weights_stay_near(reference: EarlyExitModel) -> None:
 
 
 def test_the_shortlist_has_the_logits_of_the_whole_head_and_no_others() -> None:
-    plain = small_model("qwen2")
-    shortlist = torch.tensor([3, 8, 60])
-    runner = TorchRunner(backbone_of(plain.runner), shortlist)
-    listed = EarlyExitModel(runner, EXITS, fingerprint="f", exits_fingerprint="e")
-    state = torch.randn(1, 2, 64, generator=torch.Generator().manual_seed(0))
+    ids = [3, 8, 60]
+    listed = with_exits(small_model("qwen2"), shortlist=torch.tensor(ids))
 
     for model in (listed, converted(listed, "fp32")):
-        exact, near = model.logits(state, 6), model.logits(state, 6, exact=False)
+        state = model.exit_state(model.embed(IDS, 0), 2)
+        exact, near = model.logits(state, 2), model.logits(state, 2, exact=False)
 
-        torch.testing.assert_close(near[..., shortlist], exact[..., shortlist])
-        assert near.isneginf().sum() == 2 * (97 - 3)
+        np.testing.assert_allclose(near, exact[..., ids], rtol=1e-5, atol=1e-5)
+        assert model.choices(near) == [ids[best] for best in exact[0][:, ids].argmax(-1).tolist()]
         assert model.shortlist_share == 3 / 97
+
+
+def test_the_head_reads_an_exit_through_its_map_and_full_depth_as_it_is() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(64, 64, generator=generator) / 8, torch.randn(64, generator=generator)
+    mapped = with_exits(small_model("llama"), maps={2: (weight, bias)})
+    fast = converted(mapped, "fp32")
+    state = fast.exit_state(fast.embed(IDS, 0), 2)
+
+    assert np.array_equal(fast.logits(state, 4), fast.logits(state, 6))  # no map there
+    at_exit, by_hand = fast.logits(state, 2), fast.logits(state @ weight.numpy().T + bias.numpy(), 6)
+    np.testing.assert_allclose(at_exit, by_hand, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(at_exit, mapped.logits(torch.from_numpy(state), 2), rtol=1e-3, atol=1e-3)
+
+
+def test_probabilities_are_those_of_the_choices() -> None:
+    reference = small_model("llama")
+    for model in (reference, converted(reference, "fp32")):
+        logits = model.logits(model.exit_state(model.embed(IDS, 0), 6), 6)
+
+        expected = torch.from_numpy(model.to_numpy(logits))[0].softmax(-1).amax(-1)
+        torch.testing.assert_close(torch.tensor(model.probabilities(logits)), expected)
 
 
 def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:

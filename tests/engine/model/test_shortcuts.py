@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,13 +9,14 @@ from engine.config import DEFAULT_MODEL, EngineConfig, data_dir
 from engine.errors import ModelCorruptError, PolicyError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import load_model
+from engine.model.shortcut_files import own_shortcuts_path
 from engine.model.shortcuts import (
+    UNTRAINED,
     Shortcuts,
     ShortcutsInfo,
     find_shortcuts,
     load_shortcuts,
     model_fingerprint,
-    own_shortcuts_path,
     save_shortcuts,
 )
 from tests.tiny_models import tiny_model
@@ -149,8 +151,11 @@ def test_shipped_exits_that_do_not_fit_are_left_out_and_told(caplog: pytest.LogC
 def test_the_default_model_loads_with_its_shipped_exits(default_model_path: Path) -> None:
     loaded = load_model(DEFAULT_MODEL, default_model_path, EngineConfig(device="cpu"))
 
-    assert loaded.model.shortcuts is not None
-    assert loaded.model.shortcuts.info.exit_layers == loaded.model.exit_layers
+    states = loaded.model.exit_state(loaded.model.embed([5, 6], 0), loaded.model.n_layers)
+    raw = loaded.model.logits(states, loaded.model.n_layers)
+    assert loaded.model.exits_fingerprint != UNTRAINED
+    for layer in loaded.model.exit_layers:
+        assert not np.array_equal(loaded.model.logits(states, layer), raw)  # each is read through a map of its own
 
 
 @pytest.mark.model
@@ -162,4 +167,5 @@ def test_new_exits_can_be_trained_where_the_old_ones_no_longer_fit(
 
     with pytest.raises(PolicyError, match="other weights"):
         load_model(DEFAULT_MODEL, default_model_path, config)
-    assert load_model(DEFAULT_MODEL, default_model_path, config, with_shortcuts=False).model.shortcuts is None
+    untrained = load_model(DEFAULT_MODEL, default_model_path, config, with_shortcuts=False)
+    assert untrained.model.exits_fingerprint == UNTRAINED

@@ -29,4 +29,4 @@ def test_states_are_those_that_the_decoder_sees() -> None:
     states = block_states(model, ids)
 
     torch.testing.assert_close(states.exits[0], one_by_one[1:-1], rtol=1e-3, atol=1e-3)
-    assert states.next_ids.tolist() == ids[2:]
+    assert states.next_ids == ids[2:]

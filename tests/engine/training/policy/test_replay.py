@@ -9,7 +9,8 @@ from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel
-from engine.model.runners.torch_eager import TorchRunner, backbone_of
+from engine.model.runners.torch_eager import backbone_of
+from engine.model.shortcuts import Shortcuts, ShortcutsInfo
 from engine.policy.base import Action, ExitCandidate
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
@@ -130,12 +131,17 @@ def with_words_of(recorded: Iterable[tuple[Place, Recording]]) -> LoadedModel:
     """The tiny model with a shortlist of what it said: its text stays the same, and costs less."""
     loaded = tiny_loaded()
     said = sorted({token_id for _, made in recorded for token_id in made.ids})
-    model = EarlyExitModel(
-        TorchRunner(backbone_of(loaded.model.runner), torch.tensor(said)),
-        loaded.model.exit_layers,
+    info = ShortcutsInfo(
+        model="tiny",
         fingerprint=loaded.model.fingerprint,
-        exits_fingerprint=loaded.model.exits_fingerprint,
+        exit_layers=(),
+        corpus_sha256="",
+        train_tokens=1,
+        created="2026-01-31",
+        agreement=(),
     )
+    shortcuts = Shortcuts(info, {}, shortlist=torch.tensor(said))
+    model = EarlyExitModel.from_transformers(backbone_of(loaded.model.runner), loaded.model.exit_layers, shortcuts)
     return replace(loaded, model=model)
 
 
