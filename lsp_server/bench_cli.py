@@ -44,6 +44,7 @@ ARMS: dict[str, dict[str, object]] = {
     "no-skip": {"skipUnlikely": False},
     "no-gate": {"debounceMs": 0, "skipUnlikely": False},
 }
+_PEER = "peer"
 _MIN_BEFORE_CHARS = 600
 _BEFORE_SHARE = 0.3  # of a file stands there already when typing begins, if it is long enough
 
@@ -96,14 +97,19 @@ def register(app: typer.Typer, progress: Progress) -> None:
         wanted = {
             name: _arm(name) | {"greenMode": green_mode, "model": model, "device": device} for name in _names(arms)
         }
-        with progress() as sink:
-            stretches = [_stretch(path) for path in files] if files else _held_out(n_files, sink)
-            cut = [part for part in (_cut(stretch, chars) for stretch in stretches) if part is not None]
-            if not cut:
-                raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
-            work = _Work(stretches=cut, seeds=seeds, accept=accept, time_scale=time_scale, sink=sink)
-            runs = asyncio.run(work.run(wanted, peer, peer_endpoint))
-        _show(runs, output, {"accept": accept, "time_scale": time_scale, "chars": chars, "settings": wanted})
+        runs: list[ReplayRun] = []
+        try:
+            with progress() as sink:
+                stretches = [_stretch(path) for path in files] if files else _held_out(n_files, sink)
+                cut = [part for part in (_cut(stretch, chars) for stretch in stretches) if part is not None]
+                if not cut:
+                    raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
+                work = _Work(stretches=cut, seeds=seeds, accept=accept, time_scale=time_scale, sink=sink, runs=runs)
+                asyncio.run(work.run(wanted, peer, peer_endpoint))
+        finally:  # what was typed before a server failed, or somebody lost patience, is not lost
+            if runs:
+                facts = {"accept": accept, "time_scale": time_scale, "chars": chars, "settings": wanted}
+                _show(sorted(runs, key=lambda run: [*wanted, _PEER].index(run.arm)), output, facts)
 
 
 def _show(runs: Sequence[ReplayRun], output: Path, facts: Mapping[str, object]) -> None:
@@ -124,18 +130,25 @@ def _show(runs: Sequence[ReplayRun], output: Path, facts: Mapping[str, object]) 
 
 
 class _Work:
-    """All arms over all stretches and persons."""
+    """All arms over all stretches and persons; `runs` grows by one of each arm at a time."""
 
     def __init__(
-        self, *, stretches: Sequence[Stretch], seeds: int, accept: Accept, time_scale: float, sink: ProgressSink
+        self,
+        *,
+        stretches: Sequence[Stretch],
+        seeds: int,
+        accept: Accept,
+        time_scale: float,
+        sink: ProgressSink,
+        runs: list[ReplayRun],
     ) -> None:
         self._stretches, self._seeds, self._time_scale, self._sink = stretches, seeds, time_scale, sink
         self._accepted = _ACCEPTED[accept]
-        self._runs: list[ReplayRun] = []
+        self._runs = runs
 
     async def run(
         self, arms: Mapping[str, Mapping[str, object]], peer: str, endpoint: Literal["infill", "completion"]
-    ) -> list[ReplayRun]:
+    ) -> None:
         """All servers stand ready while each stretch is typed into one after another, in an order that rotates."""
         from lsp_server.bench.http_peer import HttpPeer, PeerClient
 
@@ -144,22 +157,21 @@ class _Work:
                 name: await stack.enter_async_context(_green_code(settings)) for name, settings in arms.items()
             }
             if peer:
-                servers["peer"] = HttpPeer(
-                    peer, PeerClient(endpoint="/infill" if endpoint == "infill" else "/completion")
-                )
+                client = PeerClient(endpoint="/infill" if endpoint == "infill" else "/completion")
+                servers[_PEER] = HttpPeer(peer, client)
             order = list(servers)
             for turn, (stretch, seed) in enumerate(itertools.product(self._stretches, range(self._seeds))):
                 first = turn % len(order)
-                for name in order[first:] + order[:first]:
-                    await self._replay(name, servers[name], stretch, seed, len(servers))
-        return sorted(self._runs, key=lambda run: order.index(run.arm))
+                self._runs += [
+                    await self._replay(name, servers[name], stretch, seed, turn)
+                    for name in order[first:] + order[:first]
+                ]
 
-    async def _replay(self, arm: str, server: ServerUnderTest, stretch: Stretch, seed: int, n_servers: int) -> None:
+    async def _replay(self, arm: str, server: ServerUnderTest, stretch: Stretch, seed: int, turn: int) -> ReplayRun:
         from lsp_server.bench.replay import replay
 
-        self._sink(f"Typing for {arm}", len(self._runs), n_servers * len(self._stretches) * self._seeds)
-        run = await replay(arm, server, stretch, seed=seed, accepted=self._accepted, time_scale=self._time_scale)
-        self._runs.append(run)
+        self._sink(f"Typing for {arm}", turn, len(self._stretches) * self._seeds)
+        return await replay(arm, server, stretch, seed=seed, accepted=self._accepted, time_scale=self._time_scale)
 
 
 @asynccontextmanager
