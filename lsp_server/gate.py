@@ -6,16 +6,17 @@ how long this person pauses at places of this kind. With p the chance that a sug
 person's pauses here that last longer than t, and d the time until an answer is there and noticed, it asks at the first
 time t after the key at which
 
-    p · S(t + d) / S(t)  >=  price · w,
+    p · S(t + d) / S(t)  >=  price(w),
 
 with w the energy weight of the user's slider: the chance of being of use, given that no key has come so far, must be
 worth the work. At weight 0 nobody waits and every place is asked; the higher, the fewer. Where not even somebody who
-has stopped typing would do, p < price · w, the place is skipped.
+has stopped typing would do, p < price(w), the place is skipped.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
 from engine.completion.acceptance import PlaceKind, place_kind
@@ -23,7 +24,7 @@ from engine.completion.acceptance import PlaceKind, place_kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PRICE = 0.3
+HIGHEST_PRICE = 0.3
 """The chance of being kept that a request must have at energy weight 1; by replay, see engine/training/LOG.md."""
 
 LONGEST_WAIT_S = 0.6
@@ -31,13 +32,18 @@ _STEP_S = 0.025  # between the times that are looked at
 _NOTICING_S = 0.35  # from text in sight to a person who has read it
 _LONGEST_PAUSE_S = 10.0  # who pauses longer does something else
 _PAUSES = 64  # of the newest at each kind of place
-_SMOOTHING = 0.3  # weight of the newest answer's time
+_ANSWERS = 9  # whose median is what an answer takes: the first in a file, which reads all of it, is no measure
 _GUESSED_ANSWER_S = 0.1
 
 # What is supposed of a person who has not typed yet: about the quantiles that large studies of typing find between
 # keys (Dhakal et al., CHI 2018), with a pause to think in one of nine; at line starts most pauses are such.
 _BETWEEN_KEYS_S = (0.12, 0.15, 0.17, 0.19, 0.2, 0.22, 0.26, 0.32, 2.0)
 _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
+
+
+def price_at(energy_weight: float) -> float:
+    """The chance of being kept that a request must have; grows slowly at first, where little work is the cheapest."""
+    return HIGHEST_PRICE * energy_weight**1.5
 
 
 class ChanceOfKeeping(Protocol):
@@ -87,7 +93,7 @@ class Gate:
     def __init__(self, chance: ChanceOfKeeping, usual: float) -> None:
         self._chance, self._usual = chance, usual
         self._rhythm = TypingRhythm()
-        self._answer_s: float | None = None
+        self._answers_s: deque[float] = deque(maxlen=_ANSWERS)
 
     def key(self, now_s: float) -> None:
         """Takes note of a change to a document."""
@@ -99,8 +105,7 @@ class Gate:
 
     def answered(self, elapsed_s: float) -> None:
         """Takes note of how long the engine took for an answer."""
-        known_s = self._answer_s if self._answer_s is not None else elapsed_s
-        self._answer_s = known_s + _SMOOTHING * (elapsed_s - known_s)
+        self._answers_s.append(elapsed_s)
 
     def wait_s(self, prefix: str, now_s: float, energy_weight: float, *, may_skip: bool = True) -> float | None:
         """How long to wait from now on before the engine is asked; None not to ask it.
@@ -111,7 +116,7 @@ class Gate:
             energy_weight: Of energy against kept text, 0 to 1.
             may_skip: False takes every place for a usual one.
         """
-        price = PRICE * energy_weight
+        price = price_at(energy_weight)
         chance = self._chance(prefix) if may_skip else max(price, self._usual)
         if chance < price:
             return None
@@ -126,7 +131,7 @@ class Gate:
 
     def _stays(self, kind: PlaceKind, waited_s: float) -> float:
         """The chance that who has not struck a key for so long will see an answer that is asked for now."""
-        answer_s = _GUESSED_ANSWER_S if self._answer_s is None else self._answer_s
+        answer_s = median(self._answers_s) if self._answers_s else _GUESSED_ANSWER_S
         needed_s = waited_s + answer_s + _NOTICING_S
         pauses_s = self._rhythm.pauses_s(kind)
         # One pause that never ends is always among them, so that whoever has waited longest is thought to stay.

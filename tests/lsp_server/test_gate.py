@@ -1,7 +1,7 @@
 import pytest
 
 from engine.completion.acceptance import PlaceKind
-from lsp_server.gate import LONGEST_WAIT_S, PRICE, Gate, TypingRhythm
+from lsp_server.gate import LONGEST_WAIT_S, Gate, TypingRhythm, price_at
 
 IN_WORD = "total = coun"
 LINE_START = "if ready:\n    "
@@ -39,9 +39,10 @@ def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
 def test_where_a_suggestion_is_hardly_kept_the_engine_is_not_asked() -> None:
     gate, now_s = typist(chance=0.1)
 
-    assert gate.wait_s(IN_WORD, now_s, 0.9 * 0.1 / PRICE) is not None
-    assert gate.wait_s(IN_WORD, now_s, 1.1 * 0.1 / PRICE) is None
-    assert gate.wait_s(IN_WORD, now_s, 1.0, may_skip=False) is not None
+    assert price_at(0.4) < 0.1 < price_at(0.6)
+    assert gate.wait_s(IN_WORD, now_s, 0.4) is not None
+    assert gate.wait_s(IN_WORD, now_s, 0.6) is None
+    assert gate.wait_s(IN_WORD, now_s, 0.6, may_skip=False) is not None
 
 
 def test_who_goes_on_after_a_fifth_of_a_second_is_asked_for_once_that_has_passed() -> None:
@@ -94,9 +95,20 @@ def test_what_has_passed_since_the_last_key_is_not_waited_again() -> None:
 
 def test_nobody_waits_longer_than_the_longest_wait() -> None:
     gate, now_s = typist(*[2.0] * 64, chance=0.16)
-    gate.answered(60.0)
+    for _ in range(20):
+        gate.answered(60.0)
 
     assert wait_s(gate, IN_WORD, now_s) <= LONGEST_WAIT_S
+
+
+def test_one_slow_answer_among_fast_ones_changes_nothing() -> None:
+    pauses_s = [0.1, 0.15, 0.2, 0.3, 0.5, 1.5] * 10
+    steady, now_s = typist(*pauses_s)
+    disturbed, _ = typist(*pauses_s)
+    for elapsed_s in (0.1, 0.1, 0.1, 5.0):
+        disturbed.answered(elapsed_s)
+
+    assert wait_s(disturbed, IN_WORD, now_s) == wait_s(steady, IN_WORD, now_s)
 
 
 def test_a_pause_away_from_the_desk_and_one_at_a_place_unknown_are_not_learned() -> None:
