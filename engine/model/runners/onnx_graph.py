@@ -24,14 +24,14 @@ from engine.model.runners.onnx_layout import (
     past_names,
     present_names,
 )
-from engine.model.runners.quantization import quantize
+from engine.model.runners.quantization import quantize_4, quantize_8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from engine.model.runners.quantization import Precision
+    from engine.model.runners.quantization import InputStatistics, Precision
 
 FAMILIES = ("llama", "qwen2")  # whose blocks these graphs are
 
@@ -40,7 +40,6 @@ _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1))
 _IR_VERSION = 10  # what ONNX Runtime 1.23 reads
 _INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy level at which groups of activations are rounded to int8 as well
 _HEAD_DIM_STEP = 16  # of GroupQueryAttention
-_BITS = {"int8": 8, "int4": 4}
 
 
 def unsupported(config: Any) -> str | None:
@@ -57,8 +56,18 @@ def unsupported(config: Any) -> str | None:
     return None
 
 
-def segment_graph(layers: Sequence[Any], start: int, precision: Precision) -> onnx.ModelProto:
-    """The graph of transformers' `layers`, the first of which is layer `start` of the model."""
+def segment_graph(
+    layers: Sequence[Any], start: int, precision: Precision, mlp_inputs: Sequence[InputStatistics] = ()
+) -> onnx.ModelProto:
+    """The graph of some of a model's layers.
+
+    Args:
+        layers: Of transformers.
+        start: Which layer of the model the first of them is.
+        precision: Of the weights. In int4 it is the gate and up projections that are: half of the weights, and the
+            half that bears it best.
+        mlp_inputs: What each layer's MLP reads; for int4 only.
+    """
     graph = _Graph(precision)
     attention = layers[0].self_attn
     n_heads, n_kv_heads = attention.config.num_attention_heads, attention.config.num_key_value_heads
@@ -68,7 +77,7 @@ def segment_graph(layers: Sequence[Any], start: int, precision: Precision) -> on
         hidden, normed = graph.add_and_norm(hidden, update, layer.input_layernorm)
         mixed = graph.attention(normed, layer.self_attn, start + offset, n_heads, n_kv_heads)
         hidden, normed = graph.add_and_norm(hidden, mixed, layer.post_attention_layernorm)
-        update = graph.gated_mlp(normed, layer.mlp)
+        update = graph.gated_mlp(normed, layer.mlp, mlp_inputs[offset] if precision == "int4" else None)
     graph.node("Add", [hidden, update], output=OUTPUT)
     cache_shape = [1, n_kv_heads, "capacity", head_dim]
     indices = range(start, start + len(layers))
@@ -88,11 +97,11 @@ def segment_graph(layers: Sequence[Any], start: int, precision: Precision) -> on
 
 
 def head_graph(weight: NDArray[np.float32], bias: NDArray[np.float32] | None, precision: Precision) -> onnx.ModelProto:
-    """The LM head: normed states [1, T, D] to logits [1, T, V]. In int4 it stays int8: it has the last word.
+    """The LM head: normed states [1, T, D] to logits [1, T, V].
 
     An exit's shortcut is the same product with another weight, [D, D].
     """
-    graph = _Graph("int8" if precision == "int4" else precision)
+    graph = _Graph(precision)
     graph.linear(HIDDEN, weight, bias, output=OUTPUT)
     return graph.model([_tensor(HIDDEN, [1, "T", weight.shape[1]])], [_tensor(OUTPUT, [1, "T", weight.shape[0]])])
 
@@ -120,7 +129,7 @@ class _Graph:
     """Nodes and weights, in the order in which they were added."""
 
     def __init__(self, precision: Precision) -> None:
-        self._bits = _BITS.get(precision)
+        self._is_exact = precision == "fp32"
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._n_values = 0
@@ -130,13 +139,23 @@ class _Graph:
         return self._add(op, inputs, [output or self._fresh()], **attributes)[0]
 
     def linear(
-        self, inputs: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, *, output: str | None = None
+        self,
+        inputs: str,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
+        *,
+        statistics: InputStatistics | None = None,
+        output: str | None = None,
     ) -> str:
-        """A product with a weight [N, K]: [1, T, K] to [1, T, N]."""
-        if self._bits is None:
+        """A product with a weight [N, K]: [1, T, K] to [1, T, N]; in 4 bits where its inputs are known."""
+        if self._is_exact:
             product = self.node("MatMul", [inputs, self.weight(weight.T)], output=output if bias is None else None)
             return product if bias is None else self.node("Add", [product, self.weight(bias)], output=output)
-        quantized = quantize(weight, self._bits)
+        if statistics is None:
+            quantized = quantize_8(weight)
+        else:
+            quantized, shift = quantize_4(weight, statistics)
+            bias = shift if bias is None else bias + shift
         zero_points = "" if quantized.zero_points is None else self.weight(quantized.zero_points.reshape(-1))
         operands = [inputs, self.weight(quantized.values), self.weight(quantized.scales.reshape(-1)), zero_points]
         if bias is not None:
@@ -196,14 +215,15 @@ class _Graph:
         first, last, rows = (self.weight(np.array([value], np.int64)) for value in (0, -1, 1))
         return self._module(self.node("Slice", [mixed, first, last, rows]), attention.o_proj)
 
-    def gated_mlp(self, normed: str, mlp: Any) -> str:
+    def gated_mlp(self, normed: str, mlp: Any, statistics: InputStatistics | None) -> str:
         """down(silu(gate(x)) * up(x)), with gate and up in one product."""
         weight = np.concatenate([_array(mlp.gate_proj.weight), _array(mlp.up_proj.weight)])
         bias = None
         if mlp.gate_proj.bias is not None:
             bias = np.concatenate([_array(mlp.gate_proj.bias), _array(mlp.up_proj.bias)])
         gate, up = self._fresh(), self._fresh()
-        self._add("Split", [self.linear(normed, weight, bias)], [gate, up], axis=-1, num_outputs=2)
+        both = self.linear(normed, weight, bias, statistics=statistics)
+        self._add("Split", [both], [gate, up], axis=-1, num_outputs=2)
         silu = self.node("QuickGelu", [gate], domain=_CONTRIB, alpha=1.0)  # x * sigmoid(1.0 x)
         return self._module(self.node("Mul", [silu, up]), mlp.down_proj)
 

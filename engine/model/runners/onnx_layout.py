@@ -30,7 +30,7 @@ SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
-_FORMAT = 5  # raise it when folders written by older code must not be used again
+_FORMAT = 6  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
