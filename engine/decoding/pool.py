@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from engine.model.early_exit import EarlyExitModel
 
-BUDGET_BYTES = 96 << 20  # of caches not in use: three or four files in the default model
+BUDGET_BYTES = 32 << 20  # of caches not in use: one file or two in the default model; the whole stays below 400 MB
 
 _WORTHWHILE_SHARE = 0.25  # of a prompt; what two files have in common by chance, such as a licence, is less
 

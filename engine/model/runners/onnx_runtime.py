@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from engine.model.runners.onnx_layout import OnnxLayout
 
 _ERRORS_ONLY = 3
-_CAPACITY_STEP = 256  # positions; 12 MB for the default model
+_CAPACITY_STEP = 128  # positions; 6 MB for the default model
 
 
 class _SegmentCache:
