@@ -131,12 +131,14 @@ class PromptOptions:
         window_chars: Of the document before the cursor.
         suffix_chars: Of the document behind it, where the model can fill in the middle.
         snippet_chars: Of other files.
+        import_chars: Of the file's imports, where they stand above the window.
         with_header: Whether the prompt begins with the file's path, or its language where it has none.
     """
 
     window_chars: int = 1536  # about 512 tokens of code, 0.9 s of prefill on two CPU cores
     suffix_chars: int = 512
     snippet_chars: int = 0
+    import_chars: int = 0
     with_header: bool = False
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from engine.types import CompletionRequest, PromptOptions
 from lsp_server.neighbours import SNIPPET_CHARS
 
+_IMPORT_CHARS = 400  # a dozen lines
+
 if TYPE_CHECKING:
     from lsp_server.documents import CursorContext
     from lsp_server.settings import Settings
@@ -24,7 +26,9 @@ def completion_request(context: CursorContext, settings: Settings) -> Completion
         path=context.path,
         snippets=context.snippets,
         prompt=PromptOptions(
-            snippet_chars=SNIPPET_CHARS if settings.other_files else 0, with_header=settings.file_path
+            snippet_chars=SNIPPET_CHARS if settings.other_files else 0,
+            import_chars=_IMPORT_CHARS if settings.imports else 0,
+            with_header=settings.file_path,
         ),
         green_mode=settings.green_mode,
         policy=settings.policy or None,

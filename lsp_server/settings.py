@@ -49,6 +49,7 @@ class Settings:
         reuse: False computes every request anew, even where the text was offered already.
         other_files: True lets the model read pieces of other open and recently edited files.
         file_path: True lets the model read the file's path.
+        imports: True lets the model read the file's imports from anywhere in it.
         private_files: Patterns of .gitignore for files that are neither completed nor read, beside the usual names of
             secrets and what git ignores; "!" makes an exception to all of them.
         log_level: The least severe record that is logged.
@@ -70,6 +71,7 @@ class Settings:
     reuse: bool = True
     other_files: bool = False
     file_path: bool = False
+    imports: bool = False
     private_files: Sequence[str] = field(default_factory=list)
     log_level: Literal["error", "warning", "info", "debug"] = "info"
 
@@ -172,6 +174,7 @@ _ALLOWED = {
     "reuse": _SWITCH,
     "other_files": _SWITCH,
     "file_path": _SWITCH,
+    "imports": _SWITCH,
     "private_files": _Allowed(words='a list of patterns such as ["customers/", "!.npmrc"]', test=_is_patterns),
     "log_level": _one_of("error", "warning", "info", "debug"),
 }

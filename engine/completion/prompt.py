@@ -6,6 +6,7 @@ cache, stays put while a person types. Strings only; the model's own control tok
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from engine.types import CompletionRequest, Snippet
 
 WINDOW_CHARS = PromptOptions().window_chars
+# Whole statements of common languages at a line's beginning; one that goes on in the next line is left out.
+_IMPORT = re.compile(
+    r"^(?:import|from|using|use|#include|#import|require|export \* from)\b[^\n]*[^\s({,\\](?=\s*\n)", re.MULTILINE
+)
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
 
@@ -32,7 +37,7 @@ class Prompt:
             Only this one is held back: without the rest of its indentation, a line start tells the model nothing of
             the block that it stands in.
         suffix: The document behind the cursor, cut to its budget; read by models that fill in the middle.
-        context: Comment lines to read before `text`: pieces of other files, and the name of this one.
+        context: Lines to read before `text`: as comments pieces of other files and the name of this one; its imports.
     """
 
     text: str
@@ -53,7 +58,10 @@ def prompt_for(request: CompletionRequest) -> Prompt:
     """The prompt for a request, with all that its options ask for."""
     prompt = build_prompt(request.prefix, request.suffix, options=request.prompt)
     return Prompt(
-        text=prompt.text, typed_space=prompt.typed_space, suffix=prompt.suffix, context="".join(_context(request))
+        text=prompt.text,
+        typed_space=prompt.typed_space,
+        suffix=prompt.suffix,
+        context="".join(_context(request)) + _imports(request),
     )
 
 
@@ -68,6 +76,19 @@ def _context(request: CompletionRequest) -> Iterator[str]:
         yield "\n"
     if request.prompt.with_header:
         yield f"{mark}{request.path or request.language_id}\n"
+
+
+def _imports(request: CompletionRequest) -> str:
+    """The import lines above the window, as far as they fit, those nearest to it; the same while the window stays."""
+    above = request.prefix[: len(request.prefix) - len(_window(request.prefix, request.prompt.window_chars))]
+    chosen: list[str] = []
+    n_chars = request.prompt.import_chars
+    for line in reversed(_IMPORT.findall(above) if n_chars else ()):
+        n_chars -= len(line) + 1
+        if n_chars < 0:
+            break
+        chosen.append(line)
+    return "".join(f"{line}\n" for line in [*reversed(chosen), ""]) if chosen else ""
 
 
 def _affordable(snippets: Sequence[Snippet], n_chars: int) -> list[Snippet]:

@@ -28,6 +28,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
             "reuse": False,
             "otherFiles": True,
             "filePath": True,
+            "imports": True,
             "privateFiles": ["customers/", "!.npmrc"],
             "logLevel": "debug",
         }
@@ -51,6 +52,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         reuse=False,
         other_files=True,
         file_path=True,
+        imports=True,
         private_files=["customers/", "!.npmrc"],
         log_level="debug",
     )

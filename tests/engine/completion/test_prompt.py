@@ -102,3 +102,25 @@ def request(options: PromptOptions | None = None) -> CompletionRequest:
         snippets=(Snippet(path="a.py", text="a = 1"), Snippet(path="b.py", text="b = 2\nc = 3")),
         prompt=options or PromptOptions(),
     )
+
+
+@pytest.mark.parametrize(
+    ("n_chars", "read"),
+    [
+        (0, ""),
+        (30, "import sys\n\n"),
+        (100, "import os\nfrom pathlib import Path\nimport sys\n\n"),
+    ],
+)
+def test_imports_far_above_are_read_as_far_as_they_fit(n_chars: int, read: str) -> None:
+    head = "import os\nfrom a import (\n    b,\n)\nfrom pathlib import Path\nimport sys\nimportant = 1\n"
+    body = "".join(f"line_{number} = {number}\n" for number in range(200))
+    options = PromptOptions(import_chars=n_chars)
+
+    prompts = [
+        prompt_for(CompletionRequest(prefix=head + body + typed, language_id="python", prompt=options))
+        for typed in ("", "x = ")
+    ]
+
+    assert [prompt.context for prompt in prompts] == [read] * 2
+    assert prompt_for(CompletionRequest(prefix=head, language_id="python", prompt=options)).context == ""
