@@ -15,6 +15,7 @@ has stopped typing would do, p < price(w), the place is skipped.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, Protocol
@@ -43,7 +44,7 @@ _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
 
 def price_at(energy_weight: float) -> float:
     """The chance of being kept that a request must have; grows slowly at first, where little work is the cheapest."""
-    return HIGHEST_PRICE * energy_weight**1.5
+    return HIGHEST_PRICE * math.pow(energy_weight, 1.5)
 
 
 class ChanceOfKeeping(Protocol):
