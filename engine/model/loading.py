@@ -18,6 +18,7 @@ import safetensors
 from tokenizers import Tokenizer
 
 from engine.errors import ConfigError, DeviceError, ModelCorruptError, UnsupportedModelError
+from engine.model.apart import run_apart
 from engine.model.early_exit import EarlyExitModel
 from engine.model.shortcut_files import shortcuts_file
 from engine.model.tokenization import Tokenization
@@ -90,32 +91,37 @@ def load_model(
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
 ) -> LoadedModel:
-    from engine.model.runners.onnx_layout import conversion_name, find_conversion
+    from engine.model.runners.onnx_layout import conversion_name, find_conversion, refuse_other_blocks
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     shortcuts_path = shortcuts_file(name) if with_shortcuts else None
     key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision)
     if (found := find_conversion(key)) is None:
-        from engine.model.reference import load_reference
-        from engine.model.runners.conversion import convert
-
-        loaded, end_ids = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
         try:
-            convert(
-                key,
-                loaded.model,
-                loaded.tokenization.tokenizer,
-                model_name=name,
-                precision=precision,
-                end_ids=end_ids,
+            if config.precision == "auto":
+                with readable(name):
+                    refuse_other_blocks(name, folder)  # before torch is imported in vain, at every start
+            progress("Preparing the model for this CPU", 0, None)
+            run_apart(
+                "engine.model.runners.conversion:prepare",
+                {
+                    "conversion_name": key,
+                    "name": name,
+                    "folder": folder,
+                    "config": config,
+                    "precision": precision,
+                    "with_shortcuts": with_shortcuts,
+                },
+                task=f"prepares the model {name}",
                 progress=progress,
             )
         except UnsupportedModelError as error:
             if config.precision != "auto":
                 raise
             logger.info("%s runs in fp32: %s", name, error)
-            return loaded
-        del loaded  # two copies of the weights need not meet in memory
+            from engine.model.reference import load_reference
+
+            return load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)[0]
         found = find_conversion(key)
         assert found is not None
     return _open_conversion(name, *found, config=config, precision=precision)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from engine.model import hub, model_cache
+from engine.model.apart import run_apart
 from engine.model.checksum import sha256_of
 from engine.model.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
 from engine.types import ProgressSink, no_progress
@@ -205,9 +206,12 @@ def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink
 
 
 def _convert(gguf_file: Path, folder: Path, supported: Collection[str], progress: ProgressSink) -> None:
-    from engine.model.gguf import convert_gguf  # imports torch, and is seldom needed
-
-    convert_gguf(gguf_file, folder, supported=supported, progress=progress)
+    run_apart(
+        "engine.model.gguf:convert_gguf",
+        {"gguf_file": gguf_file, "folder": folder, "supported": list(supported)},
+        task=f"converts {gguf_file.name}",
+        progress=progress,
+    )
 
 
 def _files_of(manifest: model_cache.Manifest) -> ModelFiles:

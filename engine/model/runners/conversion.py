@@ -19,6 +19,7 @@ import torch
 
 from engine.errors import UnsupportedModelError
 from engine.model import model_cache
+from engine.model.reference import load_reference
 from engine.model.runners.calibration import mlp_inputs, standard_library_ids
 from engine.model.runners.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
 from engine.model.runners.onnx_layout import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
+    from engine.config import EngineConfig
     from engine.model.early_exit import EarlyExitModel
     from engine.model.runners.quantization import Precision
     from engine.types import ModelGeometry, ProgressSink
@@ -54,6 +56,34 @@ _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh smal
 _CHECKED_TOKENS = 48
 _INLINE_BYTES = 1024
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.6}  # median error of logits over their median size
+
+
+def prepare(
+    conversion_name: str,
+    *,
+    name: str,
+    folder: Path,
+    config: EngineConfig,
+    precision: Precision,
+    with_shortcuts: bool,
+    progress: ProgressSink,
+) -> None:
+    """Loads a model as the reference and converts it; what `engine.model.loading` calls in a process of its own.
+
+    Raises:
+        ModelError: As `convert`, or if the model's files cannot be read.
+        PolicyError: If the user's own trained exits belong to other weights.
+    """
+    loaded, end_ids = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+    convert(
+        conversion_name,
+        loaded.model,
+        loaded.tokenization.tokenizer,
+        model_name=name,
+        precision=precision,
+        end_ids=end_ids,
+        progress=progress,
+    )
 
 
 def convert(

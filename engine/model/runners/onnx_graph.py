@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from engine.model.runners.onnx_layout import (
     COS,
+    FAMILIES,
     HIDDEN,
     LAST_POSITION,
     OUTPUT,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.model.runners.quantization import InputStatistics, Precision
-
-FAMILIES = ("llama", "qwen2")  # whose blocks these graphs are
 
 _CONTRIB = "com.microsoft"
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cattrs
 
 from engine import config
-from engine.errors import ModelCorruptError
+from engine.errors import ModelCorruptError, UnsupportedModelError
 from engine.model import model_cache
 from engine.types import ModelGeometry  # noqa: TC001 - cattrs reads the annotation
 
@@ -29,6 +29,8 @@ HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
 SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
+
+FAMILIES = ("llama", "qwen2")  # whose blocks the graphs are
 
 _FORMAT = 6  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
@@ -104,6 +106,19 @@ def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
         return folder, cattrs.structure(json.loads((folder / META_FILE).read_bytes()), Conversion)
     except (ModelCorruptError, OSError, ValueError, TypeError, cattrs.BaseValidationError):
         return None  # it is made anew, from weights that are there
+
+
+def refuse_other_blocks(name: str, folder: Path) -> None:
+    """Tells from its configuration alone that a model cannot be converted, where that can be told.
+
+    Raises:
+        UnsupportedModelError: If its family has other blocks.
+        OSError: If there is no configuration.
+        ValueError: If it cannot be read.
+    """
+    family = json.loads((folder / "config.json").read_bytes()).get("model_type")
+    if family not in FAMILIES:
+        raise UnsupportedModelError(f"The fast runner does not know the model '{name}': its family is '{family}'.")
 
 
 def past_names(layer_idx: int) -> tuple[str, str]:
