@@ -18,6 +18,7 @@ from engine.config import DEFAULT_MODEL, DeviceChoice
 from engine.errors import ConfigError
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
 from lsp_server import bench_decode_cli
+from lsp_server.bench.auto_close import PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ ARMS: dict[str, dict[str, object]] = {
     "no-wait": {"debounceMs": 0},
     "no-skip": {"skipUnlikely": False},
     "no-gate": {"debounceMs": 0, "skipUnlikely": False},
+    "imports": {"imports": True},
 }
 _PEER = "peer"
 _MIN_BEFORE_CHARS = 600
@@ -91,6 +93,10 @@ def register(app: typer.Typer, progress: Progress) -> None:
         time_scale: Annotated[
             float, typer.Option("--time-scale", min=0.01, help="Multiplies the pauses of the person, not the server.")
         ] = 1.0,
+        auto_close: Annotated[
+            bool,
+            typer.Option("--auto-close/--no-auto-close", help="Whether the editor closes brackets and quotes itself."),
+        ] = True,
         output: Annotated[Path, typer.Option("--output", help="The folder for numbers and plot.")] = Path("replay"),
     ) -> None:
         """Types real files into the server, key by key, and tells what each kept character has cost."""
@@ -104,11 +110,25 @@ def register(app: typer.Typer, progress: Progress) -> None:
                 cut = [part for part in (_cut(stretch, chars) for stretch in stretches) if part is not None]
                 if not cut:
                     raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
-                work = _Work(stretches=cut, seeds=seeds, accept=accept, time_scale=time_scale, sink=sink, runs=runs)
+                work = _Work(
+                    stretches=cut,
+                    seeds=seeds,
+                    accept=accept,
+                    pairs=PAIRS if auto_close else {},
+                    time_scale=time_scale,
+                    sink=sink,
+                    runs=runs,
+                )
                 asyncio.run(work.run(wanted, peer, peer_endpoint))
         finally:  # what was typed before a server failed, or somebody lost patience, is not lost
             if runs:
-                facts = {"accept": accept, "time_scale": time_scale, "chars": chars, "settings": wanted}
+                facts = {
+                    "accept": accept,
+                    "auto_close": auto_close,
+                    "time_scale": time_scale,
+                    "chars": chars,
+                    "settings": wanted,
+                }
                 _show(sorted(runs, key=lambda run: [*wanted, _PEER].index(run.arm)), output, facts)
 
 
@@ -138,12 +158,13 @@ class _Work:
         stretches: Sequence[Stretch],
         seeds: int,
         accept: Accept,
+        pairs: Mapping[str, str],
         time_scale: float,
         sink: ProgressSink,
         runs: list[ReplayRun],
     ) -> None:
         self._stretches, self._seeds, self._time_scale, self._sink = stretches, seeds, time_scale, sink
-        self._accepted = _ACCEPTED[accept]
+        self._accepted, self._pairs = _ACCEPTED[accept], pairs
         self._runs = runs
 
     async def run(
@@ -171,7 +192,15 @@ class _Work:
         from lsp_server.bench.replay import replay
 
         self._sink(f"Typing for {arm}", turn, len(self._stretches) * self._seeds)
-        return await replay(arm, server, stretch, seed=seed, accepted=self._accepted, time_scale=self._time_scale)
+        return await replay(
+            arm,
+            server,
+            stretch,
+            seed=seed,
+            accepted=self._accepted,
+            pairs=self._pairs,
+            time_scale=self._time_scale,
+        )
 
 
 @asynccontextmanager

@@ -21,9 +21,10 @@ from engine.types import (
     Provenance,
     Work,
 )
+from lsp_server.bench.servers import Costs, Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 FAKE_LAYERS = 4
 
@@ -123,6 +124,48 @@ class FakeEngine:
                     return fake_completion("", finish_reason=FinishReason.CANCELLED)
             on_text(text)
         return fake_completion("one two three")
+
+
+class FakeServerUnderTest:
+    """A completion server with one document, which offers the same text everywhere, or fails."""
+
+    def __init__(self, offers: str = "", *, fails: bool = False) -> None:
+        self._offers, self._fails = offers, fails
+        self.text = ""
+        self.answers = 0
+
+    async def begin(self, language_id: str, text: str) -> None:
+        """Opens the document."""
+        self.text = text
+
+    def edit(self, offset: int, removed: int, text: str) -> None:
+        """Changes it."""
+        self.text = self.text[:offset] + text + self.text[offset + removed :]
+
+    async def ask(self, offset: int) -> Offer | None:
+        """The text, or the failure."""
+        self.answers += 1
+        if self._fails:
+            raise EngineError("The server has ended.")
+        return Offer(text=self._offers, completion_id="fake")
+
+    async def accepted(self, offer: Offer) -> None:
+        """Takes no note."""
+
+    async def end(self, kept: Collection[str]) -> Costs:
+        """Has cost nothing."""
+        return Costs(
+            cpu_s=None,
+            energy_j=None,
+            provenance="none",
+            wasted_j=None,
+            computed=self.answers,
+            reused=0,
+            cancelled=0,
+            skipped=0,
+            tokens=0,
+            layers=None,
+        )
 
 
 def load_fake_engine(config: EngineConfig, progress: ProgressSink) -> FakeEngine:

@@ -101,7 +101,14 @@ class HttpPeer:
         self._text = self._text[:offset] + text + self._text[offset + removed :]
 
     async def ask(self, offset: int) -> Offer | None:
-        """Asks as after a key. A request that is taken back goes on, as it does with this client."""
+        """Asks as after a key. A request that is taken back goes on, as it does with this client.
+
+        Raises:
+            EngineError: This request, or one before it, has failed.
+        """
+        for sent in self._sent:
+            if sent.done():
+                sent.result()
         before, behind = self._text[:offset], self._text[offset:]
         try:
             while self._request is not None and not self._request.done():

@@ -96,6 +96,7 @@ _ROWS: tuple[tuple[str, Callable[[ArmSummary], str]], ...] = (
     ("of them kept from suggestions", lambda arm: _number(arm.kept_chars)),
     ("kept, %", lambda arm: _interval(arm.saved_share, factor=100, digits=1)),
     ("keys struck", lambda arm: _number(arm.keys)),
+    ("  to delete what the editor closed", lambda arm: _number(arm.mending_keys)),
     ("requests of the editor", lambda arm: _number(arm.asked)),
     ("  answered with text", lambda arm: _number(arm.shown)),
     ("  golden rules broken by it", lambda arm: _number(arm.broken_rules)),

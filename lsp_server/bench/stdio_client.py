@@ -46,7 +46,13 @@ class StdioClient:
         self._reading = asyncio.create_task(self._read())
 
     async def request(self, method: str, params: object) -> Any:  # noqa: ANN401 - any JSON
-        """Waits for an answer; None stands for an error, too. Cancelling this cancels the request."""
+        """Waits for an answer; None stands for an error, too. Cancelling this cancels the request.
+
+        Raises:
+            EngineError: The server has ended.
+        """
+        if self._reading is None or self._reading.done():
+            raise EngineError("The server has ended; it can answer no more.")
         number = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer

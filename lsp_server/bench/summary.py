@@ -52,6 +52,7 @@ class ArmSummary:
     typed_chars: int
     kept_chars: int
     keys: int
+    mending_keys: int
     asked: int
     shown: int
     broken_rules: int
@@ -107,6 +108,7 @@ def _summary(arm: str, columns: _Columns, first: _Columns) -> ArmSummary:
         typed_chars=sum(run.typed_chars for run in runs),
         kept_chars=sum(run.kept_chars for run in runs),
         keys=sum(run.keys for run in runs),
+        mending_keys=sum(run.mending_keys for run in runs),
         asked=sum(run.asked for run in runs),
         shown=sum(run.shown for run in runs),
         broken_rules=sum(len(run.broken_rules) for run in runs),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 READING_S = 0.35  # a suggestion must have been in sight so long to be noticed
 TYPO_S = 0.3  # until a wrong key is noticed
+MENDING_S = 0.2  # for each key that deletes what the editor has put there
 _KEY_S, _KEY_SPREAD = 0.19, 0.35  # median of the pauses between keys, and the deviation of their logarithm
 _MID_LINE_S, _MID_LINE_SHARE = 0.8, 0.1  # before a word: what comes now?
 _LINE_S = 0.9

@@ -4,8 +4,10 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from engine.errors import EngineError
 from lsp_server.bench.green_code import GreenCodeUnderTest
 from lsp_server.bench.replay import Stretch, replay
 from lsp_server.bench_cli import _cut, _whole, _words
@@ -37,7 +39,7 @@ async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnd
     assert run.costs.computed + run.costs.reused + run.costs.skipped >= run.asked
     assert run.costs.cpu_s is not None
     assert len(run.answered_s) == run.shown
-    assert {rule for rule, _ in run.broken_rules} == {"broken word"}  # it is put before the b behind the cursor
+    assert {broken.rule for broken in run.broken_rules} == {"broken word"}  # it is put before the b behind the cursor
 
 
 async def test_what_is_typed_is_the_file(server: GreenCodeUnderTest) -> None:
@@ -72,3 +74,13 @@ def test_a_stretch_is_whole_lines_inside_the_file() -> None:
 )
 def test_the_rules_by_which_text_is_taken(suggestion: str, wanted: str, words: int, whole: int) -> None:
     assert (_words(suggestion, wanted), _whole(suggestion, wanted)) == (words, whole)
+
+
+async def test_a_server_that_died_says_so_at_the_next_key(server: GreenCodeUnderTest) -> None:
+    await server.begin("python", "a")
+    psutil.Process(server._client.pid).kill()
+    assert server._client._reading is not None
+    await server._client._reading
+
+    with pytest.raises(EngineError, match="has ended"):
+        await replay("now", server, STRETCH, seed=2, accepted=_words)

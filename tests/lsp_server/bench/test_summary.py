@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from lsp_server.bench.output import table, write
-from lsp_server.bench.replay import ReplayRun
+from lsp_server.bench.replay import BrokenRule, ReplayRun
 from lsp_server.bench.servers import Costs
 from lsp_server.bench.summary import summarise
 
@@ -15,9 +15,10 @@ COSTS = Costs(
     cpu_s=10.0, energy_j=20.0, provenance="modelled", wasted_j=5.0,
     computed=4, reused=3, cancelled=1, skipped=2, tokens=40, layers=800.0,
 )  # fmt: skip
+BROKEN = BrokenRule(rule="trailing blank", before="a = 1\n", answer="x ", after="\n")
 RUN = ReplayRun(
-    arm="first", file="a.py", seed=0, typed_chars=100, kept_chars=20, keys=90, asked=9, shown=5,
-    elapsed_s=30.0, answered_s=[0.1, 0.3], broken_rules=[("trailing blank", "x ")], costs=COSTS,
+    arm="first", file="a.py", seed=0, typed_chars=100, kept_chars=20, keys=90, mending_keys=2, asked=9, shown=5,
+    elapsed_s=30.0, answered_s=[0.1, 0.3], broken_rules=[BROKEN], costs=COSTS,
 )  # fmt: skip
 
 
