@@ -45,6 +45,7 @@ ARMS: dict[str, dict[str, object]] = {
     "no-skip": {"skipUnlikely": False},
     "no-gate": {"debounceMs": 0, "skipUnlikely": False},
     "imports": {"imports": True},
+    "file-path": {"filePath": True},
 }
 _PEER = "peer"
 _MIN_BEFORE_CHARS = 600
@@ -86,7 +87,9 @@ def register(app: typer.Typer, progress: Progress) -> None:
         ] = DEFAULT_GREEN_MODE,
         n_files: Annotated[int, typer.Option("--n-files", min=1, help="How many held-out files.")] = 6,
         chars: Annotated[int, typer.Option("--chars", min=40, help="How much of each file is typed.")] = 300,
-        seeds: Annotated[int, typer.Option("--seeds", min=1, help="Persons who type each file.")] = 1,
+        seeds: Annotated[
+            int, typer.Option("--seeds", min=1, help="Persons who type each file; intervals count them.")
+        ] = 1,
         accept: Annotated[
             Accept, typer.Option("--accept", help="What is taken: the words that fit, or only what fits whole.")
         ] = "words",
@@ -99,7 +102,19 @@ def register(app: typer.Typer, progress: Progress) -> None:
         ] = True,
         output: Annotated[Path, typer.Option("--output", help="The folder for numbers and plot.")] = Path("replay"),
     ) -> None:
-        """Types real files into the server, key by key, and tells what each kept character has cost."""
+        """Types real files into the server, key by key, and tells what each kept character has cost.
+
+        Arms are our server with settings of its own:
+
+        now: as it ships; first: as it first was, full depth, asked at every key, nothing reused
+
+        first-fp32: first, on torch in fp32
+
+        full-depth, no-reuse, no-wait, no-skip: now without exits and stops, text known already, the pause before
+        asking, places better not asked at; no-gate: without the last two
+
+        imports, file-path: now, with that in the prompt too
+        """
         wanted = {
             name: _arm(name) | {"greenMode": green_mode, "model": model, "device": device} for name in _names(arms)
         }

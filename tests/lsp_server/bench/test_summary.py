@@ -51,6 +51,15 @@ def test_arms_are_compared_at_the_same_files_and_persons() -> None:
     assert now.saved_share.low < 0.2 < now.saved_share.high  # but files differ
 
 
+def test_persons_who_type_alike_do_not_stand_for_more_files() -> None:
+    few = runs()
+    many = few + [replace(run, seed=run.seed + 2 * n) for run in few for n in range(1, 5)]
+
+    widths = [summary.saved_share.high - summary.saved_share.low for summary in (summarise(few)[0], summarise(many)[0])]
+
+    assert widths[0] == pytest.approx(widths[1], rel=0.1)
+
+
 def test_unknown_joules_stay_unknown() -> None:
     unknown = [replace(run, costs=replace(run.costs, energy_j=None, wasted_j=None)) for run in runs()]
 
