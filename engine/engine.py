@@ -125,9 +125,10 @@ class Engine:
         """
         from engine.decoding.stopping import StopCondition
         from engine.model.loading import synchronize
-        from engine.policy.operating_point import operating_point, policy_for
+        from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
 
         started_s = time.perf_counter()
+        self._loaded.model.use_cores(all_cores=wants_all_cores(request.green_mode))
         policy = policy_for(
             request.policy, request.green_mode, self.exit_layers, self.layers_total, learned=self._learned
         )

@@ -150,7 +150,7 @@ def _cold_start(config: EngineConfig, text: str) -> tuple[float, float]:
 
 def _facts(config: EngineConfig, device: str, speed: DecodeSpeed, cold: tuple[float, float]) -> dict[str, Any]:
     """Everything that is printed, in milliseconds, and the ratios to llama.cpp within the rounds."""
-    from engine.evaluation.decode_speed import OURS, line, ratio
+    from engine.evaluation.decode_speed import OURS, OURS_FRUGAL, line, ratio
 
     intercept_s, slope_s, correlation = line(speed.by_depth)
     full_s = intercept_s + slope_s * max(speed.by_depth)
@@ -182,7 +182,7 @@ def _facts(config: EngineConfig, device: str, speed: DecodeSpeed, cold: tuple[fl
         "weight_mb": speed.weight_bytes / 1e6,
         "stream_gb_per_s": speed.stream_bytes_per_s / 1e9,
     }
-    peers = [name for name in speed.step if name != OURS]
+    peers = [name for name in speed.step if name not in {OURS, OURS_FRUGAL}]
     if peers:
         fastest = min(peers, key=lambda name: statistics.median(speed.step[name].wall_s))
         frugal = min(peers, key=lambda name: statistics.median(speed.step[name].cpu_s))
@@ -203,7 +203,7 @@ def _table(facts: dict[str, Any]) -> Table:
         table.add_column(column, justify="left" if not column else "right")
     for name, times in facts["runners"].items():
         table.add_row(
-            f"{name}, full depth" if name == "green-code" else name,
+            f"{name}, full depth" if name.startswith("green-code") else name,
             f"{times['prefill_ms']:.0f}",
             f"{times['decode_ms']:.1f}",
             f"{times['decode_cpu_ms']:.1f}",

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.lookup import lookup_draft
+from engine.decoding.prefill import prefill
 from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action, ExitCandidate, Fill
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from engine.model.runners.base import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
-
-PREFILL_CHUNK = 128
-"""Tokens; large enough for full speed, small enough that a segment of it cancels within 20 ms on two cores."""
 
 
 class Cancelled(Exception):  # noqa: N818 - control flow, not an error
@@ -96,19 +94,16 @@ class Trajectory:
         Raises:
             Cancelled: Between two segments of a chunk.
         """
-        n_layers, rows = self._model.n_layers, None
-        for position in range(start, self.n_prompt, PREFILL_CHUNK):
-            chunk = self._prompt_ids[position : position + PREFILL_CHUNK]
-            rows, n_run = self._model.embed(chunk, position), 0
-            try:
-                for first, last in self._model.segments:
-                    self._check_cancelled()
-                    rows, n_run = self._model.run_layers(rows, first, last, self._cache), last
-            finally:  # what was cancelled has cost what had run
-                self._work.prefill.prefill_tokens += len(chunk) * n_run // n_layers
-                self._work.prefill.layers(passes=n_run, tokens=1)  # the chunk's further positions are prefill_tokens
-        assert rows is not None
-        self.tokens.append(DecodedToken(self._last_choices(rows[:, -1:], self._work.decode)[0], n_layers))
+        rows = prefill(
+            self._model,
+            self._cache,
+            self._prompt_ids[start:],
+            position=start,
+            counter=self._work.prefill,
+            check=self._check_cancelled,
+        )
+        first = self._last_choices(rows[:, -1:], self._work.decode)[0]
+        self.tokens.append(DecodedToken(first, self._model.n_layers))
 
     def advance(self) -> None:
         """One pass: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.

@@ -12,17 +12,18 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from engine.decoding.decoder import Decoder
+from engine.decoding.prefill import prefill
 from engine.decoding.stopping import StopCondition
-from engine.decoding.trajectory import PREFILL_CHUNK
+from engine.decoding.work import PhaseCounter
 from engine.policy.base import ExitCandidate
 from engine.policy.baselines import FullDepth
-from engine.policy.operating_point import operating_point, policy_for
+from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
 from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ class DecodeSpeed:
     """What `measure_decoding` found; see `Measured` for the units.
 
     Attributes:
-        prefill: By runner: ours, and each peer.
+        prefill: By runner: ours on all cores, ours as it runs where energy has a weight, and each peer.
         step: By runner: one token at full depth.
-        by_depth: By layers run: one token and its head.
+        by_depth: By layers run: one token and its head, as it runs where energy has a weight.
         by_green_mode: By green mode: one emitted token of real suggestions, prompts apart.
         policy_check_s: One decision of the learned policy; None without one.
         cancel_s: From a cancellation to the decoder's return, sorted.
@@ -73,7 +74,7 @@ class DecodeSpeed:
     stream_bytes_per_s: float
 
 
-OURS = "green-code"
+OURS, OURS_FRUGAL = "green-code", "green-code, frugal"
 
 
 def measure_decoding(
@@ -99,7 +100,7 @@ def measure_decoding(
     encoded = [loaded.tokenization.encode(text) for text in texts]
     prompts, ids = [ids[-PROMPT_TOKENS:] for ids in encoded], encoded[0][-(PROMPT_TOKENS + STEPS) :]
     assert len(ids) == PROMPT_TOKENS + STEPS, "the first text is too short"
-    prefill: dict[str, Measured] = defaultdict(Measured)
+    prompt: dict[str, Measured] = defaultdict(Measured)
     step: dict[str, Measured] = defaultdict(Measured)
     by_depth: dict[int, Measured] = defaultdict(Measured)
     by_green_mode: dict[int, Measured] = defaultdict(Measured)
@@ -107,21 +108,23 @@ def measure_decoding(
     for round_ in range(rounds + 1):
         progress("Rounds of decoding", round_, rounds + 1)
         if round_ == 1:
-            for times in (prefill, step, by_depth, by_green_mode):
+            for times in (prompt, step, by_depth, by_green_mode):
                 times.clear()
-        runners: list[tuple[str, _Stepper | LlamaCpp]] = [(OURS, ours), *((peer.name, peer) for peer in peers)]
+        runners: list[tuple[str, _Runner]] = [(OURS, ours), *((peer.name, peer) for peer in peers), (OURS_FRUGAL, ours)]
         for name, runner in runners:
-            _timed(prefill[name], 1, partial(runner.prefill, ids[:PROMPT_TOKENS]))
+            loaded.model.use_cores(all_cores=name == OURS)
+            _timed(prompt[name], 1, partial(runner.prefill, ids[:PROMPT_TOKENS]))
             _timed(step[name], STEPS, partial(_steps, runner.step, ids[PROMPT_TOKENS:]))
         for depth in (*loaded.model.exit_layers, loaded.model.n_layers):
             ours.prefill(ids[:PROMPT_TOKENS])
             _timed(by_depth[depth], STEPS, partial(_steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
         for mode in GREEN_MODES:
+            loaded.model.use_cores(all_cores=wants_all_cores(mode))
             _complete(loaded, learned, prompts, mode, by_green_mode[mode])
     geometry = loaded.model.geometry
     weights = geometry.n_layers * geometry.layer_params + geometry.head_params
     return DecodeSpeed(
-        prefill=dict(prefill),
+        prefill=dict(prompt),
         step=dict(step),
         by_depth=dict(by_depth),
         by_green_mode=dict(by_green_mode),
@@ -146,6 +149,14 @@ def line(by_depth: dict[int, Measured]) -> tuple[float, float, float]:
     return float(intercept), float(slope), float(np.corrcoef(depths, times)[0, 1])
 
 
+class _Runner(Protocol):
+    """What `LlamaCpp` and our own model have in common."""
+
+    def prefill(self, token_ids: Sequence[int]) -> None: ...
+
+    def step(self, token_id: int) -> None: ...
+
+
 class _Stepper:
     """Our model, driven like a peer."""
 
@@ -157,10 +168,7 @@ class _Stepper:
     def prefill(self, token_ids: Sequence[int]) -> None:
         model = self._model
         self._cache.crop(0)
-        rows = torch.empty(0)
-        for start in range(0, len(token_ids), PREFILL_CHUNK):
-            rows = model.embed(token_ids[start : start + PREFILL_CHUNK], start)
-            rows = model.run_layers(rows, 0, model.n_layers, self._cache)
+        rows = prefill(model, self._cache, token_ids, position=0, counter=PhaseCounter(), check=_go_on)
         model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers)
 
     @torch.inference_mode()
@@ -171,6 +179,10 @@ class _Stepper:
             if stop <= depth:
                 rows = model.run_layers(rows, start, stop, self._cache)
         model.logits(model.exit_state(rows, depth), depth)[0, -1].argmax().item()
+
+
+def _go_on() -> None:
+    """Nothing here is cancelled."""
 
 
 def _steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:

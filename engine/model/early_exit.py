@@ -86,6 +86,15 @@ class EarlyExitModel:
             exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
         )
 
+    @property
+    def callers(self) -> int:
+        """How many threads may run layers at once, each those of another segment."""
+        return self.runner.callers
+
+    def use_cores(self, *, all_cores: bool) -> None:
+        """Says what decoding is to spare: milliseconds, on all cores, or work. Not to be called while it runs."""
+        self.runner.use_cores(all_cores=all_cores)
+
     def new_cache(self) -> KVCache:
         """An empty cache for this model."""
         return self.runner.new_cache()

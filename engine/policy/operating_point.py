@@ -36,6 +36,11 @@ def operating_point(green_mode: int, learned: LearnedPolicy | None = None) -> Op
     return OperatingPoint(energy_weight=weight, lossless=green_mode == 0)
 
 
+def wants_all_cores(green_mode: int) -> bool:
+    """Whether decoding may take every core to be a little faster: only where energy weighs nothing."""
+    return green_mode == 0
+
+
 def policy_for(
     spec: str | None,
     green_mode: int,

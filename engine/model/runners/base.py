@@ -70,6 +70,15 @@ class LayerRunner(Protocol):
         """Ids [S] of the tokens that `shortlist_head` knows, ascending; None where it is not to be asked."""
         ...
 
+    @property
+    def callers(self) -> int:
+        """How many threads may run layers at once, each those of another segment."""
+        ...
+
+    def use_cores(self, *, all_cores: bool) -> None:
+        """Says what decoding is to spare: milliseconds, on all cores, or work. Not to be called while it runs."""
+        ...
+
     def new_cache(self) -> KVCache:
         """An empty cache of this runner's kind."""
         ...

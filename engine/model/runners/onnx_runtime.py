@@ -1,8 +1,11 @@
 """The fast CPU runner: one ONNX Runtime session for each segment, over a KV cache that is written in place.
 
-The sessions share one pool of threads. With a pool each, the one that has just worked spins while the next one runs,
-and on two cores a token took five times as long (see engine/training/LOG.md). For the same reason no product of
-matrices is left to numpy, whose BLAS has a pool of its own. A process that runs this imports no torch.
+A session runs on one core, unless all are asked for: a second one buys a fifth of a token's time for half as much work
+again, and nothing where something else is busy (see engine/training/LOG.md). A prompt keeps all cores at work even so,
+since other threads may run other segments. With all cores, each session has its pool of threads, which must not spin
+for long: on two cores a token took five times as long while the pool that had just worked kept the next one waiting.
+For the same reason no product of matrices is left to numpy, whose BLAS has a pool of its own. A process that runs this
+imports no torch.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import mmap
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +50,9 @@ if TYPE_CHECKING:
 
 _ERRORS_ONLY = 3
 _CAPACITY_STEP = 128  # positions; 6 MB for the default model
+_ONE_CORE_BYTES = 256 << 20  # read for a token; more takes one core too long for somebody who waits, over 20 ms
+_SPIN_US = "10"
+_SPINS_BRIEFLY = (1, 31)  # the first version, that we know, in which a pool can be told how long to spin
 
 
 class _SegmentCache:
@@ -55,7 +62,7 @@ class _SegmentCache:
         self.layers = layers
         self.filled = 0  # positions
         self.arrays: list[NDArray[np.float32]] = []  # keys and values by turns, each [1, H_kv, capacity, D_head]
-        self.binding: onnxruntime.IOBinding | None = None  # to the arrays of now
+        self.binding: onnxruntime.IOBinding | None = None  # of the session and the arrays of now
         self.last_position = np.zeros(1, np.int32)  # bound once, written before each run
         self.total = np.zeros((), np.int32)
         self._shape = (1, n_kv_heads, 0, head_dim)
@@ -130,29 +137,42 @@ class OnnxRunner:
         Args:
             folder: With the graphs and tables.
             layout: What they hold.
-            threads: For all models of this process; the first runner's choice stays.
+            threads: The most that it takes.
         """
-        _share_threads(threads)
-        self._folder, self._layout = folder, layout
+        self._folder, self._layout, self._max_threads = folder, layout, threads
         self.n_layers, self.max_positions = layout.geometry.n_layers, layout.max_positions
         self.geometry = layout.geometry
-        self._sessions = [_open(folder / segment_file(start)) for start in layout.bounds[:-1]]
         self._by_start = {start: index for index, start in enumerate(layout.bounds[:-1])}
-        self._head = _open(folder / HEAD_FILE)
+        self._files = [*(segment_file(start) for start in layout.bounds[:-1]), HEAD_FILE]
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}  # by file
+        self._caches: weakref.WeakSet[OnnxCache] = weakref.WeakSet()
         self.n_vocabulary = layout.n_vocabulary
         self.shortlist: NDArray[np.int64] | None = None
         if (folder / SHORTLIST_IDS_FILE).is_file():
             self.shortlist = np.load(folder / SHORTLIST_IDS_FILE)
-            self._shortlist_head = _open(folder / SHORTLIST_FILE)
+            self._files.append(SHORTLIST_FILE)
         trained = [layer for layer in layout.bounds[1:-1] if (folder / shortcut_file(layer)).is_file()]
-        self._shortcuts = {layer: _open(folder / shortcut_file(layer)) for layer in trained}
+        self._shortcuts = {layer: _open(folder / shortcut_file(layer), threads=1) for layer in trained}
         self._embedding = _RowsOnDisk(folder / EMBEDDING_FILE)
         self._norm: NDArray[np.float32] = np.load(folder / NORM_FILE)
         self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
+        self._open_sessions(self._threads_for(all_cores=False))
+
+    @property
+    def callers(self) -> int:
+        """See `LayerRunner.callers`."""
+        return self._max_threads if self._threads == 1 else 1
+
+    def use_cores(self, *, all_cores: bool) -> None:
+        """See `LayerRunner.use_cores`; a change of mind takes half a second."""
+        if (threads := self._threads_for(all_cores=all_cores)) != self._threads:
+            self._open_sessions(threads)
 
     def new_cache(self) -> OnnxCache:
         """See `LayerRunner.new_cache`."""
-        return OnnxCache(self._layout)
+        cache = OnnxCache(self._layout)
+        self._caches.add(cache)
+        return cache
 
     def embed(self, token_ids: Sequence[int], position: int) -> NDArray[np.float32]:
         """See `LayerRunner.embed`; positions enter in the layers."""
@@ -205,11 +225,11 @@ class OnnxRunner:
 
     def head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.head`."""
-        return _product(self._head, normed)
+        return _product(self._sessions[HEAD_FILE], normed)
 
     def shortlist_head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.shortlist_head`."""
-        return _product(self._shortlist_head, normed)
+        return _product(self._sessions[SHORTLIST_FILE], normed)
 
     def to_numpy(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.to_numpy`."""
@@ -217,17 +237,33 @@ class OnnxRunner:
 
     @functools.cached_property
     def _propagation(self) -> onnxruntime.InferenceSession:
-        return _open(self._folder / PROPAGATION_FILE)  # few decodings ask for it
+        return _open(self._folder / PROPAGATION_FILE, self._threads)  # few decodings ask for it
+
+    def _threads_for(self, *, all_cores: bool) -> int:
+        geometry = self.geometry
+        n_params = geometry.n_layers * geometry.layer_params + geometry.head_params
+        is_large = n_params * geometry.bytes_per_param > _ONE_CORE_BYTES
+        return self._max_threads if all_cores or is_large else 1
+
+    def _open_sessions(self, threads: int) -> None:
+        self._threads = threads
+        for cache in self._caches:
+            for segment in cache.segments:
+                segment.binding = None  # it would hold its session
+        self._sessions.clear()  # first: two copies of the weights need not meet in memory
+        for file in self._files:
+            self._sessions[file] = _open(self._folder / file, threads)
 
     def _run(self, index: int, hidden: NDArray[np.float32], cache: _SegmentCache) -> NDArray[np.float32]:
         place = cache.extend(hidden.shape[1])
         # Of the row of zeros, whose keys and values the next row overwrites; see `_Graph.attention`.
         cache.last_position[0], cache.total[()] = place.stop, place.stop + 1
-        binding = cache.binding or self._bind(self._sessions[index], cache)
+        session = self._sessions[self._files[index]]
+        binding = cache.binding or self._bind(session, cache)
         output = np.empty_like(hidden)
         binding.bind_input(HIDDEN, "cpu", 0, np.float32, hidden.shape, hidden.ctypes.data)
         binding.bind_output(OUTPUT, "cpu", 0, np.float32, output.shape, output.ctypes.data)
-        self._sessions[index].run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         return output
 
     def _bind(self, session: onnxruntime.InferenceSession, cache: _SegmentCache) -> onnxruntime.IOBinding:
@@ -251,15 +287,19 @@ def _product(session: onnxruntime.InferenceSession, rows: NDArray[np.float32]) -
     return product
 
 
-@functools.cache  # it has effect once in a process
-def _share_threads(threads: int) -> None:
-    onnxruntime.set_global_thread_pool_sizes(threads, 1)
-
-
-def _open(path: Path) -> onnxruntime.InferenceSession:
+def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.use_per_session_threads = False
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    if _version(onnxruntime.__version__) >= _SPINS_BRIEFLY:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
+    else:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Each session would keep the room of its largest prompt: 230 MB in all, for no gain in speed.
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -11,7 +11,7 @@ from engine.model.kv_cache import LayeredKVCache
 from engine.types import ModelGeometry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -24,6 +24,16 @@ def backbone_of(runner: LayerRunner) -> Any:
     """The transformers model behind the reference runner, for those who train it or call its own methods."""
     assert isinstance(runner, TorchRunner), "load the model with `reference=True`"
     return runner.backbone
+
+
+class KVWriter(Protocol):
+    """What transformers' attention modules call of a cache."""
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Stores [1, H_kv, T, D_head] keys and values of one layer and returns what its queries attend to."""
+        ...
 
 
 class TorchRunner:
@@ -57,6 +67,14 @@ class TorchRunner:
         self.shortlist: NDArray[np.int64] | None = None if listed is None else listed.numpy()
         self._shortlist_head = None if listed is None else _rows(backbone.lm_head, listed.to(self._device))
 
+    @property
+    def callers(self) -> int:
+        """See `LayerRunner.callers`."""
+        return 1
+
+    def use_cores(self, *, all_cores: bool) -> None:
+        """See `LayerRunner.use_cores`; torch keeps the threads that it was given."""
+
     def new_cache(self) -> LayeredKVCache:
         """See `LayerRunner.new_cache`."""
         return LayeredKVCache(self.n_layers)
@@ -64,45 +82,19 @@ class TorchRunner:
     @torch.inference_mode()
     def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
         """See `LayerRunner.embed`."""
-        ids = torch.tensor([token_ids], device=self._device)
-        return self.parts.embed(ids, self._positions(position, len(token_ids)))
+        return self.parts.embed(self._on_device(token_ids), self._positions(position, len(token_ids)))
 
     @torch.inference_mode()
     def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
         """See `LayerRunner.run_layers`."""
         assert isinstance(cache, LayeredKVCache)
-        position, length = cache.lengths[start], hidden.shape[1]
-        positions = self._positions(position, length)
-        rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
-        masks: dict[int | None, torch.Tensor | None] = {}
-        for idx in range(start, stop):
-            key, window = self.parts.rotary_key(idx), self.parts.sliding_windows[idx]
-            if key not in rotaries:
-                rotaries[key] = self.parts.rotary(hidden, positions, idx)
-            if window not in masks:
-                masks[window] = _causal_mask(position, length, window, self._device)
-            hidden = self.parts.layers[idx](
-                hidden,
-                attention_mask=masks[window],
-                position_ids=positions,
-                position_embeddings=rotaries[key],
-                past_key_values=cache,
-                use_cache=True,
-            )
-        return hidden
+        return self._run(hidden, start, stop, cache.lengths[start], cache)
 
     @torch.inference_mode()
     def propagate(self, hidden: torch.Tensor, start: int, cache: KVCache) -> None:
         """See `LayerRunner.propagate`."""
         assert isinstance(cache, LayeredKVCache)
-        positions = self._positions(cache.lengths[start], hidden.shape[1])
-        rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
-        for idx in range(start, self.n_layers):
-            key = self.parts.rotary_key(idx)
-            if key not in rotaries:
-                rotaries[key] = self.parts.rotary(hidden, positions, idx)
-            keys, values = self.parts.project_kv(idx, hidden, rotaries[key])
-            cache.update(keys, values, idx)
+        self._propagate(hidden, start, self._positions(cache.lengths[start], hidden.shape[1]), cache)
 
     def concatenate(self, before: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.concatenate`."""
@@ -134,6 +126,57 @@ class TorchRunner:
         copy: NDArray[np.float32] = array.float().cpu().numpy()
         return copy
 
+    def _run(self, hidden: torch.Tensor, start: int, stop: int, position: int, cache: KVWriter) -> torch.Tensor:
+        """Layers start to stop - 1 for rows [1, T, D] that stand from `position` on."""
+        length = hidden.shape[1]
+        return self._run_masked(
+            hidden,
+            range(start, stop),
+            self._positions(position, length),
+            lambda window: _causal_mask(position, length, window, self._device),
+            cache,
+        )
+
+    def _run_masked(
+        self,
+        hidden: torch.Tensor,
+        layers: range,
+        positions: torch.Tensor,
+        mask_for: Callable[[int | None], torch.Tensor | None],
+        cache: KVWriter,
+    ) -> torch.Tensor:
+        """Some layers for rows [1, T, D] at positions [1, T], with a mask for each sliding window."""
+        rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
+        masks: dict[int | None, torch.Tensor | None] = {}
+        for idx in layers:
+            key, window = self.parts.rotary_key(idx), self.parts.sliding_windows[idx]
+            if key not in rotaries:
+                rotaries[key] = self.parts.rotary(hidden, positions, idx)
+            if window not in masks:
+                masks[window] = mask_for(window)
+            hidden = self.parts.layers[idx](
+                hidden,
+                attention_mask=masks[window],
+                position_ids=positions,
+                position_embeddings=rotaries[key],
+                past_key_values=cache,
+                use_cache=True,
+            )
+        return hidden
+
+    def _propagate(self, hidden: torch.Tensor, start: int, positions: torch.Tensor, cache: KVWriter) -> None:
+        """Keys and values of the layers from `start` on for rows [1, T, D] at positions [1, T]."""
+        rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
+        for idx in range(start, self.n_layers):
+            key = self.parts.rotary_key(idx)
+            if key not in rotaries:
+                rotaries[key] = self.parts.rotary(hidden, positions, idx)
+            keys, values = self.parts.project_kv(idx, hidden, rotaries[key])
+            cache.update(keys, values, idx)
+
+    def _on_device(self, token_ids: Sequence[int]) -> torch.Tensor:
+        return torch.tensor([token_ids], device=self._device)
+
     def _positions(self, start: int, length: int) -> torch.Tensor:
         return torch.arange(start, start + length, device=self._device).unsqueeze(0)
 
@@ -155,8 +198,13 @@ def _causal_mask(position: int, length: int, window: int | None, device: torch.d
     total = position + length
     if (length == 1 or position == 0) and (window is None or total <= window):
         return None
-    rows = torch.arange(position, total, device=device).unsqueeze(1)
-    columns = torch.arange(total, device=device).unsqueeze(0)
+    return visible(torch.arange(position, total, device=device), total, window)
+
+
+def visible(positions: torch.Tensor, n_positions: int, window: int | None) -> torch.Tensor:
+    """Which of the first `n_positions` the queries at positions [T] attend to, [1, 1, T, n_positions]."""
+    rows = positions.unsqueeze(1)
+    columns = torch.arange(n_positions, device=positions.device).unsqueeze(0)
     mask = columns <= rows
     if window is not None:
         mask &= columns > rows - window

@@ -1,0 +1,95 @@
+"""Prefill: a prompt through all layers, in chunks, which several threads take side by side where the runner lets them.
+
+Chunk by chunk and segment by segment is a staircase: as soon as one chunk has left a segment, the next may enter it. So
+two threads, each alone in its segment, share a prompt without ever waiting within a product of matrices, which is what
+threads inside the runner would do. No sampling, no policy, no text.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.decoding.work import PhaseCounter
+    from engine.model.early_exit import EarlyExitModel
+    from engine.model.runners.base import Array, KVCache
+
+CHUNK = 64
+"""Tokens; large enough for full speed, small enough that a segment of it cancels within 20 ms on one core."""
+
+_LEAST_SHARE = 32  # tokens; to share fewer between threads costs more than it gains
+
+
+@dataclass(slots=True)
+class _Chunk:
+    rows: Array  # [1, T, D]
+    n_tokens: int
+    n_segments: int = 0  # that it has been through
+
+
+def prefill(
+    model: EarlyExitModel,
+    cache: KVCache,
+    token_ids: Sequence[int],
+    *,
+    position: int,
+    counter: PhaseCounter,
+    check: Callable[[], None],
+) -> Array:
+    """Runs tokens at full depth and gives the hidden states behind the last chunk of them, [1, T, D].
+
+    Args:
+        model: Its runner says how many threads may share the work.
+        cache: Filled up to `position` in every layer.
+        token_ids: At least one.
+        position: Of the first.
+        counter: Charged with what has run, also where `check` ends it.
+        check: Called before each segment; may raise, and nothing runs any more when that leaves here.
+    """
+    waiting: list[_Chunk] = []
+    for n_tokens in reversed(_shares(len(token_ids), model.callers)):
+        end = len(token_ids) - sum(chunk.n_tokens for chunk in waiting)
+        rows = model.embed(token_ids[end - n_tokens : end], position + end - n_tokens)
+        waiting.append(_Chunk(rows=rows, n_tokens=n_tokens))
+    under_way: list[_Chunk] = []
+
+    def step(chunk: _Chunk) -> None:
+        chunk.rows = model.run_layers(chunk.rows, *model.segments[chunk.n_segments], cache)
+
+    with ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(model.callers)) if len(waiting) > 1 else None
+        while True:
+            if waiting and len(under_way) < model.callers and all(chunk.n_segments for chunk in under_way):
+                under_way.append(waiting.pop())
+            check()
+            if threads is None or len(under_way) == 1:
+                step(under_way[0])
+            else:
+                list(threads.map(step, under_way))
+            for chunk in under_way:
+                _charge(counter, chunk, model)
+                chunk.n_segments += 1
+            if under_way[0].n_segments == len(model.segments):
+                done = under_way.pop(0)
+                if not (waiting or under_way):
+                    return done.rows
+
+
+def _shares(n_tokens: int, callers: int) -> list[int]:
+    """Even chunks, no larger than `CHUNK`, and one for each caller where that is worth it."""
+    n_chunks = max(-(-n_tokens // CHUNK), min(callers, n_tokens // _LEAST_SHARE), 1)
+    least, n_larger = divmod(n_tokens, n_chunks)
+    return [least + 1] * n_larger + [least] * (n_chunks - n_larger)
+
+
+def _charge(counter: PhaseCounter, chunk: _Chunk, model: EarlyExitModel) -> None:
+    """Counts the segment that a chunk has just been through; its tokens once it has been through all."""
+    start, stop = model.segments[chunk.n_segments]
+    # Rounded down at each border, so that the shares add up to the chunk's tokens.
+    counter.prefill_tokens += chunk.n_tokens * stop // model.n_layers - chunk.n_tokens * start // model.n_layers
+    counter.layers(passes=stop - start, tokens=1)  # the chunk's further positions are prefill_tokens

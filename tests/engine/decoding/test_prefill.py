@@ -1,0 +1,88 @@
+"""A prompt that several threads share, against the same prompt on one."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from engine.decoding.prefill import CHUNK, prefill
+from engine.decoding.trajectory import Cancelled
+from engine.decoding.work import PhaseCounter
+from engine.model.early_exit import EarlyExitModel
+from tests.engine.model.test_runners import converted, small_model
+
+N_LAYERS = 6
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> EarlyExitModel:
+    """A tiny model in three segments, which two threads may run."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        return converted(small_model("llama"), "int8")
+
+
+def go_on() -> None:
+    """Nothing is cancelled."""
+
+
+def run(
+    model: EarlyExitModel, n_tokens: int, *, all_cores: bool, check: Callable[[], None] = go_on
+) -> tuple[torch.Tensor, PhaseCounter]:
+    ids = [random.Random(n_tokens).randrange(97) for _ in range(n_tokens)]
+    model.use_cores(all_cores=all_cores)
+    cache, counter = model.new_cache(), PhaseCounter()
+    rows = prefill(model, cache, ids, position=0, counter=counter, check=check)
+    assert list(cache.lengths) == [n_tokens] * N_LAYERS
+    # One more token reads all keys and values that were filled.
+    behind = model.run_layers(model.embed([3], n_tokens), 0, N_LAYERS, cache)
+    return torch.cat([torch.from_numpy(model.to_numpy(part))[:, -1] for part in (rows, behind)]), counter
+
+
+@pytest.mark.parametrize("n_tokens", [1, 2, 63, 65, 4 * CHUNK, 5 * CHUNK + 7])
+def test_threads_side_by_side_fill_what_one_after_the_other_fills(fast: EarlyExitModel, n_tokens: int) -> None:
+    together, counter = run(fast, n_tokens, all_cores=False)
+    assert fast.callers == 2
+    alone, _ = run(fast, n_tokens, all_cores=True)
+    assert fast.callers == 1
+
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+    assert counter.prefill_tokens == n_tokens
+    assert counter.layer_passes % N_LAYERS == 0
+
+
+@pytest.mark.parametrize("n_checks", range(1, 8))
+def test_cancelled_between_any_two_segments_it_charges_what_has_run(fast: EarlyExitModel, n_checks: int) -> None:
+    fast.use_cores(all_cores=False)
+    left = n_checks
+
+    def check() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise Cancelled
+
+    cache, counter = fast.new_cache(), PhaseCounter()
+    with pytest.raises(Cancelled):
+        prefill(fast, cache, [1] * (4 * CHUNK), position=0, counter=counter, check=check)
+
+    run_tokens = sum(cache.lengths)  # over layers
+    assert counter.layer_passes * CHUNK == run_tokens
+    assert N_LAYERS * counter.prefill_tokens == pytest.approx(run_tokens, abs=2 * N_LAYERS)
+    assert list(cache.lengths) == sorted(cache.lengths, reverse=True)
+
+
+def test_a_change_of_cores_keeps_what_the_caches_hold(fast: EarlyExitModel) -> None:
+    fast.use_cores(all_cores=False)
+    cache, expected = fast.new_cache(), fast.new_cache()
+    for kept in (cache, expected):
+        fast.run_layers(fast.embed([1, 2, 3], 0), 0, N_LAYERS, kept)
+
+    fast.use_cores(all_cores=True)
+    ours = fast.run_layers(fast.embed([4], 3), 0, N_LAYERS, cache)
+    fast.use_cores(all_cores=False)
+    theirs = fast.run_layers(fast.embed([4], 3), 0, N_LAYERS, expected)
+
+    torch.testing.assert_close(torch.from_numpy(ours), torch.from_numpy(theirs), rtol=1e-5, atol=1e-5)
