@@ -204,6 +204,7 @@ class GreenCodeServer(LanguageServer):
 
     def accept(self, completion_id: str, accepted_chars: int | None) -> None:
         """Records that a completion, or so many characters that were left of it, was accepted."""
+        self.suggester.accept(completion_id)
         self.session.accept(completion_id, accepted_chars)
         self.ledger.accept(completion_id, accepted_chars)
         self._note_ledger(self.ledger)

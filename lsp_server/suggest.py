@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.completion.shape import invites_lines
 from engine.types import GREEN_MODE_MAX
 from lsp_server.context import completion_request
 from lsp_server.jobs import Unserved
@@ -47,6 +48,18 @@ class Question:
     typed: Callable[[], str | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A cursor's place in a document, by the text around it."""
+
+    prefix: str
+    suffix: str
+
+    def is_of(self, request: CompletionRequest) -> bool:
+        """True where a request is asked at this very place; its window onto the document may begin later."""
+        return bool(request.prefix) and self.prefix.endswith(request.prefix) and self.suffix == request.suffix
+
+
 class Suggester:
     """Answers questions with as little work as it can.
 
@@ -71,6 +84,8 @@ class Suggester:
         self._on_skipped = on_skipped
         self._cache = SuggestionCache()
         self._newest: dict[str, str] = {}  # completion id by document
+        self._offered: dict[str, tuple[str, _Place]] = {}  # by document: whose text, and where its end would be
+        self._accepted: dict[str, _Place] = {}  # by document: where an accepted text ends that was not typed on yet
 
     async def suggest(self, question: Question, settings: Settings) -> Suggestion | None:
         """What to offer; None, or an empty text, for nothing.
@@ -78,7 +93,59 @@ class Suggester:
         Raises:
             EngineError: The engine failed, in the user's words.
         """
-        request = completion_request(question.context, settings)
+        request = self._with_shape(question.document, completion_request(question.context, settings))
+        suggestion = await self._answer(question, request, settings)
+        if suggestion is not None and suggestion.text:
+            end = _Place(prefix=request.prefix + suggestion.text, suffix=request.suffix)
+            self._offered[question.document] = (suggestion.completion_id, end)
+        return suggestion
+
+    def accept(self, completion_id: str) -> None:
+        """Takes note that what was offered of a completion was accepted: where it ends, several lines are welcome.
+
+        The editor says so before it asks at the new place. Anything typed there that is not what was found for it
+        makes it a place like any other.
+        """
+        for document, (offered_id, end) in self._offered.items():
+            if offered_id == completion_id:
+                self._accepted[document] = end
+
+    def note_key(self) -> None:
+        """Takes note of a change to a document."""
+        self._gate.key(time.monotonic())
+
+    def keep(self, computed: Computed) -> None:
+        """Keeps what was computed for later."""
+        if computed.text is not None:
+            suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
+            self._cache.keep(computed.document, computed.request, suggestion)
+            self._gate.answered(computed.completion.elapsed_s)
+
+    def forget(self, document: str) -> None:
+        """Drops what is known of, and asked in, a document."""
+        self._cache.forget(document)
+        for known in (self._newest, self._offered, self._accepted):
+            known.pop(document, None)
+        self._scheduler.cancel(document)
+
+    def clear(self) -> None:
+        """Drops what other settings or another model have answered."""
+        self._cache.clear()
+
+    def _with_shape(self, document: str, request: CompletionRequest) -> CompletionRequest:
+        """Asks for several lines behind an accepted suggestion, and where what was typed since is theirs."""
+        accepted = self._accepted.get(document)
+        if accepted is None:
+            return request
+        several = replace(request, single_line=False)
+        if accepted.is_of(request):
+            return several if invites_lines(request.prefix, request.suffix) else request
+        if self._scheduler.would_serve(document, several):
+            return several
+        del self._accepted[document]
+        return request
+
+    async def _answer(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
         document = question.document
         self._newest[document] = question.completion_id
         self._gate.rest(request.prefix)
@@ -96,27 +163,6 @@ class Suggester:
                 self._on_skipped()
                 return None
         return await self._compute(question, request, settings)
-
-    def note_key(self) -> None:
-        """Takes note of a change to a document."""
-        self._gate.key(time.monotonic())
-
-    def keep(self, computed: Computed) -> None:
-        """Keeps what was computed for later."""
-        if computed.text is not None:
-            suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
-            self._cache.keep(computed.document, computed.request, suggestion)
-            self._gate.answered(computed.completion.elapsed_s)
-
-    def forget(self, document: str) -> None:
-        """Drops what is known of, and asked in, a document."""
-        self._cache.forget(document)
-        self._newest.pop(document, None)
-        self._scheduler.cancel(document)
-
-    def clear(self) -> None:
-        """Drops what other settings or another model have answered."""
-        self._cache.clear()
 
     async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
         typed = question.typed if settings.reuse else _unknown

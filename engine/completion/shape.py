@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 _OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
 _OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
 _LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
+_GOES_ON = re.compile(r"[-+*/%&|^=<>.?\\]\Z|(?<![\w.])(?:and|or|not|in|is|as|if|else|new|return|extends|implements)\Z")
+_LEAVES = re.compile(r"(?:return|break|continue|raise|throw|goto|pass)\b")  # nothing follows it in its block
 _EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+|--+|<!--|%+")
 _CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")  # how a block's last line begins
 _LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
 _ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
+_LINES_BEHIND = 3  # behind a line that is filled; what further ones would bring is in engine/training/LOG.md
 _INDENTATION = "  "  # a single space aligns, as in block comments
 
 
@@ -44,6 +47,7 @@ class Shape:
         typed_space: Blanks that the decoded text is expected to repeat first.
         head: The cursor's line before the cursor.
         single_line: True where the text ends with its line.
+        n_more_lines: How many lines a block may have behind the cursor's; None where it ends by itself.
         block_indent: Least indentation of a block's further lines; a line indented less ends it.
         rest_of_line: What stands behind the cursor on its line.
         lines_above: The last lines before the cursor's that are not blank.
@@ -58,6 +62,7 @@ class Shape:
     typed_space: str
     head: str
     single_line: bool
+    n_more_lines: int | None
     block_indent: int
     rest_of_line: str
     lines_above: tuple[str, ...]
@@ -87,6 +92,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         typed_space=prompt.typed_space,
         head=head,
         single_line=single_line,
+        n_more_lines=_LINES_BEHIND if head.strip() and not _opens_block(head) else None,
         block_indent=_indent(head) + (1 if _opens_block(head) else 0),
         rest_of_line=rest_of_line,
         lines_above=tuple(reversed(above[:LINES_ABOVE])),
@@ -96,6 +102,26 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         closer_indent=closer_indent,
         indented_by=_indented_by(head, [*above, *_filled(below)]),
     )
+
+
+def invites_lines(prefix: str, suffix: str) -> bool:
+    """Whether further lines are welcome behind the cursor's line, where a suggestion has just been accepted.
+
+    They are where that line ends a statement, nothing follows it in its block, and something may.
+    """
+    head = prefix[prefix.rfind("\n") + 1 :]
+    rest_of_line, _, below = suffix.partition("\n")
+    code = _LINE_COMMENT.sub("", head).strip()
+    if (
+        rest_of_line.strip()
+        or not head.strip()
+        or residue(code).openers
+        or _GOES_ON.search(code)
+        or _LEAVES.match(code)
+    ):
+        return False
+    next_line = below.partition("\n")[0]
+    return not _opens_block(head) and (not next_line.strip() or _indent(next_line) < _indent(head))
 
 
 def is_complete(text: str, shape: Shape) -> bool:
@@ -174,7 +200,11 @@ def _block_end(body: str, shape: Shape) -> int | None:
     newline = body.find("\n")
     if shape.starts_line and newline >= 0 and not body[:newline].strip():
         return 0  # the line is there already, and blank
+    n_more_lines = 0
     while newline >= 0:
+        if n_more_lines == shape.n_more_lines:
+            return newline
+        n_more_lines += 1
         next_newline = body.find("\n", newline + 1)
         line = body[newline + 1 : next_newline if next_newline >= 0 else len(body)]
         if line.strip():

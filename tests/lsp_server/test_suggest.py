@@ -1,16 +1,18 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from lsprotocol.types import Position, Range
 
 from engine.config import EngineConfig
-from engine.types import no_progress
+from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink, no_progress
 from lsp_server.documents import CursorContext
 from lsp_server.gate import Gate
 from lsp_server.jobs import Computed
 from lsp_server.reuse import Suggestion
 from lsp_server.scheduler import CompletionScheduler
+from lsp_server.seams import EngineFactory
 from lsp_server.settings import Settings
 from lsp_server.suggest import Question, Suggester
 from tests.fakes import FakeEngine, load_fake_engine
@@ -36,11 +38,11 @@ def question(prefix: str, *, name: str = "", invoked: bool = False) -> Question:
 class Desk:
     """A suggester around a fake engine, and what it told of its work."""
 
-    def __init__(self) -> None:
+    def __init__(self, factory: EngineFactory = load_fake_engine) -> None:
         self.reused: list[tuple[str, int]] = []
         self.skipped = 0
         self.chance = 1.0
-        self.scheduler = CompletionScheduler(load_fake_engine, self._keep, lambda _: None)
+        self.scheduler = CompletionScheduler(factory, self._keep, lambda _: None)
         self.suggester = Suggester(
             self.scheduler,
             Gate(lambda _: self.chance, 1.0),
@@ -146,3 +148,87 @@ async def test_other_settings_and_closed_documents_are_forgotten(desk: Desk) -> 
     await desk.ask("x")
 
     assert (len(desk.engine.requests), desk.reused) == (3, [])
+
+
+async def accept_there(desk: Desk, prefix: str) -> str:
+    """Takes what is offered at a place; the text before the cursor from then on."""
+    offered = await desk.ask(prefix)
+    assert offered is not None
+    desk.suggester.accept(offered.completion_id)
+    return prefix + offered.text
+
+
+async def test_where_a_suggestion_was_accepted_several_lines_are_asked_for(desk: Desk) -> None:
+    end = await accept_there(desk, "x")
+
+    await desk.ask(end)
+
+    assert [request.single_line for request in desk.engine.requests] == [None, False]
+
+
+async def test_what_is_left_of_a_suggestion_may_be_accepted_too(desk: Desk) -> None:
+    await desk.ask("x")
+    end = await accept_there(desk, "xne")
+
+    await desk.ask(end)
+
+    assert (desk.engine.requests[-1].prefix, desk.engine.requests[-1].single_line) == ("xnext", False)
+
+
+@pytest.mark.parametrize("elsewhere", ["xnext;", "xnex", "y"])
+async def test_who_types_on_behind_an_accepted_suggestion_is_at_a_place_like_any_other(
+    desk: Desk, elsewhere: str
+) -> None:
+    end = await accept_there(desk, "x")
+
+    for prefix in (elsewhere, end):
+        await desk.ask(prefix, invoked=True)
+
+    assert [request.single_line for request in desk.engine.requests] == [None] * 3
+
+
+async def test_a_suggestion_that_was_typed_to_its_end_was_not_accepted(desk: Desk) -> None:
+    await desk.ask("x")
+
+    await desk.ask("xnext")
+
+    assert desk.engine.requests[-1].single_line is None
+
+
+async def test_where_the_accepted_line_goes_on_one_line_is_asked_for(desk: Desk) -> None:
+    end = await accept_there(desk, "f(x")
+
+    await desk.ask(end)
+
+    assert desk.engine.requests[-1].single_line is None
+
+
+class SlowWithSeveralLines(FakeEngine):
+    """Takes its time where several lines are wanted."""
+
+    def complete(
+        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+    ) -> Completion:
+        slower = replace(request, prefix="slowly") if request.single_line is False else request
+        return super().complete(slower, cancellation=cancellation, on_text=on_text)
+
+
+def load_slow_engine(config: EngineConfig, _: ProgressSink) -> FakeEngine:
+    return SlowWithSeveralLines(config)
+
+
+async def test_typing_along_the_several_lines_asks_for_no_others() -> None:
+    desk = Desk(load_slow_engine)
+    await desk.scheduler.load(EngineConfig(), no_progress)
+    desk.engine.word_s = None
+    end = await accept_there(desk, "x")
+    desk.engine.started.clear()
+    several = asyncio.create_task(desk.ask(end))
+    await asyncio.to_thread(desk.engine.started.wait)
+
+    along = asyncio.create_task(desk.ask(f"{end}on"))
+    await asyncio.sleep(0)
+    desk.engine.go.release(3)
+
+    assert [await several, await along] == [None, Suggestion(completion_id=end, text="e two three")]
+    assert await desk.scheduler.close(timeout_s=5)

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.completion.prompt import build_prompt
-from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
+from engine.completion.shape import invites_lines, is_complete, shape_at, suggestion, without_half_word
 
 CURSOR = "‸"
 
@@ -128,6 +128,32 @@ BLOCKS = [
     pytest.param("foo(a‸", ", b)\nbar()", ", b)", id="one line within a line"),
 ]
 
+BEHIND_A_LINE = [  # that has just been filled by an accepted suggestion
+    pytest.param(
+        "def f():\n    a = 1‸", "\n    b = a\n    return b\n\nc", "\n    b = a\n    return b", id="python: next lines"
+    ),
+    pytest.param("def f():\n    a = 1‸", "\n    b = a\nc = 2\n", "\n    b = a", id="python: not out of the block"),
+    pytest.param("for a in b:\n    c‸", "\nelse:\n    d\n", "", id="python: not into another branch"),
+    pytest.param(
+        "if x:\n    a()‸", "\n    if y:\n        b()\nz", "\n    if y:\n        b()", id="python: inner block"
+    ),
+    pytest.param("a = 1‸", "\nb = 2\nc = 3\nd = 4\ne = 5\n", "\nb = 2\nc = 3\nd = 4", id="python: three lines"),
+    pytest.param("def f():\n    a()‸", "\n\n    b()\n\n    c()", "\n\n    b()", id="python: a paragraph"),
+    pytest.param("def f():\n    a()‸\n\n    c()\n", "\n    b()\n    c()\n", "\n    b()", id="python: what follows"),
+    pytest.param("def f():\n    a()‸", "\n    a()\n    a()\n", "", id="python: the same again"),
+    pytest.param("x = a‸", " + b\ny = c\n\nz", " + b\ny = c", id="python: the line goes on"),
+    pytest.param("f() {\n  a();‸\n}", "\n  b();\n}\n", "\n  b();", id="typescript: bracket on the next line"),
+    pytest.param(
+        "f() {\n  a();‸", "\n  g(() => {\n    c();\n  });\n}", "\n  g(() => {\n    c();\n  });", id="typescript"
+    ),
+    pytest.param("func f() {\n\ta()‸\n}", "\n\tif b {\n\t\tc()\n\t}\n}", "\n\tif b {\n\t\tc()\n\t}", id="go: tabs"),
+    pytest.param("func f() {\n\ta()‸", "\n    b()\n", "", id="go: no spaces among tabs"),
+    pytest.param("class A {\n    int a;‸\n}", "\n    int b;\n\n    int c;\n", "\n    int b;", id="java: members"),
+    pytest.param("    @Override‸\n}", "\n    void a() {\n    }\n}", "\n    void a() {\n    }", id="java: annotated"),
+    pytest.param("int f() {\n    a = 1;‸", "\n    return a;\n}\n", "\n    return a;", id="c: to the bracket"),
+    pytest.param("    if (a)‸\n}", "\n        b();\n    c();\n}", "\n        b();\n    c();", id="c: no bracket"),
+]
+
 INDENTATION = [
     pytest.param("func f() {\n\t‸", "\ta()\n    b()\n}", "a()", id="go: no spaces among tabs"),
     pytest.param("func f() {\n\tx()\n}\nfunc g() {‸", "\n    b()\n}", "", id="go: no spaces in a file with tabs"),
@@ -155,6 +181,40 @@ CHARACTERS = [
 )
 def test_golden(document: str, decoded: str, expected: str) -> None:
     assert suggest(document, decoded) == expected
+
+
+@pytest.mark.parametrize(("document", "decoded", "expected"), BEHIND_A_LINE)
+def test_golden_behind_an_accepted_line(document: str, decoded: str, expected: str) -> None:
+    before, _, after = document.partition(CURSOR)
+    shape = shape_at(before, after, build_prompt(before, after), single_line=False)
+    complete_at = [at for at in range(len(decoded) + 1) if is_complete(decoded[:at], shape)]
+
+    assert decoded[suggestion(decoded, shape)] == expected
+    assert {decoded[:at][suggestion(decoded[:at], shape)] for at in complete_at} <= {expected}
+
+
+@pytest.mark.parametrize(
+    ("document", "invites"),
+    [
+        pytest.param("a = 1‸", True, id="a statement"),
+        pytest.param("f(\n    a)‸\n", True, id="the end of a statement"),
+        pytest.param("    a();‸\n}", True, id="the end of a block"),
+        pytest.param("# Adds one.‸", True, id="a comment"),
+        pytest.param("    @Override‸", True, id="an annotation"),
+        pytest.param("    a = 1  # (why‸\n\nb", True, id="a comment behind a statement"),
+        pytest.param("f(a‸", False, id="an open bracket"),
+        pytest.param('x = "a‸', False, id="an open string"),
+        pytest.param("x = a +‸", False, id="an operator"),
+        pytest.param("x = a and‸", False, id="a word that needs another"),
+        pytest.param("    return a‸", False, id="nothing follows in the block"),
+        pytest.param("f(a‸)", False, id="the line goes on"),
+        pytest.param("a = 1‸\nb = 2", False, id="the block goes on already"),
+        pytest.param("if a:‸", False, id="a block's first line is asked for anyway"),
+        pytest.param("    ‸", False, id="a blank line"),
+    ],
+)
+def test_further_lines_are_welcome_behind_an_ended_statement(document: str, invites: bool) -> None:  # noqa: FBT001 - a case
+    assert invites_lines(*document.split(CURSOR)) is invites
 
 
 @pytest.mark.parametrize(
