@@ -9,6 +9,8 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
+from lsp_server.bench.golden_rules import broken_rules
+from lsp_server.protocol import DID_ACCEPT
 from tests.lsp_server.client import URI, Client, initialize, started
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(180)]
@@ -19,6 +21,10 @@ CODE = '''def factorial(n):
         return 1
     return '''
 SETTINGS: dict[str, object] = {"device": "cpu", "greenMode": 0, "maxNewTokens": 12}
+CONSTRUCTOR = """class Person:
+    def __init__(self, name, age, city, country):
+        self.name = name
+        self.age ="""
 LONG_CODE = "\n\n".join(CODE.replace("factorial", f"factorial_{n}") + f"n * factorial_{n}(n - 1)" for n in range(40))
 
 
@@ -100,3 +106,28 @@ async def test_of_fifty_requests_while_typing_the_newest_is_answered(client: Cli
     # An answer that came while the others were still being asked serves those at its place for nothing.
     energy = await client.energy(lambda energy: energy.offered + energy.reused == len(answered))
     assert energy.requests == energy.cancelled + energy.offered <= 3
+
+
+@pytest.mark.parametrize(("typed", "has_several_lines"), [("", True), ("  # in", False)])
+async def test_behind_an_accepted_suggestion_come_the_next_lines(
+    client: Client,
+    typed: str,
+    has_several_lines: bool,  # noqa: FBT001 - a case
+) -> None:
+    client.change_settings({**SETTINGS, "maxNewTokens": 32})
+    client.open(CONSTRUCTOR)
+    offered = await client.complete(3, 18)
+    assert offered is not None
+    assert offered.command is not None
+    text = str(offered.insert_text)
+    client.type(3, 18, text)
+    accepted = types.ExecuteCommandParams(DID_ACCEPT, arguments=offered.command.arguments)
+    await client.workspace_execute_command_async(accepted)
+    client.type(3, 18 + len(text), typed)
+
+    following = await client.complete(3, 18 + len(text) + len(typed))
+
+    answer = "" if following is None else str(following.insert_text)
+    assert answer.startswith("\n        self.city = city\n        self.country = ") is has_several_lines
+    assert ("\n" in answer) is has_several_lines
+    assert broken_rules(CONSTRUCTOR + text + typed, answer, "", "python") == ()
