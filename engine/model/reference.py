@@ -16,7 +16,9 @@ from engine.errors import DeviceError, UnsupportedModelError
 from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel, cpu_name, cpu_threads, readable
-from engine.model.shortcuts import find_shortcuts, model_fingerprint
+from engine.model.runners.torch_eager import TorchRunner
+from engine.model.runners.torch_graphs import GraphRunner
+from engine.model.shortcuts import UNTRAINED, find_shortcuts, model_fingerprint
 from engine.model.tokenization import Tokenization
 
 if TYPE_CHECKING:
@@ -58,9 +60,15 @@ def load_reference(
         shortcuts.adapt(model)
     model = _to_device(model.eval(), device, name)
     end_ids = _eos_ids(model)
+    runner_class = GraphRunner if device == "cuda" else TorchRunner
     loaded = LoadedModel(
         name=name,
-        model=EarlyExitModel.from_transformers(model, config.exit_layers, shortcuts, fingerprint=fingerprint),
+        model=EarlyExitModel(
+            runner_class(model, shortcuts),
+            config.exit_layers,
+            fingerprint=fingerprint,
+            exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
+        ),
         tokenization=Tokenization(tokenizer, end_ids),
         device=device,
         device_name=_device_name(device, threads),
