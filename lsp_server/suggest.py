@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.completion.shape import invites_lines
+from engine.completion.blocks import invites_lines
 from engine.types import GREEN_MODE_MAX
 from lsp_server.context import completion_request
 from lsp_server.jobs import Unserved

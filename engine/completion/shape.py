@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
-from engine.completion.brackets import CLOSERS, CLOSING, residue
+from engine.completion.blocks import (
+    CLOSING_RUN,
+    closing_run,
+    enclosing,
+    filled,
+    filled_upwards,
+    indent_of,
+    open_bracket,
+    opening_line,
+    stays_inside,
+    wants_block,
+)
 from engine.completion.cleanup import (
     closed_length,
     fitting_length,
@@ -22,19 +32,9 @@ from engine.completion.cleanup import (
 from engine.completion.repetition import LINES_ABOVE, repeats_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.completion.prompt import Prompt
 
-_OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
-_OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
-_LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
-_GOES_ON = re.compile(r"[-+*/%&|^=<>.?\\]\Z|(?<![\w.])(?:and|or|not|in|is|as|if|else|new|return|extends|implements)\Z")
-_LEAVES = re.compile(r"(?:return|break|continue|raise|throw|goto|pass)\b")  # nothing follows it in its block
 _EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+|--+|<!--|%+")
-_CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")  # how a block's last line begins
-_LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
-_ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
 _LINES_BEHIND = 3  # behind a line that is filled; what further ones would bring is in engine/training/LOG.md
 _INDENTATION = "  "  # a single space aligns, as in block comments
 
@@ -82,51 +82,32 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     """The shape of a suggestion between `prefix` and `suffix`; `single_line` None decides by the text."""
     head = prefix[prefix.rfind("\n") + 1 :]
     rest_of_line, _, below = suffix.partition("\n")
-    above = list(islice(_filled_upwards(prefix[: len(prefix) - len(head)]), _LINES_SEARCHED))
-    opener = _opening_line(head, above)
-    closer, closer_indent = _open_bracket(opener, suffix)
+    above = filled_upwards(prefix[: len(prefix) - len(head)])
+    opener, opener_indent = opening_line(head, above)
+    is_opener = bool(head.strip() and opener)
     if single_line is None:
-        single_line = bool(rest_of_line.strip()) or not _wants_block(head, above, below)
-    next_line = next(_filled(below), "")
+        single_line = bool(rest_of_line.strip()) or not wants_block(head, above, below)
+    next_line = next(filled(below), "")
     return Shape(
         typed_space=prompt.typed_space,
         head=head,
         single_line=single_line,
-        n_more_lines=_LINES_BEHIND if head.strip() and not _opens_block(head) else None,
-        block_indent=_indent(head) + (1 if _opens_block(head) else 0),
+        n_more_lines=_LINES_BEHIND if head.strip() and not is_opener else None,
+        block_indent=opener_indent + 1 if is_opener else indent_of(head),
         rest_of_line=rest_of_line,
         lines_above=tuple(reversed(above[:LINES_ABOVE])),
         next_line=next_line,
-        enclosing=_enclosing(head, above, next_line),
-        closer=closer,
-        closer_indent=closer_indent,
-        indented_by=_indented_by(head, [*above, *_filled(below)]),
+        enclosing=enclosing(head, above, next_line),
+        closer=open_bracket(opener, opener_indent, suffix),
+        closer_indent=opener_indent,
+        indented_by=_indented_by(head, [*above, *filled(below)]),
     )
-
-
-def invites_lines(prefix: str, suffix: str) -> bool:
-    """Whether further lines are welcome behind the cursor's line, where a suggestion has just been accepted.
-
-    They are where that line ends a statement, nothing follows it in its block, and something may.
-    """
-    head = prefix[prefix.rfind("\n") + 1 :]
-    rest_of_line, _, below = suffix.partition("\n")
-    code = _LINE_COMMENT.sub("", head).strip()
-    if (
-        rest_of_line.strip()
-        or not head.strip()
-        or residue(code).openers
-        or _GOES_ON.search(code)
-        or _LEAVES.match(code)
-    ):
-        return False
-    next_line = below.partition("\n")[0]
-    return not _opens_block(head) and (not next_line.strip() or _indent(next_line) < _indent(head))
 
 
 def is_complete(text: str, shape: Shape) -> bool:
     """True once more decoded text could not change the suggestion."""
-    return _end(text, shape) is not None
+    end = _end(text, shape)
+    return end is not None and (shape.single_line or not _may_stay(text[end:], shape))
 
 
 def suggestion(text: str, shape: Shape) -> slice:
@@ -141,7 +122,7 @@ def suggestion(text: str, shape: Shape) -> slice:
         body = body[: _line_start(body, repeated)]
     body = body[: fitting_length(shape.head, body, shape.rest_of_line)]
     if shape.enclosing and not shape.rest_of_line.strip() and not shape.closer:
-        body = body[: closed_length(shape.enclosing, body, _closing_run(shape.next_line))]
+        body = body[: closed_length(shape.enclosing, body, closing_run(shape.next_line))]
     if shape.starts_line and _EMPTY_COMMENT.fullmatch(body.strip()):
         body = ""
     return slice(start, start + len(body.rstrip()))
@@ -208,9 +189,11 @@ def _block_end(body: str, shape: Shape) -> int | None:
         next_newline = body.find("\n", newline + 1)
         line = body[newline + 1 : next_newline if next_newline >= 0 else len(body)]
         if line.strip():
-            if _indent(line) < shape.block_indent:
-                return _closed_end(line, newline, shape, is_whole=next_newline >= 0)
-            if _is_indented_wrongly(line, shape):
+            if indent_of(line) < shape.block_indent:
+                is_whole = next_newline >= 0
+                if not stays_inside(line, shape.block_indent, shape.head, is_whole=is_whole):
+                    return _closed_end(line, newline, shape, is_whole=is_whole)
+            elif _is_indented_wrongly(line, shape):
                 return newline
         elif next_newline >= 0 and body[:newline].strip():
             return newline
@@ -218,11 +201,19 @@ def _block_end(body: str, shape: Shape) -> int | None:
     return None
 
 
+def _may_stay(rest: str, shape: Shape) -> bool:
+    """Whether the line that a block ended at may turn out to belong to it."""
+    line = rest.removeprefix("\n")
+    if len(line) == len(rest) or not line.strip() or "\n" in line or indent_of(line) >= shape.block_indent:
+        return False
+    return stays_inside(line, shape.block_indent, shape.head, is_whole=False) is None
+
+
 def _closed_end(line: str, newline: int, shape: Shape, *, is_whole: bool) -> int | None:
     """The end of a block at a line that leaves it: behind the bracket that closes it, if that is still wanted."""
     text = line.lstrip()
-    run = _CLOSING_RUN.match(text)
-    if run is None or text[0] != shape.closer or _indent(line) != shape.closer_indent:
+    run = CLOSING_RUN.match(text)
+    if run is None or text[0] != shape.closer or indent_of(line) != shape.closer_indent:
         return newline
     end = len(line) - len(text) + run.end()
     return newline + 1 + end if is_whole or end < len(line) else None
@@ -241,55 +232,6 @@ def _indentation_of(line: str) -> str:
     return next((kind for kind in ("\t", _INDENTATION) if line.startswith(kind)), "")
 
 
-def _wants_block(head: str, above: list[str], below: str) -> bool:
-    """Whether several lines are welcome: in a block that is empty so far, or where nothing follows."""
-    following = next(_filled(below), "")
-    if _opens_block(head):
-        return _indent(following) <= _indent(head)
-    if head.strip():
-        return False
-    next_line = below.partition("\n")[0]
-    return not next_line.strip() or _indent(next_line) < _indent(head)
-
-
-def _opens_block(line: str) -> bool:
-    code = _LINE_COMMENT.sub("", line).rstrip()
-    open_ = residue(code)
-    if open_.in_string or (code.endswith(":") and open_.openers):  # a slice, a mapping, a type of a parameter
-        return False
-    return code.endswith(_OPENERS) or _OPENING_WORD.search(code) is not None
-
-
-def _opening_line(head: str, above: list[str]) -> str:
-    """The line that opened the block of the cursor: its own, or the nearest above it that is indented less."""
-    if head.strip():
-        return head if _opens_block(head) else ""
-    return next((line for line in above if _indent(line) < _indent(head)), "")
-
-
-def _open_bracket(opener: str, suffix: str) -> tuple[str, int]:
-    """What closes the block that `opener` opened, and where; "" where there is no bracket, or it is closed behind."""
-    closer, indent = CLOSING.get(_LINE_COMMENT.sub("", opener).rstrip()[-1:], ""), _indent(opener)
-    rest, _, below = suffix.partition("\n")
-    outer = next((line for line in _filled(below) if _indent(line) <= indent), "")
-    is_closed = rest.lstrip()[:1] in CLOSERS or (_indent(outer) == indent and outer.lstrip()[:1] == closer)
-    return ("", 0) if is_closed else (closer, indent)
-
-
-def _enclosing(head: str, above: list[str], next_line: str) -> str:
-    if not _closing_run(next_line):
-        return ""
-    inner = list(takewhile(lambda line: _indent(line) > _indent(next_line), above))
-    if len(inner) == len(above) or len(inner) > _ENCLOSING_LINES:
-        return ""
-    return "\n".join([*reversed(above[: len(inner) + 1]), head])
-
-
-def _closing_run(line: str) -> str:
-    run = _CLOSING_RUN.match(line.lstrip())
-    return run.group().rstrip(";,") if run else ""
-
-
 def _lines(body: str, shape: Shape) -> list[str]:
     """The new lines, the first with what stands before it."""
     return (shape.head + body).split("\n")
@@ -301,18 +243,3 @@ def _line_start(body: str, index: int) -> int:
     for _ in range(index):
         at = body.index("\n", at) + 1
     return max(0, at - 1)
-
-
-def _filled(text: str) -> Iterator[str]:
-    """The first lines that are not blank."""
-    return (line for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
-
-
-def _filled_upwards(text: str) -> Iterator[str]:
-    """The last lines that are not blank, the last first."""
-    return (line for line in reversed(text.rsplit("\n", _LINES_SEARCHED)[-_LINES_SEARCHED:]) if line.strip())
-
-
-def _indent(line: str) -> int:
-    expanded = line.expandtabs(4)
-    return len(expanded) - len(expanded.lstrip(" "))

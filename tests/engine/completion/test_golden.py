@@ -2,8 +2,9 @@
 
 import pytest
 
+from engine.completion.blocks import invites_lines
 from engine.completion.prompt import build_prompt
-from engine.completion.shape import invites_lines, is_complete, shape_at, suggestion, without_half_word
+from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
 
 CURSOR = "‸"
 
@@ -128,6 +129,35 @@ BLOCKS = [
     pytest.param("foo(a‸", ", b)\nbar()", ", b)", id="one line within a line"),
 ]
 
+LONG_OPENINGS = [
+    pytest.param("def f(a,\n      b):‸", "\n    a\n    b\nc\n", "\n    a\n    b", id="python: parameters on two lines"),
+    pytest.param(
+        "    f(\n            A a) {‸", "\n        b();\n    }\n}", "\n        b();\n    }", id="java: parameters"
+    ),
+    pytest.param("    f(\n            A a) {\n        ‸", " b();\n    }\n}", "b();\n    }", id="java: inside"),
+    pytest.param(
+        "    f(\n            A a) {\n        if (a) {\n            b();\n        }\n        ‸",
+        " c();\n    }\n}",
+        "c();\n    }",
+        id="java: further down",
+    ),
+    pytest.param(
+        "    void f()\n      throws E {‸", "\n        b();\n    }\n}", "\n        b();\n    }", id="java: throws"
+    ),
+    pytest.param("\tif a &&\n\t\tb {‸", "\n\t\tc()\n\t}\n}", "\n\t\tc()\n\t}", id="go: condition"),
+    pytest.param("\tif a &&\n\t\tb {‸\n\t}\n", "\n\t\tc()\n\t}\n", "\n\t\tc()", id="go: closed already"),
+    pytest.param("  if (a ||\n      b) {‸", "\n    return\n  }\n}", "\n    return\n  }", id="javascript: condition"),
+    pytest.param(
+        "  a\n    .b(() => {‸", "\n      c();\n    })\n    .d()", "\n      c();\n    })", id="javascript: chain"
+    ),
+    pytest.param(" */\nclass A {‸", "\n    int b;\n}\nc", "\n    int b;\n}", id="java: below a comment"),
+    pytest.param("switch (a) {‸", "\ncase 1:\n    b();\n}\nc", "\ncase 1:\n    b();\n}", id="c: labels"),
+    pytest.param(
+        "void f() {‸", "\n    a();\n#if B\n    c();\n#endif\n}\n", "\n    a();\n#if B\n    c();\n#endif\n}", id="c: #"
+    ),
+    pytest.param("if x:‸", "\n    a()\n# b\nc()\n", "\n    a()", id="python: a comment outside"),
+]
+
 BEHIND_A_LINE = [  # that has just been filled by an accepted suggestion
     pytest.param(
         "def f():\n    a = 1‸", "\n    b = a\n    return b\n\nc", "\n    b = a\n    return b", id="python: next lines"
@@ -177,7 +207,7 @@ CHARACTERS = [
 
 @pytest.mark.parametrize(
     ("document", "decoded", "expected"),
-    [*BRACKETS, *QUOTES, *WORDS, *NOTHING, *REPETITION, *BLOCKS, *INDENTATION, *CHARACTERS],
+    [*BRACKETS, *QUOTES, *WORDS, *NOTHING, *REPETITION, *BLOCKS, *LONG_OPENINGS, *INDENTATION, *CHARACTERS],
 )
 def test_golden(document: str, decoded: str, expected: str) -> None:
     assert suggest(document, decoded) == expected
@@ -219,7 +249,10 @@ def test_further_lines_are_welcome_behind_an_ended_statement(document: str, invi
 
 @pytest.mark.parametrize(
     ("document", "decoded"),
-    [pytest.param(*case.values[:2], id=case.id) for case in (*BRACKETS, *QUOTES, *REPETITION, *BLOCKS, *INDENTATION)],
+    [
+        pytest.param(*case.values[:2], id=case.id)
+        for case in (*BRACKETS, *QUOTES, *REPETITION, *BLOCKS, *LONG_OPENINGS, *INDENTATION)
+    ],
 )
 def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
     before, _, after = document.partition(CURSOR)

@@ -1,0 +1,169 @@
+r"""Blocks of code around a cursor, told by indentation and brackets: what opened them, and whether lines are missing.
+
+It knows no decoded text, and of a language nothing but words that many share. Strings only; lines are without "\n", and
+lists of lines without blank ones. Lines above come with the last first.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from engine.completion.brackets import CLOSERS, CLOSING, residue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")
+"""How a block's last line begins."""
+
+_OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
+_OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
+_LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
+_GOES_ON = re.compile(r"[-+*/%&|^=<>.?\\]\Z|(?<![\w.])(?:and|or|not|in|is|as|if|else|new|return|extends|implements)\Z")
+_CONDITION = re.compile(r"(?:&&|\|\|)\Z")
+_HEADER = re.compile(r"&&|\|\||(?:throws|extends|implements|where)\b")  # how a further line before a block begins
+_LEAVES = re.compile(r"(?:return|break|continue|raise|throw|goto|pass)\b")  # nothing follows it in its block
+_SWITCH = re.compile(r"\bswitch\b")
+_LABELS = ("case", "default")  # stand where their block's opening line does, by many a style
+_DIRECTIVES = ("#if", "#ifdef", "#ifndef", "#elif", "#else", "#endif", "#include", "#define", "#undef", "#pragma")
+_FIRST_WORD = re.compile(r"#?\w*")
+_LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
+_ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
+_STATEMENT_LINES = 12  # that a statement may have before its block
+
+
+def wants_block(head: str, above: Sequence[str], below: str) -> bool:
+    """Whether several lines are welcome: in a block that is empty so far, or where nothing follows."""
+    following = next(filled(below), "")
+    if opens_block(head):
+        return indent_of(following) <= statement_indent(head, above)
+    if head.strip():
+        return False
+    next_line = below.partition("\n")[0]
+    return not next_line.strip() or indent_of(next_line) < indent_of(head)
+
+
+def invites_lines(prefix: str, suffix: str) -> bool:
+    """Whether further lines are welcome behind the cursor's line, where a suggestion has just been accepted.
+
+    They are where that line ends a statement, nothing follows it in its block, and something may.
+    """
+    head = prefix[prefix.rfind("\n") + 1 :]
+    rest_of_line, _, below = suffix.partition("\n")
+    code = _code(head).strip()
+    if rest_of_line.strip() or not head.strip() or opens_block(head):
+        return False
+    if residue(code).openers or _GOES_ON.search(code) or _LEAVES.match(code):
+        return False
+    next_line = below.partition("\n")[0]
+    return not next_line.strip() or indent_of(next_line) < indent_of(head)
+
+
+def opens_block(line: str) -> bool:
+    """Whether what follows a line belongs inside it."""
+    code = _code(line)
+    open_ = residue(code)
+    if open_.in_string or (code.endswith(":") and open_.openers):  # a slice, a mapping, a type of a parameter
+        return False
+    return code.endswith(_OPENERS) or _OPENING_WORD.search(code) is not None
+
+
+def statement_indent(line: str, above: Sequence[str]) -> int:
+    """How the first line of a line's statement is indented, as where parameters take several lines."""
+    statement, indent = line, indent_of(line)
+    for upper in (*above[:_STATEMENT_LINES], ""):
+        has_begun = any(char in ")]" for char in residue(statement).closers)
+        goes_on = _HEADER.match(statement.lstrip()) or _CONDITION.search(_code(upper))
+        if not has_begun and not (goes_on and indent_of(upper) < indent):
+            return indent
+        statement, indent = f"{upper}\n{statement}", indent_of(upper)
+    return indent_of(line)  # too long to tell
+
+
+def opening_line(head: str, above: Sequence[str]) -> tuple[str, int]:
+    """The line that opened the block of the cursor, and how its statement is indented; "" where there is none.
+
+    That is the cursor's own line, or the nearest above it whose statement is indented less.
+    """
+    if head.strip():
+        return (head, statement_indent(head, above)) if opens_block(head) else ("", 0)
+    for at, line in enumerate(above):
+        is_outside = indent_of(line) < indent_of(head)
+        if is_outside or _code(line).endswith(("{", ":")):
+            indent = statement_indent(line, above[at + 1 :])
+            if is_outside or indent < indent_of(head):
+                return line, indent
+    return "", 0
+
+
+def stays_inside(line: str, block_indent: int, head: str, *, is_whole: bool) -> bool | None:
+    """Whether a line that is indented less than a block belongs to it all the same; None where too little is known.
+
+    Directives of C's preprocessor do, and the labels of a `switch` where they are not indented.
+
+    Args:
+        line: The line, or how it begins.
+        block_indent: Least indentation of other lines of the block.
+        head: The line that opened the block, where it is the cursor's.
+        is_whole: Whether `line` is all of it.
+    """
+    word = _FIRST_WORD.match(line.lstrip())
+    assert word is not None
+    is_label = indent_of(line) == block_indent - 1 and _SWITCH.search(head)
+    known = (*_DIRECTIVES, *_LABELS) if is_label else _DIRECTIVES
+    if is_whole or word.end() < len(line.lstrip()):
+        return word.group() in known
+    return None if any(each.startswith(word.group()) for each in known) else False
+
+
+def open_bracket(opener: str, indent: int, suffix: str) -> str:
+    """What closes the block that a line opened; "" where there is no bracket, or it is closed behind the cursor.
+
+    Args:
+        opener: The line.
+        indent: Of its statement.
+        suffix: The document behind the cursor.
+    """
+    closer = CLOSING.get(_code(opener)[-1:], "")
+    rest, _, below = suffix.partition("\n")
+    outer = next((line for line in filled(below) if indent_of(line) <= indent), "")
+    is_closed = rest.lstrip()[:1] in CLOSERS or (indent_of(outer) == indent and outer.lstrip()[:1] == closer)
+    return "" if is_closed else closer
+
+
+def enclosing(head: str, above: Sequence[str], next_line: str) -> str:
+    """The text from the line that opened what the next line closes to the cursor; "" where that is not near."""
+    if not closing_run(next_line):
+        return ""
+    inner = list(takewhile(lambda line: indent_of(line) > indent_of(next_line), above))
+    if len(inner) == len(above) or len(inner) > _ENCLOSING_LINES:
+        return ""
+    return "\n".join([*reversed(above[: len(inner) + 1]), head])
+
+
+def closing_run(line: str) -> str:
+    """The closing brackets that a line begins with."""
+    run = CLOSING_RUN.match(line.lstrip())
+    return run.group().rstrip(";,") if run else ""
+
+
+def filled(text: str) -> Iterator[str]:
+    """The first lines that are not blank."""
+    return (line for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
+
+
+def filled_upwards(text: str) -> list[str]:
+    """The last lines that are not blank, the last first."""
+    return [line for line in reversed(text.rsplit("\n", _LINES_SEARCHED)[-_LINES_SEARCHED:]) if line.strip()]
+
+
+def indent_of(line: str) -> int:
+    """Columns before a line's text."""
+    expanded = line.expandtabs(4)
+    return len(expanded) - len(expanded.lstrip(" "))
+
+
+def _code(line: str) -> str:
+    return _LINE_COMMENT.sub("", line).rstrip()
