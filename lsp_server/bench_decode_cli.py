@@ -66,17 +66,18 @@ def register(bench_app: typer.Typer, progress: Progress) -> None:
         ] = None,
         rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often everything takes its turn.")] = 5,
         threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+        note: Annotated[str, typer.Option("--note", help="Added to the JSON line.", metavar="TEXT")] = "",
         output: Annotated[Path | None, typer.Option("--output", help="A file to add the JSON line to.")] = None,
     ) -> None:
         """Times prefill and decoding by depth and by green mode, in turns with llama.cpp where it is installed."""
         config = EngineConfig(model=model, device="cpu", precision=precision, threads=threads)
         with progress() as sink:
             device, speed, cold = _measure(config, gguf, rounds, sink)
-        facts = _facts(config, device, speed, cold)
+        facts = _facts(config, device, speed, cold) | ({"note": note} if note else {})
         console = Console()
         console.print(_table(facts))
-        for note in _notes(facts):
-            console.print(note, highlight=False, soft_wrap=True)
+        for sentence in _notes(facts):
+            console.print(sentence, highlight=False, soft_wrap=True)
         line = json.dumps(facts)
         if output is None:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -158,7 +159,7 @@ def _facts(config: EngineConfig, device: str, speed: DecodeSpeed, cold: tuple[fl
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": platform.processor() or platform.machine(),
         "device": device,
-        "model": config.model,
+        "model": Path(config.model).name if Path(config.model).is_dir() else config.model,
         "runners": {
             name: {
                 "prefill_ms": _ms(speed.prefill[name].wall_s),
@@ -217,6 +218,10 @@ def _table(facts: dict[str, Any]) -> Table:
 
 
 def _notes(facts: dict[str, Any]) -> Iterator[str]:
+    if "note" in facts:
+        yield f"{facts['note']}"
+    if not facts["by_green_mode"]:
+        yield "No policy was trained for this model, so nothing is said of green modes"
     if (peer := facts.get("peer")) is not None:
         yield f"Against {peer['fastest']}, medians over rounds (least to greatest):"
         yield f"  full-depth decode {_ratio(peer['decode'])}, prefill {_ratio(peer['prefill'])}"

@@ -57,7 +57,7 @@ class DecodeSpeed:
         prefill: By runner: ours on all cores, ours as it runs where energy has a weight, and each peer.
         step: By runner: one token at full depth.
         by_depth: By layers run: one token and its head, as it runs where energy has a weight.
-        by_green_mode: By green mode: one emitted token of real suggestions, prompts apart.
+        by_green_mode: By green mode: one emitted token of real suggestions, prompts apart; empty without a policy.
         policy_check_s: One decision of the learned policy; None without one.
         cancel_s: From a cancellation to the decoder's return, sorted.
         weight_bytes: Read for one token at full depth.
@@ -118,7 +118,7 @@ def measure_decoding(
         for depth in (*loaded.model.exit_layers, loaded.model.n_layers):
             ours.prefill(ids[:PROMPT_TOKENS])
             _timed(by_depth[depth], STEPS, partial(_steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
-        for mode in GREEN_MODES:
+        for mode in GREEN_MODES if learned is not None else ():
             loaded.model.use_cores(all_cores=wants_all_cores(mode))
             _complete(loaded, learned, prompts, mode, by_green_mode[mode])
     geometry = loaded.model.geometry

@@ -1,8 +1,9 @@
 import pytest
 
 from engine.evaluation import decode_speed
-from engine.evaluation.decode_speed import GREEN_MODES, OURS, Measured, line, measure_decoding, ratio
-from tests.engine.training.policy.fakes import tiny_loaded
+from engine.evaluation.decode_speed import GREEN_MODES, OURS, OURS_FRUGAL, Measured, line, measure_decoding, ratio
+from tests.engine.policy.tiny_policy import tiny_policy
+from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 
 TEXT = "def area(width, height):\n    return width * height\n" * 6
 
@@ -38,14 +39,24 @@ def test_everything_takes_its_turn_once_a_round() -> None:
     end_ids = loaded.tokenization.encode(TEXT)[-(256 + 4) :]
     assert peer.prompts == [end_ids[:256]] * 3  # a round to warm up
     assert peer.steps == end_ids[256:] * 3
-    assert set(speed.step) == {OURS, "peer"}
+    assert set(speed.step) == {OURS, OURS_FRUGAL, "peer"}
     assert set(speed.by_depth) == {1, 2, 3, 4, 5, 6}
-    assert set(speed.by_green_mode) == set(GREEN_MODES)
     for measured in (*speed.step.values(), *speed.prefill.values(), *speed.by_depth.values()):
         assert len(measured.wall_s) == len(measured.cpu_s) == 2
         assert min(measured.wall_s) > 0
-    assert speed.policy_check_s is None
     assert speed.weight_bytes == 4 * (6 * loaded.model.geometry.layer_params + loaded.model.geometry.head_params)
+
+
+def test_green_modes_are_timed_where_a_policy_was_trained_for_them() -> None:
+    policy = tiny_policy(check_layers=CHECK_LAYERS)
+
+    speed = measure_decoding(tiny_loaded(), policy, [TEXT], [], rounds=1)
+    without = measure_decoding(tiny_loaded(), None, [TEXT], [], rounds=1)
+
+    assert set(speed.by_green_mode) == set(GREEN_MODES)
+    assert speed.policy_check_s is not None
+    assert without.by_green_mode == {}
+    assert without.policy_check_s is None
 
 
 def test_ratios_are_taken_within_rounds() -> None:

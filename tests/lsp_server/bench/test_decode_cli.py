@@ -66,12 +66,12 @@ def test_everything_measured_is_printed_in_words() -> None:
         assert words in text
 
 
-def test_without_a_peer_nothing_is_compared() -> None:
+def test_without_a_peer_and_a_policy_nothing_is_said_of_them() -> None:
     alone = DecodeSpeed(
         prefill={OURS: times(200)},
         step={OURS: times(8)},
         by_depth=SPEED.by_depth,
-        by_green_mode=SPEED.by_green_mode,
+        by_green_mode={},
         policy_check_s=None,
         cancel_s=[],
         weight_bytes=1.0,
@@ -82,3 +82,4 @@ def test_without_a_peer_nothing_is_compared() -> None:
 
     assert "peer" not in facts
     assert not any("Against" in note for note in _notes(facts))
+    assert "No policy was trained for this model, so nothing is said of green modes" in _notes(facts)
