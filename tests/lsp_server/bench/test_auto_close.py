@@ -1,11 +1,16 @@
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine.completion.prompt import build_prompt
+from engine.completion.shape import shape_at, suggestion
 from lsp_server.bench.auto_close import AutoClose, Edit
+from lsp_server.bench.golden_rules import broken_rules
 from lsp_server.bench.mending import next_move
 
+ROOT = Path(__file__).parents[3]
 AFTER = "\nx = 1\n"
 
 
@@ -31,22 +36,35 @@ def typed(keys: str, before: str = "", after: str = "") -> str:
     return f"{document.before}|{document.after}"
 
 
+class Writing:
+    """A person who writes a text into a document; what stands there after each key, and the keys so far."""
+
+    def __init__(self, text: str, before: str = "", after: str = AFTER) -> None:
+        self.text, self.at = text, 0
+        self.document, self.closing = Document(before, after), AutoClose(before, after)
+        self.keys = self.mending_keys = 0
+
+    def __iter__(self) -> Iterator[Document]:
+        while self.at < len(self.text) or self.closing.behind:
+            move = next_move(self.text[self.at :], self.closing.behind)
+            self.keys, self.at = self.keys + move.keys, self.at + move.types + move.steps
+            if move.deletes:
+                self.mending_keys += move.keys
+                self.document.apply(self.closing.deleted(move.deletes))
+            elif move.steps:
+                self.closing.stepped(move.steps)
+                self.document.step(move.steps)
+            else:
+                self.document.apply(self.closing.typed(self.text[self.at - move.types : self.at]))
+            yield self.document
+
+
 def written(text: str, before: str = "", after: str = AFTER) -> tuple[str, int, int]:
-    """The document once a person has written a text, the keys they struck, and those that mend."""
-    document, closing = Document(before, after), AutoClose(before, after)
-    at = keys = mending_keys = 0
-    while at < len(text) or closing.behind:
-        move = next_move(text[at:], closing.behind)
-        keys, at = keys + move.keys, at + move.types + move.steps
-        if move.deletes:
-            mending_keys += move.keys
-            document.apply(closing.deleted(move.deletes))
-        elif move.steps:
-            closing.stepped(move.steps)
-            document.step(move.steps)
-        else:
-            document.apply(closing.typed(text[at - move.types : at]))
-    return document.before + document.after, keys, mending_keys
+    """The document once a text is written, the keys struck for it, and those that mend."""
+    writing = Writing(text, before, after)
+    for _ in writing:
+        pass
+    return writing.document.before + writing.document.after, writing.keys, writing.mending_keys
 
 
 @pytest.mark.parametrize(
@@ -145,3 +163,24 @@ def test_real_code_hardly_needs_mending() -> None:
         assert document == text
 
     assert 0 < n_mending < 0.02 * n_keys
+
+
+@pytest.mark.parametrize(
+    ("path", "language_id"), [("vscode-extension/src/client.ts", "typescript"), ("lsp_server/bench_cli.py", "python")]
+)
+def test_a_model_that_says_what_follows_breaks_no_rule_behind_closed_brackets(path: str, language_id: str) -> None:
+    whole = (ROOT / path).read_text(encoding="utf-8")
+    start = whole.index("\n", len(whole) // 2) + 1
+    end = whole.index("\n", start + 500)
+    writing = Writing(whole[start:end], whole[:start], whole[end:])
+    n_before_closers = 0
+    for place in writing:
+        before, after = place.before, place.after
+        prompt = build_prompt(before, after)
+        decoded = prompt.typed_space + whole[start + writing.at :][:200]
+        answer = decoded[suggestion(decoded, shape_at(before, after, prompt, single_line=None))]
+        n_before_closers += bool(answer and writing.closing.behind.strip())
+
+        assert (answer, broken_rules(before, answer, after, language_id)) == (answer, ())
+
+    assert n_before_closers > 50
