@@ -317,7 +317,7 @@ def synchronisations() -> Iterator[list[str]]:
             yield found
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    found += [str(warning.message) for warning in caught if "synchroniz" in str(warning.message)]
+    found += [str(warning.message) for warning in caught if "called a synchronizing" in str(warning.message)]
 
 
 def exit_decision(model: EarlyExitModel, cache: KVCache, place: int) -> tuple[list[str], list[str]]:
