@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.decoding.work import PhaseCounter, WorkCounter
-    from engine.model.early_exit import EarlyExitModel
+    from engine.model.early_exit import EarlyExitModel, Listing
     from engine.model.runners.base import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
@@ -73,6 +73,7 @@ class Trajectory:
         self._prompt_ids = prompt_ids
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
+        self._listing = model.listing(prompt_ids)  # for exits, and for the last layer where text may differ
         self.tokens: list[DecodedToken] = []
         self.stopped = False
         self.fill = Fill.EXACT if point.lossless else point.fill
@@ -119,7 +120,7 @@ class Trajectory:
         for index, (start, stop) in enumerate(self._model.segments[:-1]):
             rows = self._run(rows, start, stop, self._work.decode)
             n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
-            exit_ = _Exit(self._model, rows[:, n_before:], drafts, stop, self._work)
+            exit_ = _Exit(self._model, rows[:, n_before:], drafts, stop, listing=self._listing, work=self._work)
             match self._decide(exit_, index, n_before=n_before):
                 case Action.EXIT:
                     chosen = exit_.tokens()
@@ -240,11 +241,18 @@ class Trajectory:
         self._cache.crop(self._n_run)
 
     def _last_choices(self, rows: Array, counter: PhaseCounter) -> list[int]:
-        """What the last layer says for each of `rows`, of the whole vocabulary."""
-        counter.head(1.0)
-        self._work.verification.head_tokens += rows.shape[1] - 1
-        n_layers = self._model.n_layers
-        return self._model.choices(self._model.logits(self._model.exit_state(rows, n_layers), n_layers))
+        """What the last layer says for each of `rows`; lossless, of the whole vocabulary."""
+        model, listing = self._model, None if self._point.lossless else self._listing
+        share = _share(model, listing)
+        counter.head(share)
+        self._work.verification.head_tokens += share * (rows.shape[1] - 1)
+        logits = model.logits(model.exit_state(rows, model.n_layers), model.n_layers, listing)
+        return model.choices(logits, listing)
+
+
+def _share(model: EarlyExitModel, listing: Listing | None) -> float:
+    """What the head over a listing reads of the whole head."""
+    return 1.0 if listing is None else len(listing.ids) / model.n_vocabulary
 
 
 class _Exit:
@@ -258,9 +266,17 @@ class _Exit:
     """
 
     def __init__(
-        self, model: EarlyExitModel, rows: Array, drafts: Sequence[int], layer: int, work: WorkCounter
+        self,
+        model: EarlyExitModel,
+        rows: Array,
+        drafts: Sequence[int],
+        layer: int,
+        *,
+        listing: Listing | None,
+        work: WorkCounter,
     ) -> None:
         self.layer, self.n_drafts = layer, len(drafts)
+        self._listing = listing
         self._model, self._rows, self._drafts, self._work = model, rows, drafts, work
         self._states: Array | None = None  # [1, 1 + n_drafts, D]
         self._logits: Array | None = None  # [1, 1 + n_drafts, S]
@@ -284,16 +300,16 @@ class _Exit:
         return min(self._model.probabilities(self._head(self._work.policy))[:n_tokens])
 
     def _accepted(self, counter: PhaseCounter) -> list[int]:
-        choices = self._model.choices(self._head(counter))
+        choices = self._model.choices(self._head(counter), self._listing)
         return choices[: common_prefix(choices, self._drafts) + 1]
 
     def _head(self, counter: PhaseCounter) -> Array:
         """Logits [1, 1 + n_drafts, S]; the head is charged to `counter` if nobody asked before."""
         if self._logits is None:
-            share = self._model.shortlist_share
+            share = _share(self._model, self._listing)
             counter.head(share)
             self._work.verification.head_tokens += share * self.n_drafts
-            self._logits = self._model.logits(self._normed(), self.layer, exact=False)
+            self._logits = self._model.logits(self._normed(), self.layer, self._listing)
         return self._logits
 
     def _normed(self) -> Array:

@@ -7,6 +7,7 @@ It runs what it is told to run: embed, a range of layers, the head at an exit, t
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from engine.model.shortcuts import Shortcuts
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The tokens that a head over a part of the vocabulary chooses from.
+
+    Attributes:
+        ids: [S].
+        rows: What `LayerRunner.head_rows` gave for those of them that are not on the shortlist.
+    """
+
+    ids: NDArray[np.int64]
+    rows: Array
 
 
 class EarlyExitModel:
@@ -128,25 +142,36 @@ class EarlyExitModel:
         shortlist = self.runner.shortlist
         return 1.0 if shortlist is None else len(shortlist) / self.n_vocabulary
 
-    def logits(self, state: Array, exit_layer: int, *, exact: bool = True) -> Array:
+    def listing(self, token_ids: Sequence[int]) -> Listing | None:
+        """What may be chosen behind a text: the shortlist, and the tokens of the text; None without a shortlist.
+
+        What a text says once it often says again: of the tokens that the default model chose in code and that are not
+        on its shortlist, nine in ten stood in the prompt (`engine/training/LOG.md`).
+        """
+        shortlist = self.runner.shortlist
+        if shortlist is None:
+            return None
+        further = np.setdiff1d(np.array(token_ids, np.int64), shortlist)
+        return Listing(ids=np.concatenate((shortlist, further)), rows=self.runner.head_rows(further.tolist()))
+
+    def logits(self, state: Array, exit_layer: int, listing: Listing | None = None) -> Array:
         """The LM head at an exit, through its shortcut: states of `exit_state` [1, T, D] to logits [1, T, V].
 
         The shortcut is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
-        Where `exact` is not asked for, only the head over the shortlist is read: [1, T, S].
+        With a listing the head is read for its tokens only: [1, T, S].
         """
         if exit_layer < self.n_layers:
             state = self.runner.shortcut(state, exit_layer)
-        if exact or self.runner.shortlist is None:
+        if listing is None:
             return self.runner.head(state)
-        return self.runner.shortlist_head(state)
+        return self.runner.shortlist_head(state, listing.rows)
 
-    def choices(self, logits: Array) -> list[int]:
-        """The most likely token of each row of `logits`, of the whole vocabulary or of the shortlist."""
+    def choices(self, logits: Array, listing: Listing | None = None) -> list[int]:
+        """The most likely token of each row of `logits`, which are over a listing or the whole vocabulary."""
         best: list[int] = logits[0].argmax(-1).tolist()
-        if logits.shape[-1] == self.n_vocabulary:
+        if listing is None:
             return best
-        assert self.runner.shortlist is not None
-        chosen: list[int] = self.runner.shortlist[best].tolist()
+        chosen: list[int] = listing.ids[best].tolist()
         return chosen
 
     def probabilities(self, logits: Array) -> list[float]:

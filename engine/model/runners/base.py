@@ -111,8 +111,12 @@ class LayerRunner(Protocol):
         """Normed hidden states [1, T, D] to logits [1, T, V]."""
         ...
 
-    def shortlist_head(self, normed: Array) -> Array:
-        """Normed hidden states [1, T, D] to the logits of the shortlist's tokens, [1, T, S]."""
+    def head_rows(self, token_ids: Sequence[int]) -> Array:
+        """What the head knows of N tokens, for `shortlist_head`."""
+        ...
+
+    def shortlist_head(self, normed: Array, further: Array) -> Array:
+        """Normed hidden states [1, T, D] to the logits of the shortlist's tokens and N further ones, [1, T, S + N]."""
         ...
 
     def to_numpy(self, array: Array) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from engine.model.runners.onnx_graph import head_graph, propagation_graph, segme
 from engine.model.runners.onnx_layout import (
     EMBEDDING_FILE,
     HEAD_FILE,
+    HEAD_ROWS_FILE,
     META_FILE,
     NORM_FILE,
     PROPAGATION_FILE,
@@ -156,12 +157,14 @@ def _write(
     bias = None if head.bias is None else head.bias.detach().float().numpy()
     weight = head.weight.detach().float().numpy()
     _save(head_graph(weight, bias, precision), folder / HEAD_FILE)
-    if runner.shortlist is not None:
-        ids = runner.shortlist
-        _save(head_graph(weight[ids], None if bias is None else bias[ids], precision), folder / SHORTLIST_FILE)
-        np.save(folder / SHORTLIST_IDS_FILE, ids)
+    embedding = backbone.model.embed_tokens.weight.detach()
+    if runner.shortlist is not None and bias is None:  # rows beside the list are read without one
+        _save(head_graph(weight[runner.shortlist], None, precision), folder / SHORTLIST_FILE)
+        np.save(folder / SHORTLIST_IDS_FILE, runner.shortlist)
+        if not torch.equal(head.weight, embedding):
+            np.save(folder / HEAD_ROWS_FILE, head.weight.detach().half().numpy())
     _save(propagation_graph(layers, precision), folder / PROPAGATION_FILE)
-    np.save(folder / EMBEDDING_FILE, backbone.model.embed_tokens.weight.detach().half().numpy())
+    np.save(folder / EMBEDDING_FILE, embedding.half().numpy())
     np.save(folder / NORM_FILE, backbone.model.norm.weight.detach().float().numpy())
     np.save(folder / ROTARY_FILE, _rotary_table(runner, n_positions, attention.head_dim))
     for exit_layer, (weight, bias) in ({} if runner.shortcuts is None else runner.shortcuts.maps).items():

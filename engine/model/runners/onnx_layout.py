@@ -28,11 +28,12 @@ HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_posit
 HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
 SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
+HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
 FAMILIES = ("llama", "qwen2")  # whose blocks the graphs are
 
-_FORMAT = 6  # raise it when folders written by older code must not be used again
+_FORMAT = 7  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 

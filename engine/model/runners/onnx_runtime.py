@@ -23,6 +23,7 @@ from engine.model.runners.onnx_layout import (
     COS,
     EMBEDDING_FILE,
     HEAD_FILE,
+    HEAD_ROWS_FILE,
     HIDDEN,
     LAST_POSITION,
     NORM_FILE,
@@ -154,6 +155,8 @@ class OnnxRunner:
         trained = [layer for layer in layout.bounds[1:-1] if (folder / shortcut_file(layer)).is_file()]
         self._shortcuts = {layer: _open(folder / shortcut_file(layer), threads=1) for layer in trained}
         self._embedding = _RowsOnDisk(folder / EMBEDDING_FILE)
+        untied = folder / HEAD_ROWS_FILE
+        self._head_rows = _RowsOnDisk(untied) if untied.is_file() else self._embedding
         self._norm: NDArray[np.float32] = np.load(folder / NORM_FILE)
         self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
         self._open_sessions(self._threads_for(all_cores=False))
@@ -227,9 +230,15 @@ class OnnxRunner:
         """See `LayerRunner.head`."""
         return _product(self._sessions[HEAD_FILE], normed)
 
-    def shortlist_head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:
+    def head_rows(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
+        """See `LayerRunner.head_rows`; [N, D]."""
+        return self._head_rows.rows(token_ids)
+
+    def shortlist_head(self, normed: NDArray[np.float32], further: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.shortlist_head`."""
-        return _product(self._sessions[SHORTLIST_FILE], normed)
+        listed = _product(self._sessions[SHORTLIST_FILE], normed)
+        # Without `optimize`, which would hand it to BLAS and its pool of threads.
+        return np.concatenate((listed, np.einsum("btk,nk->btn", normed, further)), axis=-1)
 
     def to_numpy(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.to_numpy`."""

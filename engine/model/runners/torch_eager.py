@@ -116,10 +116,16 @@ class TorchRunner:
         return self.parts.head(normed)
 
     @torch.inference_mode()
-    def shortlist_head(self, normed: torch.Tensor) -> torch.Tensor:
+    def head_rows(self, token_ids: Sequence[int]) -> torch.nn.Linear | None:
+        """See `LayerRunner.head_rows`."""
+        return _rows(self.backbone.lm_head, self._on_device(token_ids)[0]) if token_ids else None
+
+    @torch.inference_mode()
+    def shortlist_head(self, normed: torch.Tensor, further: torch.nn.Linear | None) -> torch.Tensor:
         """See `LayerRunner.shortlist_head`."""
         assert self._shortlist_head is not None
-        return self.parts.head(normed, self._shortlist_head)
+        listed = self.parts.head(normed, self._shortlist_head)
+        return listed if further is None else torch.cat((listed, self.parts.head(normed, further)), dim=-1)
 
     def to_numpy(self, array: torch.Tensor) -> NDArray[np.float32]:
         """See `LayerRunner.to_numpy`."""

@@ -67,7 +67,9 @@ class Replay:
         self.may_stop = may_stop and energy_weight > 0.0
         self._kept = recording.kept_ruled if with_end_rules else recording.kept_free
         self._end = recording.end if with_end_rules else len(recording.ids)
-        self.energy = self._prices.head  # the first token, chosen from the prompt's last position
+        # What the last layer reads of the head: only lossless text is chosen from the whole vocabulary.
+        self._head_share = 1.0 if energy_weight == 0.0 else self._prices.shortlist
+        self.energy = self._head_share * self._prices.head  # the first token, chosen from the prompt's last position
         self.n_emitted, self.n_layers = 1, 0
         self._n_text = 1  # tokens of it that are on the recorded text
         self.is_over = self.stopped = False
@@ -199,7 +201,7 @@ class Replay:
         n_layers = self._prices.n_layers
         self._run_to(n_layers)
         judged = self._behind + (self._current if check else 0)
-        self.energy += self._prices.head + judged * self._prices.head_row
+        self.energy += self._head_share * (self._prices.head + judged * self._prices.head_row)
         self._emit(1 + self._right, n_layers)
         if not self.is_over:
             self._begin_pass()

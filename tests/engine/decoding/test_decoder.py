@@ -9,6 +9,7 @@ from engine.decoding.trajectory import DecodedToken
 from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.early_exit import EarlyExitModel
 from engine.model.kv_cache import LayeredKVCache
+from engine.model.shortcuts import Shortcuts, ShortcutsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase
@@ -236,3 +237,27 @@ def test_tokens_stream_before_the_text_is_complete() -> None:
     next(stream)
 
     assert decoder.work.by_phase()[Phase.DECODE].tokens == 0  # the first comes from the prompt's last position
+
+
+@pytest.mark.parametrize("policy", [FullDepth(), FixedExit(4)])
+def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPolicy) -> None:
+    backbone, shortlist = tiny_model("llama"), [1, 4, 50, 96]
+    plain = EarlyExitModel.from_transformers(backbone)
+    info = ShortcutsInfo(
+        model="tiny",
+        fingerprint=plain.fingerprint,
+        exit_layers=(),
+        corpus_sha256="",
+        train_tokens=1,
+        created="2026-01-31",
+        agreement=(),
+    )
+    listed = EarlyExitModel.from_transformers(backbone, (2, 4), Shortcuts(info, {}, shortlist=torch.tensor(shortlist)))
+    decoder = Decoder(listed)
+
+    assert ids(decode(decoder, policy, LOSSLESS)) == greedy(backbone, PROMPT, 24)
+    tokens = ids(decode(decoder, policy, LOSSY))
+    assert set(tokens) <= {*shortlist, *PROMPT}
+    assert not set(tokens) <= set(shortlist)
+    heads = sum(work.head_passes for work in decoder.work.by_phase().values())
+    assert heads == pytest.approx((4 + len(set(PROMPT))) / 97 * round(heads * 97 / (4 + len(set(PROMPT)))))

@@ -169,17 +169,35 @@ def test_rounded_weights_stay_near(reference: EarlyExitModel, precision: Precisi
     assert 0 < error < 0.1  # rounded, and not by much
 
 
-def test_the_shortlist_has_the_logits_of_the_whole_head_and_no_others() -> None:
-    ids = [3, 8, 60]
-    listed = with_exits(small_model("qwen2"), shortlist=torch.tensor(ids))
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_listing_has_the_logits_of_the_whole_head_for_the_shortlist_and_the_text(*, tied: bool) -> None:
+    shortlist, text, ids = [3, 8, 60], [8, 41, 2, 41], [3, 8, 60, 2, 41]
+    reference = small_model("qwen2")
+    if tied:
+        backbone = backbone_of(reference.runner)
+        backbone.lm_head.weight = backbone.model.embed_tokens.weight
+    listed = with_exits(reference, shortlist=torch.tensor(shortlist))
 
     for model in (listed, converted(listed, "fp32")):
         state = model.exit_state(model.embed(IDS, 0), 2)
-        exact, near = model.logits(state, 2), model.logits(state, 2, exact=False)
+        listing = model.listing(text)
+        assert listing is not None
+        exact, near = model.logits(state, 2), model.logits(state, 2, listing)
 
-        np.testing.assert_allclose(near, exact[..., ids], rtol=1e-5, atol=1e-5)
-        assert model.choices(near) == [ids[best] for best in exact[0][:, ids].argmax(-1).tolist()]
+        assert listing.ids.tolist() == ids
+        np.testing.assert_allclose(near, exact[..., ids], rtol=1e-3, atol=1e-3)
+        assert model.choices(near, listing) == [ids[best] for best in exact[0][:, ids].argmax(-1).tolist()]
         assert model.shortlist_share == 3 / 97
+
+
+def test_a_text_of_listed_tokens_adds_none() -> None:
+    listed = with_exits(small_model("llama"), shortlist=torch.tensor([3, 8, 60]))
+
+    for model in (listed, converted(listed, "fp32")):
+        listing = model.listing([60, 3])
+        assert listing is not None
+        assert listing.ids.tolist() == [3, 8, 60]
+        assert model.logits(model.exit_state(model.embed(IDS, 0), 6), 6, listing).shape == (1, len(IDS), 3)
 
 
 def test_the_head_reads_an_exit_through_its_map_and_full_depth_as_it_is() -> None:

@@ -128,9 +128,9 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
 
 
 def with_words_of(recorded: Iterable[tuple[Place, Recording]]) -> LoadedModel:
-    """The tiny model with a shortlist of what it said: its text stays the same, and costs less."""
+    """The tiny model with a shortlist of what it read and said: its text stays the same, and costs less."""
     loaded = tiny_loaded()
-    said = sorted({token_id for _, made in recorded for token_id in made.ids})
+    said = sorted({token_id for _, made in recorded for token_id in (*made.prompt_ids, *made.ids)})
     info = ShortcutsInfo(
         model="tiny",
         fingerprint=loaded.model.fingerprint,
