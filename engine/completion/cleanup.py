@@ -44,6 +44,8 @@ def fitting_length(head: str, body: str, rest: str) -> int:
     kept = body[:length].rstrip()
     if _joins(kept, rest):
         kept = _WORD_END.sub("", kept).rstrip()
+    if rest[:1] in _QUOTES and (len(kept) - len(kept.rstrip("\\"))) % 2:
+        kept = kept[:-1].rstrip()  # it would take the quote's meaning away
     return len(kept)
 
 

@@ -56,6 +56,8 @@ QUOTES = [
     pytest.param('print("‸")', 'hello")\n', "hello", id="python: quote and bracket"),
     pytest.param('print("‸")', 'hello"\n', "hello", id="python: quote"),
     pytest.param("x = '‸'", "it\\'s'\n", "it\\'s", id="python: escaped quote stays"),
+    pytest.param("log(`### ‸`)", " Browser \\", "Browser", id="javascript: no escape before the quote behind"),
+    pytest.param('x = "‸"', "a\\\\", "a\\\\", id="python: an escaped backslash before it"),
     pytest.param("s = f('‸'", "a'), 'b')\n", "a", id="javascript: quote without its bracket"),
     pytest.param('x = d["‸"]', 'key"] = 1\n', "key", id="python: subscript"),
     pytest.param("import x from '‸';", "./x';\n", "./x", id="typescript: import"),
