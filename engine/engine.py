@@ -148,7 +148,7 @@ class Engine:
             for token in decoder.generate(
                 prompt_ids,
                 policy=policy,
-                point=operating_point(request.green_mode, self._learned),
+                point=operating_point(request.green_mode, self._learned, spec=request.policy),
                 stop=StopCondition(
                     max_new_tokens=request.max_new_tokens,
                     end_ids=tokenization.end_ids,

@@ -38,7 +38,7 @@ class Settings:
         model: A model of ours by name, a Hugging Face id, or a local folder; "" for the default.
         device: Where it runs; "auto" takes an NVIDIA GPU where there is one.
         precision: Of the weights on a CPU; "auto" takes int8 where the fast runner knows the model's blocks.
-        threads: CPU threads; None for one per physical core.
+        threads: The most CPU threads; None for one per physical core.
         max_new_tokens: Upper bound on the tokens of one suggestion.
         policy: A policy by its name on the command line; None or "" for what the green mode means.
         languages: Language identifier to wanted or not; "*" stands for those not named.

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 _DEPTH_SPAN = 0.3  # share of the layers that the greenest end leaves out
 
 
-def operating_point(green_mode: int, learned: LearnedPolicy | None = None) -> OperatingPoint:
-    """The operating point of a slider value.
+def operating_point(
+    green_mode: int, learned: LearnedPolicy | None = None, *, spec: str | None = None
+) -> OperatingPoint:
+    """The operating point of a slider value; lossless where the policy is named "full-depth", whatever the slider says.
 
     Raises:
         ConfigError: If it is outside 0 to 100.
@@ -33,7 +35,7 @@ def operating_point(green_mode: int, learned: LearnedPolicy | None = None) -> Op
     if not 0 <= green_mode <= GREEN_MODE_MAX:
         raise ConfigError(f"Green mode must lie between 0 and {GREEN_MODE_MAX}, not {green_mode}.")
     weight = green_mode / GREEN_MODE_MAX if learned is None else learned.energy_weight(green_mode)
-    return OperatingPoint(energy_weight=weight, lossless=green_mode == 0)
+    return OperatingPoint(energy_weight=weight, lossless=green_mode == 0 or spec == "full-depth")
 
 
 def wants_all_cores(green_mode: int) -> bool:

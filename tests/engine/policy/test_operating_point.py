@@ -12,6 +12,11 @@ def test_only_green_mode_zero_is_lossless() -> None:
     assert [operating_point(mode).lossless for mode in (0, 1, 50, 100)] == [True, False, False, False]
 
 
+def test_full_depth_by_name_is_lossless_whatever_the_slider_says() -> None:
+    assert operating_point(50, spec="full-depth").lossless
+    assert not operating_point(50, spec="fixed:24").lossless
+
+
 def test_the_energy_weight_is_the_slider() -> None:
     assert [operating_point(mode).energy_weight for mode in (0, 25, 100)] == [0.0, 0.25, 1.0]
 
