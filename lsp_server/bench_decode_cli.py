@@ -176,6 +176,14 @@ def _facts(config: EngineConfig, device: str, speed: DecodeSpeed, cold: tuple[fl
             mode: {"decode_ms": _ms(times.wall_s), "decode_cpu_ms": _ms(times.cpu_s)}
             for mode, times in speed.by_green_mode.items()
         },
+        "neighbour_late_ms": {
+            name or "alone": {
+                "p50": _ms([late.p50_s for late in found]),
+                "p95": _ms([late.p95_s for late in found]),
+                "p99": _ms([late.p99_s for late in found]),
+            }
+            for name, found in speed.neighbour.items()
+        },
         "policy_check_ms": None if speed.policy_check_s is None else 1e3 * speed.policy_check_s,
         "cancel_p99_ms": 1e3 * speed.cancel_s[int(0.99 * (len(speed.cancel_s) - 1))] if speed.cancel_s else None,
         "cold_start_s": cold[0],
@@ -234,6 +242,11 @@ def _notes(facts: dict[str, Any]) -> Iterator[str]:
     )
     if facts["policy_check_ms"] is not None:
         yield f"A decision of the policy takes {facts['policy_check_ms']:.3f} ms"
+    late = ", ".join(
+        f"{'alone' if name == 'alone' else f'beside {name}'} {times['p95']:.1f}"
+        for name, times in facts["neighbour_late_ms"].items()
+    )
+    yield f"A process that works 2 ms every 10 ms, as an editor's UI does, ends its work late by (p95, ms): {late}"
     if facts["cancel_p99_ms"] is not None:
         yield f"Cancelled work ends within {facts['cancel_p99_ms']:.1f} ms (p99)"
     yield f"From a process' start to ready {facts['cold_start_s']:.1f} s; {facts['resident_mb']:.0f} MB resident"

@@ -21,6 +21,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.prefill import prefill
 from engine.decoding.stopping import StopCondition
 from engine.decoding.work import PhaseCounter
+from engine.evaluation.neighbour import Lateness, lateness_beside
 from engine.policy.base import ExitCandidate
 from engine.policy.baselines import FullDepth
 from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
@@ -37,6 +38,7 @@ PROMPT_TOKENS, STEPS = 256, 24
 GREEN_MODES = (0, DEFAULT_GREEN_MODE, 100)
 
 _CANCELLATIONS = 100
+_PIECES = 100  # of the neighbour's work: a second
 _POLICY_CHECKS = 300
 _STREAM_BYTES = 256 << 20
 
@@ -59,6 +61,7 @@ class DecodeSpeed:
         by_depth: By layers run: one token and its head, as it runs where energy has a weight.
         by_green_mode: By green mode: one emitted token of real suggestions, prompts apart; empty without a policy.
         policy_check_s: One decision of the learned policy; None without one.
+        neighbour: By runner, None for nobody: how late a neighbour is beside its decoding at full depth, each round.
         cancel_s: From a cancellation to the decoder's return, sorted.
         weight_bytes: Read for one token at full depth.
         stream_bytes_per_s: What this machine reads from memory with the same threads.
@@ -69,6 +72,7 @@ class DecodeSpeed:
     by_depth: dict[int, Measured]
     by_green_mode: dict[int, Measured]
     policy_check_s: float | None
+    neighbour: dict[str | None, list[Lateness]]
     cancel_s: list[float]
     weight_bytes: float
     stream_bytes_per_s: float
@@ -104,17 +108,20 @@ def measure_decoding(
     step: dict[str, Measured] = defaultdict(Measured)
     by_depth: dict[int, Measured] = defaultdict(Measured)
     by_green_mode: dict[int, Measured] = defaultdict(Measured)
+    neighbour: dict[str | None, list[Lateness]] = defaultdict(list)
     ours = _Stepper(loaded)
     for round_ in range(rounds + 1):
         progress("Rounds of decoding", round_, rounds + 1)
         if round_ == 1:
-            for times in (prompt, step, by_depth, by_green_mode):
-                times.clear()
+            for found in (prompt, step, by_depth, by_green_mode, neighbour):
+                found.clear()
         runners: list[tuple[str, _Runner]] = [(OURS, ours), *((peer.name, peer) for peer in peers), (OURS_FRUGAL, ours)]
+        neighbour[None].append(lateness_beside(None, pieces=_PIECES))
         for name, runner in runners:
             loaded.model.use_cores(all_cores=name == OURS)
             _timed(prompt[name], 1, partial(runner.prefill, ids[:PROMPT_TOKENS]))
             _timed(step[name], STEPS, partial(_steps, runner.step, ids[PROMPT_TOKENS:]))
+            neighbour[name].append(lateness_beside(partial(_decode_anew, runner, ids), pieces=_PIECES))
         for depth in (*loaded.model.exit_layers, loaded.model.n_layers):
             ours.prefill(ids[:PROMPT_TOKENS])
             _timed(by_depth[depth], STEPS, partial(_steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
@@ -129,6 +136,7 @@ def measure_decoding(
         by_depth=dict(by_depth),
         by_green_mode=dict(by_green_mode),
         policy_check_s=None if learned is None else _policy_check_s(learned, loaded),
+        neighbour=dict(neighbour),
         cancel_s=_cancellations(loaded, prompts[0]),
         weight_bytes=weights * geometry.bytes_per_param,
         stream_bytes_per_s=_stream_bytes_per_s(),
@@ -188,6 +196,12 @@ def _go_on() -> None:
 def _steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:
     for token_id in token_ids:
         step(token_id)
+
+
+def _decode_anew(runner: _Runner, token_ids: Sequence[int]) -> None:
+    """Decodes behind a single token: steps without the prompt that real text has, and with no end to the cache."""
+    runner.prefill(token_ids[:1])
+    _steps(runner.step, token_ids[1 : STEPS + 1])
 
 
 def _timed(into: Measured, count: int, work: Callable[[], object]) -> None:

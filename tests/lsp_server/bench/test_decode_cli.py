@@ -8,6 +8,7 @@ from rich.console import Console
 
 from engine.config import EngineConfig
 from engine.evaluation.decode_speed import OURS, DecodeSpeed, Measured
+from engine.evaluation.neighbour import Lateness
 from lsp_server.bench_decode_cli import _before_cursor, _facts, _notes, _table
 
 PEER = "llama.cpp Q8_0, 2 threads"
@@ -19,12 +20,17 @@ def times(wall_ms: float, cpu_ms: float = 0.0) -> Measured:
     return Measured(wall_s=[wall_ms / 1e3, wall_ms / 500], cpu_s=[cpu_ms / 1e3, cpu_ms / 500])
 
 
+def late(p95_ms: float) -> Lateness:
+    return Lateness(p50_s=p95_ms / 4e3, p95_s=p95_ms / 1e3, p99_s=p95_ms / 500)
+
+
 SPEED = DecodeSpeed(
     prefill={OURS: times(200), PEER: times(400), FRUGAL: times(800)},
     step={OURS: times(8, 16), PEER: times(10, 20), FRUGAL: times(12, 12)},
     by_depth={3: times(1.7), 6: times(2.4), 30: times(8.0)},
     by_green_mode={0: times(5, 9), 30: times(4, 6)},
     policy_check_s=2e-5,
+    neighbour={None: [late(0.1), late(0.3)], OURS: [late(0.5), late(0.7)]},
     cancel_s=[n / 1e4 for n in range(100)],
     weight_bytes=143e6,
     stream_bytes_per_s=20e9,
@@ -62,6 +68,7 @@ def test_everything_measured_is_printed_in_words() -> None:
         "at green mode 30: 0.30 (0.30 to 0.30); against its most frugal setting 0.50",
         "ready 1.5 s; 400 MB resident",
         "7.2 ms at best",
+        "late by (p95, ms): alone 0.2, beside green-code 0.6",
     ):
         assert words in text
 
@@ -73,6 +80,7 @@ def test_without_a_peer_and_a_policy_nothing_is_said_of_them() -> None:
         by_depth=SPEED.by_depth,
         by_green_mode={},
         policy_check_s=None,
+        neighbour={None: [late(0.1)]},
         cancel_s=[],
         weight_bytes=1.0,
         stream_bytes_per_s=1.0,
