@@ -43,15 +43,13 @@ async def initialized(ls: GreenCodeServer, params: types.InitializedParams) -> N
     await ls.start()
 
 
-async def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigurationParams) -> None:
-    """Settings changed: they come along, or have to be fetched."""
+def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigurationParams) -> None:
+    """Settings changed: they come along, and then hold for the very next message, or have to be fetched."""
     settings = params.settings
     if isinstance(settings, dict) and SECTION in settings:
         ls.apply_settings(settings[SECTION])
     else:
-        settings = await ls.pull_settings()
-        if settings is not None:
-            ls.apply_settings(settings)
+        ls.fetch_settings()
 
 
 def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFoldersParams) -> None:

@@ -166,6 +166,10 @@ class GreenCodeServer(LanguageServer):
         self._load_if_needed()
         self.push_energy()
 
+    def fetch_settings(self) -> None:
+        """Asks the client for the settings, and takes them over when they come."""
+        self.keep(self._fetch_settings())
+
     async def pull_settings(self) -> object | None:
         """Asks the client for the settings; None where it cannot be asked, or has none."""
         workspace = self.client_capabilities.workspace
@@ -228,6 +232,10 @@ class GreenCodeServer(LanguageServer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _fetch_settings(self) -> None:
+        if (raw := await self.pull_settings()) is not None:
+            self.apply_settings(raw)
 
     def _notify(self, method: str, record: Status | SessionEnergy) -> None:
         if self.is_talking:
