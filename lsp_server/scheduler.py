@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LEFT_ALONE_S = 0.12  # the editor takes its request back at a key and asks again 50 ms after it, and a little
+ENGINE_NICENESS = 10
 PROGRESS_PERIOD_S = 0.2  # a download reports thousands of times; people read a few of them
 
 
@@ -57,7 +61,9 @@ class CompletionScheduler:
         self._engine_factory = engine_factory
         self._on_computed = on_computed
         self._on_busy = on_busy
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._executor = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="engine", initializer=_give_way_to_the_editor
+        )
         self._engine: CompletionEngine | None = None  # the one requests go to; None while there is none
         self._resident: CompletionEngine | None = None  # the one in memory; the engine thread's own
         self._pending: dict[str, Job] = {}  # by document, oldest first
@@ -238,6 +244,15 @@ class CompletionScheduler:
                 engine.close()
             except Exception:
                 logger.exception("The engine could not be closed")
+
+
+def _give_way_to_the_editor() -> None:
+    """Lowers the priority of the engine's thread, and of those that it starts, below the editor's and the event loop's.
+
+    Linux alone knows a priority of single threads. What it brings and costs is in `engine/training/LOG.md`.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
 
 
 def _stop_if_alone(run: Run) -> None:

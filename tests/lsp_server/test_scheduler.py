@@ -1,4 +1,7 @@
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
@@ -6,7 +9,7 @@ import pytest
 
 from engine.config import EngineConfig
 from engine.errors import EngineError
-from engine.types import CompletionRequest, FinishReason, no_progress
+from engine.types import CompletionRequest, FinishReason, ProgressSink, no_progress
 from lsp_server.jobs import Unserved
 from lsp_server.reuse import Suggestion
 from lsp_server.scheduler import CompletionScheduler, _throttled
@@ -73,6 +76,23 @@ async def test_a_request_is_answered_and_reported(desk: Desk) -> None:
     assert completion == Suggestion(completion_id="id", text="next")
     assert [(computed.completion_id, computed.text) for computed in desk.computed] == [("id", "next")]
     assert desk.busy == [True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives priorities to threads")
+async def test_the_engine_gives_way_to_the_editor_and_the_event_loop_does_not() -> None:
+    niceness: list[int] = []
+
+    def load(config: EngineConfig, progress: ProgressSink) -> FakeEngine:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return load_fake_engine(config, progress)
+
+    scheduler = CompletionScheduler(load, lambda computed: None, lambda busy: None)
+    await scheduler.load(EngineConfig(), no_progress)
+    await scheduler.close(timeout_s=5)
+
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert niceness == [10]
+    assert here < niceness[0]
 
 
 async def test_without_an_engine_requests_are_answered_with_nothing() -> None:
