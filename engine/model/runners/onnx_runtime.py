@@ -3,7 +3,8 @@
 A session runs on one core, unless all are asked for: a second one buys a fifth of a token's time for half as much work
 again, and nothing where something else is busy (see engine/training/LOG.md). A prompt keeps all cores at work even so,
 since other threads may run other segments. With all cores, each session has its pool of threads, which must not spin
-for long: on two cores a token took five times as long while the pool that had just worked kept the next one waiting.
+when it is done: on two cores a token took five times as long while the pool that had just worked kept the next one
+waiting.
 For the same reason no product of matrices is left to numpy, whose BLAS has a pool of its own. A process that runs this
 imports no torch.
 """
@@ -52,8 +53,7 @@ if TYPE_CHECKING:
 _ERRORS_ONLY = 3
 _CAPACITY_STEP = 128  # positions; 6 MB for the default model
 _ONE_CORE_BYTES = 256 << 20  # read for a token; more takes one core too long for somebody who waits, over 20 ms
-_SPIN_US = "10"
-_SPINS_BRIEFLY = (1, 31)  # the first version, that we know, in which a pool can be told how long to spin
+_SPIN_US = "30"  # while a session runs; versions before 1.31 spin until its end
 
 
 class _SegmentCache:
@@ -299,16 +299,9 @@ def _product(session: onnxruntime.InferenceSession, rows: NDArray[np.float32]) -
 def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    if _version(onnxruntime.__version__) >= _SPINS_BRIEFLY:
-        options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
-    else:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # Each session would keep the room of its largest prompt: 230 MB in all, for no gain in speed.
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def _version(text: str) -> tuple[int, int]:
-    major, minor = text.split(".")[:2]
-    return int(major), int(minor)
