@@ -79,12 +79,8 @@ class EarlyExitModel:
         backbone: Any,
         exit_layers: Sequence[int] | None = None,
         shortcuts: Shortcuts | None = None,
-        *,
-        fingerprint: str | None = None,
     ) -> EarlyExitModel:
         """A transformers model on the reference runner.
-
-        `fingerprint` is that of the base weights, where `backbone` has been adapted since.
 
         Raises:
             UnsupportedModelError: If no adapter knows the model's family.
@@ -96,7 +92,7 @@ class EarlyExitModel:
         return cls(
             TorchRunner(backbone, shortcuts),
             exit_layers,
-            fingerprint=fingerprint or model_fingerprint(backbone),
+            fingerprint=model_fingerprint(backbone),
             exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
         )
 
