@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from engine.model.runners.base import Array, KVCache
 
 CHUNK = 64
-"""Tokens; large enough for full speed, small enough that a segment of it cancels within 20 ms on one core."""
+"""Most tokens; large enough for full speed."""
 
+_SEGMENT_WORK = 1_400_000_000  # products of a chunk in a segment: so much is cancelled within 20 ms on two cores
 _LEAST_SHARE = 32  # tokens; to share fewer between threads costs more than it gains
 
 
@@ -52,7 +53,7 @@ def prefill(
         check: Called before each segment; may raise, and nothing runs any more when that leaves here.
     """
     waiting: list[_Chunk] = []
-    for n_tokens in reversed(_shares(len(token_ids), model.callers)):
+    for n_tokens in reversed(_shares(len(token_ids), model)):
         end = len(token_ids) - sum(chunk.n_tokens for chunk in waiting)
         rows = model.embed(token_ids[end - n_tokens : end], position + end - n_tokens)
         waiting.append(_Chunk(rows=rows, n_tokens=n_tokens))
@@ -80,9 +81,11 @@ def prefill(
                     return done.rows
 
 
-def _shares(n_tokens: int, callers: int) -> list[int]:
-    """Even chunks, no larger than `CHUNK`, and one for each caller where that is worth it."""
-    n_chunks = max(-(-n_tokens // CHUNK), min(callers, n_tokens // _LEAST_SHARE), 1)
+def _shares(n_tokens: int, model: EarlyExitModel) -> list[int]:
+    """Even chunks, none too large to be cancelled soon, and one for each caller where that is worth it."""
+    n_layers = max(stop - start for start, stop in model.segments)
+    chunk = max(_LEAST_SHARE, min(CHUNK, _SEGMENT_WORK // (n_layers * model.geometry.layer_params)))
+    n_chunks = max(-(-n_tokens // chunk), min(model.callers, n_tokens // _LEAST_SHARE), 1)
     least, n_larger = divmod(n_tokens, n_chunks)
     return [least + 1] * n_larger + [least] * (n_chunks - n_larger)
 

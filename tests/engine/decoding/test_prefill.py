@@ -53,6 +53,20 @@ def test_threads_side_by_side_fill_what_one_after_the_other_fills(fast: EarlyExi
     assert counter.layer_passes % N_LAYERS == 0
 
 
+def test_a_larger_model_reads_smaller_chunks(fast: EarlyExitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.decoding.prefill._SEGMENT_WORK", 40 * 2 * fast.geometry.layer_params)
+    fast.use_cores(all_cores=True)
+    n_checks = 0
+
+    def check() -> None:
+        nonlocal n_checks
+        n_checks += 1
+
+    prefill(fast, fast.new_cache(), [1] * 120, position=0, counter=PhaseCounter(), check=check)
+
+    assert n_checks == 3 * len(fast.segments)
+
+
 @pytest.mark.parametrize("n_checks", range(1, 8))
 def test_cancelled_between_any_two_segments_it_charges_what_has_run(fast: EarlyExitModel, n_checks: int) -> None:
     fast.use_cores(all_cores=False)
