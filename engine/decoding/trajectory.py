@@ -15,6 +15,7 @@ longer waits. No text, no IO, no logging; what rows are made of is the runner's 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action, ExitCandidate, Fill
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -73,7 +74,6 @@ class Trajectory:
         self._prompt_ids = prompt_ids
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
-        self._listing = model.listing(prompt_ids)  # for exits, and for the last layer where text may differ
         self.tokens: list[DecodedToken] = []
         self.stopped = False
         self.fill = Fill.EXACT if point.lossless else point.fill
@@ -120,7 +120,7 @@ class Trajectory:
         for index, (start, stop) in enumerate(self._model.segments[:-1]):
             rows = self._run(rows, start, stop, self._work.decode)
             n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
-            exit_ = _Exit(self._model, rows[:, n_before:], drafts, stop, listing=self._listing, work=self._work)
+            exit_ = _Exit(self._model, rows[:, n_before:], drafts, stop, listing=lambda: self._listing, work=self._work)
             match self._decide(exit_, index, n_before=n_before):
                 case Action.EXIT:
                     chosen = exit_.tokens()
@@ -169,6 +169,11 @@ class Trajectory:
     def _n_run(self) -> int:
         """Positions whose row has been run: all but that of the last token."""
         return self.n_prompt + len(self.tokens) - 1
+
+    @functools.cached_property
+    def _listing(self) -> Listing | None:
+        """What exits choose from, and the last layer where text may differ; nobody else waits for it."""
+        return self._model.listing(self._prompt_ids)
 
     def _check_cancelled(self) -> None:
         if self._cancellation.is_cancelled:
@@ -272,7 +277,7 @@ class _Exit:
         drafts: Sequence[int],
         layer: int,
         *,
-        listing: Listing | None,
+        listing: Callable[[], Listing | None],
         work: WorkCounter,
     ) -> None:
         self.layer, self.n_drafts = layer, len(drafts)
@@ -300,16 +305,17 @@ class _Exit:
         return min(self._model.probabilities(self._head(self._work.policy))[:n_tokens])
 
     def _accepted(self, counter: PhaseCounter) -> list[int]:
-        choices = self._model.choices(self._head(counter), self._listing)
+        choices = self._model.choices(self._head(counter), self._listing())
         return choices[: common_prefix(choices, self._drafts) + 1]
 
     def _head(self, counter: PhaseCounter) -> Array:
         """Logits [1, 1 + n_drafts, S]; the head is charged to `counter` if nobody asked before."""
         if self._logits is None:
-            share = _share(self._model, self._listing)
+            listing = self._listing()
+            share = _share(self._model, listing)
             counter.head(share)
             self._work.verification.head_tokens += share * self.n_drafts
-            self._logits = self._model.logits(self._normed(), self.layer, self._listing)
+            self._logits = self._model.logits(self._normed(), self.layer, listing)
         return self._logits
 
     def _normed(self) -> Array:

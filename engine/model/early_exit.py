@@ -147,7 +147,9 @@ class EarlyExitModel:
         shortlist = self.runner.shortlist
         if shortlist is None:
             return None
-        further = np.setdiff1d(np.array(token_ids, np.int64), shortlist)
+        said = np.unique(np.array(token_ids, np.int64))
+        at = np.searchsorted(shortlist, said)  # it is sorted, and longer than most texts
+        further = said[shortlist.take(at, mode="clip") != said]
         return Listing(ids=np.concatenate((shortlist, further)), rows=self.runner.head_rows(further.tolist()))
 
     def logits(self, state: Array, exit_layer: int, listing: Listing | None = None) -> Array:
