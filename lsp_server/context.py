@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from engine.types import CompletionRequest, PromptOptions
 from lsp_server.neighbours import SNIPPET_CHARS
 
-_IMPORT_CHARS = 400  # a dozen lines
-
 if TYPE_CHECKING:
     from lsp_server.documents import CursorContext
     from lsp_server.settings import Settings
+
+_IMPORT_CHARS = 400  # a dozen lines
 
 
 def completion_request(context: CursorContext, settings: Settings) -> CompletionRequest:

@@ -7,6 +7,7 @@ threads inside the runner would do. No sampling, no policy, no text.
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,7 +30,6 @@ _LEAST_SHARE = 32  # tokens; to share fewer between threads costs more than it g
 @dataclass(slots=True)
 class _Chunk:
     rows: Array  # [1, T, D]
-    n_tokens: int
     n_segments: int = 0  # that it has been through
 
 
@@ -52,11 +52,11 @@ def prefill(
         counter: Charged with what has run, also where `check` ends it.
         check: Called before each segment; may raise, and nothing runs any more when that leaves here.
     """
-    waiting: list[_Chunk] = []
-    for n_tokens in reversed(_shares(len(token_ids), model)):
-        end = len(token_ids) - sum(chunk.n_tokens for chunk in waiting)
-        rows = model.embed(token_ids[end - n_tokens : end], position + end - n_tokens)
-        waiting.append(_Chunk(rows=rows, n_tokens=n_tokens))
+    waiting: deque[_Chunk] = deque()
+    start = 0
+    for n_tokens in _shares(len(token_ids), model):
+        waiting.append(_Chunk(rows=model.embed(token_ids[start : start + n_tokens], position + start)))
+        start += n_tokens
     under_way: list[_Chunk] = []
 
     def step(chunk: _Chunk) -> None:
@@ -66,7 +66,7 @@ def prefill(
         threads = stack.enter_context(ThreadPoolExecutor(model.callers)) if len(waiting) > 1 else None
         while True:
             if waiting and len(under_way) < model.callers and all(chunk.n_segments for chunk in under_way):
-                under_way.append(waiting.pop())
+                under_way.append(waiting.popleft())
             check()
             if threads is None or len(under_way) == 1:
                 step(under_way[0])
@@ -92,7 +92,7 @@ def _shares(n_tokens: int, model: EarlyExitModel) -> list[int]:
 
 def _charge(counter: PhaseCounter, chunk: _Chunk, model: EarlyExitModel) -> None:
     """Counts the segment that a chunk has just been through; its tokens once it has been through all."""
-    start, stop = model.segments[chunk.n_segments]
+    (start, stop), n_tokens = model.segments[chunk.n_segments], chunk.rows.shape[1]
     # Rounded down at each border, so that the shares add up to the chunk's tokens.
-    counter.prefill_tokens += chunk.n_tokens * stop // model.n_layers - chunk.n_tokens * start // model.n_layers
+    counter.prefill_tokens += n_tokens * stop // model.n_layers - n_tokens * start // model.n_layers
     counter.layers(passes=stop - start, tokens=1)  # the chunk's further positions are prefill_tokens
