@@ -227,7 +227,7 @@ class Engine:
         self._cost_model = calibrate(
             run,
             meter=self.meter_report.meter,
-            prior=default_cost_model(self._loaded.model.geometry, self._loaded.device),
+            prior=default_cost_model(self._loaded.model.geometry, self._loaded.device, self._loaded.runtime),
             exit_layers=self.exit_layers,
             progress=progress,
         )
@@ -250,7 +250,7 @@ class Engine:
 
 def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
     """The calibrated cost model of this model on this device, else the shipped one; and what to say about it."""
-    shipped = default_cost_model(loaded.model.geometry, loaded.device)
+    shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
     try:
         return load_calibration(data_dir() / CALIBRATION_FILE, _calibration_key(loaded)) or shipped, ()
     except MeterError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,6 +74,10 @@ class Work:
             propagated_layers=self.propagated_layers + other.propagated_layers,
             policy_checks=self.policy_checks + other.policy_checks,
         )
+
+
+Runtime = Literal["torch", "onnx", "native"]
+"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

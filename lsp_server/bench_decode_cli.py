@@ -122,7 +122,7 @@ def _peers(config: EngineConfig, gguf: Path | None, device_name: str, sink: Prog
 
     if gguf is not None and not gguf.is_file():
         raise ConfigError(f"There is no file {gguf}.")
-    precision = device_name.rpartition(" ")[2]
+    precision = device_name.split(", ")[2]
     if not is_installed() or precision == "fp32" or (gguf is None and config.model != DEFAULT_MODEL):
         yield []
         return

@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from engine.types import ModelGeometry, Phase, Work
+from engine.types import ModelGeometry, Phase, Runtime, Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,17 +39,17 @@ CPU_ACTIVE_POWER_W = 17.5
 CPU_J_PER_WEIGHT_BYTE = CPU_ACTIVE_POWER_W / 20e9
 """Assumption: weights stream from memory at about 20 GB/s; 0.88 nJ a byte."""
 
-CPU_J_PER_FLOP = CPU_ACTIVE_POWER_W / 100e9
-"""Assumption: prompts of some hundred tokens reach about 100 GFLOP/s in fp32; 0.18 nJ a FLOP."""
-
-CPU_J_PER_INT8_FLOP = CPU_ACTIVE_POWER_W / 210e9
-"""With int8 weights ONNX Runtime multiplies int8 by int8: 256 positions of the default model take 0.26 s on two cores
-with AVX-512 VNNI (measured), times the power; 0.08 nJ a FLOP."""
+CPU_J_PER_FLOP: Mapping[Runtime, float] = {
+    "torch": CPU_ACTIVE_POWER_W / 100e9,
+    "onnx": CPU_ACTIVE_POWER_W / 210e9,
+    "native": CPU_ACTIVE_POWER_W / 410e9,
+}
+"""Assumption for PyTorch: prompts of some hundred tokens reach about 100 GFLOP/s in fp32; 0.18 nJ a FLOP. The others
+multiply int8 by int8: 256 positions of the default model take them 0.26 and 0.13 s on two cores with AVX-512 VNNI
+(measured), times the power; 0.08 and 0.04 nJ a FLOP."""
 
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""
-
-_BYTES_PER_BF16 = 2.0
 
 FLOPS_PER_PARAM = 2
 """A multiplication and an addition a weight and position."""
@@ -117,7 +117,9 @@ def energy_j(model: DeviceCostModel, work: Work) -> float:
     )
 
 
-def default_cost_model(geometry: ModelGeometry, device: Literal["cpu", "cuda"]) -> DeviceCostModel:
+def default_cost_model(
+    geometry: ModelGeometry, device: Literal["cpu", "cuda"], runtime: Runtime = "torch"
+) -> DeviceCostModel:
     """The shipped cost model: weight bytes for decoding, FLOPs for prefill. Not fitted, so its error is not known.
 
     `token_j` is 0: the embedding reads one row, and GREEN-CODE's cost of a token at depth 0 (0.68 J) is already below
@@ -126,10 +128,8 @@ def default_cost_model(geometry: ModelGeometry, device: Literal["cpu", "cuda"]) 
     byte_j, flop_j, check_j = (
         (GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK)
         if device == "cuda"
-        else (CPU_J_PER_WEIGHT_BYTE, CPU_J_PER_FLOP, CPU_J_PER_POLICY_CHECK)
+        else (CPU_J_PER_WEIGHT_BYTE, CPU_J_PER_FLOP[runtime], CPU_J_PER_POLICY_CHECK)
     )
-    if device == "cpu" and geometry.bytes_per_param < _BYTES_PER_BF16:
-        flop_j = CPU_J_PER_INT8_FLOP
     param_j = geometry.bytes_per_param * byte_j
     return DeviceCostModel(
         prefill_token_j=geometry.n_layers * geometry.layer_params * FLOPS_PER_PARAM * flop_j,

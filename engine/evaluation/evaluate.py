@@ -98,7 +98,7 @@ def evaluate(
     arms = chosen_arms(every, [pattern for pattern in patterns if pattern not in _NOT_ARMS])
     max_new_tokens = evaluation.max_new_tokens or DEFAULT_MAX_NEW_TOKENS[protocol]
     problems, places = _places(files, evaluation, max_new_tokens)
-    cost_model = default_cost_model(model.geometry, loaded.device)
+    cost_model = default_cost_model(model.geometry, loaded.device, loaded.runtime)
     results = run_arms(
         loaded,
         places,

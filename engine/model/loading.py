@@ -1,8 +1,9 @@
 """From a folder with weights to a model on its device. Where the folder comes from: `engine.model.store`.
 
-On a CPU the model runs on ONNX Runtime, from weights that were prepared once and are kept in the cache; on a GPU, in
-training, and where the fast runner does not know a model's blocks, on torch (`engine.model.reference`). Importing torch
-takes longer and more memory than all the rest, so it is imported only where it is needed: prepared weights need none.
+On a CPU the model runs on kernels of our own or on ONNX Runtime, from weights that were prepared once and are kept in
+the cache; on a GPU, in training, and where the fast runners do not know a model's blocks, on torch
+(`engine.model.reference`). Importing torch takes longer and more memory than all the rest, so it is imported only where
+it is needed: prepared weights need none.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ from engine.model.tokenization import Tokenization
 from engine.types import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
-    from engine.model.runners.onnx_layout import Conversion
+    from engine.model.runners.layout import Conversion
     from engine.model.runners.quantization import Precision
-    from engine.types import ProgressSink
+    from engine.types import ProgressSink, Runtime
 
 logger = logging.getLogger(__name__)
+
+_RUNTIMES: Mapping[Runtime, str] = {"torch": "PyTorch", "onnx": "ONNX Runtime", "native": "native kernels"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class LoadedModel:
 
     Attributes:
         name: As the user named it.
-        device_name: For people, such as "CPU, 2 threads, int8".
+        device_name: For people, such as "CPU, 2 threads, int8, ONNX Runtime".
+        runtime: What computes the layers.
     """
 
     name: str
@@ -50,6 +54,7 @@ class LoadedModel:
     tokenization: Tokenization
     device: Device
     device_name: str
+    runtime: Runtime = "torch"
 
 
 def load_model(
@@ -91,7 +96,7 @@ def load_model(
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
 ) -> LoadedModel:
-    from engine.model.runners.onnx_layout import conversion_name, find_conversion, refuse_other_blocks
+    from engine.model.runners.layout import conversion_name, find_conversion, refuse_other_blocks
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     shortcuts_path = shortcuts_file(name) if with_shortcuts else None
@@ -130,13 +135,13 @@ def _load_fast(
 def _open_conversion(
     name: str, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
-    from engine.model.runners.onnx_layout import TOKENIZER_FILE
-    from engine.model.runners.onnx_runtime import OnnxRunner
+    from engine.model.runners.layout import TOKENIZER_FILE
+    from engine.model.runners.opening import open_runner
 
     threads = cpu_threads(config)
     with readable(name):
         tokenizer = Tokenizer.from_file(str(converted / TOKENIZER_FILE))
-        runner = OnnxRunner(converted, conversion.layout, threads=threads)
+        runner = open_runner(converted, conversion.layout, threads=threads)
     return LoadedModel(
         name=name,
         model=EarlyExitModel(
@@ -147,7 +152,8 @@ def _open_conversion(
         ),
         tokenization=Tokenization(tokenizer, conversion.end_ids),
         device="cpu",
-        device_name=cpu_name(threads, precision),
+        device_name=cpu_name(threads, precision, conversion.layout.runtime),
+        runtime=conversion.layout.runtime,
     )
 
 
@@ -193,9 +199,9 @@ def cpu_threads(config: EngineConfig) -> int:
     return config.threads or psutil.cpu_count(logical=False) or 1
 
 
-def cpu_name(threads: int, precision: Precision) -> str:
+def cpu_name(threads: int, precision: Precision, runtime: Runtime) -> str:
     """What `LoadedModel.device_name` says of a CPU."""
-    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, {precision}"
+    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, {precision}, {_RUNTIMES[runtime]}"
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ def _eos_ids(model: Any) -> list[int]:
 
 
 def _device_name(device: Device, threads: int) -> str:
-    return f"{torch.cuda.get_device_name()}, bf16" if device == "cuda" else cpu_name(threads, "fp32")
+    return f"{torch.cuda.get_device_name()}, bf16" if device == "cuda" else cpu_name(threads, "fp32", "torch")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""From a transformers model with its exits to a folder that `OnnxRunner` opens: once, cached, checked.
+"""From a transformers model with its exits to a folder that a fast CPU runner opens: once, cached, checked.
 
 The folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
 files are compared by name, size and time. What is converted is the model as it is used, with the updates of its trained
@@ -21,8 +21,7 @@ from engine.errors import UnsupportedModelError
 from engine.model import model_cache
 from engine.model.reference import load_reference
 from engine.model.runners.calibration import mlp_inputs, standard_library_ids
-from engine.model.runners.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
-from engine.model.runners.onnx_layout import (
+from engine.model.runners.layout import (
     EMBEDDING_FILE,
     HEAD_FILE,
     HEAD_ROWS_FILE,
@@ -34,24 +33,29 @@ from engine.model.runners.onnx_layout import (
     SHORTLIST_IDS_FILE,
     TOKENIZER_FILE,
     Conversion,
-    OnnxLayout,
+    Layout,
     segment_file,
     shortcut_file,
 )
-from engine.model.runners.onnx_runtime import OnnxRunner
+from engine.model.runners.native import library, packing
+from engine.model.runners.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
+from engine.model.runners.opening import open_runner
+from engine.model.runners.parts import parts_of
 from engine.model.runners.quantization import BYTES_PER_WEIGHT
 from engine.model.runners.torch_eager import TorchRunner, backbone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tokenizers import Tokenizer
 
     from engine.config import EngineConfig
     from engine.model.early_exit import EarlyExitModel
+    from engine.model.runners.base import LayerRunner
+    from engine.model.runners.parts import Parts
     from engine.model.runners.quantization import Precision
-    from engine.types import ModelGeometry, ProgressSink
+    from engine.types import ModelGeometry, ProgressSink, Runtime
 
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
 _CHECKED_TOKENS = 48
@@ -112,7 +116,7 @@ def convert(
 
     def build(_work: Path, folder: Path) -> None:
         conversion = _write(model, tokenizer, folder, precision=precision, end_ids=end_ids, progress=progress)
-        _check(model, OnnxRunner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
+        _check(model, open_runner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
         tokenizer.save(str(folder / TOKENIZER_FILE))
         (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
 
@@ -143,40 +147,39 @@ def _write(
 ) -> Conversion:
     runner = model.runner
     assert isinstance(runner, TorchRunner)
-    backbone = runner.backbone
-    layers = runner.parts.layers
+    backbone, layers = runner.backbone, runner.parts.layers
     attention: Any = layers[0].self_attn
     n_positions = min(runner.max_positions, _MAX_ROTARY)
     statistics = []
     if precision == "int4":
         statistics = mlp_inputs(backbone, layers, standard_library_ids(tokenizer), progress)
-    for done, (start, stop) in enumerate(model.segments):
-        progress("Preparing the model for this CPU", done, len(model.segments))
-        _save(segment_graph(layers[start:stop], start, precision, statistics[start:stop]), folder / segment_file(start))
-    head = backbone.lm_head
-    bias = None if head.bias is None else head.bias.detach().float().numpy()
-    weight = head.weight.detach().float().numpy()
-    _save(head_graph(weight, bias, precision), folder / HEAD_FILE)
-    embedding = backbone.model.embed_tokens.weight.detach()
-    if runner.shortlist is not None and bias is None:  # rows beside the list are read without one
-        _save(head_graph(weight[runner.shortlist], None, precision), folder / SHORTLIST_FILE)
+    parts = parts_of(runner, statistics)
+
+    def at_layer(idx: int) -> None:
+        progress("Preparing the model for this CPU", idx, model.n_layers)
+
+    runtime: Runtime = "onnx"
+    if precision != "fp32" and library.load() is not None and packing.unsupported(backbone.config) is None:
+        runtime = "native"
+        packing.write_pack(folder, parts, progress=at_layer)
+    else:
+        _write_graphs(folder, parts, model.segments, precision=precision, progress=at_layer)
+    head, embedding = backbone.lm_head.weight.detach(), backbone.model.embed_tokens.weight.detach()
+    if runner.shortlist is not None and parts.shortlist is not None:
         np.save(folder / SHORTLIST_IDS_FILE, runner.shortlist)
-        if not torch.equal(head.weight, embedding):
-            np.save(folder / HEAD_ROWS_FILE, head.weight.detach().half().numpy())
-    _save(propagation_graph(layers, precision), folder / PROPAGATION_FILE)
+        if not torch.equal(head, embedding):
+            np.save(folder / HEAD_ROWS_FILE, head.half().numpy())
     np.save(folder / EMBEDDING_FILE, embedding.half().numpy())
     np.save(folder / NORM_FILE, backbone.model.norm.weight.detach().float().numpy())
     np.save(folder / ROTARY_FILE, _rotary_table(runner, n_positions, attention.head_dim))
-    for exit_layer, (weight, bias) in ({} if runner.shortcuts is None else runner.shortcuts.maps).items():
-        # In fp32: they are read seldom, and small.
-        _save(head_graph(weight.float().numpy(), bias.float().numpy(), "fp32"), folder / shortcut_file(exit_layer))
-    layout = OnnxLayout(
+    layout = Layout(
+        runtime=runtime,
         geometry=replace(runner.geometry, bytes_per_param=_bytes_per_param(runner.geometry, backbone, precision)),
         bounds=(0, *model.exit_layers, model.n_layers),
         n_vocabulary=runner.n_vocabulary,
         n_kv_heads=attention.config.num_key_value_heads,
         head_dim=attention.head_dim,
-        max_positions=n_positions - 1,  # the row of zeros has a position too
+        max_positions=n_positions - 1,  # ONNX Runtime is given a row of zeros behind the last
         norm_epsilon=backbone.model.norm.variance_epsilon,
     )
     return Conversion(
@@ -185,6 +188,29 @@ def _write(
         exits_fingerprint=model.exits_fingerprint,
         end_ids=tuple(end_ids),
     )
+
+
+def _write_graphs(
+    folder: Path,
+    parts: Parts,
+    segments: Sequence[tuple[int, int]],
+    *,
+    precision: Precision,
+    progress: Callable[[int], None],
+) -> None:
+    """Writes the graphs of ONNX Runtime; `progress` is told each layer that is begun."""
+    for start, stop in segments:
+        progress(start)
+        graph = segment_graph(parts.layers[start:stop], start, precision, parts.statistics[start:stop])
+        _save(graph, folder / segment_file(start))
+    _save(head_graph(*parts.head, precision), folder / HEAD_FILE)
+    if parts.shortlist is not None:
+        _save(head_graph(*parts.shortlist, precision), folder / SHORTLIST_FILE)
+    epsilon = parts.layers[0].input_layernorm.variance_epsilon
+    _save(propagation_graph(*parts.propagation, epsilon, precision), folder / PROPAGATION_FILE)
+    for exit_layer, shortcut in parts.shortcuts.items():
+        # In fp32: they are read seldom, and small.
+        _save(head_graph(*shortcut, "fp32"), folder / shortcut_file(exit_layer))
 
 
 def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision) -> float:
@@ -212,7 +238,7 @@ def _rotary_table(runner: TorchRunner, n_positions: int, head_dim: int) -> np.nd
     return np.stack([table[0, :, : head_dim // 2].float().numpy() for table in tables])
 
 
-def _check(model: EarlyExitModel, converted: OnnxRunner, precision: Precision) -> None:
+def _check(model: EarlyExitModel, converted: LayerRunner, precision: Precision) -> None:
     """Compares logits at some tokens, in two pieces so that the cache is read as well."""
     reference = model.runner
     ids = torch.randint(

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from engine.model.runners.onnx_layout import (
+from engine.model.runners.layout import (
     COS,
     FAMILIES,
     HIDDEN,
@@ -25,6 +25,7 @@ from engine.model.runners.onnx_layout import (
     past_names,
     present_names,
 )
+from engine.model.runners.parts import array, linear
 from engine.model.runners.quantization import quantize_4, quantize_8
 
 if TYPE_CHECKING:
@@ -105,22 +106,17 @@ def head_graph(weight: NDArray[np.float32], bias: NDArray[np.float32] | None, pr
     return graph.model([_tensor(HIDDEN, [1, "T", weight.shape[1]])], [_tensor(OUTPUT, [1, "T", weight.shape[0]])])
 
 
-def propagation_graph(layers: Sequence[Any], precision: Precision) -> onnx.ModelProto:
-    """Keys and values of all `layers` for one hidden state, not rotated: [1, T, D] to [1, T, L * 2 * H_kv * D_head].
+def propagation_graph(
+    weight: NDArray[np.float32], bias: NDArray[np.float32] | None, epsilon: float, precision: Precision
+) -> onnx.ModelProto:
+    """Keys and values of all layers for one hidden state, not rotated: [1, T, D] to [1, T, L * 2 * H_kv * D_head].
 
-    One product for all: RMS norms differ by their weights only, which are folded into the projections.
+    `weight` and `bias` are `Parts.propagation`; the norm before them has this `epsilon`.
     """
     graph = _Graph(precision)
-    weights, biases = [], []
-    for layer in layers:
-        for module in (layer.self_attn.k_proj, layer.self_attn.v_proj):
-            weights.append(_array(module.weight) * _array(layer.input_layernorm.weight))
-            biases.append(np.zeros(len(module.weight), np.float32) if module.bias is None else _array(module.bias))
-    weight = np.concatenate(weights)
-    norm = layers[0].input_layernorm
     ones = graph.weight(np.ones(weight.shape[1], np.float32))
-    normed = graph.node("SimplifiedLayerNormalization", [HIDDEN, ones], axis=-1, epsilon=norm.variance_epsilon)
-    graph.linear(normed, weight, np.concatenate(biases), output=OUTPUT)
+    normed = graph.node("SimplifiedLayerNormalization", [HIDDEN, ones], axis=-1, epsilon=epsilon)
+    graph.linear(normed, weight, bias, output=OUTPUT)
     return graph.model([_tensor(HIDDEN, [1, "T", weight.shape[1]])], [_tensor(OUTPUT, [1, "T", len(weight)])])
 
 
@@ -173,7 +169,7 @@ class _Graph:
 
     def add_and_norm(self, hidden: str, update: str, norm: Any) -> tuple[str, str]:
         """The residual stream after an update, if any, and its RMS norm."""
-        weight, epsilon = self.weight(_array(norm.weight)), norm.variance_epsilon
+        weight, epsilon = self.weight(array(norm.weight)), norm.variance_epsilon
         if not update:
             return hidden, self.node("SimplifiedLayerNormalization", [hidden, weight], axis=-1, epsilon=epsilon)
         normed, total = self._fresh(), self._fresh()
@@ -193,11 +189,7 @@ class _Graph:
         several, and int8 activations blow that up to other tokens; so a row would depend on how many run beside it, and
         lossless text would not be full depth's. With the row of zeros it does not, to the last bit.
         """
-        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-        weight = np.concatenate([_array(module.weight) for module in projections])
-        bias = None
-        if projections[0].bias is not None:
-            bias = np.concatenate([_array(module.bias) for module in projections])
+        weight, bias = linear(attention.q_proj, attention.k_proj, attention.v_proj)
         packed = self.linear(normed, weight, bias)
         zeros = self.weight(np.zeros((1, 1, len(weight)), np.float32))
         packed, mixed = self.node("Concat", [packed, zeros], axis=1), self._fresh()
@@ -216,12 +208,8 @@ class _Graph:
 
     def gated_mlp(self, normed: str, mlp: Any, statistics: InputStatistics | None) -> str:
         """down(silu(gate(x)) * up(x)), with gate and up in one product."""
-        weight = np.concatenate([_array(mlp.gate_proj.weight), _array(mlp.up_proj.weight)])
-        bias = None
-        if mlp.gate_proj.bias is not None:
-            bias = np.concatenate([_array(mlp.gate_proj.bias), _array(mlp.up_proj.bias)])
         gate, up = self._fresh(), self._fresh()
-        both = self.linear(normed, weight, bias, statistics=statistics)
+        both = self.linear(normed, *linear(mlp.gate_proj, mlp.up_proj), statistics=statistics)
         self._add("Split", [both], [gate, up], axis=-1, num_outputs=2)
         silu = self.node("QuickGelu", [gate], domain=_CONTRIB, alpha=1.0)  # x * sigmoid(1.0 x)
         return self._module(self.node("Mul", [silu, up]), mlp.down_proj)
@@ -232,7 +220,7 @@ class _Graph:
         return helper.make_model(graph, opset_imports=_OPSETS, ir_version=_IR_VERSION)
 
     def _module(self, inputs: str, module: Any) -> str:
-        return self.linear(inputs, _array(module.weight), None if module.bias is None else _array(module.bias))
+        return self.linear(inputs, *linear(module))
 
     def _add(self, op: str, inputs: Sequence[str], outputs: list[str], **attributes: Any) -> list[str]:
         self._nodes.append(helper.make_node(op, inputs, outputs, **attributes))
@@ -251,8 +239,3 @@ class _Graph:
 
 def _tensor(name: str, shape: Sequence[int | str], kind: int = onnx.TensorProto.FLOAT) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, shape)
-
-
-def _array(tensor: Any) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = tensor.detach().float().cpu().numpy()
-    return array

@@ -5,34 +5,28 @@ again, and nothing where something else is busy (see engine/training/LOG.md). A 
 since other threads may run other segments. With all cores, each session has its pool of threads, which must not spin
 when it is done: on two cores a token took five times as long while the pool that had just worked kept the next one
 waiting.
-For the same reason no product of matrices is left to numpy, whose BLAS has a pool of its own. A process that runs this
-imports no torch.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-import mmap
 import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
-from engine.model.runners.onnx_layout import (
+from engine.model.runners import converted
+from engine.model.runners.converted import ConvertedRunner
+from engine.model.runners.layout import (
     COS,
-    EMBEDDING_FILE,
     HEAD_FILE,
-    HEAD_ROWS_FILE,
     HIDDEN,
     LAST_POSITION,
-    NORM_FILE,
     OUTPUT,
     PROPAGATION_FILE,
-    ROTARY_FILE,
     SHORTLIST_FILE,
-    SHORTLIST_IDS_FILE,
     SIN,
     TOTAL,
     past_names,
@@ -48,11 +42,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.model.runners.base import KVCache
-    from engine.model.runners.onnx_layout import OnnxLayout
+    from engine.model.runners.layout import Layout
 
 _ERRORS_ONLY = 3
-_CAPACITY_STEP = 128  # positions; 6 MB for the default model
-_ONE_CORE_BYTES = 256 << 20  # read for a token; more takes one core too long for somebody who waits, over 20 ms
 _SPIN_US = "30"  # while a session runs; versions before 1.31 spin until its end
 
 
@@ -78,7 +70,7 @@ class _SegmentCache:
 
     def _grow(self, needed: int) -> None:
         batch, heads, _, head_dim = self._shape
-        capacity = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
+        capacity = -(-needed // converted.CAPACITY_STEP) * converted.CAPACITY_STEP
         grown = [np.zeros((batch, heads, capacity, head_dim), np.float32) for _ in range(2 * len(self.layers))]
         for new, old in zip(grown, self.arrays, strict=False):
             new[:, :, : self.filled] = old[:, :, : self.filled]
@@ -88,7 +80,7 @@ class _SegmentCache:
 class OnnxCache:
     """A KV cache whose segments may be filled to different positions, in buffers that sessions write in place."""
 
-    def __init__(self, layout: OnnxLayout) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.segments = [
             _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
             for start, stop in itertools.pairwise(layout.bounds)
@@ -110,29 +102,10 @@ class OnnxCache:
             segment.filled = min(segment.filled, length)
 
 
-class _RowsOnDisk:
-    """A table of which only the rows that are asked for are read, and none stays in this process' memory.
-
-    The system maps their neighbours along with them, which for the default model soon were all 57 MB.
-    """
-
-    def __init__(self, path: Path) -> None:
-        table = np.load(path, mmap_mode="r")
-        self._table: NDArray[np.float16] = np.asarray(table)  # without the ways of numpy's memmap, which rows inherit
-        self._mapping: mmap.mmap = table._mmap  # noqa: SLF001 - numpy offers no other way
-
-    def rows(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Copies rows, [T, D]."""
-        rows = self._table[list(indices)].astype(np.float32)
-        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
-            self._mapping.madvise(mmap.MADV_DONTNEED)
-        return rows
-
-
-class OnnxRunner:
+class OnnxRunner(ConvertedRunner):
     """See `LayerRunner`; it stops only between the segments that were converted."""
 
-    def __init__(self, folder: Path, layout: OnnxLayout, *, threads: int) -> None:
+    def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:
         """Opens what `engine.model.runners.conversion` wrote.
 
         Args:
@@ -140,25 +113,15 @@ class OnnxRunner:
             layout: What they hold.
             threads: The most that it takes.
         """
-        self._folder, self._layout, self._max_threads = folder, layout, threads
-        self.n_layers, self.max_positions = layout.geometry.n_layers, layout.max_positions
-        self.geometry = layout.geometry
-        self._by_start = {start: index for index, start in enumerate(layout.bounds[:-1])}
+        super().__init__(folder, layout, threads=threads)
+        self._folder = folder
         self._files = [*(segment_file(start) for start in layout.bounds[:-1]), HEAD_FILE]
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}  # by file
         self._caches: weakref.WeakSet[OnnxCache] = weakref.WeakSet()
-        self.n_vocabulary = layout.n_vocabulary
-        self.shortlist: NDArray[np.int64] | None = None
-        if (folder / SHORTLIST_IDS_FILE).is_file():
-            self.shortlist = np.load(folder / SHORTLIST_IDS_FILE)
+        if self.shortlist is not None:
             self._files.append(SHORTLIST_FILE)
         trained = [layer for layer in layout.bounds[1:-1] if (folder / shortcut_file(layer)).is_file()]
         self._shortcuts = {layer: _open(folder / shortcut_file(layer), threads=1) for layer in trained}
-        self._embedding = _RowsOnDisk(folder / EMBEDDING_FILE)
-        untied = folder / HEAD_ROWS_FILE
-        self._head_rows = _RowsOnDisk(untied) if untied.is_file() else self._embedding
-        self._norm: NDArray[np.float32] = np.load(folder / NORM_FILE)
-        self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
         self._open_sessions(self._threads_for(all_cores=False))
 
     @property
@@ -176,10 +139,6 @@ class OnnxRunner:
         cache = OnnxCache(self._layout)
         self._caches.add(cache)
         return cache
-
-    def embed(self, token_ids: Sequence[int], position: int) -> NDArray[np.float32]:
-        """See `LayerRunner.embed`; positions enter in the layers."""
-        return self._embedding.rows(token_ids)[None]
 
     def run_layers(self, hidden: NDArray[np.float32], start: int, stop: int, cache: KVCache) -> NDArray[np.float32]:
         """See `LayerRunner.run_layers`; `start` and `stop` must be borders of segments."""
@@ -211,16 +170,6 @@ class OnnxRunner:
                 )
                 segment.arrays[2 * offset + 1][0, :, place] = values
 
-    def concatenate(self, before: NDArray[np.float32], behind: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `LayerRunner.concatenate`."""
-        return np.concatenate((before, behind), axis=1)
-
-    def final_norm(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `LayerRunner.final_norm`."""
-        mean_square = np.square(hidden).mean(-1, keepdims=True)
-        normed: NDArray[np.float32] = hidden / np.sqrt(mean_square + self._layout.norm_epsilon) * self._norm
-        return normed
-
     def shortcut(self, normed: NDArray[np.float32], exit_layer: int) -> NDArray[np.float32]:
         """See `LayerRunner.shortcut`."""
         session = self._shortcuts.get(exit_layer)
@@ -230,29 +179,13 @@ class OnnxRunner:
         """See `LayerRunner.head`."""
         return _product(self._sessions[HEAD_FILE], normed)
 
-    def head_rows(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
-        """See `LayerRunner.head_rows`; [N, D]."""
-        return self._head_rows.rows(token_ids)
-
     def shortlist_head(self, normed: NDArray[np.float32], further: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.shortlist_head`."""
-        listed = _product(self._sessions[SHORTLIST_FILE], normed)
-        # Without `optimize`, which would hand it to BLAS and its pool of threads.
-        return np.concatenate((listed, np.einsum("btk,nk->btn", normed, further)), axis=-1)
-
-    def to_numpy(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `LayerRunner.to_numpy`."""
-        return array
+        return self._beside_shortlist(_product(self._sessions[SHORTLIST_FILE], normed), normed, further)
 
     @functools.cached_property
     def _propagation(self) -> onnxruntime.InferenceSession:
         return _open(self._folder / PROPAGATION_FILE, self._threads)  # few decodings ask for it
-
-    def _threads_for(self, *, all_cores: bool) -> int:
-        geometry = self.geometry
-        n_params = geometry.n_layers * geometry.layer_params + geometry.head_params
-        is_large = n_params * geometry.bytes_per_param > _ONE_CORE_BYTES
-        return self._max_threads if all_cores or is_large else 1
 
     def _open_sessions(self, threads: int) -> None:
         self._threads = threads

@@ -125,7 +125,7 @@ def train_policy(
     check_layers = plan.check_layers or default_check_layers(model.exit_layers, model.n_layers)
     if not check_layers or not set(check_layers) <= set(model.exit_layers):
         raise TrainingError(f"The policy can only look at exits of the model, {list(model.exit_layers)}.")
-    cost = cost or default_cost_model(model.geometry, loaded.device)
+    cost = cost or default_cost_model(model.geometry, loaded.device, loaded.runtime)
     train_places = list(islice(places(corpus.files["train"], seed=plan.seed), plan.places))
     held_out = list(islice(places(corpus.files["validation"], seed=plan.seed), plan.validation_places))
     run = _run_key(loaded, corpus, plan, check_layers, train_places)

@@ -10,7 +10,7 @@ from engine.decoding.prefill import CHUNK, prefill
 from engine.decoding.trajectory import Cancelled
 from engine.decoding.work import PhaseCounter
 from engine.model.early_exit import EarlyExitModel
-from tests.engine.model.test_runners import converted, small_model
+from tests.engine.model.fast_models import converted, small_model
 
 N_LAYERS = 6
 

@@ -16,7 +16,8 @@ import cattrs
 from engine import config
 from engine.errors import ModelCorruptError, UnsupportedModelError
 from engine.model import model_cache
-from engine.types import ModelGeometry  # noqa: TC001 - cattrs reads the annotation
+from engine.model.runners.native import library
+from engine.types import ModelGeometry, Runtime  # noqa: TC001 - cattrs reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +34,16 @@ TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
 FAMILIES = ("llama", "qwen2")  # whose blocks the graphs are
 
-_FORMAT = 7  # raise it when folders written by older code must not be used again
+_FORMAT = 8  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxLayout:
+class Layout:
     """What a folder of converted segments holds; stored beside them.
 
     Attributes:
+        runtime: What runs them.
         geometry: Sizes, with the bytes of a weight as stored.
         bounds: Layers at which segments begin and end: 0, every exit, full depth.
         n_vocabulary: Tokens that the head knows.
@@ -51,6 +53,7 @@ class OnnxLayout:
         norm_epsilon: Of the final RMS norm.
     """
 
+    runtime: Runtime
     geometry: ModelGeometry
     bounds: tuple[int, ...]
     n_vocabulary: int
@@ -71,7 +74,7 @@ class Conversion:
         end_ids: Tokens that end a text, as the model's configuration names them.
     """
 
-    layout: OnnxLayout
+    layout: Layout
     fingerprint: str
     exits_fingerprint: str
     end_ids: tuple[int, ...]
@@ -95,7 +98,8 @@ def conversion_name(
     content = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     cut = None if exit_layers is None else sorted(set(exit_layers))
     variant = _digest([str(folder.resolve()), cut, shortcuts is not None])
-    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
+    has_kernels = library.load() is not None
+    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, has_kernels, content])}"
 
 
 def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:

@@ -1,0 +1,33 @@
+// Whether this machine runs the instructions that the other sources are compiled to; itself compiled for any x86-64.
+//
+// Asks the CPU, since `__builtin_cpu_supports` is a stub in Zig's runtime.
+#include <cpuid.h>
+
+namespace {
+
+struct Registers {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+
+  explicit Registers(unsigned leaf) { __get_cpuid_count(leaf, 0, &a, &b, &c, &d); }
+};
+
+bool has(unsigned features, unsigned needed) { return (features & needed) == needed; }
+
+// What of a thread's registers the operating system saves.
+unsigned saved_state() {
+  unsigned low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) int green_code_supported() {
+  const Registers basic(1), further(7), extended(0x80000001);
+  return has(basic.c, bit_SSE3 | bit_SSSE3 | bit_FMA | bit_CMPXCHG16B | bit_SSE41 | bit_SSE42 | bit_MOVBE |
+                          bit_POPCNT | bit_XSAVE | bit_OSXSAVE | bit_AVX | bit_F16C) &&
+         has(further.b, bit_BMI | bit_AVX2 | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW |
+                            bit_AVX512VL) &&
+         has(further.c, bit_AVX512VNNI) && has(extended.c, bit_LAHF_LM | bit_LZCNT) &&
+         has(saved_state(), 0xe6);  // SSE, AVX, and the three parts of AVX-512
+}

@@ -1,0 +1,193 @@
+// Llama's blocks over rounded weights: what `engine/model/runners/native/runner.py` calls, by ctypes.
+//
+// RMS norm, grouped-query attention with rotary positions, gated SiLU. Nothing here knows of exits, files or text, and
+// nothing is kept between calls but a team's threads.
+#include <cmath>
+#include <memory>
+
+#include "attention.h"
+#include "products.h"
+#include "team.h"
+
+#define GREEN_CODE_API extern "C" __attribute__((visibility("default")))
+
+namespace green_code {
+
+struct Layer {
+  const float* attention_norm;  // [D]
+  const float* mlp_norm;        // [D]
+  Weight qkv, output, gate_up, down;
+};
+
+namespace {
+
+std::unique_ptr<float[]> floats(size_t n) { return std::unique_ptr<float[]>(new float[n]); }
+
+void rms_norm(const float* x, const float* weight, int width, float epsilon, float* out) {
+  __m512 squares = _mm512_setzero_ps();
+  for (int i = 0; i < width; i += kLane) {
+    const __m512 part = _mm512_loadu_ps(x + i);
+    squares = _mm512_fmadd_ps(part, part, squares);
+  }
+  const __m512 inverse = _mm512_set1_ps(1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / width + epsilon));
+  for (int i = 0; i < width; i += kLane) {
+    const __m512 part = _mm512_mul_ps(_mm512_loadu_ps(x + i), inverse);
+    _mm512_storeu_ps(out + i, _mm512_mul_ps(part, _mm512_loadu_ps(weight + i)));
+  }
+}
+
+// gate / (1 + e^-gate) * up, into `gate`.
+void gated(float* gate, const float* up, int width) {
+  const __m512 one = _mm512_set1_ps(1.0f);
+  for (int i = 0; i < width; i += kLane) {
+    const __m512 x = _mm512_loadu_ps(gate + i);
+    const __m512 silu = _mm512_div_ps(x, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    _mm512_storeu_ps(gate + i, _mm512_mul_ps(silu, _mm512_loadu_ps(up + i)));
+  }
+}
+
+// A segment of layers for T rows, taken part by part by all ranks of a team.
+class Segment {
+ public:
+  Segment(Team& team, const Shape& shape, const Layer* layers, int n_layers, const LayerCache* caches, int capacity,
+          int position, float* hidden, int n_rows)
+      : team_(team),
+        shape_(shape),
+        layers_(layers),
+        n_layers_(n_layers),
+        caches_(caches),
+        capacity_(capacity),
+        position_(position),
+        hidden_(hidden),
+        n_rows_(n_rows),
+        qkv_width_((shape.n_heads + 2 * shape.n_kv_heads) * shape.head_dim),
+        mixed_width_(shape.n_heads * shape.head_dim),
+        rounded_(n_rows, std::max({shape.width, mixed_width_, shape.mlp_width})),
+        normed_(floats(size_t(team.size()) * shape.width)),
+        qkv_(floats(size_t(n_rows) * qkv_width_)),
+        mixed_(floats(size_t(n_rows) * mixed_width_)),
+        gate_up_(floats(size_t(n_rows) * 2 * shape.mlp_width)),
+        n_scores_(size_t(kMostQueries) * (position + n_rows + kLane)),
+        scores_(floats(team.size() * n_scores_)) {}
+
+  void operator()(int rank) {
+    for (int i = 0; i < n_layers_; ++i) {
+      attention_block(rank, layers_[i], caches_[i]);
+      mlp_block(rank, layers_[i]);
+    }
+  }
+
+ private:
+  void attention_block(int rank, const Layer& layer, const LayerCache& cache) {
+    round_normed(rank, layer.attention_norm);
+    multiply(rank, layer.qkv, qkv_.get(), qkv_width_, false);
+    rows(rank, [&](int row) {
+      float* queries = qkv_.get() + size_t(row) * qkv_width_;
+      float* keys = queries + mixed_width_;
+      for (int head = 0; head < shape_.n_heads; ++head) {
+        rotate(shape_, position_ + row, queries + head * shape_.head_dim);
+      }
+      store(shape_, cache, capacity_, position_ + row, keys, keys + shape_.n_kv_heads * shape_.head_dim);
+    });
+    const int n_queries = n_rows_ * shape_.n_heads;
+    attention(shape_, cache, capacity_, position_, qkv_.get(), qkv_width_, n_rows_, n_queries * rank / team_.size(),
+              n_queries * (rank + 1) / team_.size(), scores_.get() + rank * n_scores_, mixed_.get());
+    team_.barrier();
+    round_rows(rank, mixed_.get(), mixed_width_, mixed_width_);
+    multiply(rank, layer.output, hidden_, shape_.width, true);
+  }
+
+  void mlp_block(int rank, const Layer& layer) {
+    const int width = shape_.mlp_width;
+    round_normed(rank, layer.mlp_norm);
+    multiply(rank, layer.gate_up, gate_up_.get(), 2 * width, false);
+    rows(rank, [&](int row) {
+      float* gate = gate_up_.get() + size_t(row) * 2 * width;
+      gated(gate, gate + width, width);
+    });
+    round_rows(rank, gate_up_.get(), width, 2 * width);
+    multiply(rank, layer.down, hidden_, shape_.width, true);
+  }
+
+  template <typename Work>
+  void rows(int rank, Work work) {
+    for (int row = rank; row < n_rows_; row += team_.size()) work(row);
+    team_.barrier();
+  }
+
+  void round_normed(int rank, const float* weight) {
+    float* normed = normed_.get() + size_t(rank) * shape_.width;
+    rows(rank, [&](int row) {
+      rms_norm(hidden_ + size_t(row) * shape_.width, weight, shape_.width, shape_.epsilon, normed);
+      rounded_.round(row, normed, shape_.width);
+    });
+  }
+
+  void round_rows(int rank, const float* from, int width, int stride) {
+    rows(rank, [&](int row) { rounded_.round(row, from + size_t(row) * stride, width); });
+  }
+
+  void multiply(int rank, const Weight& weight, float* out, int stride, bool accumulate) {
+    const int n_panels = weight.n_outputs / kPanel;
+    product(weight, n_panels * rank / team_.size(), n_panels * (rank + 1) / team_.size(), rounded_, n_rows_, out,
+            stride, accumulate);
+    team_.barrier();
+  }
+
+  Team& team_;
+  const Shape& shape_;
+  const Layer* layers_;
+  const int n_layers_;
+  const LayerCache* caches_;
+  const int capacity_, position_;
+  float* hidden_;
+  const int n_rows_, qkv_width_, mixed_width_;
+  Rows rounded_;
+  std::unique_ptr<float[]> normed_, qkv_, mixed_, gate_up_;
+  const size_t n_scores_;
+  std::unique_ptr<float[]> scores_;
+};
+
+}  // namespace
+}  // namespace green_code
+
+using green_code::Layer;
+using green_code::LayerCache;
+using green_code::Shape;
+using green_code::Team;
+using green_code::Weight;
+
+// `size` threads, the caller's included.
+GREEN_CODE_API Team* green_code_team(int size) { return new Team(size); }
+
+GREEN_CODE_API void green_code_disband(Team* team) { delete team; }
+
+// Runs layers for `hidden` [T, D], in place; its rows follow the `position` positions that are in the caches.
+GREEN_CODE_API void green_code_layers(Team* team, const Shape* shape, const Layer* layers, int n_layers,
+                                      const LayerCache* caches, int capacity, int position, float* hidden, int n_rows) {
+  green_code::Segment segment(*team, *shape, layers, n_layers, caches, capacity, position, hidden, n_rows);
+  team->run(segment);
+}
+
+// out [T, N] = rows [T, K] x weight.
+GREEN_CODE_API void green_code_product(Team* team, const Weight* weight, const float* rows, int n_rows, float* out) {
+  green_code::Rows rounded(n_rows, weight->n_inputs);
+  for (int row = 0; row < n_rows; ++row) {
+    rounded.round(row, rows + size_t(row) * weight->n_inputs, weight->n_inputs);
+  }
+  auto part = [&](int rank) {
+    const int n_panels = weight->n_outputs / green_code::kPanel, size = team->size();
+    green_code::product(*weight, n_panels * rank / size, n_panels * (rank + 1) / size, rounded, n_rows, out,
+                        weight->n_outputs, false);
+  };
+  team->run(part);
+}
+
+// Puts keys [H_kv, D_head], not yet rotated, and values behind them, one row of `stride` floats a position, into a cache.
+GREEN_CODE_API void green_code_store(const Shape* shape, const LayerCache* cache, int capacity, int position,
+                                     float* rows, int stride, int n_rows) {
+  for (int row = 0; row < n_rows; ++row) {
+    float* keys = rows + size_t(row) * stride;
+    green_code::store(*shape, *cache, capacity, position + row, keys, keys + shape->n_kv_heads * shape->head_dim);
+  }
+}

@@ -1,0 +1,99 @@
+"""Tiny models on the fast runners, and the ways in which the decoder drives them."""
+
+import random
+
+import torch
+
+from engine.model.early_exit import EarlyExitModel
+from engine.model.runners.base import Array, KVCache
+from engine.model.runners.conversion import convert
+from engine.model.runners.layout import find_conversion
+from engine.model.runners.opening import open_runner
+from engine.model.runners.quantization import Precision
+from engine.model.runners.torch_eager import backbone_of
+from engine.model.shortcuts import Affine, Shortcuts, ShortcutsInfo
+from engine.types import no_progress
+from tests.engine.model.tiny_tokenizer import LETTERS
+from tests.tiny_models import tiny_model
+
+EXITS = (2, 4)
+IDS = [random.Random(0).randrange(97) for _ in range(40)]
+
+
+def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
+    convert(
+        f"tiny-{precision}-0",
+        model,
+        LETTERS,
+        model_name="tiny",
+        precision=precision,
+        end_ids=[7],
+        progress=no_progress,
+    )
+    found = find_conversion(f"tiny-{precision}-0")
+    assert found is not None
+    folder, conversion = found
+    return EarlyExitModel(
+        open_runner(folder, conversion.layout, threads=2),
+        conversion.layout.bounds[1:-1],
+        fingerprint=conversion.fingerprint,
+        exits_fingerprint=conversion.exits_fingerprint,
+    )
+
+
+def small_model(family: str, **sizes: int) -> EarlyExitModel:
+    """Norms and biases that are not their initial ones and zeros; of sizes for ONNX Runtime, not for native kernels."""
+    backbone = tiny_model(family, **{"hidden_size": 64} | sizes)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn(parameter.shape))
+            else:
+                parameter.mul_(0.4)  # without it rounding errors grow to the size of what is compared
+    return EarlyExitModel.from_transformers(backbone, EXITS)
+
+
+def with_exits(
+    model: EarlyExitModel, *, maps: dict[int, Affine] | None = None, shortlist: torch.Tensor | None = None
+) -> EarlyExitModel:
+    """The same with trained exits."""
+    maps = maps or {}
+    info = ShortcutsInfo(
+        model="tiny",
+        fingerprint=model.fingerprint,
+        exit_layers=tuple(maps),
+        corpus_sha256="",
+        train_tokens=1,
+        created="2026-01-31",
+        agreement=(),
+    )
+    shortcuts = Shortcuts(info, maps, shortlist=shortlist)
+    return EarlyExitModel.from_transformers(backbone_of(model.runner), EXITS, shortcuts)
+
+
+def logits(model: EarlyExitModel, start: int, stop: int, cache: KVCache) -> torch.Tensor:
+    hidden = model.run_layers(model.embed(IDS[start:stop], start), 0, 6, cache)
+    return head(model, hidden, 6)
+
+
+def head(model: EarlyExitModel, hidden: Array, layer: int) -> torch.Tensor:
+    return torch.from_numpy(model.to_numpy(model.logits(model.exit_state(hidden, layer), layer)))
+
+
+def ragged(model: EarlyExitModel, *, propagated: bool) -> list[torch.Tensor]:
+    """A prompt, three rows that leave at layer 2, two of which are taken back, and one that goes all the way."""
+    cache, outputs = model.new_cache(), []
+    outputs.append(logits(model, 0, 20, cache))
+    waiting = model.run_layers(model.embed(IDS[20:23], 20), 0, 2, cache)
+    outputs.append(head(model, waiting, 2))
+    assert list(cache.lengths) == [23, 23, 20, 20, 20, 20]
+    cache.crop(21)
+    outputs.append(head(model, model.concatenate(waiting[:, 1:], waiting[:, :1]), 2))
+    waiting = waiting[:, :1]
+    if propagated:
+        model.propagate(waiting, 2, cache)
+    else:
+        model.run_layers(waiting, 2, 6, cache)
+    assert list(cache.lengths) == [21] * 6
+    outputs.append(logits(model, 21, 22, cache))
+    return outputs

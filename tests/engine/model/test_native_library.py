@@ -1,0 +1,142 @@
+"""The library of kernels: that an install builds it, who gets it, and what is built where it cannot be."""
+
+import ctypes
+import logging
+import os
+import platform
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+from engine.model.runners.native import library
+
+REPOSITORY = Path(__file__).parents[3]
+FOLDER = "engine/model/runners/native"
+NEEDED = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"}
+ANY_MACHINE = "py3-none-any"
+
+# In the place of Python with Zig: puts down what it is told to write.
+COMPILER = """#!/bin/sh
+while [ $# -gt 1 ]; do shift; done
+echo compiled > "$1"
+"""
+BROKEN = """#!/bin/sh
+echo "layers.cpp:1: error: no such thing"
+exit 1
+"""
+
+x86_linux = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the kernels are for x86-64, the test for Linux"
+)
+
+
+@pytest.fixture(autouse=True)
+def anew() -> Iterator[None]:
+    library.load.cache_clear()
+    yield
+    library.load.cache_clear()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """What a build needs of the repository, without a library."""
+    shutil.copytree(REPOSITORY / FOLDER, tmp_path / FOLDER, ignore=shutil.ignore_patterns("green_code_kernels.*"))
+    (tmp_path / "lsp_server").mkdir()
+    (tmp_path / "lsp_server/__init__.py").touch()
+    for name in ("pyproject.toml", ".gitignore", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    return tmp_path
+
+
+def build(tree: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Builds a wheel with a compiler in Python's place."""
+    compiler = tree / "python"
+    compiler.write_text(python)
+    compiler.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(compiler))
+    return Path(next(WheelBuilder(str(tree)).build(directory=str(tree / "dist"), versions=["standard"])))
+
+
+def files_of(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return [Path(name).name for name in archive.namelist() if name.startswith(FOLDER)]
+
+
+@x86_linux
+def test_an_install_has_built_it_from_these_sources_for_cpus_that_can() -> None:
+    can = NEEDED.issubset(Path("/proc/cpuinfo").read_text().split())
+    assert ctypes.CDLL(str(library.LIBRARY)).green_code_supported() == can
+    assert (library.load() is not None) == can
+
+
+def test_a_cpu_without_the_instructions_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(library, "LIBRARY", tmp_path / "library")
+    library.LIBRARY.touch()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(green_code_supported=lambda: 0))
+    with caplog.at_level(logging.INFO):
+        assert library.load() is None
+        assert library.load() is None
+    assert caplog.messages == ["The native kernels are not for this CPU: they need AVX-512 with VNNI."]
+
+
+@pytest.mark.parametrize("file", ["missing", "damaged"])
+def test_without_a_library_there_is_none(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "damaged").write_bytes(b"not a library")
+    monkeypatch.setattr(library, "LIBRARY", tmp_path / file)
+    with caplog.at_level(logging.INFO):
+        assert library.load() is None
+    assert caplog.messages[0].startswith("There are no native kernels: ")
+
+
+def test_a_library_older_than_its_sources_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(library, "LIBRARY", tmp_path / "library")
+    library.LIBRARY.touch()
+    source = tmp_path / "layers.h"
+    source.touch()
+    os.utime(source, (source.stat().st_mtime + 60,) * 2)
+    with caplog.at_level(logging.INFO):
+        assert library.load() is None
+    assert caplog.messages == ["The native kernels are older than their sources; install Green Code again."]
+
+
+@x86_linux
+def test_the_library_lies_beside_its_sources_and_in_a_wheel_for_its_platform(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = build(tree, COMPILER, monkeypatch)
+    assert (tree / FOLDER / library.LIBRARY.name).read_text() == "compiled\n"
+    assert "py3-none-manylinux" in wheel.name
+    assert library.LIBRARY.name in files_of(wheel)
+    assert not {"layers.cpp", "products.h", "hatch_build.py"} & set(files_of(wheel))
+
+
+@pytest.mark.parametrize("python", [BROKEN, "no program"])
+def test_what_cannot_be_compiled_is_left_out(
+    python: str, tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wheel = build(tree, python, monkeypatch)
+    assert ANY_MACHINE in wheel.name
+    assert library.LIBRARY.name not in files_of(wheel)
+    assert "The native kernels are left out" in capfd.readouterr().err
+
+
+@x86_linux
+def test_switched_off_it_is_neither_built_nor_left_from_before(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tree, COMPILER, monkeypatch)
+    monkeypatch.setenv("GREEN_CODE_KERNELS", "off")
+    assert ANY_MACHINE in build(tree, COMPILER, monkeypatch).name
+    assert not (tree / FOLDER / library.LIBRARY.name).exists()
+    assert library.load() is None
+    assert WheelBuilder(str(tree)).config.dependencies == []  # nothing is fetched either

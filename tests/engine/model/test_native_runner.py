@@ -1,0 +1,174 @@
+"""The native kernels against the reference, and against the arithmetic that they are said to do."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from engine.model.early_exit import EarlyExitModel
+from engine.model.runners.native import library
+from engine.model.runners.native.packing import GROUP, _Packer
+from engine.model.runners.native.runner import NativeRunner
+from engine.model.runners.onnx_runtime import OnnxRunner
+from engine.model.runners.quantization import InputStatistics, Precision, dequantize, quantize_4, quantize_8
+from tests.engine.model.fast_models import IDS, converted, logits, ragged, small_model, with_exits
+
+pytestmark = pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+
+ROUNDED = 0.05  # of the size of logits, by weights and activations in 8 bits
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture(params=["llama", "qwen2"])
+def reference(request: pytest.FixtureRequest) -> EarlyExitModel:
+    return native_model(request.param)
+
+
+def native_model(family: str) -> EarlyExitModel:
+    return small_model(family, hidden_size=128, intermediate_size=192)  # four heads, each 32 wide
+
+
+def native(model: EarlyExitModel, precision: Precision = "int8") -> EarlyExitModel:
+    fast = converted(model, precision)
+    assert isinstance(fast.runner, NativeRunner)
+    return fast
+
+
+def error(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((actual - expected).abs().median() / expected.abs().median())
+
+
+def rounded_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What rows [T, K] become in 8 bits by groups."""
+    groups = rows.reshape(len(rows), -1, GROUP)
+    scales = np.abs(groups).max(-1, keepdims=True) / 127
+    rounded: NDArray[np.float32] = np.rint(groups / scales) * scales
+    return rounded.reshape(rows.shape)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5, 13, 30])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_product_is_that_of_the_rounded_weight_and_rows(bits: int, n_rows: int, tmp_path: Path) -> None:
+    runner = native(native_model("llama")).runner
+    assert isinstance(runner, NativeRunner)
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(n_rows, 192)).astype(np.float32)
+    weight = random.normal(size=(100, 192)).astype(np.float32)  # its last panel is not full
+    bias = random.normal(size=100).astype(np.float32)
+    statistics = InputStatistics(mean=rows.mean(0), covariance=np.eye(192, dtype=np.float32)) if bits == 4 else None
+    with (tmp_path / "weights").open("wb") as file:
+        packed = _Packer(file).linear((weight, bias), statistics)
+    runner._mapped = np.memmap(tmp_path / "weights", np.uint8, mode="r")
+
+    product = runner._product(runner._weight(packed), rows[None])[0]
+
+    shift = np.zeros(100, np.float32)
+    if statistics is None:
+        quantized = quantize_8(weight)
+    else:
+        quantized, shift = quantize_4(weight, statistics)
+    assert packed.bits == bits
+    expected = rounded_rows(rows) @ dequantize(quantized).T + bias + shift
+    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=0.05)  # scales are half floats
+    assert not product[:, 100:].any()
+
+
+@pytest.mark.parametrize("propagated", [False, True])
+def test_it_stays_near_the_reference(reference: EarlyExitModel, *, propagated: bool) -> None:
+    fast = native(reference)
+
+    for ours, theirs in zip(ragged(fast, propagated=propagated), ragged(reference, propagated=propagated), strict=True):
+        assert 0 < error(ours, theirs) < ROUNDED
+
+
+def test_four_bits_stay_near(reference: EarlyExitModel) -> None:
+    fast = native(reference, "int4")
+
+    assert 0 < error(logits(fast, 0, 40, fast.new_cache()), logits(reference, 0, 40, reference.new_cache())) < 0.2
+
+
+def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(reference: EarlyExitModel) -> None:
+    fast = native(reference)
+    caches = [fast.new_cache() for _ in range(4)]
+    singles = torch.cat([logits(fast, place, place + 1, caches[0]) for place in range(40)], dim=1)
+
+    assert torch.equal(logits(fast, 0, 40, caches[1]), singles)
+    pieces = [logits(fast, start, stop, caches[2]) for start, stop in ((0, 3), (3, 20), (20, 29), (29, 40))]
+    assert torch.equal(torch.cat(pieces, dim=1), singles)
+    fast.use_cores(all_cores=True)
+    together = [logits(fast, start, stop, caches[3]) for start, stop in ((0, 1), (1, 6), (6, 22), (22, 40))]
+    assert torch.equal(torch.cat(together, dim=1), singles)
+
+
+def test_threads_may_run_other_segments_at_once(reference: EarlyExitModel) -> None:
+    fast = native(reference)
+    hidden = fast.embed(IDS, 0)
+
+    def run(_: int) -> NDArray[np.float32]:
+        return fast.to_numpy(fast.run_layers(hidden, 0, 6, fast.new_cache()))
+
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(run, range(16)))
+
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
+def test_a_cache_grows_past_its_first_room_without_forgetting(
+    reference: EarlyExitModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = native(reference)
+    expected = logits(fast, 0, 40, fast.new_cache())
+    monkeypatch.setattr("engine.model.runners.converted.CAPACITY_STEP", 16)
+    cache = fast.new_cache()
+
+    grown = torch.cat([logits(fast, start, start + 5, cache) for start in range(0, 40, 5)], dim=1)
+
+    assert torch.equal(grown, expected)
+
+
+def test_what_is_taken_back_leaves_nothing_behind(reference: EarlyExitModel) -> None:
+    fast = native(reference)
+    cache = fast.new_cache()
+    logits(fast, 0, 40, cache)
+    cache.crop(7)
+
+    assert torch.equal(logits(fast, 7, 12, cache), logits(fast, 0, 12, fast.new_cache())[:, 7:])
+
+
+def test_a_listing_has_the_logits_of_the_whole_head() -> None:
+    fast = native(with_exits(native_model("llama"), shortlist=torch.tensor([3, 8, 60])))
+    state = fast.exit_state(fast.embed(IDS, 0), 2)
+    listing = fast.listing([8, 41, 2, 41])
+    assert listing is not None
+
+    near, exact = fast.logits(state, 2, listing), fast.logits(state, 2)
+
+    assert near.shape == (1, len(IDS), 5)
+    np.testing.assert_array_equal(near[..., :3], exact[..., [3, 8, 60]])
+    np.testing.assert_allclose(near[..., 3:], exact[..., [2, 41]], atol=0.05 * np.abs(exact).max())
+
+
+def test_the_head_reads_an_exit_through_its_map() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(128, 128, generator=generator) / 11, torch.randn(128, generator=generator)
+    mapped = with_exits(native_model("llama"), maps={2: (weight, bias)})
+    fast = native(mapped)
+    state = mapped.exit_state(mapped.embed(IDS, 0), 2)
+
+    assert error(torch.from_numpy(fast.logits(state.numpy(), 2)), mapped.logits(state, 2)) < ROUNDED
+
+
+@pytest.mark.parametrize("sizes", [{"hidden_size": 64}, {"hidden_size": 128, "intermediate_size": 200}])
+def test_sizes_that_the_kernels_do_not_know_run_on_onnx_runtime(sizes: dict[str, int]) -> None:
+    model = small_model("llama", **sizes)
+    fast = converted(model, "int8")
+
+    assert isinstance(fast.runner, OnnxRunner)
+    assert error(logits(fast, 0, 40, fast.new_cache()), logits(model, 0, 40, model.new_cache())) < ROUNDED
