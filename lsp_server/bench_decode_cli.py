@@ -170,6 +170,7 @@ def _facts(config: EngineConfig, device: str, speed: DecodeSpeed, cold: tuple[fl
         },
         "by_depth_ms": {depth: _ms(times.wall_s) for depth, times in speed.by_depth.items()},
         "intercept_share": intercept_s / full_s,
+        "whole_head_ms": _ms(speed.step[OURS_FRUGAL].wall_s) - _ms(speed.by_depth[max(speed.by_depth)].wall_s),
         "layer_ms": 1e3 * slope_s,
         "depth_correlation": correlation,
         "by_green_mode": {
@@ -237,8 +238,9 @@ def _notes(facts: dict[str, Any]) -> Iterator[str]:
             one = _ratio(peer["cpu_one_thread"][mode])
             yield f"  CPU seconds a token at green mode {mode}: {_ratio(cpu)}; against its most frugal setting {one}"
     yield (
-        f"A token is {facts['layer_ms']:.2f} ms a layer (r {facts['depth_correlation']:.3f}); embedding, head and "
-        f"choice are {facts['intercept_share']:.0%} of full depth"
+        f"A token is {facts['layer_ms']:.2f} ms a layer (r {facts['depth_correlation']:.3f}); embedding, head over the "
+        f"shortlist and choice are {facts['intercept_share']:.0%} of full depth; the whole head, which lossless text "
+        f"takes, {facts['whole_head_ms']:.1f} ms more"
     )
     if facts["policy_check_ms"] is not None:
         yield f"A decision of the policy takes {facts['policy_check_ms']:.3f} ms"

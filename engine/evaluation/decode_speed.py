@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.evaluation.llama_cpp import LlamaCpp
+    from engine.model.early_exit import Listing
     from engine.model.loading import LoadedModel
     from engine.policy.learned import LearnedPolicy
 
@@ -58,7 +59,7 @@ class DecodeSpeed:
     Attributes:
         prefill: By runner: ours on all cores, ours as it runs where energy has a weight, and each peer.
         step: By runner: one token at full depth.
-        by_depth: By layers run: one token and its head, as it runs where energy has a weight.
+        by_depth: By layers run: one token and the head over the tokens listed for it, as where energy has a weight.
         by_green_mode: By green mode: one emitted token of real suggestions, prompts apart; empty without a policy.
         policy_check_s: One decision of the learned policy; None without one.
         neighbour: By runner, None for nobody: how late a neighbour is beside its decoding at full depth, each round.
@@ -171,22 +172,26 @@ class _Stepper:
     def __init__(self, loaded: LoadedModel) -> None:
         self._model = loaded.model
         self._cache = loaded.model.new_cache()
+        self._listing: Listing | None = None
 
     @torch.inference_mode()
     def prefill(self, token_ids: Sequence[int]) -> None:
         model = self._model
         self._cache.crop(0)
+        self._listing = model.listing(token_ids)
         rows = prefill(model, self._cache, token_ids, position=0, counter=PhaseCounter(), check=_go_on)
         model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers)
 
     @torch.inference_mode()
     def step(self, token_id: int, depth: int | None = None) -> None:
-        model, depth = self._model, depth or self._model.n_layers
+        """Up to `depth` and the head over a listing; at full depth and with the whole head where none is given."""
+        model, listing = self._model, None if depth is None else self._listing
+        depth = depth or model.n_layers
         rows = model.embed([token_id], self._cache.lengths[0])
         for start, stop in model.segments:
             if stop <= depth:
                 rows = model.run_layers(rows, start, stop, self._cache)
-        model.logits(model.exit_state(rows, depth), depth)[0, -1].argmax().item()
+        model.choices(model.logits(model.exit_state(rows, depth), depth, listing), listing)
 
 
 def _go_on() -> None:

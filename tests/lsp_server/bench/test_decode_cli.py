@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from engine.config import EngineConfig
-from engine.evaluation.decode_speed import OURS, DecodeSpeed, Measured
+from engine.evaluation.decode_speed import OURS, OURS_FRUGAL, DecodeSpeed, Measured
 from engine.evaluation.neighbour import Lateness
 from lsp_server.bench_decode_cli import _before_cursor, _facts, _notes, _table
 
@@ -25,9 +25,9 @@ def late(p95_ms: float) -> Lateness:
 
 
 SPEED = DecodeSpeed(
-    prefill={OURS: times(200), PEER: times(400), FRUGAL: times(800)},
-    step={OURS: times(8, 16), PEER: times(10, 20), FRUGAL: times(12, 12)},
-    by_depth={3: times(1.7), 6: times(2.4), 30: times(8.0)},
+    prefill={OURS: times(200), PEER: times(400), FRUGAL: times(800), OURS_FRUGAL: times(300)},
+    step={OURS: times(8, 16), PEER: times(10, 20), FRUGAL: times(12, 12), OURS_FRUGAL: times(10, 10)},
+    by_depth={3: times(1.7), 6: times(2.4), 30: times(9.0)},
     by_green_mode={0: times(5, 9), 30: times(4, 6)},
     policy_check_s=2e-5,
     neighbour={None: [late(0.1), late(0.3)], OURS: [late(0.5), late(0.7)]},
@@ -68,6 +68,7 @@ def test_everything_measured_is_printed_in_words() -> None:
         "at green mode 30: 0.30 (0.30 to 0.30); against its most frugal setting 0.50",
         "ready 1.5 s; 400 MB resident",
         "7.2 ms at best",
+        "the whole head, which lossless text takes, 1.5 ms more",
         "late by (p95, ms): alone 0.2, beside green-code 0.6",
     ):
         assert words in text
@@ -75,8 +76,8 @@ def test_everything_measured_is_printed_in_words() -> None:
 
 def test_without_a_peer_and_a_policy_nothing_is_said_of_them() -> None:
     alone = DecodeSpeed(
-        prefill={OURS: times(200)},
-        step={OURS: times(8)},
+        prefill={OURS: times(200), OURS_FRUGAL: times(300)},
+        step={OURS: times(8), OURS_FRUGAL: times(10)},
         by_depth=SPEED.by_depth,
         by_green_mode={},
         policy_check_s=None,
