@@ -128,7 +128,7 @@ def convert(
         licence=None,
         converted_with=f"onnx {version('onnx')}",
     )
-    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision))
+    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, "onnx"))
     model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
     same_variant = conversion_name.rpartition("-")[0]
     for other in model_cache.derived(model_name):
@@ -174,7 +174,9 @@ def _write(
     np.save(folder / ROTARY_FILE, _rotary_table(runner, n_positions, attention.head_dim))
     layout = Layout(
         runtime=runtime,
-        geometry=replace(runner.geometry, bytes_per_param=_bytes_per_param(runner.geometry, backbone, precision)),
+        geometry=replace(
+            runner.geometry, bytes_per_param=_bytes_per_param(runner.geometry, backbone, precision, runtime)
+        ),
         bounds=(0, *model.exit_layers, model.n_layers),
         n_vocabulary=runner.n_vocabulary,
         n_kv_heads=attention.config.num_key_value_heads,
@@ -213,7 +215,7 @@ def _write_graphs(
         _save(head_graph(*shortcut, "fp32"), folder / shortcut_file(exit_layer))
 
 
-def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision) -> float:
+def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision, runtime: Runtime) -> float:
     """What a pass at full depth reads for a weight, on average over layers and head."""
     if precision == "fp32":
         return 4.0
@@ -221,7 +223,8 @@ def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precisio
     if precision == "int4":
         n_in_4_bits = geometry.n_layers * 2 * backbone.config.hidden_size * backbone.config.intermediate_size
     share = n_in_4_bits / (geometry.n_layers * geometry.layer_params + geometry.head_params)
-    return share * BYTES_PER_WEIGHT[4] + (1 - share) * BYTES_PER_WEIGHT[8]
+    by_bits = BYTES_PER_WEIGHT[runtime]
+    return share * by_bits[4] + (1 - share) * by_bits[8]
 
 
 def _save(graph: onnx.ModelProto, path: Path) -> None:

@@ -1,7 +1,7 @@
-"""What a model that was prepared for ONNX Runtime looks like on disk: names of files and tensors, sizes, its own name.
+"""What a model that was prepared for the fast CPU runners looks like on disk: names of files, sizes, its own name.
 
 Its folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
-files are compared by name, size and time only. Reads records, no weights; imports neither ONNX nor its runtime.
+files are compared by name, size and time only. Reads records, no weights; imports no runtime.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.np
 HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
-FAMILIES = ("llama", "qwen2")  # whose blocks the graphs are
+FAMILIES = ("llama", "qwen2")  # whose blocks the runners know
 
 _FORMAT = 8  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")

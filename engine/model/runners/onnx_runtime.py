@@ -1,4 +1,4 @@
-"""The fast CPU runner: one ONNX Runtime session for each segment, over a KV cache that is written in place.
+"""The CPU runner for every machine: a session of ONNX Runtime for each segment, over a KV cache written in place.
 
 A session runs on one core, unless all are asked for: a second one buys a fifth of a token's time for half as much work
 again, and nothing where something else is busy (see engine/training/LOG.md). A prompt keeps all cores at work even so,

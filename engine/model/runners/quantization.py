@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from engine.types import Runtime
 
 Precision = Literal["fp32", "int8", "int4"]
 
 _GROUP = 64  # of 32, the 4-bit kernel takes as long as the 8-bit one of 64
-BYTES_PER_WEIGHT = {8: 1 + 4 / _GROUP, 4: 0.5 + 4.5 / _GROUP}
+BYTES_PER_WEIGHT: Mapping[Runtime, Mapping[int, float]] = {
+    "onnx": {8: 1 + 4 / _GROUP, 4: 0.5 + 4.5 / _GROUP},
+    "native": {8: 1 + 2 / _GROUP, 4: 0.5 + 4 / _GROUP},
+}
 """What a pass reads for a weight of so many bits, its share of scales and zero points included."""
 
 _LEAST_GROUP = 16  # of MatMulNBits
