@@ -22,6 +22,7 @@ from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
 from engine.errors import MeterError
+from engine.model.runners.native import library
 from engine.types import (
     Completion,
     CompletionRequest,
@@ -91,6 +92,11 @@ class Engine:
     def device_name(self) -> str:
         """Where it runs, for people."""
         return self._loaded.device_name
+
+    @property
+    def kernels_refused(self) -> str | None:
+        """Why a CPU does not run the native kernels; None where it does, or nobody asked for them."""
+        return library.why_not() if self._loaded.runtime == "onnx" else None
 
     @property
     def layers_total(self) -> int:

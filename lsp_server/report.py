@@ -131,6 +131,8 @@ def doctor(console: Console, model: str, device: DeviceChoice) -> None:
     exits = ", ".join(map(str, engine.exit_layers))
     console.print(f"[green]model[/]   {escape(engine.model_name)}, {engine.layers_total} layers, exits after {exits}")
     console.print(f"[green]device[/]  {escape(engine.device_name)}", highlight=False)
+    if engine.kernels_refused is not None:
+        console.print(f"        {escape(engine.kernels_refused)}", highlight=False, soft_wrap=True)
     console.print(f"[green]energy[/]  {escape(_meter_line(engine))}", highlight=False, soft_wrap=True)
     for reason in engine.meter_report.refused:
         console.print(f"        not used: {escape(reason)}", highlight=False, soft_wrap=True)

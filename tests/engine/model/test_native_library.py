@@ -38,9 +38,9 @@ x86_linux = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
-    library.load.cache_clear()
+    library._find.cache_clear()
     yield
-    library.load.cache_clear()
+    library._find.cache_clear()
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def files_of(wheel: Path) -> list[str]:
 def test_an_install_has_built_it_from_these_sources_for_cpus_that_can() -> None:
     can = NEEDED.issubset(Path("/proc/cpuinfo").read_text().split())
     assert ctypes.CDLL(str(library.LIBRARY)).green_code_supported() == can
-    assert (library.load() is not None) == can
+    assert (library.load() is not None) == can == (library.why_not() is None)
 
 
 def test_a_cpu_without_the_instructions_gets_none(
@@ -85,6 +85,7 @@ def test_a_cpu_without_the_instructions_gets_none(
         assert library.load() is None
         assert library.load() is None
     assert caplog.messages == ["The native kernels are not for this CPU: they need AVX-512 with VNNI."]
+    assert library.why_not() == caplog.messages[0]
 
 
 @pytest.mark.parametrize("file", ["missing", "damaged"])

@@ -14,23 +14,37 @@ logger = logging.getLogger(__name__)
 LIBRARY = Path(__file__).with_name("green_code_kernels.dll" if sys.platform == "win32" else "green_code_kernels.so")
 
 
-@functools.cache
 def load() -> ctypes.CDLL | None:
-    """Loads the library once; None, with the reason in the log, where it cannot be used."""
+    """The library, loaded once; None where it cannot be used, with the reason in the log."""
+    return _find()[0]
+
+
+def why_not() -> str | None:
+    """Why there are no native kernels, in a sentence; None where there are."""
+    return _find()[1]
+
+
+@functools.cache
+def _find() -> tuple[ctypes.CDLL | None, str | None]:
+    found = _open()
+    if not isinstance(found, str):
+        return found, None
+    logger.info(found)
+    return None, found
+
+
+def _open() -> ctypes.CDLL | str:
+    """The library, or why there is none."""
     if os.environ.get("GREEN_CODE_KERNELS") == "off":  # as when it is built
-        logger.info("The native kernels are switched off.")
-        return None
+        return "The native kernels are switched off."
     try:
         if _is_stale():
-            logger.info("The native kernels are older than their sources; install Green Code again.")
-            return None
+            return "The native kernels are older than their sources; install Green Code again."
         library = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
-        logger.info("There are no native kernels: %s", error)
-        return None
+        return f"There are no native kernels: {error}."
     if not library.green_code_supported():
-        logger.info("The native kernels are not for this CPU: they need AVX-512 with VNNI.")
-        return None
+        return "The native kernels are not for this CPU: they need AVX-512 with VNNI."
     return library
 
 
