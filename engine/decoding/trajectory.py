@@ -113,7 +113,7 @@ class Trajectory:
             Cancelled: At an exit candidate.
         """
         ids = [*self._prompt_ids, *(token.token_id for token in self.tokens)]
-        drafts = lookup_draft(ids, self._point.lookup)
+        drafts = lookup_draft(ids, min(self._point.lookup, self._model.max_positions - len(ids)))
         rows = self._model.embed([ids[-1], *drafts], len(ids) - 1)
         self._work.decode.tokens += 1
         self._work.verification.tokens += len(drafts)

@@ -97,10 +97,12 @@ def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
 ) -> LoadedModel:
     from engine.model.runners.layout import conversion_name, find_conversion, refuse_other_blocks
+    from engine.model.runners.native import library
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     shortcuts_path = shortcuts_file(name) if with_shortcuts else None
-    key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision)
+    native = library.load() is not None
+    key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision, native=native)
     if (found := find_conversion(key)) is None:
         try:
             if config.precision == "auto":
@@ -115,6 +117,7 @@ def _load_fast(
                     "folder": folder,
                     "config": config,
                     "precision": precision,
+                    "native": native,
                     "with_shortcuts": with_shortcuts,
                 },
                 task=f"prepares the model {name}",
@@ -195,8 +198,11 @@ def _has_nvidia_driver() -> bool:
 
 
 def cpu_threads(config: EngineConfig) -> int:
-    """The threads that a model takes on a CPU: those asked for, else one for each physical core."""
-    return config.threads or psutil.cpu_count(logical=False) or 1
+    """The threads that a model takes on a CPU: those asked for, else one for each physical core that we may use."""
+    process = psutil.Process()
+    ours = len(process.cpu_affinity() or [0]) if hasattr(process, "cpu_affinity") else None  # not on macOS
+    physical = psutil.cpu_count(logical=False) or 1
+    return config.threads or (physical if ours is None else min(physical, ours))
 
 
 def cpu_name(threads: int, precision: Precision, runtime: Runtime) -> str:

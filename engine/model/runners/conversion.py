@@ -37,7 +37,7 @@ from engine.model.runners.layout import (
     segment_file,
     shortcut_file,
 )
-from engine.model.runners.native import library, packing
+from engine.model.runners.native import packing
 from engine.model.runners.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
 from engine.model.runners.opening import open_runner
 from engine.model.runners.parts import parts_of
@@ -70,6 +70,7 @@ def prepare(
     folder: Path,
     config: EngineConfig,
     precision: Precision,
+    native: bool,
     with_shortcuts: bool,
     progress: ProgressSink,
 ) -> None:
@@ -86,6 +87,7 @@ def prepare(
         loaded.tokenization.tokenizer,
         model_name=name,
         precision=precision,
+        native=native,
         end_ids=end_ids,
         progress=progress,
     )
@@ -98,10 +100,13 @@ def convert(
     *,
     model_name: str,
     precision: Precision,
+    native: bool,
     end_ids: Sequence[int],
     progress: ProgressSink,
 ) -> None:
     """Writes a model that runs on the reference runner into the cache, and checks what was written against it.
+
+    With `native` it is written for the native kernels, where they know its sizes.
 
     Raises:
         UnsupportedModelError: If the fast runner does not know the model's blocks, or if what was written does not
@@ -115,7 +120,9 @@ def convert(
         )
 
     def build(_work: Path, folder: Path) -> None:
-        conversion = _write(model, tokenizer, folder, precision=precision, end_ids=end_ids, progress=progress)
+        conversion = _write(
+            model, tokenizer, folder, precision=precision, native=native, end_ids=end_ids, progress=progress
+        )
         _check(model, open_runner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
         tokenizer.save(str(folder / TOKENIZER_FILE))
         (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
@@ -126,7 +133,7 @@ def convert(
         name=conversion_name,
         source=model_name,
         licence=None,
-        converted_with=f"onnx {version('onnx')}",
+        converted_with=f"green-code {version('green-code')}",
     )
     needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, "onnx"))
     model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
@@ -142,6 +149,7 @@ def _write(
     folder: Path,
     *,
     precision: Precision,
+    native: bool,
     end_ids: Sequence[int],
     progress: ProgressSink,
 ) -> Conversion:
@@ -159,7 +167,7 @@ def _write(
         progress("Preparing the model for this CPU", idx, model.n_layers)
 
     runtime: Runtime = "onnx"
-    if precision != "fp32" and library.load() is not None and packing.unsupported(backbone.config) is None:
+    if native and precision != "fp32" and packing.unsupported(backbone.config) is None:
         runtime = "native"
         packing.write_pack(folder, parts, progress=at_layer)
     else:

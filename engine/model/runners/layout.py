@@ -16,7 +16,6 @@ import cattrs
 from engine import config
 from engine.errors import ModelCorruptError, UnsupportedModelError
 from engine.model import model_cache
-from engine.model.runners.native import library
 from engine.types import ModelGeometry, Runtime  # noqa: TC001 - cattrs reads the annotations
 
 if TYPE_CHECKING:
@@ -81,7 +80,13 @@ class Conversion:
 
 
 def conversion_name(
-    name: str, folder: Path, shortcuts: Path | None, exit_layers: Sequence[int] | None, precision: Precision
+    name: str,
+    folder: Path,
+    shortcuts: Path | None,
+    exit_layers: Sequence[int] | None,
+    precision: Precision,
+    *,
+    native: bool,
 ) -> str:
     """What the conversion of these files is called in the cache.
 
@@ -91,15 +96,16 @@ def conversion_name(
         shortcuts: The file of its trained exits, if any.
         exit_layers: Where it is cut; None for the default.
         precision: Of the weights.
+        native: Whether this process has native kernels.
     """
     files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
     if shortcuts is not None:
         files.append(shortcuts)
     content = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     cut = None if exit_layers is None else sorted(set(exit_layers))
-    variant = _digest([str(folder.resolve()), cut, shortcuts is not None])
-    has_kernels = library.load() is not None
-    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, has_kernels, content])}"
+    # Processes with and without kernels, such as those of two machines, do not drive out each other's.
+    variant = _digest([str(folder.resolve()), cut, shortcuts is not None, native])
+    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
 
 
 def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:

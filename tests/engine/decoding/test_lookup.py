@@ -1,4 +1,5 @@
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -6,6 +7,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.stopping import StopCondition
 from engine.model.early_exit import EarlyExitModel
+from engine.model.runners.base import Array
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase
@@ -51,6 +53,22 @@ def test_accepted_drafts_save_passes_and_change_no_token(lookup: int) -> None:
 
     assert tokens == _ids(alone, FullDepth(), lossless=True, lookup=0, stop=stop) == greedy(model, PROMPT, 80)
     assert _passes(drafted) < 0.8 * _passes(alone)
+
+
+@pytest.mark.parametrize("n_new", [71, 72, 76, 79])  # where it is drafting
+def test_drafts_end_where_the_models_positions_end(n_new: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = EarlyExitModel.from_transformers(tiny_model("llama", seed=2, max_position_embeddings=len(PROMPT) + n_new))
+    embed, ends = model.embed, []
+
+    def noted(token_ids: Sequence[int], position: int) -> Array:
+        ends.append(position + len(token_ids))
+        return embed(token_ids, position)
+
+    monkeypatch.setattr(model, "embed", noted)
+    tokens = _ids(Decoder(model), FullDepth(), lossless=True, lookup=9, stop=StopCondition(max_new_tokens=n_new))
+
+    assert len(tokens) == n_new
+    assert max(ends) <= len(PROMPT) + n_new
 
 
 @pytest.mark.parametrize("exit_layer", [2, 4])

@@ -8,6 +8,7 @@ from engine.model.early_exit import EarlyExitModel
 from engine.model.runners.base import Array, KVCache
 from engine.model.runners.conversion import convert
 from engine.model.runners.layout import find_conversion
+from engine.model.runners.native import library
 from engine.model.runners.opening import open_runner
 from engine.model.runners.quantization import Precision
 from engine.model.runners.torch_eager import backbone_of
@@ -27,6 +28,7 @@ def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
         LETTERS,
         model_name="tiny",
         precision=precision,
+        native=library.load() is not None,
         end_ids=[7],
         progress=no_progress,
     )

@@ -1,5 +1,6 @@
 """The native kernels against the reference, and against the arithmetic that they are said to do."""
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.native import library
+from engine.model.runners.native import library, runner
 from engine.model.runners.native.packing import GROUP, _Packer
 from engine.model.runners.native.runner import NativeRunner
 from engine.model.runners.onnx_runtime import OnnxRunner
@@ -56,8 +57,8 @@ def rounded_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 @pytest.mark.parametrize("n_rows", [1, 2, 5, 13, 30])
 @pytest.mark.parametrize("bits", [8, 4])
 def test_a_product_is_that_of_the_rounded_weight_and_rows(bits: int, n_rows: int, tmp_path: Path) -> None:
-    runner = native(native_model("llama")).runner
-    assert isinstance(runner, NativeRunner)
+    fast = native(native_model("llama")).runner
+    assert isinstance(fast, NativeRunner)
     random = np.random.default_rng(0)
     rows = random.normal(size=(n_rows, 192)).astype(np.float32)
     weight = random.normal(size=(100, 192)).astype(np.float32)  # its last panel is not full
@@ -65,9 +66,9 @@ def test_a_product_is_that_of_the_rounded_weight_and_rows(bits: int, n_rows: int
     statistics = InputStatistics(mean=rows.mean(0), covariance=np.eye(192, dtype=np.float32)) if bits == 4 else None
     with (tmp_path / "weights").open("wb") as file:
         packed = _Packer(file).linear((weight, bias), statistics)
-    runner._mapped = np.memmap(tmp_path / "weights", np.uint8, mode="r")
+    fast._mapped = np.memmap(tmp_path / "weights", np.uint8, mode="r")
 
-    product = runner._product(runner._weight(packed), rows[None])[0]
+    product = fast._product(fast._weight(packed), rows[None])[0]
 
     shift = np.zeros(100, np.float32)
     if statistics is None:
@@ -94,30 +95,74 @@ def test_four_bits_stay_near(reference: EarlyExitModel) -> None:
     assert 0 < error(logits(fast, 0, 40, fast.new_cache()), logits(reference, 0, 40, reference.new_cache())) < 0.2
 
 
-def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(reference: EarlyExitModel) -> None:
-    fast = native(reference)
+SHAPES = [
+    {"num_attention_heads": 4, "num_key_value_heads": 4},
+    {"num_attention_heads": 6, "num_key_value_heads": 2, "hidden_size": 192},
+    {"num_attention_heads": 2, "num_key_value_heads": 1, "hidden_size": 256},  # heads 128 wide
+    {"num_attention_heads": 2, "num_key_value_heads": 2, "hidden_size": 192},  # 96
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_other_shapes_stay_near_the_reference(shape: dict[str, int]) -> None:
+    reference = small_model("llama", **{"hidden_size": 128, "intermediate_size": 192} | shape)
+
+    assert 0 < error(last_logits(native(reference)), last_logits(reference)) < ROUNDED
+
+
+def last_logits(model: EarlyExitModel) -> torch.Tensor:
+    return ragged(model, propagated=False)[-1]
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(
+    reference: EarlyExitModel, precision: Precision
+) -> None:
+    fast = native(reference, precision)
     caches = [fast.new_cache() for _ in range(4)]
     singles = torch.cat([logits(fast, place, place + 1, caches[0]) for place in range(40)], dim=1)
 
     assert torch.equal(logits(fast, 0, 40, caches[1]), singles)
     pieces = [logits(fast, start, stop, caches[2]) for start, stop in ((0, 3), (3, 20), (20, 29), (29, 40))]
     assert torch.equal(torch.cat(pieces, dim=1), singles)
-    fast.use_cores(all_cores=True)
+    with_all_cores(fast)
     together = [logits(fast, start, stop, caches[3]) for start, stop in ((0, 1), (1, 6), (6, 22), (22, 40))]
     assert torch.equal(torch.cat(together, dim=1), singles)
 
 
-def test_threads_may_run_other_segments_at_once(reference: EarlyExitModel) -> None:
-    fast = native(reference)
-    hidden = fast.embed(IDS, 0)
+def with_all_cores(model: EarlyExitModel) -> None:
+    model.use_cores(all_cores=True)
+    assert isinstance(model.runner, NativeRunner)
+    assert model.runner._team is not model.runner._alone
+
+
+@pytest.mark.parametrize("n_rows", [8, 40])
+@pytest.mark.parametrize("all_cores", [False, True])
+def test_several_threads_may_run_layers_at_once(*, n_rows: int, all_cores: bool) -> None:
+    fast = native(native_model("llama"))
+    if all_cores:
+        with_all_cores(fast)
+    hidden = fast.embed(IDS[:n_rows], 0)
 
     def run(_: int) -> NDArray[np.float32]:
         return fast.to_numpy(fast.run_layers(hidden, 0, 6, fast.new_cache()))
 
     with ThreadPoolExecutor(4) as threads:
-        results = list(threads.map(run, range(16)))
+        results = list(threads.map(run, range(50)))
 
     assert all(np.array_equal(result, results[0]) for result in results)
+
+
+def test_the_kernels_see_the_structures_as_they_are_written() -> None:
+    structures = (runner._Weight, runner._Layer, runner._Shape, runner._LayerCache)
+
+    assert [ctypes.sizeof(structure) for structure in structures] == [40, 176, 48, 16]  # as layers.cpp asserts
+
+
+def test_numbers_too_small_to_round_count_as_nothing() -> None:
+    fast = native(native_model("llama"))
+
+    assert not fast.runner.head(np.full((1, 2, 128), 1e-40, np.float32)).any()
 
 
 def test_a_cache_grows_past_its_first_room_without_forgetting(

@@ -13,6 +13,8 @@ from engine.config import EngineConfig
 from engine.errors import ModelCorruptError, UnsupportedModelError
 from engine.model import model_cache
 from engine.model.loading import load_model
+from engine.model.runners.native import library
+from engine.model.runners.native.runner import NativeRunner
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.torch_eager import TorchRunner
 from tests.engine.model.tiny_tokenizer import LETTERS
@@ -41,15 +43,46 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def folder_of(tmp_path: Path, family: str) -> Path:
+def folder_of(tmp_path: Path, family: str, **sizes: int) -> Path:
     folder = tmp_path / family
-    tiny_model(family, hidden_size=64, max_position_embeddings=64).save_pretrained(folder)
+    tiny_model(family, **{"hidden_size": 64, "max_position_embeddings": 64} | sizes).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=LETTERS).save_pretrained(folder)
     return folder
 
 
 class GivenUpError(Exception):
     """What the sink of a cancelled load raises."""
+
+
+NATIVE_SIZES = {"hidden_size": 128, "intermediate_size": 128}
+
+
+@pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+def test_who_runs_native_kernels_imports_no_runtime(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "llama", **NATIVE_SIZES)
+
+    done = subprocess.run([sys.executable, "-c", PARENT, folder], capture_output=True, text=True, check=True)
+
+    found = json.loads(done.stdout)
+    assert found["device"].endswith("int8, native kernels")
+    assert not {"torch", "transformers", "onnx", "onnxruntime"} & set(found["modules"])
+
+
+@pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+def test_processes_with_and_without_kernels_keep_a_model_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path, "llama", **NATIVE_SIZES)
+    load_model("tiny", folder, INT8)
+    monkeypatch.setattr(library, "load", lambda: None)  # in this process; the one that prepares is told
+    assert isinstance(load_model("tiny", folder, INT8).model.runner, OnnxRunner)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    told: list[str] = []
+
+    again = load_model("tiny", folder, INT8, progress=lambda message, *_: told.append(message))
+
+    assert isinstance(again.model.runner, NativeRunner)
+    assert told == []
+    assert len(model_cache.names(kind="runners")) == 2
 
 
 def test_who_prepares_a_model_never_imports_torch(tmp_path: Path) -> None:

@@ -140,10 +140,12 @@ def test_probabilities_are_those_of_the_choices() -> None:
 def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"one")
-    names = [conversion_name("org/tiny", tmp_path, None, None, precision) for precision in ("int8", "fp32")]
-    names.append(conversion_name("org/tiny", tmp_path, None, (2,), "int8"))
+    names = [
+        conversion_name("org/tiny", tmp_path, None, None, precision, native=False) for precision in ("int8", "fp32")
+    ]
+    names.append(conversion_name("org/tiny", tmp_path, None, (2,), "int8", native=False))
     (tmp_path / "model.safetensors").write_bytes(b"other")
-    names.append(conversion_name("org/tiny", tmp_path, None, None, "int8"))
+    names.append(conversion_name("org/tiny", tmp_path, None, None, "int8", native=False))
 
     assert len(set(names)) == 4
     assert all(name.startswith("org--tiny-") for name in names)
@@ -151,13 +153,31 @@ def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
 
 def test_a_new_conversion_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:
     for name in ("tiny-int8-1", "tiny-int8-2"):
-        convert(name, reference, LETTERS, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+        convert(
+            name,
+            reference,
+            LETTERS,
+            model_name="tiny",
+            precision="int8",
+            native=False,
+            end_ids=[],
+            progress=no_progress,
+        )
 
     assert model_cache.names(kind="runners") == ["tiny-int8-2"]
 
 
 def test_a_damaged_conversion_counts_as_missing(reference: EarlyExitModel) -> None:
-    convert("tiny-int8-1", reference, LETTERS, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+    convert(
+        "tiny-int8-1",
+        reference,
+        LETTERS,
+        model_name="tiny",
+        precision="int8",
+        native=False,
+        end_ids=[],
+        progress=no_progress,
+    )
     (model_cache.folder_of("tiny-int8-1", kind="runners") / "head.weights").write_bytes(b"")
 
     assert find_conversion("tiny-int8-1") is None
@@ -168,4 +188,13 @@ def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
     model = EarlyExitModel.from_transformers(tiny_model(family))
 
     with pytest.raises(UnsupportedModelError, match=r"cannot run in int8, because .*choose the precision 'fp32'"):
-        convert("tiny-int8-1", model, LETTERS, model_name="tiny", precision="int8", end_ids=[], progress=no_progress)
+        convert(
+            "tiny-int8-1",
+            model,
+            LETTERS,
+            model_name="tiny",
+            precision="int8",
+            native=False,
+            end_ids=[],
+            progress=no_progress,
+        )

@@ -20,6 +20,7 @@ namespace green_code {
 constexpr int kLane = 16;
 constexpr int kMostQueries = 6;
 
+// Widths are multiples of 64, `head_dim` of 32; so is the capacity of a cache of 16.
 struct Shape {
   int32_t width, n_heads, n_kv_heads, head_dim, mlp_width;
   float epsilon, attention_scale;

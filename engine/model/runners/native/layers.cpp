@@ -2,6 +2,7 @@
 //
 // RMS norm, grouped-query attention with rotary positions, gated SiLU. Nothing here knows of exits, files or text, and
 // nothing is kept between calls but a team's threads.
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -18,6 +19,9 @@ struct Layer {
   const float* mlp_norm;        // [D]
   Weight qkv, output, gate_up, down;
 };
+
+// As `runner.py` declares them.
+static_assert(sizeof(Weight) == 40 && sizeof(Layer) == 176 && sizeof(Shape) == 48 && sizeof(LayerCache) == 16);
 
 namespace {
 

@@ -51,5 +51,5 @@ def _open() -> ctypes.CDLL | str:
 def _is_stale() -> bool:
     """Whether sources have changed since: `git pull` brings them to an editable install, but compiles nothing."""
     built = LIBRARY.stat().st_mtime
-    sources = [*LIBRARY.parent.glob("*.cpp"), *LIBRARY.parent.glob("*.h")]
+    sources = [*LIBRARY.parent.glob("*.cpp"), *LIBRARY.parent.glob("*.h"), *LIBRARY.parent.glob("hatch_build.py")]
     return any(source.stat().st_mtime > built for source in sources)

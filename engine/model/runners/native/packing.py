@@ -1,7 +1,8 @@
 """Rounded weights in the order in which the native kernels read them, and the record of where each one lies.
 
 A file of weights holds one panel of 16 outputs behind the other; `products.h` beside this module says how a panel is
-laid out. The numbers are those of `engine.model.runners.quantization`, but for the scales, which become half floats.
+laid out. The numbers are those of `engine.model.runners.quantization`, but for the scales, which become half floats: a
+row of a matrix whose numbers are a millionth of the largest loses precision, which no trained model has shown.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ WEIGHTS_FILE, PACK_FILE = "native.weights", "native.json"
 GROUP = 64
 """Inputs of every product come in whole groups."""
 
+LANES = 16
+"""Numbers in a vector."""
+
 _PANEL = 16
-_LANES = 16  # of a vector
 _ALIGNMENT = 64
 
 
@@ -102,7 +105,7 @@ class Pack:
 def unsupported(config: Any) -> str | None:
     """Why the native kernels cannot run a model of Llama's blocks; None where they can."""
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if head_dim % (2 * _LANES):
+    if head_dim % (2 * LANES):
         return f"its heads are {head_dim} wide"
     for width in (config.hidden_size, config.intermediate_size, head_dim * config.num_attention_heads):
         if width % GROUP:
@@ -111,7 +114,7 @@ def unsupported(config: Any) -> str | None:
 
 
 def write_pack(folder: Path, parts: Parts, *, progress: Callable[[int], None]) -> None:
-    """Writes the file of weights and its record; `progress` is told each layer that is done."""
+    """Writes the file of weights and its record; `progress` is told each layer that is begun."""
     attention = parts.layers[0].self_attn
     with (folder / WEIGHTS_FILE).open("wb") as file:
         packer = _Packer(file)
@@ -159,6 +162,7 @@ class _Packer:
         else:
             quantized, shift = quantize_4(weight, statistics)
             bias = shift if bias is None else bias + shift
+        assert quantized.group == GROUP
         n_outputs = -(-len(weight) // _PANEL) * _PANEL
         scales = _filled(quantized.scales, n_outputs)
         unit = 2.0 ** math.frexp(scales.max())[1]  # a power of two, so that a row is rounded alike in every matrix
@@ -182,10 +186,10 @@ class _Packer:
         """Appends fp32 numbers and says where they lie."""
         return self._append(values.astype(np.float32))
 
-    def _append(self, array: NDArray[Any]) -> int:
+    def _append(self, values: NDArray[Any]) -> int:
         self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
         offset = self._file.tell()
-        self._file.write(np.ascontiguousarray(array).tobytes())
+        self._file.write(np.ascontiguousarray(values).data)
         return offset
 
 

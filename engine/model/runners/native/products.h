@@ -11,9 +11,9 @@
 
 #include <immintrin.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 namespace green_code {
@@ -53,7 +53,8 @@ struct Rows {
         part[i] = _mm512_loadu_ps(x + group * kGroup + i * 16);
         largest = _mm512_max_ps(largest, _mm512_abs_ps(part[i]));
       }
-      const float scale = _mm512_reduce_max_ps(largest) / 127.0f;
+      float scale = _mm512_reduce_max_ps(largest) / 127.0f;
+      if (scale < std::numeric_limits<float>::min()) scale = 0.0f;  // one over it would be infinite
       const __m512 inverse = _mm512_set1_ps(scale == 0.0f ? 0.0f : 1.0f / scale);
       __m512i sum = _mm512_setzero_si512();
       for (int i = 0; i < 4; ++i) {

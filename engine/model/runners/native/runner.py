@@ -1,6 +1,7 @@
 """The native CPU runner: segments of layers in kernels of our own, over a KV cache of half floats.
 
-For CPUs with AVX-512 VNNI; on others `OnnxRunner` runs the same numbers. A call runs on the caller's thread, so several
+For CPUs with AVX-512 VNNI; on others `OnnxRunner` runs nearly the same numbers (scales, keys and values are half floats
+here, and an exit's map is in 8 bits, not fp32). A call runs on the caller's thread, so several
 threads may run other segments at once, as prefill does. A row for which somebody waits, with all cores asked for, is
 computed by a team of threads that meet after every product.
 """
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import cattrs
 import numpy as np
 
+from engine.errors import ModelError
 from engine.model.runners import converted
 from engine.model.runners.converted import ConvertedRunner
 from engine.model.runners.native import library
-from engine.model.runners.native.packing import PACK_FILE, WEIGHTS_FILE, Pack
+from engine.model.runners.native.packing import LANES, PACK_FILE, WEIGHTS_FILE, Pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from engine.model.runners.native.packing import PackedLayer, PackedWeight
 
 _MOST_TEAM_ROWS = 16  # more come from a prompt, whose chunks share the cores among them
-_LANES = 16
 
 
 class _Weight(ctypes.Structure):
@@ -108,8 +109,9 @@ class _SegmentCache:
 
     def _grow(self, needed: int) -> None:
         step = converted.CAPACITY_STEP
+        assert step % LANES == 0
         self.capacity = -(-needed // step) * step
-        keys = (self._heads, self.capacity // _LANES, self._head_dim, _LANES)
+        keys = (self._heads, self.capacity // LANES, self._head_dim, LANES)
         values = (self._heads, self.capacity, self._head_dim)
         grown = [np.zeros(shape, np.float16) for _ in self.layers for shape in (keys, values)]
         for new, old in zip(grown, self._arrays, strict=False):
@@ -156,8 +158,8 @@ class NativeRunner(ConvertedRunner):
             threads: The most that it takes.
         """
         super().__init__(folder, layout, threads=threads)
-        kernels = library.load()
-        assert kernels is not None  # or nobody would have chosen this runner
+        if (kernels := library.load()) is None:  # it was there when the model was prepared
+            raise ModelError(f"{library.why_not()} Start Green Code again.")
         self._kernels = kernels
         pack = cattrs.structure(json.loads((folder / PACK_FILE).read_bytes()), Pack)
         self._mapped = np.memmap(folder / WEIGHTS_FILE, np.uint8, mode="r")
@@ -212,6 +214,7 @@ class NativeRunner(ConvertedRunner):
             index = self._by_start[start]
             layers, segment = self._segments[index], cache.segments[index]
             position = segment.extend(n_rows)
+            assert segment.filled <= len(self._cos)
             self._kernels.green_code_layers(
                 team.handle,
                 ctypes.byref(self._shape),
@@ -311,4 +314,5 @@ class _Team:
     def __init__(self, kernels: Any, size: int) -> None:
         kernels.green_code_team.restype = ctypes.c_void_p
         self.handle = ctypes.c_void_p(kernels.green_code_team(size))
-        weakref.finalize(self, kernels.green_code_disband, self.handle)
+        # Not at exit, where the system ends them; in a forked process there are none to wait for.
+        weakref.finalize(self, kernels.green_code_disband, self.handle).atexit = False

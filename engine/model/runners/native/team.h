@@ -32,6 +32,7 @@ class Team {
     for (int rank = 1; rank < size_; ++rank) pthread_join(helpers_[rank].thread, nullptr);
     pthread_cond_destroy(&wake_);
     pthread_mutex_destroy(&mutex_);
+    pthread_mutex_destroy(&turn_);
   }
 
   int size() const { return size_; }
@@ -40,11 +41,13 @@ class Team {
   template <typename Job>
   void run(Job& job) {
     if (size_ == 1) return job(0);  // by any number of callers at once
+    pthread_mutex_lock(&turn_);     // the others take turns
     data_ = &job;
     job_ = [](void* data, int rank) { (*static_cast<Job*>(data))(rank); };
     call();
     job(0);
     barrier();
+    pthread_mutex_unlock(&turn_);
   }
 
   void barrier() {
@@ -65,8 +68,8 @@ class Team {
   }
 
  private:
-  static constexpr int kTurnsBetweenParts = 100;  // a microsecond or two; a part takes some tens
-  static constexpr int kTurnsBetweenJobs = 2000;  // some 30 microseconds; who decodes takes as long between segments
+  static constexpr int kTurnsBetweenParts = 100;  // a microsecond or two on Zen 4; a part takes some tens
+  static constexpr int kTurnsBetweenJobs = 2000;  // some 30 microseconds there; who decodes takes as long between segments
 
   struct Helper {
     Team* team;
@@ -106,7 +109,7 @@ class Team {
   void* data_ = nullptr;
   std::atomic<unsigned> called_{0}, round_{0};
   std::atomic<int> arrived_{0};
-  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER, turn_ = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t wake_ = PTHREAD_COND_INITIALIZER;
   std::unique_ptr<Helper[]> helpers_;
 };
