@@ -107,7 +107,7 @@ def _load_fast(
         try:
             if config.precision == "auto":
                 with readable(name):
-                    refuse_other_blocks(name, folder)  # before torch is imported in vain, at every start
+                    refuse_other_blocks(name, folder, native=native)  # before torch is imported in vain, at every start
             progress("Preparing the model for this CPU", 0, None)
             run_apart(
                 "engine.model.runners.conversion:prepare",

@@ -106,22 +106,19 @@ def convert(
 ) -> None:
     """Writes a model that runs on the reference runner into the cache, and checks what was written against it.
 
-    With `native` it is written for the native kernels, where they know its sizes.
+    With `native` it is written for the native kernels, where they know its blocks and sizes.
 
     Raises:
-        UnsupportedModelError: If the fast runner does not know the model's blocks, or if what was written does not
+        UnsupportedModelError: If no fast runner knows the model's blocks, or if what was written does not
             compute what the reference computes, or if int4 finds no code to round the weights by.
         ModelDownloadError: If the disk is too full or refuses the files.
     """
     backbone = backbone_of(model.runner)
-    if (reason := unsupported(backbone.config)) is not None:
-        raise UnsupportedModelError(
-            f"The model '{model_name}' cannot run in {precision}, because {reason}; choose the precision 'fp32'."
-        )
+    runtime = _runtime(backbone.config, model_name, precision, native=native)
 
     def build(_work: Path, folder: Path) -> None:
         conversion = _write(
-            model, tokenizer, folder, precision=precision, native=native, end_ids=end_ids, progress=progress
+            model, tokenizer, folder, precision=precision, runtime=runtime, end_ids=end_ids, progress=progress
         )
         _check(model, open_runner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
         tokenizer.save(str(folder / TOKENIZER_FILE))
@@ -143,13 +140,28 @@ def convert(
             model_cache.remove(other, kind="runners")  # of older weights, exits or format
 
 
+def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool) -> Runtime:
+    """What a model of this configuration is written for: the first that can run it."""
+    reasons: dict[Runtime, str | None] = {}
+    if native and precision != "fp32":
+        reasons["native"] = packing.unsupported(config)
+    reasons["onnx"] = unsupported(config)
+    for runtime, reason in reasons.items():
+        if reason is None:
+            return runtime
+    raise UnsupportedModelError(
+        f"The model '{model_name}' cannot run in {precision}, because {next(iter(reasons.values()))}; "
+        "choose the precision 'fp32'."
+    )
+
+
 def _write(
     model: EarlyExitModel,
     tokenizer: Tokenizer,
     folder: Path,
     *,
     precision: Precision,
-    native: bool,
+    runtime: Runtime,
     end_ids: Sequence[int],
     progress: ProgressSink,
 ) -> Conversion:
@@ -166,9 +178,7 @@ def _write(
     def at_layer(idx: int) -> None:
         progress("Preparing the model for this CPU", idx, model.n_layers)
 
-    runtime: Runtime = "onnx"
-    if native and precision != "fp32" and packing.unsupported(backbone.config) is None:
-        runtime = "native"
+    if runtime == "native":
         packing.write_pack(folder, parts, progress=at_layer)
     else:
         _write_graphs(folder, parts, model.segments, precision=precision, progress=at_layer)
@@ -178,8 +188,8 @@ def _write(
         if not torch.equal(head, embedding):
             np.save(folder / HEAD_ROWS_FILE, head.half().numpy())
     np.save(folder / EMBEDDING_FILE, embedding.half().numpy())
-    np.save(folder / NORM_FILE, backbone.model.norm.weight.detach().float().numpy())
-    np.save(folder / ROTARY_FILE, _rotary_table(runner, n_positions, attention.head_dim))
+    np.save(folder / NORM_FILE, parts.final_norm)
+    np.save(folder / ROTARY_FILE, _rotary_tables(runner, parts.rotaries, n_positions, attention.head_dim))
     layout = Layout(
         runtime=runtime,
         geometry=replace(
@@ -190,7 +200,8 @@ def _write(
         n_kv_heads=attention.config.num_key_value_heads,
         head_dim=attention.head_dim,
         max_positions=n_positions - 1,  # ONNX Runtime is given a row of zeros behind the last
-        norm_epsilon=backbone.model.norm.variance_epsilon,
+        norm_epsilon=backbone.config.rms_norm_eps,
+        embedding_scale=float(getattr(backbone.model.embed_tokens, "embed_scale", 1.0)),
     )
     return Conversion(
         layout=layout,
@@ -241,12 +252,27 @@ def _save(graph: onnx.ModelProto, path: Path) -> None:
     onnx.save_model(graph, path, save_as_external_data=True, location=location, size_threshold=threshold)
 
 
-def _rotary_table(runner: TorchRunner, n_positions: int, head_dim: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Cos and sin of every position and frequency, as the model itself computes them: [2, positions, D_head / 2]."""
+def _rotary_tables(
+    runner: TorchRunner, rotaries: Sequence[int], n_positions: int, head_dim: int
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Cos and sin of every position and frequency, as the model itself computes them.
+
+    Args:
+        runner: The model's.
+        rotaries: Which table each layer rotates by.
+        n_positions: In each table.
+        head_dim: Of one head.
+
+    Returns:
+        [tables, 2, positions, D_head / 2].
+    """
     positions = torch.arange(n_positions).unsqueeze(0)
-    tables = runner.parts.rotary(torch.zeros(1, 1, head_dim), positions, 0)
-    assert tables is not None
-    return np.stack([table[0, :, : head_dim // 2].float().numpy() for table in tables])
+    tables = []
+    for table in range(max(rotaries) + 1):
+        cos_and_sin = runner.parts.rotary(torch.zeros(1, 1, head_dim), positions, rotaries.index(table))
+        assert cos_and_sin is not None
+        tables.append([part[0, :, : head_dim // 2].float().numpy() for part in cos_and_sin])
+    return np.array(tables)
 
 
 def _check(model: EarlyExitModel, converted: LayerRunner, precision: Precision) -> None:

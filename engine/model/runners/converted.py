@@ -68,11 +68,13 @@ class ConvertedRunner:
         untied = folder / HEAD_ROWS_FILE
         self._head_rows = _RowsOnDisk(untied) if untied.is_file() else self._embedding
         self._norm: NDArray[np.float32] = np.load(folder / NORM_FILE)
-        self._rotary: NDArray[np.float32] = np.load(folder / ROTARY_FILE)  # cos and sin: [2, positions, D_head / 2]
+        # Tables of cos and sin, [tables, 2, positions, D_head / 2]; what no text has reached stays on disk.
+        self._rotary: NDArray[np.float32] = np.asarray(np.load(folder / ROTARY_FILE, mmap_mode="r"))
 
     def embed(self, token_ids: Sequence[int], position: int) -> NDArray[np.float32]:
         """See `LayerRunner.embed`; positions enter in the layers."""
-        return self._embedding.rows(token_ids)[None]
+        rows: NDArray[np.float32] = self._embedding.rows(token_ids)[None] * np.float32(self._layout.embedding_scale)
+        return rows
 
     def concatenate(self, before: NDArray[np.float32], behind: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.concatenate`."""

@@ -19,7 +19,7 @@ from engine.model import model_cache
 from engine.types import ModelGeometry, Runtime  # noqa: TC001 - cattrs reads the annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from engine.model.runners.quantization import Precision
@@ -31,9 +31,13 @@ EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.np
 HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
 
-FAMILIES = ("llama", "qwen2")  # whose blocks the runners know
+FAMILIES: Mapping[Runtime, tuple[str, ...]] = {
+    "onnx": ("llama", "qwen2"),
+    "native": ("llama", "qwen2", "gemma3_text"),
+}
+"""Whose blocks the runners know."""
 
-_FORMAT = 8  # raise it when folders written by older code must not be used again
+_FORMAT = 9  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
@@ -50,6 +54,7 @@ class Layout:
         head_dim: Of one head.
         max_positions: Longest text in tokens.
         norm_epsilon: Of the final RMS norm.
+        embedding_scale: What a token's embedding is multiplied by.
     """
 
     runtime: Runtime
@@ -60,6 +65,7 @@ class Layout:
     head_dim: int
     max_positions: int
     norm_epsilon: float
+    embedding_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +125,13 @@ def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
         return None  # it is made anew, from weights that are there
 
 
-def refuse_other_blocks(name: str, folder: Path) -> None:
+def refuse_other_blocks(name: str, folder: Path, *, native: bool) -> None:
     """Tells from its configuration alone that a model cannot be converted, where that can be told.
+
+    Args:
+        name: The model's.
+        folder: With its configuration.
+        native: Whether this process has native kernels.
 
     Raises:
         UnsupportedModelError: If its family has other blocks.
@@ -128,7 +139,7 @@ def refuse_other_blocks(name: str, folder: Path) -> None:
         ValueError: If it cannot be read.
     """
     family = json.loads((folder / "config.json").read_bytes()).get("model_type")
-    if family not in FAMILIES:
+    if family not in FAMILIES["native" if native else "onnx"]:
         raise UnsupportedModelError(f"The fast runner does not know the model '{name}': its family is '{family}'.")
 
 

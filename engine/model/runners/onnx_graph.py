@@ -44,7 +44,7 @@ _HEAD_DIM_STEP = 16  # of GroupQueryAttention
 
 def unsupported(config: Any) -> str | None:
     """Why a transformers model cannot be written as these graphs; None where it can."""
-    if config.model_type not in FAMILIES:
+    if config.model_type not in FAMILIES["onnx"]:
         return f"the family '{config.model_type}' has other blocks"
     if config.hidden_act != "silu":
         return f"its activation is '{config.hidden_act}'"

@@ -161,7 +161,7 @@ class OnnxRunner(ConvertedRunner):
         )
         for segment in cache.segments[self._by_start[start] :]:
             place = segment.extend(n_rows)
-            cos, sin = self._rotary[:, place]
+            cos, sin = self._rotary[0, :, place]
             for offset, layer in enumerate(segment.layers):
                 keys, values = by_layer[layer]
                 first, second = np.split(keys, 2, axis=-1)
@@ -210,7 +210,7 @@ class OnnxRunner(ConvertedRunner):
 
     def _bind(self, session: onnxruntime.InferenceSession, cache: _SegmentCache) -> onnxruntime.IOBinding:
         binding = session.io_binding()
-        cos, sin = self._rotary
+        cos, sin = self._rotary[0]
         tables = {LAST_POSITION: cache.last_position, TOTAL: cache.total, COS: cos, SIN: sin}
         for name, array in tables.items():
             binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)

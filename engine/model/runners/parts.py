@@ -19,12 +19,40 @@ Linear = tuple["NDArray[np.float32]", "NDArray[np.float32] | None"]
 """Weight [N, K] and bias [N] of a product x @ weight.T + bias."""
 
 
+_GEMMA = "gemma3_text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Norms:
+    """What the RMS norms of a layer multiply by; None where its family has none.
+
+    Attributes:
+        attention: Before attention, [D].
+        mlp: Before the MLP, [D].
+        attention_out: Of what attention adds to the residual stream, [D].
+        mlp_out: Of what the MLP adds to it, [D].
+        query: Of each head's queries, [D_head].
+        key: Of each head's keys, [D_head].
+    """
+
+    attention: NDArray[np.float32]
+    mlp: NDArray[np.float32]
+    attention_out: NDArray[np.float32] | None = None
+    mlp_out: NDArray[np.float32] | None = None
+    query: NDArray[np.float32] | None = None
+    key: NDArray[np.float32] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What is written of a model, but for its tables.
 
     Attributes:
         layers: Of transformers.
+        norms: Of each layer.
+        rotaries: Which table of angles each layer rotates by.
+        windows: How many positions a row of each layer sees, its own included; 0 for all.
+        final_norm: Before the head, [D].
         statistics: What each layer's MLP reads, where its gate and up projections go to 4 bits; else empty.
         head: The LM head.
         shortlist: Its rows for the tokens on the shortlist, where there is one.
@@ -33,6 +61,10 @@ class Parts:
     """
 
     layers: Sequence[Any]
+    norms: Sequence[Norms]
+    rotaries: Sequence[int]
+    windows: Sequence[int]
+    final_norm: NDArray[np.float32]
     statistics: Sequence[InputStatistics]
     head: Linear
     shortlist: Linear | None
@@ -42,18 +74,26 @@ class Parts:
 
 def parts_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Parts:
     """Takes apart what the reference runs."""
-    lm_head = runner.backbone.lm_head
+    backbone, layers = runner.backbone, runner.parts.layers
+    norms = [_norms(layer, backbone.config) for layer in layers]
+    keys = [runner.parts.rotary_key(idx) for idx in range(len(layers))]
+    tables = list(dict.fromkeys(keys))
+    lm_head = backbone.lm_head
     weight, bias = linear(lm_head)
     shortlist: Linear | None = None
     if runner.shortlist is not None and bias is None:  # rows beside the list are read without one
         shortlist = weight[runner.shortlist], None
     maps = {} if runner.shortcuts is None else runner.shortcuts.maps
     return Parts(
-        layers=runner.parts.layers,
+        layers=layers,
+        norms=norms,
+        rotaries=[tables.index(key) for key in keys],
+        windows=[window or 0 for window in runner.parts.sliding_windows],
+        final_norm=_norm(backbone.model.norm, backbone.config),
         statistics=statistics,
         head=(weight, bias),
         shortlist=shortlist,
-        propagation=_propagation(runner.parts.layers),
+        propagation=_propagation(layers, norms),
         shortcuts={layer: (array(weight), array(bias)) for layer, (weight, bias) in maps.items()},
     )
 
@@ -70,12 +110,32 @@ def array(tensor: Any) -> NDArray[np.float32]:
     return values
 
 
-def _propagation(layers: Sequence[Any]) -> Linear:
+def _norms(layer: Any, config: Any) -> Norms:
+    """The norms of a layer of transformers, which names the one before the MLP otherwise in every family."""
+    attention = _norm(layer.input_layernorm, config)
+    if config.model_type != _GEMMA:
+        return Norms(attention=attention, mlp=_norm(layer.post_attention_layernorm, config))
+    return Norms(
+        attention=attention,
+        mlp=_norm(layer.pre_feedforward_layernorm, config),
+        attention_out=_norm(layer.post_attention_layernorm, config),
+        mlp_out=_norm(layer.post_feedforward_layernorm, config),
+        query=_norm(layer.self_attn.q_norm, config),
+        key=_norm(layer.self_attn.k_norm, config),
+    )
+
+
+def _norm(norm: Any, config: Any) -> NDArray[np.float32]:
+    weight = array(norm.weight)
+    return 1 + weight if config.model_type == _GEMMA else weight  # Gemma's say how far they are from one
+
+
+def _propagation(layers: Sequence[Any], norms: Sequence[Norms]) -> Linear:
     """One product for all layers: their RMS norms differ by their weights only, which are folded in."""
     weights, biases = [], []
-    for layer in layers:
+    for layer, norm in zip(layers, norms, strict=True):
         for module in (layer.self_attn.k_proj, layer.self_attn.v_proj):
             weight, bias = linear(module)
-            weights.append(weight * array(layer.input_layernorm.weight))
+            weights.append(weight * norm.attention)
             biases.append(np.zeros(len(weight), np.float32) if bias is None else bias)
     return np.concatenate(weights), np.concatenate(biases)

@@ -199,7 +199,7 @@ def test_typing_on_prefills_only_what_is_new() -> None:
 
 def test_a_long_prompt_in_chunks_equals_transformers_generate() -> None:
     model = tiny_model("gemma3_text")
-    prompt = [random.Random(1).randrange(97) for _ in range(450)]
+    prompt = random.Random(1).choices(range(97), k=450)
 
     tokens = decode(Decoder(EarlyExitModel.from_transformers(model)), FullDepth(), LOSSLESS, prompt=prompt)
 

@@ -18,7 +18,7 @@ from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
 EXITS = (2, 4)
-IDS = [random.Random(0).randrange(97) for _ in range(40)]
+IDS = random.Random(0).choices(range(97), k=40)
 
 
 def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:

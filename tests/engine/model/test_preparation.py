@@ -143,6 +143,17 @@ def test_other_blocks_run_in_fp32_where_the_choice_is_ours_and_start_no_process(
     assert told == []
 
 
+@pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+def test_gemma_runs_in_int8_where_there_are_kernels_and_in_fp32_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, "gemma3_text", **NATIVE_SIZES, head_dim=32)
+
+    assert isinstance(load_model("tiny", folder, AUTO).model.runner, NativeRunner)
+    monkeypatch.setattr(library, "load", lambda: None)
+    assert isinstance(load_model("tiny", folder, AUTO).model.runner, TorchRunner)
+
+
 def test_a_block_that_only_the_child_sees_through_runs_in_fp32_too(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "llama")
     config = json.loads((folder / "config.json").read_text())

@@ -29,7 +29,7 @@ from tests.tiny_models import tiny_model
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 EXACT_FILL = OperatingPoint(energy_weight=0.5, lossless=False)
 PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
-PROMPT = [random.Random(0).randrange(97) for _ in range(40)]
+PROMPT = random.Random(0).choices(range(97), k=40)
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 CODE = "def area(width, height):\n    return width * height\n\n\ndef perimeter(width, height):\n    return"

@@ -1,9 +1,8 @@
-// Llama's blocks over rounded weights: what `engine/model/runners/native/runner.py` calls, by ctypes.
+// Llama's and Gemma 3's blocks over rounded weights: what `engine/model/runners/native/runner.py` calls, by ctypes.
 //
-// RMS norm, grouped-query attention with rotary positions, gated SiLU. Nothing here knows of exits, files or text, and
-// nothing is kept between calls but a team's threads.
+// RMS norms, grouped-query attention with rotary positions, a gated MLP. Nothing here knows of exits, files or text,
+// and nothing is kept between calls but a team's threads.
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "attention.h"
@@ -15,38 +14,40 @@
 namespace green_code {
 
 struct Layer {
-  const float* attention_norm;  // [D]
-  const float* mlp_norm;        // [D]
+  const float* attention_norm;      // [D]
+  const float* mlp_norm;            // [D]
+  const float* attention_out_norm;  // [D] or null: of what is added to the residual stream
+  const float* mlp_out_norm;        // [D] or null
+  Heads heads;
   Weight qkv, output, gate_up, down;
 };
 
 // As `runner.py` declares them.
-static_assert(sizeof(Weight) == 40 && sizeof(Layer) == 176 && sizeof(Shape) == 48 && sizeof(LayerCache) == 16);
+static_assert(sizeof(Weight) == 40 && sizeof(Heads) == 40 && sizeof(Layer) == 232 && sizeof(Shape) == 32 &&
+              sizeof(LayerCache) == 16);
 
 namespace {
 
 std::unique_ptr<float[]> floats(size_t n) { return std::unique_ptr<float[]>(new float[n]); }
 
-void rms_norm(const float* x, const float* weight, int width, float epsilon, float* out) {
-  __m512 squares = _mm512_setzero_ps();
+// gate / (1 + e^-s) * up, into `gate`. SiLU's s is gate itself; GELU's is 2 sqrt(2 / pi) (gate + 0.044715 gate^3),
+// since (1 + tanh(s / 2)) / 2 = 1 / (1 + e^-s).
+template <bool Gelu>
+void gated(float* gate, const float* up, int width) {
+  const __m512 one = _mm512_set1_ps(1.0f), linear = _mm512_set1_ps(1.5957691216f);
+  const __m512 cubic = _mm512_set1_ps(1.5957691216f * 0.044715f);
   for (int i = 0; i < width; i += kLane) {
-    const __m512 part = _mm512_loadu_ps(x + i);
-    squares = _mm512_fmadd_ps(part, part, squares);
-  }
-  const __m512 inverse = _mm512_set1_ps(1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / width + epsilon));
-  for (int i = 0; i < width; i += kLane) {
-    const __m512 part = _mm512_mul_ps(_mm512_loadu_ps(x + i), inverse);
-    _mm512_storeu_ps(out + i, _mm512_mul_ps(part, _mm512_loadu_ps(weight + i)));
+    const __m512 x = _mm512_loadu_ps(gate + i);
+    __m512 s = x;
+    if constexpr (Gelu) s = _mm512_mul_ps(x, _mm512_fmadd_ps(_mm512_mul_ps(x, x), cubic, linear));
+    const __m512 active = _mm512_div_ps(x, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), s))));
+    _mm512_storeu_ps(gate + i, _mm512_mul_ps(active, _mm512_loadu_ps(up + i)));
   }
 }
 
-// gate / (1 + e^-gate) * up, into `gate`.
-void gated(float* gate, const float* up, int width) {
-  const __m512 one = _mm512_set1_ps(1.0f);
+void add(const float* x, int width, float* into) {
   for (int i = 0; i < width; i += kLane) {
-    const __m512 x = _mm512_loadu_ps(gate + i);
-    const __m512 silu = _mm512_div_ps(x, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
-    _mm512_storeu_ps(gate + i, _mm512_mul_ps(silu, _mm512_loadu_ps(up + i)));
+    _mm512_storeu_ps(into + i, _mm512_add_ps(_mm512_loadu_ps(into + i), _mm512_loadu_ps(x + i)));
   }
 }
 
@@ -68,6 +69,7 @@ class Segment {
         mixed_width_(shape.n_heads * shape.head_dim),
         rounded_(n_rows, std::max({shape.width, mixed_width_, shape.mlp_width})),
         normed_(floats(size_t(team.size()) * shape.width)),
+        update_(floats(size_t(n_rows) * shape.width)),
         qkv_(floats(size_t(n_rows) * qkv_width_)),
         mixed_(floats(size_t(n_rows) * mixed_width_)),
         gate_up_(floats(size_t(n_rows) * 2 * shape.mlp_width)),
@@ -83,22 +85,24 @@ class Segment {
 
  private:
   void attention_block(int rank, const Layer& layer, const LayerCache& cache) {
+    const Heads& heads = layer.heads;
     round_normed(rank, layer.attention_norm);
     multiply(rank, layer.qkv, qkv_.get(), qkv_width_, false);
     rows(rank, [&](int row) {
       float* queries = qkv_.get() + size_t(row) * qkv_width_;
       float* keys = queries + mixed_width_;
       for (int head = 0; head < shape_.n_heads; ++head) {
-        rotate(shape_, position_ + row, queries + head * shape_.head_dim);
+        rotate(shape_, heads, heads.query_norm, position_ + row, queries + head * shape_.head_dim);
       }
-      store(shape_, cache, capacity_, position_ + row, keys, keys + shape_.n_kv_heads * shape_.head_dim);
+      store(shape_, heads, cache, capacity_, position_ + row, keys, keys + shape_.n_kv_heads * shape_.head_dim);
     });
     const int n_queries = n_rows_ * shape_.n_heads;
-    attention(shape_, cache, capacity_, position_, qkv_.get(), qkv_width_, n_rows_, n_queries * rank / team_.size(),
-              n_queries * (rank + 1) / team_.size(), scores_.get() + rank * n_scores_, mixed_.get());
+    attention(shape_, heads, cache, capacity_, position_, qkv_.get(), qkv_width_, n_rows_,
+              n_queries * rank / team_.size(), n_queries * (rank + 1) / team_.size(), scores_.get() + rank * n_scores_,
+              mixed_.get());
     team_.barrier();
     round_rows(rank, mixed_.get(), mixed_width_, mixed_width_);
-    multiply(rank, layer.output, hidden_, shape_.width, true);
+    add_product(rank, layer.output, layer.attention_out_norm);
   }
 
   void mlp_block(int rank, const Layer& layer) {
@@ -107,10 +111,22 @@ class Segment {
     multiply(rank, layer.gate_up, gate_up_.get(), 2 * width, false);
     rows(rank, [&](int row) {
       float* gate = gate_up_.get() + size_t(row) * 2 * width;
-      gated(gate, gate + width, width);
+      shape_.gelu ? gated<true>(gate, gate + width, width) : gated<false>(gate, gate + width, width);
     });
     round_rows(rank, gate_up_.get(), width, 2 * width);
-    multiply(rank, layer.down, hidden_, shape_.width, true);
+    add_product(rank, layer.down, layer.mlp_out_norm);
+  }
+
+  // hidden += rows x weight, or the norm of it where there is one.
+  void add_product(int rank, const Weight& weight, const float* norm) {
+    const int width = shape_.width;
+    if (norm == nullptr) return multiply(rank, weight, hidden_, width, true);
+    multiply(rank, weight, update_.get(), width, false);
+    rows(rank, [&](int row) {
+      float* update = update_.get() + size_t(row) * width;
+      rms_norm(update, norm, width, shape_.epsilon, update);
+      add(update, width, hidden_ + size_t(row) * width);
+    });
   }
 
   template <typename Work>
@@ -147,7 +163,7 @@ class Segment {
   float* hidden_;
   const int n_rows_, qkv_width_, mixed_width_;
   Rows rounded_;
-  std::unique_ptr<float[]> normed_, qkv_, mixed_, gate_up_;
+  std::unique_ptr<float[]> normed_, update_, qkv_, mixed_, gate_up_;
   const size_t n_scores_;
   std::unique_ptr<float[]> scores_;
 };
@@ -155,6 +171,7 @@ class Segment {
 }  // namespace
 }  // namespace green_code
 
+using green_code::Heads;
 using green_code::Layer;
 using green_code::LayerCache;
 using green_code::Shape;
@@ -187,11 +204,13 @@ GREEN_CODE_API void green_code_product(Team* team, const Weight* weight, const f
   team->run(part);
 }
 
-// Puts keys [H_kv, D_head], not yet rotated, and values behind them, one row of `stride` floats a position, into a cache.
-GREEN_CODE_API void green_code_store(const Shape* shape, const LayerCache* cache, int capacity, int position,
-                                     float* rows, int stride, int n_rows) {
+// Puts keys [H_kv, D_head], not yet normed or rotated, and values behind them, one row of `stride` floats a position,
+// into a cache.
+GREEN_CODE_API void green_code_store(const Shape* shape, const Heads* heads, const LayerCache* cache, int capacity,
+                                     int position, float* rows, int stride, int n_rows) {
   for (int row = 0; row < n_rows; ++row) {
     float* keys = rows + size_t(row) * stride;
-    green_code::store(*shape, *cache, capacity, position + row, keys, keys + shape->n_kv_heads * shape->head_dim);
+    float* values = keys + shape->n_kv_heads * shape->head_dim;
+    green_code::store(*shape, *heads, *cache, capacity, position + row, keys, values);
   }
 }

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import cattrs
 import numpy as np
 
-from engine.model.runners.parts import array, linear
+from engine.model.runners.layout import FAMILIES
+from engine.model.runners.parts import linear
 from engine.model.runners.quantization import quantize_4, quantize_8
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ GROUP = 64
 LANES = 16
 """Numbers in a vector."""
 
+_GELU = "gelu_pytorch_tanh"
 _PANEL = 16
 _ALIGNMENT = 64
 
@@ -65,10 +67,19 @@ class PackedWeight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedLayer:
-    """A layer; its norms [D] are where they lie in the file, fp32."""
+    """A layer; its norms are where they lie in the file, fp32, and None where it has none.
+
+    `engine.model.runners.parts` says more of norms, rotary tables and windows.
+    """
 
     attention_norm: int
     mlp_norm: int
+    attention_out_norm: int | None
+    mlp_out_norm: int | None
+    query_norm: int | None
+    key_norm: int | None
+    rotary: int
+    window: int
     qkv: PackedWeight
     output: PackedWeight
     gate_up: PackedWeight
@@ -82,6 +93,7 @@ class Pack:
     Attributes:
         n_heads: Of queries.
         mlp_width: Inputs of the down projection.
+        gelu: Whether the MLPs' activation is GELU by its tanh formula, not SiLU.
         epsilon: Of the layers' norms.
         attention_scale: What scores are multiplied by.
         layers: In order.
@@ -93,6 +105,7 @@ class Pack:
 
     n_heads: int
     mlp_width: int
+    gelu: bool
     epsilon: float
     attention_scale: float
     layers: tuple[PackedLayer, ...]
@@ -103,7 +116,13 @@ class Pack:
 
 
 def unsupported(config: Any) -> str | None:
-    """Why the native kernels cannot run a model of Llama's blocks; None where they can."""
+    """Why the native kernels cannot run a transformers model; None where they can."""
+    if config.model_type not in FAMILIES["native"]:
+        return f"the family '{config.model_type}' has other blocks"
+    if (activation := _activation(config)) not in ("silu", _GELU):
+        return f"its activation is '{activation}'"
+    if getattr(config, "attn_logit_softcapping", None) or getattr(config, "use_bidirectional_attention", None):
+        return "it attends otherwise than the models of its family do"
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head_dim % (2 * LANES):
         return f"its heads are {head_dim} wide"
@@ -113,19 +132,25 @@ def unsupported(config: Any) -> str | None:
     return None
 
 
+def _activation(config: Any) -> str:
+    activation: str = getattr(config, "hidden_activation", None) or config.hidden_act
+    return activation
+
+
 def write_pack(folder: Path, parts: Parts, *, progress: Callable[[int], None]) -> None:
     """Writes the file of weights and its record; `progress` is told each layer that is begun."""
     attention = parts.layers[0].self_attn
     with (folder / WEIGHTS_FILE).open("wb") as file:
         packer = _Packer(file)
         layers = []
-        for idx, layer in enumerate(parts.layers):
+        for idx in range(len(parts.layers)):
             progress(idx)
-            layers.append(packer.layer(layer, parts.statistics[idx] if parts.statistics else None))
+            layers.append(packer.layer(parts, idx))
         pack = Pack(
             n_heads=attention.config.num_attention_heads,
             mlp_width=attention.config.intermediate_size,
-            epsilon=parts.layers[0].input_layernorm.variance_epsilon,
+            gelu=_activation(attention.config) == _GELU,
+            epsilon=attention.config.rms_norm_eps,
             attention_scale=attention.scaling,
             layers=tuple(layers),
             head=packer.linear(parts.head),
@@ -142,12 +167,19 @@ class _Packer:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def layer(self, layer: Any, statistics: InputStatistics | None) -> PackedLayer:
-        """Appends a layer of transformers; gate and up in 4 bits where `statistics` of their inputs are given."""
-        attention, mlp = layer.self_attn, layer.mlp
+    def layer(self, parts: Parts, idx: int) -> PackedLayer:
+        """Appends a layer of transformers; gate and up in 4 bits where statistics of their inputs are given."""
+        attention, mlp, norms = parts.layers[idx].self_attn, parts.layers[idx].mlp, parts.norms[idx]
+        statistics = parts.statistics[idx] if parts.statistics else None
         return PackedLayer(
-            attention_norm=self.vector(array(layer.input_layernorm.weight)),
-            mlp_norm=self.vector(array(layer.post_attention_layernorm.weight)),
+            attention_norm=self.vector(norms.attention),
+            mlp_norm=self.vector(norms.mlp),
+            attention_out_norm=self._if_any(norms.attention_out),
+            mlp_out_norm=self._if_any(norms.mlp_out),
+            query_norm=self._if_any(norms.query),
+            key_norm=self._if_any(norms.key),
+            rotary=parts.rotaries[idx],
+            window=parts.windows[idx],
             qkv=self.linear(linear(attention.q_proj, attention.k_proj, attention.v_proj)),
             output=self.linear(linear(attention.o_proj)),
             gate_up=self.linear(linear(mlp.gate_proj, mlp.up_proj), statistics),
@@ -185,6 +217,9 @@ class _Packer:
     def vector(self, values: NDArray[np.float32]) -> int:
         """Appends fp32 numbers and says where they lie."""
         return self._append(values.astype(np.float32))
+
+    def _if_any(self, values: NDArray[np.float32] | None) -> int | None:
+        return None if values is None else self.vector(values)
 
     def _append(self, values: NDArray[Any]) -> int:
         self._file.write(bytes(-self._file.tell() % _ALIGNMENT))

@@ -50,12 +50,27 @@ class _Weight(ctypes.Structure):
     )
 
 
+class _Heads(ctypes.Structure):
+    """`Heads` of attention.h."""
+
+    _fields_ = (
+        ("query_norm", ctypes.c_void_p),
+        ("key_norm", ctypes.c_void_p),
+        ("cos", ctypes.c_void_p),
+        ("sin", ctypes.c_void_p),
+        ("window", ctypes.c_int64),
+    )
+
+
 class _Layer(ctypes.Structure):
     """`Layer` of layers.cpp."""
 
     _fields_ = (
         ("attention_norm", ctypes.c_void_p),
         ("mlp_norm", ctypes.c_void_p),
+        ("attention_out_norm", ctypes.c_void_p),
+        ("mlp_out_norm", ctypes.c_void_p),
+        ("heads", _Heads),
         ("qkv", _Weight),
         ("output", _Weight),
         ("gate_up", _Weight),
@@ -72,10 +87,9 @@ class _Shape(ctypes.Structure):
         ("n_kv_heads", ctypes.c_int32),
         ("head_dim", ctypes.c_int32),
         ("mlp_width", ctypes.c_int32),
+        ("gelu", ctypes.c_int32),
         ("epsilon", ctypes.c_float),
         ("attention_scale", ctypes.c_float),
-        ("cos", ctypes.c_void_p),
-        ("sin", ctypes.c_void_p),
     )
 
 
@@ -163,17 +177,15 @@ class NativeRunner(ConvertedRunner):
         self._kernels = kernels
         pack = cattrs.structure(json.loads((folder / PACK_FILE).read_bytes()), Pack)
         self._mapped = np.memmap(folder / WEIGHTS_FILE, np.uint8, mode="r")
-        self._cos, self._sin = (np.ascontiguousarray(table) for table in self._rotary)
         self._shape = _Shape(
             width=len(self._norm),
             n_heads=pack.n_heads,
             n_kv_heads=layout.n_kv_heads,
             head_dim=layout.head_dim,
             mlp_width=pack.mlp_width,
+            gelu=pack.gelu,
             epsilon=pack.epsilon,
             attention_scale=pack.attention_scale,
-            cos=self._cos.ctypes.data,
-            sin=self._sin.ctypes.data,
         )
         self._segments = [
             (_Layer * (stop - start))(*(self._layer(layer) for layer in pack.layers[start:stop]))
@@ -214,7 +226,7 @@ class NativeRunner(ConvertedRunner):
             index = self._by_start[start]
             layers, segment = self._segments[index], cache.segments[index]
             position = segment.extend(n_rows)
-            assert segment.filled <= len(self._cos)
+            assert segment.filled <= self._rotary.shape[2]
             self._kernels.green_code_layers(
                 team.handle,
                 ctypes.byref(self._shape),
@@ -236,15 +248,17 @@ class NativeRunner(ConvertedRunner):
         mean_square = np.square(hidden).mean(-1, keepdims=True)
         rows = self._product(self._propagation, hidden / np.sqrt(mean_square + np.float32(self._epsilon)))
         width = 2 * self._layout.n_kv_heads * self._layout.head_dim
-        for segment in cache.segments[self._by_start[start] :]:
+        first = self._by_start[start]
+        for layers, segment in zip(self._segments[first:], cache.segments[first:], strict=True):
             position = segment.extend(hidden.shape[1])
-            for place, layer in zip(segment.places, segment.layers, strict=True):
+            for layer, place, idx in zip(layers, segment.places, segment.layers, strict=True):
                 self._kernels.green_code_store(
                     ctypes.byref(self._shape),
+                    ctypes.byref(layer.heads),
                     ctypes.byref(place),
                     segment.capacity,
                     position,
-                    ctypes.c_void_p(rows[:, :, layer * width :].ctypes.data),
+                    ctypes.c_void_p(rows[:, :, idx * width :].ctypes.data),
                     rows.shape[2],
                     rows.shape[1],
                 )
@@ -280,9 +294,19 @@ class NativeRunner(ConvertedRunner):
         return out
 
     def _layer(self, packed: PackedLayer) -> _Layer:
+        cos, sin = self._rotary[packed.rotary]
         return _Layer(
             attention_norm=self._at(packed.attention_norm),
             mlp_norm=self._at(packed.mlp_norm),
+            attention_out_norm=self._at(packed.attention_out_norm),
+            mlp_out_norm=self._at(packed.mlp_out_norm),
+            heads=_Heads(
+                query_norm=self._at(packed.query_norm),
+                key_norm=self._at(packed.key_norm),
+                cos=cos.ctypes.data,
+                sin=sin.ctypes.data,
+                window=packed.window,
+            ),
             qkv=self._weight(packed.qkv),
             output=self._weight(packed.output),
             gate_up=self._weight(packed.gate_up),
@@ -292,7 +316,7 @@ class NativeRunner(ConvertedRunner):
     def _weight(self, packed: PackedWeight) -> _Weight:
         return _Weight(
             panels=self._at(packed.offset),
-            bias=None if packed.bias is None else self._at(packed.bias),
+            bias=self._at(packed.bias),
             panel_bytes=packed.panel_bytes,
             n_outputs=packed.n_outputs,
             n_inputs=packed.n_inputs,
@@ -300,9 +324,8 @@ class NativeRunner(ConvertedRunner):
             unit=packed.unit,
         )
 
-    def _at(self, offset: int) -> int:
-        address: int = self._mapped.ctypes.data + offset
-        return address
+    def _at(self, offset: int | None) -> int | None:
+        return None if offset is None else self._mapped.ctypes.data + offset
 
     def _new_team(self, size: int) -> _Team:
         return _Team(self._kernels, size)
