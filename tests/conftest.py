@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.engine import Engine, load_engine
 from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.store import resolve_model
+
+tqdm.monitor_interval = 0  # transformers' bars would start a thread that stumbles over bars of other threads
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

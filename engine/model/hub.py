@@ -241,6 +241,8 @@ def _bar_class(message: str, progress: ProgressSink) -> type[tqdm]:
     told = 0
 
     class SinkBar(tqdm):  # type: ignore[misc]  # untyped base
+        monitor_interval = 0  # no thread that looks after stuck bars: it stumbles over those that others open meanwhile
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "file": io.StringIO(), "disable": False})
 
