@@ -7,7 +7,7 @@ imports no torch.
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -44,6 +44,43 @@ class _RowsOnDisk:
         if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self._mapping.madvise(mmap.MADV_DONTNEED)
         return rows
+
+
+class SegmentCache(Protocol):
+    """Keys and values of one segment's layers, all filled to the same position."""
+
+    layers: range
+    filled: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds, filled or not."""
+        ...
+
+
+S = TypeVar("S", bound=SegmentCache)
+
+
+class SegmentedCache(Generic[S]):
+    """A KV cache whose segments may be filled to different positions."""
+
+    def __init__(self, segments: Sequence[S]) -> None:
+        self.segments = segments
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Positions filled in each layer."""
+        return [segment.filled for segment in self.segments for _ in segment.layers]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds, filled or not."""
+        return sum(segment.nbytes for segment in self.segments)
+
+    def crop(self, length: int) -> None:
+        """Forgets every position from `length` on, in every layer."""
+        for segment in self.segments:
+            segment.filled = min(segment.filled, length)
 
 
 class ConvertedRunner:

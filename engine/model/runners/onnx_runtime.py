@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 
 from engine.model.runners import converted
-from engine.model.runners.converted import ConvertedRunner
+from engine.model.runners.converted import ConvertedRunner, SegmentedCache
 from engine.model.runners.layout import (
     COS,
     HEAD_FILE,
@@ -36,7 +36,6 @@ from engine.model.runners.layout import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,6 +59,10 @@ class _SegmentCache:
         self.total = np.zeros((), np.int32)
         self._shape = (1, n_kv_heads, 0, head_dim)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.arrays)
+
     def extend(self, n_rows: int) -> slice:
         """Makes room for `n_rows` more positions, and for the row of zeros behind them, and gives their place."""
         place = slice(self.filled, self.filled + n_rows)
@@ -77,29 +80,16 @@ class _SegmentCache:
         self.arrays, self.binding = grown, None
 
 
-class OnnxCache:
-    """A KV cache whose segments may be filled to different positions, in buffers that sessions write in place."""
+class OnnxCache(SegmentedCache[_SegmentCache]):
+    """Buffers that sessions write in place."""
 
     def __init__(self, layout: Layout) -> None:
-        self.segments = [
-            _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
-            for start, stop in itertools.pairwise(layout.bounds)
-        ]
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """Positions filled in each layer."""
-        return [segment.filled for segment in self.segments for _ in segment.layers]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds, filled or not."""
-        return sum(array.nbytes for segment in self.segments for array in segment.arrays)
-
-    def crop(self, length: int) -> None:
-        """Forgets every position from `length` on, in every layer."""
-        for segment in self.segments:
-            segment.filled = min(segment.filled, length)
+        super().__init__(
+            [
+                _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
+                for start, stop in itertools.pairwise(layout.bounds)
+            ]
+        )
 
 
 class OnnxRunner(ConvertedRunner):

@@ -19,12 +19,11 @@ import numpy as np
 
 from engine.errors import ModelError
 from engine.model.runners import converted
-from engine.model.runners.converted import ConvertedRunner
+from engine.model.runners.converted import ConvertedRunner, SegmentedCache
 from engine.model.runners.native import library
 from engine.model.runners.native.packing import LANES, PACK_FILE, WEIGHTS_FILE, Pack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -135,29 +134,16 @@ class _SegmentCache:
             place.keys, place.values = new_keys.ctypes.data, new_values.ctypes.data
 
 
-class NativeCache:
-    """A KV cache whose segments may be filled to different positions."""
+class NativeCache(SegmentedCache[_SegmentCache]):
+    """Buffers of half floats that the kernels write."""
 
     def __init__(self, layout: Layout) -> None:
-        self.segments = [
-            _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
-            for start, stop in itertools.pairwise(layout.bounds)
-        ]
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """Positions filled in each layer."""
-        return [segment.filled for segment in self.segments for _ in segment.layers]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds, filled or not."""
-        return sum(segment.nbytes for segment in self.segments)
-
-    def crop(self, length: int) -> None:
-        """Forgets every position from `length` on, in every layer."""
-        for segment in self.segments:
-            segment.filled = min(segment.filled, length)
+        super().__init__(
+            [
+                _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
+                for start, stop in itertools.pairwise(layout.bounds)
+            ]
+        )
 
 
 class NativeRunner(ConvertedRunner):
