@@ -132,7 +132,7 @@ def convert(
         licence=None,
         converted_with=f"green-code {version('green-code')}",
     )
-    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, "onnx"))
+    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, runtime))
     model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
     same_variant = conversion_name.rpartition("-")[0]
     for other in model_cache.derived(model_name):
