@@ -6,6 +6,7 @@ imports no torch.
 
 from __future__ import annotations
 
+import itertools
 import mmap
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 from engine.model.runners.layout import EMBEDDING_FILE, HEAD_ROWS_FILE, NORM_FILE, ROTARY_FILE, SHORTLIST_IDS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -64,8 +65,17 @@ S = TypeVar("S", bound=SegmentCache)
 class SegmentedCache(Generic[S]):
     """A KV cache whose segments may be filled to different positions."""
 
-    def __init__(self, segments: Sequence[S]) -> None:
-        self.segments = segments
+    def __init__(self, layout: Layout, new_segment: Callable[[range, int, int], S]) -> None:
+        """An empty cache.
+
+        Args:
+            layout: Of the model.
+            new_segment: Makes a segment's, given its layers, their heads of keys and values, and the heads' width.
+        """
+        self.segments = [
+            new_segment(range(start, stop), layout.n_kv_heads, layout.head_dim)
+            for start, stop in itertools.pairwise(layout.bounds)
+        ]
 
     @property
     def lengths(self) -> Sequence[int]:
@@ -81,6 +91,13 @@ class SegmentedCache(Generic[S]):
         """Forgets every position from `length` on, in every layer."""
         for segment in self.segments:
             segment.filled = min(segment.filled, length)
+
+
+def rms_normed(hidden: NDArray[np.float32], epsilon: float) -> NDArray[np.float32]:
+    """Rows [1, T, D] with a root mean square of one."""
+    mean_square = np.square(hidden).mean(-1, keepdims=True)
+    normed: NDArray[np.float32] = hidden / np.sqrt(mean_square + np.float32(epsilon))
+    return normed
 
 
 class ConvertedRunner:
@@ -119,9 +136,7 @@ class ConvertedRunner:
 
     def final_norm(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.final_norm`."""
-        mean_square = np.square(hidden).mean(-1, keepdims=True)
-        normed: NDArray[np.float32] = hidden / np.sqrt(mean_square + self._layout.norm_epsilon) * self._norm
-        return normed
+        return rms_normed(hidden, self._layout.norm_epsilon) * self._norm
 
     def head_rows(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
         """See `LayerRunner.head_rows`; [N, D]."""

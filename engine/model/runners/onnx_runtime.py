@@ -10,7 +10,6 @@ waiting.
 from __future__ import annotations
 
 import functools
-import itertools
 import weakref
 from typing import TYPE_CHECKING
 
@@ -84,12 +83,7 @@ class OnnxCache(SegmentedCache[_SegmentCache]):
     """Buffers that sessions write in place."""
 
     def __init__(self, layout: Layout) -> None:
-        super().__init__(
-            [
-                _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
-                for start, stop in itertools.pairwise(layout.bounds)
-            ]
-        )
+        super().__init__(layout, _SegmentCache)
 
 
 class OnnxRunner(ConvertedRunner):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Linear = tuple["NDArray[np.float32]", "NDArray[np.float32] | None"]
 """Weight [N, K] and bias [N] of a product x @ weight.T + bias."""
 
-
 _GEMMA = "gemma3_text"
 
 

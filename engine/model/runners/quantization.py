@@ -95,10 +95,13 @@ def dequantize(weight: QuantizedWeight) -> NDArray[np.float32]:
     values, scales = weight.values, weight.scales[..., None]
     if weight.zero_points is None:
         return ((values.astype(np.float32) - 128) * scales).reshape(values.shape[0], -1)
-    low_high = np.stack((values & 15, values >> 4), axis=-1).reshape(*values.shape[:2], -1)
-    packed = weight.zero_points
-    zero_points = np.stack((packed & 15, packed >> 4), axis=-1).reshape(packed.shape[0], -1)[:, : values.shape[1], None]
-    return ((low_high.astype(np.float32) - zero_points) * scales).reshape(values.shape[0], -1)
+    zero_points = halves(weight.zero_points)[:, : values.shape[1], None]
+    return ((halves(values).astype(np.float32) - zero_points) * scales).reshape(values.shape[0], -1)
+
+
+def halves(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Both halves of every byte, the low one first: [..., B] to [..., 2 B]."""
+    return np.stack((packed & 15, packed >> 4), axis=-1).reshape(*packed.shape[:-1], -1)
 
 
 def _group(width: int) -> int:

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 import torch
 
 from engine.model.early_exit import EarlyExitModel
@@ -17,21 +18,30 @@ from engine.types import no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
+# That they load where the CPU can run them is tested in `test_native_library`, which skips nothing of that.
+needs_kernels = pytest.mark.skipif(library.load() is None, reason=library.why_not() or "")
+
 EXITS = (2, 4)
 IDS = random.Random(0).choices(range(97), k=40)
 
 
-def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
+def convert_to(name: str, model: EarlyExitModel, precision: Precision, *, native: bool) -> None:
+    """Writes a conversion of that name into the cache."""
     convert(
-        f"tiny-{precision}-0",
+        name,
         model,
         LETTERS,
         model_name="tiny",
         precision=precision,
-        native=library.load() is not None,
+        native=native,
         end_ids=[7],
         progress=no_progress,
     )
+
+
+def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
+    """A model on the runner that this machine would choose for it."""
+    convert_to(f"tiny-{precision}-0", model, precision, native=library.load() is not None)
     found = find_conversion(f"tiny-{precision}-0")
     assert found is not None
     folder, conversion = found

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.native import library, runner
+from engine.model.runners.native import runner
 from engine.model.runners.native.packing import GROUP, _Packer
 from engine.model.runners.native.runner import NativeRunner
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.quantization import InputStatistics, Precision, dequantize, quantize_4, quantize_8
-from tests.engine.model.fast_models import IDS, converted, logits, ragged, small_model, with_exits
+from tests.engine.model.fast_models import IDS, converted, logits, needs_kernels, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 
-pytestmark = pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+pytestmark = needs_kernels
 
 ROUNDED = 0.1  # of the size of logits, by weights and activations in 8 bits
 

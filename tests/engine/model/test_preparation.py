@@ -17,6 +17,7 @@ from engine.model.runners.native import library
 from engine.model.runners.native.runner import NativeRunner
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.torch_eager import TorchRunner
+from tests.engine.model.fast_models import needs_kernels
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
@@ -57,7 +58,7 @@ class GivenUpError(Exception):
 NATIVE_SIZES = {"hidden_size": 128, "intermediate_size": 128}
 
 
-@pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+@needs_kernels
 def test_who_runs_native_kernels_imports_no_runtime(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "llama", **NATIVE_SIZES)
 
@@ -68,7 +69,7 @@ def test_who_runs_native_kernels_imports_no_runtime(tmp_path: Path) -> None:
     assert not {"torch", "transformers", "onnx", "onnxruntime"} & set(found["modules"])
 
 
-@pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+@needs_kernels
 def test_processes_with_and_without_kernels_keep_a_model_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path, "llama", **NATIVE_SIZES)
     load_model("tiny", folder, INT8)
@@ -143,7 +144,7 @@ def test_other_blocks_run_in_fp32_where_the_choice_is_ours_and_start_no_process(
     assert told == []
 
 
-@pytest.mark.skipif(library.load() is None, reason="this CPU has no AVX-512 VNNI")
+@needs_kernels
 def test_gemma_runs_in_int8_where_there_are_kernels_and_in_fp32_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

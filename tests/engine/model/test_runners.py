@@ -9,13 +9,10 @@ import torch
 from engine.errors import UnsupportedModelError
 from engine.model import model_cache
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.conversion import convert
 from engine.model.runners.layout import conversion_name, find_conversion
 from engine.model.runners.quantization import Precision
 from engine.model.runners.torch_eager import backbone_of
-from engine.types import no_progress
-from tests.engine.model.fast_models import IDS, converted, logits, ragged, small_model, with_exits
-from tests.engine.model.tiny_tokenizer import LETTERS
+from tests.engine.model.fast_models import IDS, convert_to, converted, logits, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 
 
@@ -153,31 +150,13 @@ def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
 
 def test_a_new_conversion_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:
     for name in ("tiny-int8-1", "tiny-int8-2"):
-        convert(
-            name,
-            reference,
-            LETTERS,
-            model_name="tiny",
-            precision="int8",
-            native=False,
-            end_ids=[],
-            progress=no_progress,
-        )
+        convert_to(name, reference, "int8", native=False)
 
     assert model_cache.names(kind="runners") == ["tiny-int8-2"]
 
 
 def test_a_damaged_conversion_counts_as_missing(reference: EarlyExitModel) -> None:
-    convert(
-        "tiny-int8-1",
-        reference,
-        LETTERS,
-        model_name="tiny",
-        precision="int8",
-        native=False,
-        end_ids=[],
-        progress=no_progress,
-    )
+    convert_to("tiny-int8-1", reference, "int8", native=False)
     (model_cache.folder_of("tiny-int8-1", kind="runners") / "head.weights").write_bytes(b"")
 
     assert find_conversion("tiny-int8-1") is None
@@ -188,13 +167,4 @@ def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
     model = EarlyExitModel.from_transformers(tiny_model(family))
 
     with pytest.raises(UnsupportedModelError, match=r"cannot run in int8, because .*choose the precision 'fp32'"):
-        convert(
-            "tiny-int8-1",
-            model,
-            LETTERS,
-            model_name="tiny",
-            precision="int8",
-            native=False,
-            end_ids=[],
-            progress=no_progress,
-        )
+        convert_to("tiny-int8-1", model, "int8", native=False)

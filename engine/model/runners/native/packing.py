@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.model.runners.layout import FAMILIES
 from engine.model.runners.parts import linear
-from engine.model.runners.quantization import quantize_4, quantize_8
+from engine.model.runners.quantization import halves, quantize_4, quantize_8
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,7 +200,7 @@ class _Packer:
         unit = 2.0 ** math.frexp(scales.max())[1]  # a power of two, so that a row is rounded alike in every matrix
         parts = [_values(quantized, n_outputs), _by_panel(scales / unit)]
         if quantized.zero_points is not None:
-            zeros = _nibbles(quantized.zero_points)[:, : scales.shape[1]]
+            zeros = halves(quantized.zero_points)[:, : scales.shape[1]]
             parts.append(_by_panel(_filled(zeros.astype(np.float32), n_outputs) * scales / unit))
         panels = np.concatenate([part.reshape(n_outputs // _PANEL, -1) for part in parts], axis=1)
         panels = np.pad(panels, ((0, 0), (0, -panels.shape[1] % _ALIGNMENT)))
@@ -230,20 +230,16 @@ class _Packer:
 
 def _values(weight: QuantizedWeight, n_outputs: int) -> NDArray[np.uint8]:
     """Bytes of the panels' values, in the order of `products.h`."""
-    channels, nothing = (weight.values, 128) if weight.bits == 8 else (_nibbles(weight.values), 0)  # noqa: PLR2004
+    is_halved = weight.zero_points is not None  # in 4 bits
+    channels, nothing = (halves(weight.values), 0) if is_halved else (weight.values, 128)
     channels = channels.reshape(len(channels), -1)
     missing = n_outputs - len(channels)
     channels = np.pad(channels, ((0, missing), (0, 0)), constant_values=nothing)
     # [N, K] -> [N / 16, K / 4, 16, 4]
     quads = channels.reshape(n_outputs // _PANEL, _PANEL, -1, 4).transpose(0, 2, 1, 3)
-    if weight.bits == 4:  # noqa: PLR2004
+    if is_halved:
         quads = quads[:, 0::2] | (quads[:, 1::2] << 4)
     return np.ascontiguousarray(quads)
-
-
-def _nibbles(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Both halves of every byte, the low one first: [..., B] to [..., 2 B]."""
-    return np.stack((packed & 15, packed >> 4), axis=-1).reshape(*packed.shape[:-1], -1)
 
 
 def _by_panel(values: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,9 +1,9 @@
 """The native CPU runner: segments of layers in kernels of our own, over a KV cache of half floats.
 
 For CPUs with AVX-512 VNNI; on others `OnnxRunner` runs nearly the same numbers (scales, keys and values are half floats
-here, and an exit's map is in 8 bits, not fp32). A call runs on the caller's thread, so several
-threads may run other segments at once, as prefill does. A row for which somebody waits, with all cores asked for, is
-computed by a team of threads that meet after every product.
+here, and an exit's map is in 8 bits, not fp32). A call runs on the caller's thread, so several threads may run other
+segments at once, as prefill does. A row for which somebody waits, with all cores asked for, is computed by a team of
+threads that meet after every product.
 """
 
 from __future__ import annotations
@@ -138,12 +138,7 @@ class NativeCache(SegmentedCache[_SegmentCache]):
     """Buffers of half floats that the kernels write."""
 
     def __init__(self, layout: Layout) -> None:
-        super().__init__(
-            [
-                _SegmentCache(range(start, stop), layout.n_kv_heads, layout.head_dim)
-                for start, stop in itertools.pairwise(layout.bounds)
-            ]
-        )
+        super().__init__(layout, _SegmentCache)
 
 
 class NativeRunner(ConvertedRunner):
@@ -182,8 +177,7 @@ class NativeRunner(ConvertedRunner):
         self._shortlist = None if pack.shortlist is None else self._weight(pack.shortlist)
         self._propagation = self._weight(pack.propagation)
         self._shortcuts = {layer: self._weight(weight) for layer, weight in pack.shortcuts.items()}
-        self._alone = self._new_team(1)
-        self._team = self._alone
+        self._team = self._alone = _Team(kernels, 1)
         self.use_cores(all_cores=False)
 
     @property
@@ -196,7 +190,7 @@ class NativeRunner(ConvertedRunner):
         if self._threads_for(all_cores=all_cores) == 1:
             self._team = self._alone
         elif self._team is self._alone:
-            self._team = self._new_team(self._max_threads)
+            self._team = _Team(self._kernels, self._max_threads)
 
     def new_cache(self) -> NativeCache:
         """See `LayerRunner.new_cache`."""
@@ -207,7 +201,7 @@ class NativeRunner(ConvertedRunner):
         assert isinstance(cache, NativeCache)
         hidden = np.array(hidden, np.float32, order="C")  # a copy, which the kernels write
         n_rows = hidden.shape[1]
-        team = self._team if n_rows <= _MOST_TEAM_ROWS else self._alone
+        team = self._team_for(n_rows)
         while start < stop:
             index = self._by_start[start]
             layers, segment = self._segments[index], cache.segments[index]
@@ -231,8 +225,7 @@ class NativeRunner(ConvertedRunner):
     def propagate(self, hidden: NDArray[np.float32], start: int, cache: KVCache) -> None:
         """See `LayerRunner.propagate`."""
         assert isinstance(cache, NativeCache)
-        mean_square = np.square(hidden).mean(-1, keepdims=True)
-        rows = self._product(self._propagation, hidden / np.sqrt(mean_square + np.float32(self._epsilon)))
+        rows = self._product(self._propagation, converted.rms_normed(hidden, self._epsilon))
         width = 2 * self._layout.n_kv_heads * self._layout.head_dim
         first = self._by_start[start]
         for layers, segment in zip(self._segments[first:], cache.segments[first:], strict=True):
@@ -269,9 +262,8 @@ class NativeRunner(ConvertedRunner):
         """Rows [1, T, K] times a weight: [1, T, N]."""
         rows = np.ascontiguousarray(rows, np.float32)
         out = np.empty((1, rows.shape[1], weight.n_outputs), np.float32)
-        team = self._team if rows.shape[1] <= _MOST_TEAM_ROWS else self._alone
         self._kernels.green_code_product(
-            team.handle,
+            self._team_for(rows.shape[1]).handle,
             ctypes.byref(weight),
             ctypes.c_void_p(rows.ctypes.data),
             rows.shape[1],
@@ -313,8 +305,8 @@ class NativeRunner(ConvertedRunner):
     def _at(self, offset: int | None) -> int | None:
         return None if offset is None else self._mapped.ctypes.data + offset
 
-    def _new_team(self, size: int) -> _Team:
-        return _Team(self._kernels, size)
+    def _team_for(self, n_rows: int) -> _Team:
+        return self._team if n_rows <= _MOST_TEAM_ROWS else self._alone
 
 
 class _Team:
