@@ -76,8 +76,11 @@ class Work:
         )
 
 
-Runtime = Literal["torch", "onnx", "native"]
-"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own."""
+Runtime = Literal["torch", "onnx", "native", "native-avx2"]
+"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own, on CPUs with AVX-512 and without.
+
+Models are written for "native", whichever it is.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,10 +43,11 @@ CPU_J_PER_FLOP: Mapping[Runtime, float] = {
     "torch": CPU_ACTIVE_POWER_W / 100e9,
     "onnx": CPU_ACTIVE_POWER_W / 210e9,
     "native": CPU_ACTIVE_POWER_W / 410e9,
+    "native-avx2": CPU_ACTIVE_POWER_W / 140e9,
 }
 """Assumption for PyTorch: prompts of some hundred tokens reach about 100 GFLOP/s in fp32; 0.18 nJ a FLOP. The others
-multiply int8 by int8: 256 positions of the default model take them 0.26 and 0.13 s on two cores with AVX-512 VNNI
-(measured), times the power; 0.08 and 0.04 nJ a FLOP."""
+multiply int8 by int8: 256 positions of the default model take them 0.26 and 0.13 s on two cores with AVX-512 VNNI,
+and 0.38 s with AVX2 alone (measured), times the power; 0.08, 0.04 and 0.13 nJ a FLOP."""
 
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""

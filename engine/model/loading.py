@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_RUNTIMES: Mapping[Runtime, str] = {"torch": "PyTorch", "onnx": "ONNX Runtime", "native": "native kernels"}
+_RUNTIMES: Mapping[Runtime, str] = {
+    "torch": "PyTorch",
+    "onnx": "ONNX Runtime",
+    "native": "native kernels",
+    "native-avx2": "native kernels for AVX2",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +144,12 @@ def _open_conversion(
     name: str, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
     from engine.model.runners.layout import TOKENIZER_FILE
+    from engine.model.runners.native import library
     from engine.model.runners.opening import open_runner
 
-    threads = cpu_threads(config)
+    threads, runtime = cpu_threads(config), conversion.layout.runtime
+    if runtime == "native" and library.instructions() == "avx2":
+        runtime = "native-avx2"
     with readable(name):
         tokenizer = Tokenizer.from_file(str(converted / TOKENIZER_FILE))
         runner = open_runner(converted, conversion.layout, threads=threads)
@@ -155,8 +163,8 @@ def _open_conversion(
         ),
         tokenization=Tokenization(tokenizer, conversion.end_ids),
         device="cpu",
-        device_name=cpu_name(threads, precision, conversion.layout.runtime),
-        runtime=conversion.layout.runtime,
+        device_name=cpu_name(threads, precision, runtime),
+        runtime=runtime,
     )
 
 

@@ -1,4 +1,4 @@
-"""The library of kernels: that an install builds it, who gets it, and what is built where it cannot be."""
+"""The libraries of kernels: that an install builds them, who gets which, and what is built where they cannot be."""
 
 import ctypes
 import logging
@@ -15,10 +15,15 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from engine.model.runners.native import library
+from engine.model.runners.native.library import Instructions, library_file
 
 REPOSITORY = Path(__file__).parents[3]
 FOLDER = "engine/model/runners/native"
-NEEDED = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"}
+NEEDED: dict[Instructions, set[str]] = {
+    "avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"},
+    "avx2": {"avx2", "fma", "f16c", "bmi1", "bmi2"},
+}
+LIBRARIES = {library_file(instructions).name for instructions in NEEDED}
 ANY_MACHINE = "py3-none-any"
 
 # In the place of Python with Zig: puts down what it is told to write.
@@ -46,7 +51,7 @@ def anew() -> Iterator[None]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """What a build needs of the repository, without a library."""
-    shutil.copytree(REPOSITORY / FOLDER, tmp_path / FOLDER, ignore=shutil.ignore_patterns("green_code_kernels.*"))
+    shutil.copytree(REPOSITORY / FOLDER, tmp_path / FOLDER, ignore=shutil.ignore_patterns("green_code_kernels*"))
     (tmp_path / "lsp_server").mkdir()
     (tmp_path / "lsp_server/__init__.py").touch()
     for name in ("pyproject.toml", ".gitignore", "README.md", "LICENSE"):
@@ -69,42 +74,69 @@ def files_of(wheel: Path) -> list[str]:
 
 
 @x86_linux
-def test_an_install_has_built_it_from_these_sources_for_cpus_that_can() -> None:
-    can = NEEDED.issubset(Path("/proc/cpuinfo").read_text().split())
-    assert ctypes.CDLL(str(library.LIBRARY)).green_code_supported() == can
-    assert (library.load() is not None) == can == (library.why_not() is None)
+def test_an_install_has_built_them_from_these_sources_for_cpus_that_can() -> None:
+    flags = Path("/proc/cpuinfo").read_text().split()
+    can = [instructions for instructions, needed in NEEDED.items() if needed.issubset(flags)]
+    for instructions in NEEDED:
+        built = ctypes.CDLL(str(library_file(instructions)))
+        assert built.green_code_supported() == (instructions in can)
+    assert library.instructions() == next(iter(can), None)
+    assert (library.load() is not None) == bool(can) == (library.why_not() is None)
 
 
-def test_a_cpu_without_the_instructions_gets_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the libraries are looked for, empty."""
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("cpu", "switch", "loaded"),
+    [
+        ({"avx512", "avx2"}, "on", "avx512"),
+        ({"avx512", "avx2"}, "avx2", "avx2"),
+        ({"avx2"}, "on", "avx2"),
+        ({"avx2"}, "avx512", None),
+        (set(), "on", None),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_cpu_gets_the_fastest_that_it_can_run(
+    cpu: set[str],
+    switch: str,
+    loaded: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(library, "LIBRARY", tmp_path / "library")
-    library.LIBRARY.touch()
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(green_code_supported=lambda: 0))
+    names = {str(library_file(instructions)): instructions for instructions in NEEDED}
+    for name in names:
+        Path(name).touch()
+    monkeypatch.setattr(
+        ctypes, "CDLL", lambda path: SimpleNamespace(name=names[path], green_code_supported=lambda: names[path] in cpu)
+    )
+    monkeypatch.setenv("GREEN_CODE_KERNELS", switch)
     with caplog.at_level(logging.INFO):
-        assert library.load() is None
-        assert library.load() is None
-    assert caplog.messages == ["The native kernels are not for this CPU: they need AVX-512 with VNNI."]
-    assert library.why_not() == caplog.messages[0]
+        assert getattr(library.load(), "name", None) == getattr(library.load(), "name", None) == loaded
+    assert library.instructions() == loaded
+    refused = [] if loaded else ["The native kernels are not for this CPU: they need AVX2."]
+    assert caplog.messages == refused
+    assert library.why_not() == next(iter(refused), None)
 
 
-@pytest.mark.parametrize("file", ["missing", "damaged"])
-def test_without_a_library_there_is_none(
-    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "damaged").write_bytes(b"not a library")
-    monkeypatch.setattr(library, "LIBRARY", tmp_path / file)
+@pytest.mark.parametrize("content", [None, b"not a library"])
+def test_without_a_library_there_is_none(content: bytes | None, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert not list(folder.iterdir())
+    if content is not None:
+        library_file("avx512").write_bytes(content)
     with caplog.at_level(logging.INFO):
         assert library.load() is None
     assert caplog.messages[0].startswith("There are no native kernels: ")
 
 
-def test_a_library_older_than_its_sources_is_not_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(library, "LIBRARY", tmp_path / "library")
-    library.LIBRARY.touch()
-    source = tmp_path / "layers.h"
+def test_a_library_older_than_its_sources_is_not_loaded(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    library_file("avx512").touch()
+    source = folder / "layers.h"
     source.touch()
     os.utime(source, (source.stat().st_mtime + 60,) * 2)
     with caplog.at_level(logging.INFO):
@@ -113,13 +145,14 @@ def test_a_library_older_than_its_sources_is_not_loaded(
 
 
 @x86_linux
-def test_the_library_lies_beside_its_sources_and_in_a_wheel_for_its_platform(
+def test_the_libraries_lie_beside_their_sources_and_in_a_wheel_for_their_platform(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = build(tree, COMPILER, monkeypatch)
-    assert (tree / FOLDER / library.LIBRARY.name).read_text() == "compiled\n"
     assert "py3-none-manylinux" in wheel.name
-    assert library.LIBRARY.name in files_of(wheel)
+    for name in LIBRARIES:
+        assert (tree / FOLDER / name).read_text() == "compiled\n"
+        assert name in files_of(wheel)
     assert not {"layers.cpp", "products.h", "hatch_build.py"} & set(files_of(wheel))
 
 
@@ -129,7 +162,7 @@ def test_what_cannot_be_compiled_is_left_out(
 ) -> None:
     wheel = build(tree, python, monkeypatch)
     assert ANY_MACHINE in wheel.name
-    assert library.LIBRARY.name not in files_of(wheel)
+    assert not LIBRARIES & set(files_of(wheel))
     assert "The native kernels are left out" in capfd.readouterr().err
 
 
@@ -138,6 +171,6 @@ def test_switched_off_it_is_neither_built_nor_left_from_before(tree: Path, monke
     build(tree, COMPILER, monkeypatch)
     monkeypatch.setenv("GREEN_CODE_KERNELS", "off")
     assert ANY_MACHINE in build(tree, COMPILER, monkeypatch).name
-    assert not (tree / FOLDER / library.LIBRARY.name).exists()
+    assert not any((tree / FOLDER / name).exists() for name in LIBRARIES)
     assert library.load() is None
     assert WheelBuilder(str(tree)).config.dependencies == []  # nothing is fetched either

@@ -1,6 +1,7 @@
 """The native kernels against the reference, and against the arithmetic that they are said to do."""
 
 import ctypes
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.native import runner
+from engine.model.runners.native import library, runner
 from engine.model.runners.native.packing import GROUP, _Packer
 from engine.model.runners.native.runner import NativeRunner
 from engine.model.runners.onnx_runtime import OnnxRunner
@@ -28,6 +29,20 @@ ROUNDED = 0.1  # of the size of logits, by weights and activations in 8 bits
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def with_avx2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """From its call on, models are opened with the kernels for CPUs without AVX-512."""
+
+    def switch() -> None:
+        monkeypatch.setenv("GREEN_CODE_KERNELS", "avx2")
+        library._find.cache_clear()
+        assert library.instructions() == "avx2"
+
+    yield switch
+    monkeypatch.undo()
+    library._find.cache_clear()
 
 
 @pytest.fixture(params=["llama", "qwen2", "gemma3_text"])
@@ -61,12 +76,18 @@ def rounded_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("n_rows", [1, 2, 5, 13, 30])
 @pytest.mark.parametrize("bits", [8, 4])
-def test_a_product_is_that_of_the_rounded_weight_and_rows(bits: int, n_rows: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("avx2", [False, True])
+def test_a_product_is_that_of_the_rounded_weight_and_rows(
+    bits: int, n_rows: int, tmp_path: Path, with_avx2: Callable[[], None], *, avx2: bool
+) -> None:
+    if avx2:
+        with_avx2()
     fast = native(native_model("llama")).runner
     assert isinstance(fast, NativeRunner)
     random = np.random.default_rng(0)
     rows = random.normal(size=(n_rows, 192)).astype(np.float32)
     weight = random.normal(size=(100, 192)).astype(np.float32)  # its last panel is not full
+    rows[0], weight[0], weight[1] = 1, 1, -1  # the largest sums that there can be
     bias = random.normal(size=100).astype(np.float32)
     statistics = InputStatistics(mean=rows.mean(0), covariance=np.eye(192, dtype=np.float32)) if bits == 4 else None
     with (tmp_path / "weights").open("wb") as file:
@@ -82,7 +103,7 @@ def test_a_product_is_that_of_the_rounded_weight_and_rows(bits: int, n_rows: int
         quantized, shift = quantize_4(weight, statistics)
     assert packed.bits == bits
     expected = rounded_rows(rows) @ dequantize(quantized).T + bias + shift
-    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=0.05)  # scales are half floats
+    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=0.25)  # scales are half floats
     assert not product[:, 100:].any()
 
 
@@ -161,6 +182,18 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(
     with_all_cores(fast)
     together = [logits(fast, start, stop, caches[3]) for start, stop in ((0, 1), (1, 6), (6, 22), (22, 40))]
     assert torch.equal(torch.cat(together, dim=1), singles)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_every_cpu_computes_the_same_bits(
+    reference: EarlyExitModel, precision: Precision, with_avx2: Callable[[], None]
+) -> None:
+    here = native(reference, precision)
+    with_avx2()
+    elsewhere = native(reference, precision)
+
+    for ours, theirs in zip(ragged(here, propagated=True), ragged(elsewhere, propagated=True), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def with_all_cores(model: EarlyExitModel) -> None:

@@ -1,1 +1,1 @@
-"""Kernels of our own for CPUs with AVX-512 VNNI, and what reads and writes their weights."""
+"""Kernels of our own for x86-64 CPUs, and what reads and writes their weights."""

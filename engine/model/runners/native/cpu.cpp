@@ -1,4 +1,5 @@
-// Whether this machine runs the instructions that the other sources are compiled to; itself compiled for any x86-64.
+// Whether this machine runs the instructions that the other sources are compiled to, which are those of GREEN_CODE_AVX512
+// or else AVX2's; itself compiled for any x86-64.
 //
 // Asks the CPU, since `__builtin_cpu_supports` is a stub in Zig's runtime.
 #include <cpuid.h>
@@ -10,6 +11,14 @@ struct Registers {
 
   explicit Registers(unsigned leaf) { __get_cpuid_count(leaf, 0, &a, &b, &c, &d); }
 };
+
+#ifdef GREEN_CODE_AVX512
+constexpr unsigned kFurtherB = bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
+constexpr unsigned kFurtherC = bit_AVX512VNNI;
+constexpr unsigned kState = 0xe6;  // SSE, AVX, and the three parts of AVX-512
+#else
+constexpr unsigned kFurtherB = 0, kFurtherC = 0, kState = 0x6;
+#endif
 
 bool has(unsigned features, unsigned needed) { return (features & needed) == needed; }
 
@@ -26,8 +35,6 @@ extern "C" __attribute__((visibility("default"))) int green_code_supported() {
   const Registers basic(1), further(7), extended(0x80000001);
   return has(basic.c, bit_SSE3 | bit_SSSE3 | bit_FMA | bit_CMPXCHG16B | bit_SSE41 | bit_SSE42 | bit_MOVBE |
                           bit_POPCNT | bit_XSAVE | bit_OSXSAVE | bit_AVX | bit_F16C) &&
-         has(further.b, bit_BMI | bit_AVX2 | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW |
-                            bit_AVX512VL) &&
-         has(further.c, bit_AVX512VNNI) && has(extended.c, bit_LAHF_LM | bit_LZCNT) &&
-         has(saved_state(), 0xe6);  // SSE, AVX, and the three parts of AVX-512
+         has(further.b, bit_BMI | bit_AVX2 | bit_BMI2 | kFurtherB) && has(further.c, kFurtherC) &&
+         has(extended.c, bit_LAHF_LM | bit_LZCNT) && has(saved_state(), kState);
 }

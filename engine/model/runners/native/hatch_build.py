@@ -23,15 +23,19 @@ _NAME = "green_code_kernels"
 _SWITCH = "GREEN_CODE_KERNELS"  # "off" leaves them out
 _COMPILER = "ziglang==0.17.1"  # exact, since Zig's options still change from version to version
 
-# Zig's target and the library's suffix by a wheel's platform. The tests run on Linux only. Intel Macs are left out:
+# Zig's target and the libraries' suffix by a wheel's platform. The tests run on Linux only. Intel Macs are left out:
 # PyTorch has no wheels for them any more.
 _TARGETS = {
     "manylinux_2_17_x86_64": ("x86_64-linux-gnu.2.17", ".so"),
     "win_amd64": ("x86_64-windows-gnu", ".dll"),
 }
 
-_ANY_CPU = "x86_64"  # for `cpu.cpp`, which finds out whether this one has what the others need:
-_KERNELS_CPU = "x86_64_v4+avx512vnni"
+# What each library is compiled to; `library.py` says which is loaded.
+_INSTRUCTIONS = {
+    "avx512": ["-mcpu=x86_64_v4+avx512vnni", "-DGREEN_CODE_AVX512"],
+    "avx2": ["-mcpu=x86_64_v3"],
+}
+_ANY_CPU = "-mcpu=x86_64"  # for `cpu.cpp`, which finds out whether this one has what the others need
 
 _COMPILE = [
     *["-c", "-O3", "-std=c++17", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-Wall", "-Wextra"],
@@ -43,7 +47,7 @@ _LINK = ["-shared", "-s", "-nostdlib++", "-Wl,-z,defs", "-Wl,--gc-sections", "-l
 
 
 class KernelsHook(BuildHookInterface[Any]):
-    """Puts the library beside its sources, where an editable install finds it, and into the wheel."""
+    """Puts the libraries beside their sources, where an editable install finds them, and into the wheel."""
 
     def dependencies(self) -> list[str]:
         """The compiler, where it is used at all."""
@@ -59,17 +63,18 @@ class KernelsHook(BuildHookInterface[Any]):
         """Tells what the wheel has become, or gives the reason why there are no kernels."""
         folder, platform = Path(self.root, _FOLDER), _platform()
         try:
-            for old in folder.glob(f"{_NAME}.*"):
+            for old in folder.glob(f"{_NAME}*"):
                 old.unlink()  # rather than written over: a process may be running it
             if platform is None:
                 return f"there are none for this machine, or {_SWITCH} is off."
             target, suffix = _TARGETS[platform]
-            _compile(folder, target, f"{_NAME}{suffix}")
+            for instructions, options in _INSTRUCTIONS.items():
+                _compile(folder, target, options, f"{_NAME}_{instructions}{suffix}")
         except OSError as error:
             return str(error)
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
-        build_data["artifacts"].append(f"/{_FOLDER.as_posix()}/{_NAME}{suffix}")  # though git ignores it
+        build_data["artifacts"].append(f"/{_FOLDER.as_posix()}/{_NAME}_*{suffix}")  # though git ignores them
         return None
 
 
@@ -81,13 +86,13 @@ def _platform() -> str | None:
     return next((platform for platform in _TARGETS if platform in here), None)
 
 
-def _compile(folder: Path, target: str, library: str) -> None:
+def _compile(folder: Path, target: str, instructions: list[str], library: str) -> None:
     with tempfile.TemporaryDirectory() as work:
         objects = []
         for source in sorted(folder.glob("*.cpp")):
-            cpu = _ANY_CPU if source.name == "cpu.cpp" else _KERNELS_CPU
+            options = [*instructions, *([_ANY_CPU] if source.name == "cpu.cpp" else [])]  # the last CPU counts
             objects.append(f"{work}/{source.stem}.o")
-            _zig(work, target, *_COMPILE, f"-mcpu={cpu}", str(source), "-o", objects[-1])
+            _zig(work, target, *_COMPILE, *options, str(source), "-o", objects[-1])
         _zig(work, target, *_LINK, *objects, "-o", f"{work}/{library}")
         shutil.copyfile(f"{work}/{library}", folder / library)
 

@@ -34,21 +34,17 @@ std::unique_ptr<float[]> floats(size_t n) { return std::unique_ptr<float[]>(new 
 // since (1 + tanh(s / 2)) / 2 = 1 / (1 + e^-s).
 template <bool Gelu>
 void gated(float* gate, const float* up, int width) {
-  const __m512 one = _mm512_set1_ps(1.0f), linear = _mm512_set1_ps(1.5957691216f);
-  const __m512 cubic = _mm512_set1_ps(1.5957691216f * 0.044715f);
+  constexpr float kLinear = 1.5957691216f, kCubic = 1.5957691216f * 0.044715f;
   for (int i = 0; i < width; i += kLane) {
-    const __m512 x = _mm512_loadu_ps(gate + i);
-    __m512 s = x;
-    if constexpr (Gelu) s = _mm512_mul_ps(x, _mm512_fmadd_ps(_mm512_mul_ps(x, x), cubic, linear));
-    const __m512 active = _mm512_div_ps(x, _mm512_add_ps(one, exponential(_mm512_sub_ps(_mm512_setzero_ps(), s))));
-    _mm512_storeu_ps(gate + i, _mm512_mul_ps(active, _mm512_loadu_ps(up + i)));
+    const Floats x = load(gate + i);
+    Floats s = x;
+    if constexpr (Gelu) s = x * fma(x * x, splat(kCubic), splat(kLinear));
+    store(gate + i, x / (1.0f + exponential(0.0f - s)) * load(up + i));
   }
 }
 
 void add(const float* x, int width, float* into) {
-  for (int i = 0; i < width; i += kLane) {
-    _mm512_storeu_ps(into + i, _mm512_add_ps(_mm512_loadu_ps(into + i), _mm512_loadu_ps(x + i)));
-  }
+  for (int i = 0; i < width; i += kLane) store(into + i, load(into + i) + load(x + i));
 }
 
 // A segment of layers for T rows, taken part by part by all ranks of a team.

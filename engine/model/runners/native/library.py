@@ -1,4 +1,7 @@
-"""`load`: the library of kernels, where it was built and this CPU can run it. Knows nothing of what is in it."""
+"""`load`: the library of kernels, where it was built and this CPU can run it. Knows nothing of what is in it.
+
+It is built for several sets of instructions, from the same sources; they compute the same numbers, to the last bit.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +10,81 @@ import functools
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 logger = logging.getLogger(__name__)
 
-LIBRARY = Path(__file__).with_name("green_code_kernels.dll" if sys.platform == "win32" else "green_code_kernels.so")
+Instructions = Literal["avx512", "avx2"]
+"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI, and what every x86-64 PC has."""
+
+FOLDER = Path(__file__).parent
+_SUFFIX = ".dll" if sys.platform == "win32" else ".so"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    library: ctypes.CDLL
+    instructions: Instructions
 
 
 def load() -> ctypes.CDLL | None:
     """The library, loaded once; None where it cannot be used, with the reason in the log."""
-    return _find()[0]
+    found = _find()
+    return None if isinstance(found, str) else found.library
+
+
+def instructions() -> Instructions | None:
+    """What the loaded library is compiled to; None where there is none."""
+    found = _find()
+    return None if isinstance(found, str) else found.instructions
 
 
 def why_not() -> str | None:
     """Why there are no native kernels, in a sentence; None where there are."""
-    return _find()[1]
+    found = _find()
+    return found if isinstance(found, str) else None
+
+
+def library_file(instructions: Instructions) -> Path:
+    """Where the library for these instructions lies once it is built."""
+    return FOLDER / f"green_code_kernels_{instructions}{_SUFFIX}"
 
 
 @functools.cache
-def _find() -> tuple[ctypes.CDLL | None, str | None]:
-    found = _open()
-    if not isinstance(found, str):
-        return found, None
-    logger.info(found)
-    return None, found
+def _find() -> _Kernels | str:
+    """The kernels, or why there are none."""
+    switch = os.environ.get("GREEN_CODE_KERNELS")  # as when they are built
+    if switch == "off":
+        found: _Kernels | str = "The native kernels are switched off."
+    else:
+        every: tuple[Instructions, ...] = get_args(Instructions)
+        found = _open([one for one in every if one == switch] or every)
+    if isinstance(found, str):
+        logger.info(found)
+    return found
 
 
-def _open() -> ctypes.CDLL | str:
-    """The library, or why there is none."""
-    if os.environ.get("GREEN_CODE_KERNELS") == "off":  # as when it is built
-        return "The native kernels are switched off."
-    try:
-        if _is_stale():
-            return "The native kernels are older than their sources; install Green Code again."
-        library = ctypes.CDLL(str(LIBRARY))
-    except OSError as error:
-        return f"There are no native kernels: {error}."
-    if not library.green_code_supported():
-        return "The native kernels are not for this CPU: they need AVX-512 with VNNI."
-    return library
+def _open(wanted: Sequence[Instructions]) -> _Kernels | str:
+    for instructions in wanted:
+        path = library_file(instructions)
+        try:
+            if _is_stale(path):
+                return "The native kernels are older than their sources; install Green Code again."
+            library = ctypes.CDLL(str(path))
+        except OSError as error:
+            return f"There are no native kernels: {error}."
+        if library.green_code_supported():
+            return _Kernels(library, instructions)
+    return "The native kernels are not for this CPU: they need AVX2."
 
 
-def _is_stale() -> bool:
+def _is_stale(library: Path) -> bool:
     """Whether sources have changed since: `git pull` brings them to an editable install, but compiles nothing."""
-    built = LIBRARY.stat().st_mtime
-    sources = [*LIBRARY.parent.glob("*.cpp"), *LIBRARY.parent.glob("*.h"), *LIBRARY.parent.glob("hatch_build.py")]
+    built = library.stat().st_mtime
+    sources = [*FOLDER.glob("*.cpp"), *FOLDER.glob("*.h"), *FOLDER.glob("hatch_build.py")]
     return any(source.stat().st_mtime > built for source in sources)

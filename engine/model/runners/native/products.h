@@ -9,12 +9,11 @@
 // Each row's sums are taken in the same order however many rows there are, so a row never depends on its neighbours.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <memory>
+
+#include "vectors.h"
 
 namespace green_code {
 
@@ -47,42 +46,40 @@ struct Rows {
     const int n_groups = width / kGroup;
     int8_t* out = values.get() + size_t(row) * width;
     for (int group = 0; group < n_groups; ++group) {
-      __m512 part[4];
-      __m512 largest = _mm512_setzero_ps();
+      Floats part[4], largest{};
       for (int i = 0; i < 4; ++i) {
-        part[i] = _mm512_loadu_ps(x + group * kGroup + i * 16);
-        largest = _mm512_max_ps(largest, _mm512_abs_ps(part[i]));
+        part[i] = load(x + group * kGroup + i * kLane);
+        largest = max(largest, max(part[i], -part[i]));
       }
-      float scale = _mm512_reduce_max_ps(largest) / 127.0f;
+      float scale = largest_of(largest) / 127.0f;
       if (scale < std::numeric_limits<float>::min()) scale = 0.0f;  // one over it would be infinite
-      const __m512 inverse = _mm512_set1_ps(scale == 0.0f ? 0.0f : 1.0f / scale);
-      __m512i sum = _mm512_setzero_si512();
+      const Floats inverse = splat(scale == 0.0f ? 0.0f : 1.0f / scale);
+      Ints sum{};
       for (int i = 0; i < 4; ++i) {
-        const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(part[i], inverse));
-        sum = _mm512_add_epi32(sum, rounded);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + group * kGroup + i * 16), _mm512_cvtsepi32_epi8(rounded));
+        const Ints rounded = to_ints(nearest(part[i] * inverse));
+        sum += rounded;
+        store(out + group * kGroup + i * kLane, __builtin_convertvector(rounded, Bytes));
       }
       scales[size_t(row) * n_groups + group] = scale;
-      sums[size_t(row) * n_groups + group] = _mm512_reduce_add_epi32(sum);
+      sums[size_t(row) * n_groups + group] = __builtin_reduce_add(sum);
     }
   }
 };
 
-inline __m512 load_halves(const uint8_t* at) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-}
+// Vectors of a register's outputs.
+using Totals = float __attribute__((vector_size(4 * kOutputs)));
+using Scales = _Float16 __attribute__((vector_size(2 * kOutputs)));
+using Lanes = int32_t __attribute__((vector_size(4 * kOutputs)));
+using Shorts = uint16_t __attribute__((vector_size(4 * kOutputs)));
 
-inline __m512i four_channels(const int8_t* at) {
-  int32_t channels;
-  std::memcpy(&channels, at, sizeof channels);
-  return _mm512_set1_epi32(channels);
-}
+inline Sums four_channels(const int8_t* at) { return splat_ints(load<int32_t>(at)); }
 
 // 16 outputs of M rows from `first` on: `out` [M, stride] += or = rows x panel.
 template <int M, int Bits>
 inline void panel_product(const Weight& weight, int panel, const Rows& rows, int first, float* out, int stride,
                           bool accumulate) {
   constexpr int kChains = M == 1 ? 4 : (M <= 3 ? 2 : 1);  // a sum of its own every 1, 2 or 4 steps hides their latency
+  constexpr int kParts = kPanel / kOutputs, kStep = kPanel * 4;
   const int n_inputs = weight.n_inputs, n_groups = n_inputs / kGroup;
   const uint8_t* values = weight.panels + panel * weight.panel_bytes;
   const uint8_t* scales = values + size_t(n_inputs) * kPanel * Bits / 8;
@@ -90,58 +87,63 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
   const int8_t* x = rows.values.get() + size_t(first) * n_inputs;
   const float* row_scales = rows.scales.get() + size_t(first) * n_groups;
   const int32_t* row_sums = rows.sums.get() + size_t(first) * n_groups;
-  __m512 total[M];
-  for (int m = 0; m < M; ++m) total[m] = _mm512_setzero_ps();
-  for (int group = 0; group < n_groups; ++group) {
-    __m512i sum[M][kChains];
-    for (int m = 0; m < M; ++m) {
-      for (int chain = 1; chain < kChains; ++chain) sum[m][chain] = _mm512_setzero_si512();
-      sum[m][0] = Bits == 8 ? _mm512_set1_epi32(-128 * row_sums[size_t(m) * n_groups + group]) : _mm512_setzero_si512();
-    }
-    if constexpr (Bits == 8) {
+  Totals total[M][kParts] = {};
+  for (int group = 0; group < n_groups; ++group, values += size_t(kGroup) * kPanel * Bits / 8) {
+    for (int part = 0; part < kParts; ++part) {
+      const uint8_t* at = values + part * sizeof(Sums);
+      const int8_t* channels = x + group * kGroup;
+      Sums sum[M][kChains];
+      for (int m = 0; m < M; ++m) {
+        for (int chain = 1; chain < kChains; ++chain) sum[m][chain] = splat_ints(0);
+        sum[m][0] = splat_ints(Bits == 8 ? correction(row_sums[size_t(m) * n_groups + group]) : 0);
+      }
+      if constexpr (Bits == 8) {
 #pragma GCC unroll 16
-      for (int step = 0; step < 16; ++step, values += 64) {
-        const __m512i w = _mm512_loadu_si512(values);
-        for (int m = 0; m < M; ++m) {
-          auto& into = sum[m][step % kChains];
-          into = _mm512_dpbusd_epi32(into, w, four_channels(x + size_t(m) * n_inputs + group * kGroup + step * 4));
+        for (int step = 0; step < 16; ++step) {
+          const Signed w(load<Sums>(at + step * kStep));
+          for (int m = 0; m < M; ++m) {
+            auto& into = sum[m][step % kChains];
+            into = dot(into, w, four_channels(channels + size_t(m) * n_inputs + step * 4));
+          }
         }
-      }
-    } else {
-      const __m512i low_bits = _mm512_set1_epi8(15);
+      } else {
+        const Sums low_bits = splat_ints(0x0f0f0f0f);
 #pragma GCC unroll 8
-      for (int step = 0; step < 8; ++step, values += 64) {
-        const __m512i both = _mm512_loadu_si512(values);
-        const __m512i low = _mm512_and_si512(both, low_bits);
-        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low_bits);
-        for (int m = 0; m < M; ++m) {
-          const int8_t* at = x + size_t(m) * n_inputs + group * kGroup + step * 8;
-          auto& even = sum[m][(2 * step) % kChains];
-          even = _mm512_dpbusd_epi32(even, low, four_channels(at));
-          auto& odd = sum[m][(2 * step + 1) % kChains];
-          odd = _mm512_dpbusd_epi32(odd, high, four_channels(at + 4));
+        for (int step = 0; step < 8; ++step) {
+          const Sums both = load<Sums>(at + step * kStep);
+          const Sums low = both & low_bits, high = Sums(Shorts(both) >> 4) & low_bits;
+          for (int m = 0; m < M; ++m) {
+            const int8_t* eight = channels + size_t(m) * n_inputs + step * 8;
+            auto& even = sum[m][(2 * step) % kChains];
+            even = dot_small(even, low, four_channels(eight));
+            auto& odd = sum[m][(2 * step + 1) % kChains];
+            odd = dot_small(odd, high, four_channels(eight + 4));
+          }
         }
       }
-    }
-    const __m512 scale = load_halves(scales + group * kPanel * 2);
-    for (int m = 0; m < M; ++m) {
-      __m512i whole = sum[m][0];
-      for (int chain = 1; chain < kChains; ++chain) whole = _mm512_add_epi32(whole, sum[m][chain]);
-      const __m512 row_scale = _mm512_set1_ps(row_scales[size_t(m) * n_groups + group]);
-      total[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(scale, row_scale), total[m]);
-      if constexpr (Bits == 4) {
-        const __m512 zero = load_halves(zeros + group * kPanel * 2);
-        const float row_total = row_scales[size_t(m) * n_groups + group] * row_sums[size_t(m) * n_groups + group];
-        total[m] = _mm512_fnmadd_ps(zero, _mm512_set1_ps(row_total), total[m]);
+      const size_t place = size_t(group) * kPanel + part * kOutputs;
+      const Totals scale = __builtin_convertvector(load<Scales>(scales + place * 2), Totals);
+      for (int m = 0; m < M; ++m) {
+        Lanes whole = Lanes(sum[m][0]);
+        for (int chain = 1; chain < kChains; ++chain) whole += Lanes(sum[m][chain]);
+        const float row_scale = row_scales[size_t(m) * n_groups + group];
+        total[m][part] = fma(__builtin_convertvector(whole, Totals), scale * row_scale, total[m][part]);
+        if constexpr (Bits == 4) {
+          const Totals zero = __builtin_convertvector(load<Scales>(zeros + place * 2), Totals);
+          const float row_total = row_scale * row_sums[size_t(m) * n_groups + group];
+          total[m][part] = fma(-zero, row_total - Totals{}, total[m][part]);
+        }
       }
     }
   }
-  const __m512 unit = _mm512_set1_ps(weight.unit);
-  const __m512 bias = weight.bias ? _mm512_loadu_ps(weight.bias + panel * kPanel) : _mm512_setzero_ps();
   for (int m = 0; m < M; ++m) {
-    float* at = out + size_t(m) * stride + panel * kPanel;
-    const __m512 before = accumulate ? _mm512_add_ps(_mm512_loadu_ps(at), bias) : bias;
-    _mm512_storeu_ps(at, _mm512_fmadd_ps(total[m], unit, before));
+    for (int part = 0; part < kParts; ++part) {
+      const int output = panel * kPanel + part * kOutputs;
+      float* at = out + size_t(m) * stride + output;
+      const Totals bias = weight.bias ? load<Totals>(weight.bias + output) : Totals{};
+      const Totals before = accumulate ? load<Totals>(at) + bias : bias;
+      store(at, fma(total[m][part], weight.unit - Totals{}, before));
+    }
   }
 }
 

@@ -1,0 +1,114 @@
+// Vectors in clang's own arithmetic, so that one source serves every x86-64 CPU since AVX2, and says the same numbers on
+// each: 16 lanes are one register of AVX-512 or two of AVX2, and sums over lanes are taken in one order.
+//
+// Only the integer products at the end are written for each set of instructions.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace green_code {
+
+constexpr int kLane = 16;
+
+using Floats = float __attribute__((vector_size(4 * kLane)));
+using Ints = int32_t __attribute__((vector_size(4 * kLane)));
+using Halves = _Float16 __attribute__((vector_size(2 * kLane)));
+using Bytes = int8_t __attribute__((vector_size(kLane)));
+
+#define GREEN_CODE_INLINE inline __attribute__((always_inline))
+
+template <typename Vector>
+GREEN_CODE_INLINE Vector load(const void* at) {
+  Vector vector;
+  std::memcpy(&vector, at, sizeof vector);
+  return vector;
+}
+
+template <typename Vector>
+GREEN_CODE_INLINE void store(void* at, const Vector& vector) {
+  std::memcpy(at, &vector, sizeof vector);
+}
+
+GREEN_CODE_INLINE Floats load(const float* at) { return load<Floats>(at); }
+
+template <typename Vector>
+GREEN_CODE_INLINE Vector fma(Vector a, Vector b, Vector c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+
+GREEN_CODE_INLINE Floats splat(float x) { return x - Floats{}; }
+GREEN_CODE_INLINE Floats max(Floats a, Floats b) { return a > b ? a : b; }
+GREEN_CODE_INLINE Floats min(Floats a, Floats b) { return a < b ? a : b; }
+GREEN_CODE_INLINE Floats nearest(Floats x) { return __builtin_elementwise_roundeven(x); }
+GREEN_CODE_INLINE Ints to_ints(Floats x) { return __builtin_convertvector(x, Ints); }
+GREEN_CODE_INLINE Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
+
+// Both halves of a vector.
+GREEN_CODE_INLINE auto low(Floats x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
+GREEN_CODE_INLINE auto high(Floats x) { return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15); }
+
+// What `join`, which takes vectors of any length, makes of all lanes.
+template <typename Join>
+GREEN_CODE_INLINE float folded(Floats x, Join join) {
+  const auto eight = join(low(x), high(x));
+  const auto four =
+      join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+  const auto two = join(__builtin_shufflevector(four, four, 0, 1), __builtin_shufflevector(four, four, 2, 3));
+  return join(two, __builtin_shufflevector(two, two, 1, 0))[0];
+}
+
+GREEN_CODE_INLINE float sum_of(Floats x) {
+  return folded(x, [](auto a, auto b) { return a + b; });
+}
+
+GREEN_CODE_INLINE float largest_of(Floats x) {
+  return folded(x, [](auto a, auto b) { return a > b ? a : b; });
+}
+
+// Four channels of a row, in 8 bits, with four of each of `kOutputs` outputs: the 32-bit sums of a register.
+#ifdef __AVX512VNNI__
+constexpr int kOutputs = 16;
+using Sums = __m512i;
+
+GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm512_set1_epi32(x); }
+
+// Of the channels with weights that are stored + 128; a group's sums begin with `correction` of the row's sum over it.
+GREEN_CODE_INLINE int32_t correction(int32_t row_sum) { return -128 * row_sum; }
+struct Signed {
+  Sums stored;
+  explicit Signed(Sums values) : stored(values) {}
+};
+GREEN_CODE_INLINE Sums dot(Sums sums, const Signed& weights, Sums channels) {
+  return _mm512_dpbusd_epi32(sums, weights.stored, channels);
+}
+
+// With weights from 0 to 15.
+GREEN_CODE_INLINE Sums dot_small(Sums sums, Sums weights, Sums channels) {
+  return _mm512_dpbusd_epi32(sums, weights, channels);
+}
+#else
+constexpr int kOutputs = 8;
+using Sums = __m256i;
+
+GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm256_set1_epi32(x); }
+
+// Products of a byte without sign and one with: where neither is beyond 127, no sum of two is beyond 16 bits.
+GREEN_CODE_INLINE Sums dot_small(Sums sums, Sums weights, Sums channels) {
+  const Sums pairs = _mm256_maddubs_epi16(weights, channels);
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+GREEN_CODE_INLINE int32_t correction(int32_t) { return 0; }
+struct Signed {
+  Sums values, sizes;
+  explicit Signed(Sums stored) : values(_mm256_xor_si256(stored, _mm256_set1_epi8(-128))), sizes(_mm256_abs_epi8(values)) {}
+};
+GREEN_CODE_INLINE Sums dot(Sums sums, const Signed& weights, Sums channels) {
+  return dot_small(sums, weights.sizes, _mm256_sign_epi8(channels, weights.values));
+}
+#endif
+
+}  // namespace green_code
