@@ -1,7 +1,8 @@
 """The tokens that occur in code: what the head is evaluated for at exits.
 
 Counted over the training text, the most frequent first. On held-out packages 12,288 of the default model's 49,152
-tokens are 98.5 % of all; an exit's agreement with the last layer falls by 0.005 at most. Knows no model.
+tokens are 98.5 % of all; an exit's agreement with the last layer falls by 0.005 at most. Larger vocabularies spell code
+in more tokens: Gemma 3 chooses 96.6 % of its tokens from 12,288 of 262,144, and 99.0 % from a tenth. Knows no model.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from engine.model.tokenization import Tokenization
     from engine.training.source_text import SourceFile
 
-SHORTLIST_TOKENS = 12_288
+LEAST_TOKENS = 12_288
+_SHARE = 10  # the vocabulary is that many times the list, where that is more
 
 _FILES = 2500  # about two million tokens: beyond them the list hardly changes
 _CHARS = 12_000  # of one file, so that no long one outweighs the rest
@@ -28,13 +30,14 @@ def shortlist(files: Sequence[SourceFile], tokenization: Tokenization, n_vocabul
 
     None where the vocabulary is too small for a list to save anything.
     """
-    if n_vocabulary <= 2 * SHORTLIST_TOKENS:
+    if n_vocabulary <= 2 * LEAST_TOKENS:
         return None
+    n_tokens = max(LEAST_TOKENS, n_vocabulary // _SHARE)
     counts: Counter[int] = Counter()
     for file in files[:_FILES]:
         counts.update(tokenization.encode(file.text[:_CHARS]))
     wanted = set(tokenization.end_ids)
-    for token_id, _ in counts.most_common(SHORTLIST_TOKENS):
-        if len(wanted) < SHORTLIST_TOKENS:
+    for token_id, _ in counts.most_common(n_tokens):
+        if len(wanted) < n_tokens:
             wanted.add(token_id)
     return torch.tensor(sorted(wanted))

@@ -66,12 +66,6 @@ struct Rows {
   }
 };
 
-// Vectors of a register's outputs.
-using Totals = float __attribute__((vector_size(4 * kOutputs)));
-using Scales = _Float16 __attribute__((vector_size(2 * kOutputs)));
-using Lanes = int32_t __attribute__((vector_size(4 * kOutputs)));
-using Shorts = uint16_t __attribute__((vector_size(4 * kOutputs)));
-
 inline Sums four_channels(const int8_t* at) { return splat_ints(load<int32_t>(at)); }
 
 // 16 outputs of M rows from `first` on: `out` [M, stride] += or = rows x panel.
@@ -107,11 +101,10 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
           }
         }
       } else {
-        const Sums low_bits = splat_ints(0x0f0f0f0f);
 #pragma GCC unroll 8
         for (int step = 0; step < 8; ++step) {
           const Sums both = load<Sums>(at + step * kStep);
-          const Sums low = both & low_bits, high = Sums(Shorts(both) >> 4) & low_bits;
+          const Sums low = both & splat_ints(0x0f0f0f0f), high = high_bits(both);
           for (int m = 0; m < M; ++m) {
             const int8_t* eight = channels + size_t(m) * n_inputs + step * 8;
             auto& even = sum[m][(2 * step) % kChains];
@@ -131,7 +124,7 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
         if constexpr (Bits == 4) {
           const Totals zero = __builtin_convertvector(load<Scales>(zeros + place * 2), Totals);
           const float row_total = row_scale * row_sums[size_t(m) * n_groups + group];
-          total[m][part] = fma(-zero, row_total - Totals{}, total[m][part]);
+          total[m][part] = fma(-zero, splat<Totals>(row_total), total[m][part]);
         }
       }
     }
@@ -142,7 +135,7 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
       float* at = out + size_t(m) * stride + output;
       const Totals bias = weight.bias ? load<Totals>(weight.bias + output) : Totals{};
       const Totals before = accumulate ? load<Totals>(at) + bias : bias;
-      store(at, fma(total[m][part], weight.unit - Totals{}, before));
+      store(at, fma(total[m][part], splat<Totals>(weight.unit), before));
     }
   }
 }

@@ -39,12 +39,15 @@ GREEN_CODE_INLINE Vector fma(Vector a, Vector b, Vector c) {
   return __builtin_elementwise_fma(a, b, c);
 }
 
-GREEN_CODE_INLINE Floats splat(float x) { return x - Floats{}; }
+template <typename Vector = Floats>
+GREEN_CODE_INLINE Vector splat(float x) {
+  return x - Vector{};
+}
+
 GREEN_CODE_INLINE Floats max(Floats a, Floats b) { return a > b ? a : b; }
 GREEN_CODE_INLINE Floats min(Floats a, Floats b) { return a < b ? a : b; }
 GREEN_CODE_INLINE Floats nearest(Floats x) { return __builtin_elementwise_roundeven(x); }
 GREEN_CODE_INLINE Ints to_ints(Floats x) { return __builtin_convertvector(x, Ints); }
-GREEN_CODE_INLINE Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
 
 // Both halves of a vector.
 GREEN_CODE_INLINE auto low(Floats x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
@@ -74,6 +77,7 @@ constexpr int kOutputs = 16;
 using Sums = __m512i;
 
 GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm512_set1_epi32(x); }
+GREEN_CODE_INLINE Sums high_bits(Sums x) { return _mm512_srli_epi16(x, 4) & splat_ints(0x0f0f0f0f); }
 
 // Of the channels with weights that are stored + 128; a group's sums begin with `correction` of the row's sum over it.
 GREEN_CODE_INLINE int32_t correction(int32_t row_sum) { return -128 * row_sum; }
@@ -94,6 +98,7 @@ constexpr int kOutputs = 8;
 using Sums = __m256i;
 
 GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm256_set1_epi32(x); }
+GREEN_CODE_INLINE Sums high_bits(Sums x) { return _mm256_srli_epi16(x, 4) & splat_ints(0x0f0f0f0f); }
 
 // Products of a byte without sign and one with: where neither is beyond 127, no sum of two is beyond 16 bits.
 GREEN_CODE_INLINE Sums dot_small(Sums sums, Sums weights, Sums channels) {
@@ -110,5 +115,10 @@ GREEN_CODE_INLINE Sums dot(Sums sums, const Signed& weights, Sums channels) {
   return dot_small(sums, weights.sizes, _mm256_sign_epi8(channels, weights.values));
 }
 #endif
+
+// What becomes of the sums of a register.
+using Lanes = int32_t __attribute__((vector_size(4 * kOutputs)));
+using Totals = float __attribute__((vector_size(4 * kOutputs)));
+using Scales = _Float16 __attribute__((vector_size(2 * kOutputs)));
 
 }  // namespace green_code
