@@ -43,7 +43,7 @@ def register(train_app: typer.Typer, progress_bar: Callable[[], AbstractContextM
             Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
         ] = None,
     ) -> None:
-        """Teaches a policy when to leave, check and stop, for any green mode: about an hour on two cores."""
+        """Teaches a policy when to leave, check and stop, for any green mode: a quarter of an hour on two cores."""
         if importlib.util.find_spec("stable_baselines3") is None:
             raise TrainingError("Training a policy needs more packages: pip install 'green-code[train]'.")
         _train_policy(
