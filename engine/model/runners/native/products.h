@@ -94,10 +94,10 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
       if constexpr (Bits == 8) {
 #pragma GCC unroll 16
         for (int step = 0; step < 16; ++step) {
-          const Signed w(load<Sums>(at + step * kStep));
+          const Weights8 w = load<Sums>(at + step * kStep);
           for (int m = 0; m < M; ++m) {
             auto& into = sum[m][step % kChains];
-            into = dot(into, w, four_channels(channels + size_t(m) * n_inputs + step * 4));
+            into = dot_8(into, w, four_channels(channels + size_t(m) * n_inputs + step * 4));
           }
         }
       } else {
@@ -108,9 +108,9 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
           for (int m = 0; m < M; ++m) {
             const int8_t* eight = channels + size_t(m) * n_inputs + step * 8;
             auto& even = sum[m][(2 * step) % kChains];
-            even = dot_small(even, low, four_channels(eight));
+            even = dot_4(even, low, four_channels(eight));
             auto& odd = sum[m][(2 * step + 1) % kChains];
-            odd = dot_small(odd, high, four_channels(eight + 4));
+            odd = dot_4(odd, high, four_channels(eight + 4));
           }
         }
       }

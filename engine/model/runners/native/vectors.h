@@ -71,7 +71,10 @@ GREEN_CODE_INLINE float largest_of(Floats x) {
   return folded(x, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// Four channels of a row, in 8 bits, with four of each of `kOutputs` outputs: the 32-bit sums of a register.
+// Sums of `kOutputs` outputs, a register of 32-bit integers, to which four channels of each are added at a time.
+//
+// `dot_8` takes weights that are stored + 128, for which a group's sums begin with `correction` of the row's own sum over
+// the group; `dot_4` takes weights from 0 to 15. The channels of a row are bytes from -127 to 127.
 #ifdef __AVX512VNNI__
 constexpr int kOutputs = 16;
 using Sums = __m512i;
@@ -79,18 +82,15 @@ using Sums = __m512i;
 GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm512_set1_epi32(x); }
 GREEN_CODE_INLINE Sums high_bits(Sums x) { return _mm512_srli_epi16(x, 4) & splat_ints(0x0f0f0f0f); }
 
-// Of the channels with weights that are stored + 128; a group's sums begin with `correction` of the row's sum over it.
+using Weights8 = Sums;
+
 GREEN_CODE_INLINE int32_t correction(int32_t row_sum) { return -128 * row_sum; }
-struct Signed {
-  Sums stored;
-  explicit Signed(Sums values) : stored(values) {}
-};
-GREEN_CODE_INLINE Sums dot(Sums sums, const Signed& weights, Sums channels) {
-  return _mm512_dpbusd_epi32(sums, weights.stored, channels);
+
+GREEN_CODE_INLINE Sums dot_8(Sums sums, Weights8 stored, Sums channels) {
+  return _mm512_dpbusd_epi32(sums, stored, channels);
 }
 
-// With weights from 0 to 15.
-GREEN_CODE_INLINE Sums dot_small(Sums sums, Sums weights, Sums channels) {
+GREEN_CODE_INLINE Sums dot_4(Sums sums, Sums weights, Sums channels) {
   return _mm512_dpbusd_epi32(sums, weights, channels);
 }
 #else
@@ -100,19 +100,23 @@ using Sums = __m256i;
 GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm256_set1_epi32(x); }
 GREEN_CODE_INLINE Sums high_bits(Sums x) { return _mm256_srli_epi16(x, 4) & splat_ints(0x0f0f0f0f); }
 
-// Products of a byte without sign and one with: where neither is beyond 127, no sum of two is beyond 16 bits.
-GREEN_CODE_INLINE Sums dot_small(Sums sums, Sums weights, Sums channels) {
+// Bytes without sign times bytes with one. Two products are added in 16 bits, which hold them, as no byte here is beyond
+// 127.
+GREEN_CODE_INLINE Sums dot_4(Sums sums, Sums weights, Sums channels) {
   const Sums pairs = _mm256_maddubs_epi16(weights, channels);
   return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-GREEN_CODE_INLINE int32_t correction(int32_t) { return 0; }
-struct Signed {
+struct Weights8 {
   Sums values, sizes;
-  explicit Signed(Sums stored) : values(_mm256_xor_si256(stored, _mm256_set1_epi8(-128))), sizes(_mm256_abs_epi8(values)) {}
+
+  Weights8(Sums stored) : values(stored ^ _mm256_set1_epi8(-128)), sizes(_mm256_abs_epi8(values)) {}
 };
-GREEN_CODE_INLINE Sums dot(Sums sums, const Signed& weights, Sums channels) {
-  return dot_small(sums, weights.sizes, _mm256_sign_epi8(channels, weights.values));
+
+GREEN_CODE_INLINE int32_t correction(int32_t) { return 0; }
+
+GREEN_CODE_INLINE Sums dot_8(Sums sums, const Weights8& weights, Sums channels) {
+  return dot_4(sums, weights.sizes, _mm256_sign_epi8(channels, weights.values));
 }
 #endif
 
