@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.training.source_text import SourceFile
 
 LEAST_TOKENS = 12_288
-_SHARE = 10  # the vocabulary is that many times the list, where that is more
+_SHARE = 10  # the list is the vocabulary over this, where that is more
 
 _FILES = 2500  # about two million tokens: beyond them the list hardly changes
 _CHARS = 12_000  # of one file, so that no long one outweighs the rest

@@ -590,7 +590,10 @@ async def test_a_load_is_shown_in_the_clients_progress_bar(server: AbstractAsync
 
     of_slow_load: list[object] = list(next(iter(client.progress_reports.values())))
     assert isinstance(of_slow_load[0], types.WorkDoneProgressBegin)
-    assert of_slow_load[1] == types.WorkDoneProgressReport(message="Fetching the model", percentage=50)
+    percentages = (25, 50)  # the first has passed where the client is slow to agree to a bar
+    assert of_slow_load[1] in [
+        types.WorkDoneProgressReport(message="Fetching the model", percentage=percentage) for percentage in percentages
+    ]
     assert isinstance(of_slow_load[-1], types.WorkDoneProgressEnd)
 
 

@@ -21,13 +21,18 @@ REPOSITORY = Path(__file__).parents[3]
 FOLDER = "engine/model/runners/native"
 NEEDED: dict[Instructions, set[str]] = {
     "avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"},
-    "avx2": {"avx2", "fma", "f16c", "bmi1", "bmi2"},
+    "avx2": {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe", "xsave"},
 }
 LIBRARIES = {library_file(instructions).name for instructions in NEEDED}
 ANY_MACHINE = "py3-none-any"
 
 # In the place of Python with Zig: puts down what it is told to write.
 COMPILER = """#!/bin/sh
+while [ $# -gt 1 ]; do shift; done
+echo compiled > "$1"
+"""
+BROKEN_FOR_AVX2 = """#!/bin/sh
+case "$*" in *x86_64_v3*) exit 1;; esac
 while [ $# -gt 1 ]; do shift; done
 echo compiled > "$1"
 """
@@ -42,7 +47,8 @@ x86_linux = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def anew() -> Iterator[None]:
+def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("GREEN_CODE_KERNELS", raising=False)
     library._find.cache_clear()
     yield
     library._find.cache_clear()
@@ -119,7 +125,7 @@ def test_a_cpu_gets_the_fastest_that_it_can_run(
     with caplog.at_level(logging.INFO):
         assert getattr(library.load(), "name", None) == getattr(library.load(), "name", None) == loaded
     assert library.instructions() == loaded
-    refused = [] if loaded else ["The native kernels are not for this CPU: they need AVX2."]
+    refused = [] if loaded else ["The native kernels are not for this CPU: it lacks AVX2 or what goes with it."]
     assert caplog.messages == refused
     assert library.why_not() == next(iter(refused), None)
 
@@ -132,6 +138,15 @@ def test_without_a_library_there_is_none(content: bytes | None, folder: Path, ca
     with caplog.at_level(logging.INFO):
         assert library.load() is None
     assert caplog.messages[0].startswith("There are no native kernels: ")
+
+
+def test_a_missing_library_does_not_keep_the_next_from_being_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not list(folder.iterdir())
+    library_file("avx2").touch()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(green_code_supported=lambda: 1))
+    assert library.instructions() == "avx2"
 
 
 def test_a_library_older_than_its_sources_is_not_loaded(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -156,13 +171,14 @@ def test_the_libraries_lie_beside_their_sources_and_in_a_wheel_for_their_platfor
     assert not {"layers.cpp", "products.h", "hatch_build.py"} & set(files_of(wheel))
 
 
-@pytest.mark.parametrize("python", [BROKEN, "no program"])
+@pytest.mark.parametrize("python", [BROKEN, BROKEN_FOR_AVX2, "no program"])
 def test_what_cannot_be_compiled_is_left_out(
     python: str, tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wheel = build(tree, python, monkeypatch)
     assert ANY_MACHINE in wheel.name
     assert not LIBRARIES & set(files_of(wheel))
+    assert not any((tree / FOLDER / name).exists() for name in LIBRARIES)
     assert "The native kernels are left out" in capfd.readouterr().err
 
 

@@ -103,7 +103,8 @@ def test_a_product_is_that_of_the_rounded_weight_and_rows(
         quantized, shift = quantize_4(weight, statistics)
     assert packed.bits == bits
     expected = rounded_rows(rows) @ dequantize(quantized).T + bias + shift
-    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=0.25)  # scales are half floats
+    tolerance = 0.25 if bits == 4 else 0.05  # scales are half floats
+    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=tolerance)
     assert not product[:, 100:].any()
 
 
@@ -184,6 +185,7 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(
     assert torch.equal(torch.cat(together, dim=1), singles)
 
 
+@pytest.mark.skipif(library.instructions() != "avx512", reason="this CPU runs one set of kernels only")
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 def test_every_cpu_computes_the_same_bits(
     reference: EarlyExitModel, precision: Precision, with_avx2: Callable[[], None]

@@ -59,13 +59,17 @@ NATIVE_SIZES = {"hidden_size": 128, "intermediate_size": 128}
 
 
 @needs_kernels
-def test_who_runs_native_kernels_imports_no_runtime(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("switch", "kernels"), [("on", "int8, native kernels"), ("avx2", "native kernels for AVX2")])
+def test_who_runs_native_kernels_imports_no_runtime(
+    switch: str, kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = folder_of(tmp_path, "llama", **NATIVE_SIZES)
+    monkeypatch.setenv("GREEN_CODE_KERNELS", switch)
 
     done = subprocess.run([sys.executable, "-c", PARENT, folder], capture_output=True, text=True, check=True)
 
     found = json.loads(done.stdout)
-    assert found["device"].endswith("int8, native kernels")
+    assert kernels in found["device"]
     assert not {"torch", "transformers", "onnx", "onnxruntime"} & set(found["modules"])
 
 

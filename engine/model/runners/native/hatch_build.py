@@ -7,6 +7,7 @@ Knows nothing of the project but this folder, since it runs before anything is i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -32,7 +33,7 @@ _TARGETS = {
 
 # What each library is compiled to; `library.py` says which is loaded.
 _INSTRUCTIONS = {
-    "avx512": ["-mcpu=x86_64_v4+avx512vnni", "-DGREEN_CODE_AVX512"],
+    "avx512": ["-mcpu=x86_64_v4-prefer_256_bit+avx512vnni", "-DGREEN_CODE_AVX512"],  # 16 lanes are one register
     "avx2": ["-mcpu=x86_64_v3"],
 }
 _ANY_CPU = "-mcpu=x86_64"  # for `cpu.cpp`, which finds out whether this one has what the others need
@@ -71,6 +72,9 @@ class KernelsHook(BuildHookInterface[Any]):
             for instructions, options in _INSTRUCTIONS.items():
                 _compile(folder, target, options, f"{_NAME}_{instructions}{suffix}")
         except OSError as error:
+            for part in folder.glob(f"{_NAME}*"):
+                with contextlib.suppress(OSError):  # on Windows, where a process runs it
+                    part.unlink()
             return str(error)
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
@@ -108,4 +112,4 @@ def _zig(work: str, target: str, *arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise OSError(done.stdout)
+        raise OSError(done.stdout or f"the compiler ended with {done.returncode}.")

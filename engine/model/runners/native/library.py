@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Instructions = Literal["avx512", "avx2"]
-"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI, and what every x86-64 PC has."""
+"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI, and what PCs of the last ten years have."""
 
 FOLDER = Path(__file__).parent
 _SUFFIX = ".dll" if sys.platform == "win32" else ".so"
@@ -50,15 +50,15 @@ def why_not() -> str | None:
     return found if isinstance(found, str) else None
 
 
-def library_file(instructions: Instructions) -> Path:
+def library_file(wanted: Instructions) -> Path:
     """Where the library for these instructions lies once it is built."""
-    return FOLDER / f"green_code_kernels_{instructions}{_SUFFIX}"
+    return FOLDER / f"green_code_kernels_{wanted}{_SUFFIX}"
 
 
 @functools.cache
 def _find() -> _Kernels | str:
     """The kernels, or why there are none."""
-    switch = os.environ.get("GREEN_CODE_KERNELS")  # as when they are built
+    switch = os.environ.get("GREEN_CODE_KERNELS")  # "off", as when they are built, or one set, to try it
     if switch == "off":
         found: _Kernels | str = "The native kernels are switched off."
     else:
@@ -70,17 +70,19 @@ def _find() -> _Kernels | str:
 
 
 def _open(wanted: Sequence[Instructions]) -> _Kernels | str:
-    for instructions in wanted:
-        path = library_file(instructions)
+    refused = "The native kernels are not for this CPU: it lacks AVX2 or what goes with it."
+    for one in wanted:
+        path = library_file(one)
         try:
             if _is_stale(path):
                 return "The native kernels are older than their sources; install Green Code again."
             library = ctypes.CDLL(str(path))
         except OSError as error:
-            return f"There are no native kernels: {error}."
+            refused = f"There are no native kernels: {error}."
+            continue
         if library.green_code_supported():
-            return _Kernels(library, instructions)
-    return "The native kernels are not for this CPU: they need AVX2."
+            return _Kernels(library, one)
+    return refused
 
 
 def _is_stale(library: Path) -> bool:
