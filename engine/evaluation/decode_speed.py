@@ -180,7 +180,7 @@ class _Stepper:
         self._cache.crop(0)
         self._listing = model.listing(token_ids)
         rows = prefill(model, self._cache, token_ids, position=0, counter=PhaseCounter(), check=_go_on)
-        model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers)
+        model.choices(model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers))  # waits for a GPU
 
     @torch.inference_mode()
     def step(self, token_id: int, depth: int | None = None) -> None:

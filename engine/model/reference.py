@@ -44,6 +44,9 @@ def load_reference(
     threads = cpu_threads(config)
     if device == "cpu":
         torch.set_num_threads(threads)
+    else:
+        # cuDNN's attention plans anew for every length: on Hopper and Blackwell that takes longer than a token.
+        torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     with readable(name), _quiet():
         family = AutoConfig.from_pretrained(folder, local_files_only=True).model_type

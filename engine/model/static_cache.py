@@ -98,9 +98,9 @@ class StaticKVCache:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds, filled or not: the shared buffers count for whose turn it is."""
+        """Memory of its positions: the shared buffers themselves are there for whoever comes next."""
         if self._buffers.held_by(self):
-            return self._buffers.stored.nbytes
+            return self._buffers.stored[..., : max(self._lengths), :].nbytes
         return 0 if self.parked is None else self.parked.nbytes
 
     def crop(self, length: int) -> None:
