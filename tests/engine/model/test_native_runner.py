@@ -87,7 +87,8 @@ def test_a_product_is_that_of_the_rounded_weight_and_rows(
     random = np.random.default_rng(0)
     rows = random.normal(size=(n_rows, 192)).astype(np.float32)
     weight = random.normal(size=(100, 192)).astype(np.float32)  # its last panel is not full
-    rows[0], weight[0], weight[1] = 1, 1, -1  # the largest sums that there can be
+    if bits == 8:
+        rows[0], weight[0], weight[1] = 1, 1, -1  # the largest sums that there can be
     bias = random.normal(size=100).astype(np.float32)
     statistics = InputStatistics(mean=rows.mean(0), covariance=np.eye(192, dtype=np.float32)) if bits == 4 else None
     with (tmp_path / "weights").open("wb") as file:
@@ -103,8 +104,7 @@ def test_a_product_is_that_of_the_rounded_weight_and_rows(
         quantized, shift = quantize_4(weight, statistics)
     assert packed.bits == bits
     expected = rounded_rows(rows) @ dequantize(quantized).T + bias + shift
-    tolerance = 0.25 if bits == 4 else 0.05  # scales are half floats
-    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=tolerance)
+    np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=0.05)  # scales are half floats
     assert not product[:, 100:].any()
 
 

@@ -14,6 +14,7 @@ from engine.errors import ModelCorruptError, UnsupportedModelError
 from engine.model import model_cache
 from engine.model.loading import load_model
 from engine.model.runners.native import library
+from engine.model.runners.native.library import Instructions
 from engine.model.runners.native.runner import NativeRunner
 from engine.model.runners.onnx_runtime import OnnxRunner
 from engine.model.runners.torch_eager import TorchRunner
@@ -59,17 +60,18 @@ NATIVE_SIZES = {"hidden_size": 128, "intermediate_size": 128}
 
 
 @needs_kernels
-@pytest.mark.parametrize(("switch", "kernels"), [("on", "int8, native kernels"), ("avx2", "native kernels for AVX2")])
+@pytest.mark.parametrize("instructions", [library.instructions(), "avx2"])
 def test_who_runs_native_kernels_imports_no_runtime(
-    switch: str, kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    instructions: Instructions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_of(tmp_path, "llama", **NATIVE_SIZES)
-    monkeypatch.setenv("GREEN_CODE_KERNELS", switch)
+    monkeypatch.setenv("GREEN_CODE_KERNELS", instructions)
 
     done = subprocess.run([sys.executable, "-c", PARENT, folder], capture_output=True, text=True, check=True)
 
     found = json.loads(done.stdout)
-    assert kernels in found["device"]
+    named = {"avx512": "native kernels", "avx2": "native kernels for AVX2"}
+    assert found["device"].endswith(f"int8, {named[instructions]}")
     assert not {"torch", "transformers", "onnx", "onnxruntime"} & set(found["modules"])
 
 

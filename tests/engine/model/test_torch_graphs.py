@@ -87,11 +87,6 @@ def decode(
     return list(decoder.generate(prompt, policy=policy, point=point, stop=stop, cancellation=NeverCancelled()))
 
 
-def position_bytes(family: str) -> int:
-    n_kv_heads = 4 if family == "opt" else 2
-    return 6 * 2 * n_kv_heads * 8 * 4  # layers, keys and values, heads, width, fp32
-
-
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
 class TestEveryFamily:
@@ -159,7 +154,8 @@ def test_a_text_holds_its_positions_while_another_one_runs() -> None:
 
     model.run_layers(model.embed(PROMPT[:5], 0), 0, 6, second)
 
-    expected = [n_positions * position_bytes("llama") for n_positions in (40, 40, 5)]
+    position_bytes = 6 * 2 * 2 * 8 * 4  # layers, keys and values, heads, width, fp32
+    expected = [n_positions * position_bytes for n_positions in (40, 40, 5)]
     assert [n_held, first.nbytes, second.nbytes] == expected
 
 

@@ -7,7 +7,6 @@ Knows nothing of the project but this folder, since it runs before anything is i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -69,12 +68,11 @@ class KernelsHook(BuildHookInterface[Any]):
             if platform is None:
                 return f"there are none for this machine, or {_SWITCH} is off."
             target, suffix = _TARGETS[platform]
-            for instructions, options in _INSTRUCTIONS.items():
-                _compile(folder, target, options, f"{_NAME}_{instructions}{suffix}")
+            with tempfile.TemporaryDirectory() as work:
+                libraries = [_compile(folder, work, target, instructions, suffix) for instructions in _INSTRUCTIONS]
+                for library in libraries:  # all or none
+                    shutil.copyfile(library, folder / library.name)
         except OSError as error:
-            for part in folder.glob(f"{_NAME}*"):
-                with contextlib.suppress(OSError):  # on Windows, where a process runs it
-                    part.unlink()
             return str(error)
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
@@ -90,15 +88,16 @@ def _platform() -> str | None:
     return next((platform for platform in _TARGETS if platform in here), None)
 
 
-def _compile(folder: Path, target: str, instructions: list[str], library: str) -> None:
-    with tempfile.TemporaryDirectory() as work:
-        objects = []
-        for source in sorted(folder.glob("*.cpp")):
-            options = [*instructions, *([_ANY_CPU] if source.name == "cpu.cpp" else [])]  # the last CPU counts
-            objects.append(f"{work}/{source.stem}.o")
-            _zig(work, target, *_COMPILE, *options, str(source), "-o", objects[-1])
-        _zig(work, target, *_LINK, *objects, "-o", f"{work}/{library}")
-        shutil.copyfile(f"{work}/{library}", folder / library)
+def _compile(folder: Path, work: str, target: str, instructions: str, suffix: str) -> Path:
+    """Compiles the library for these instructions within `work`, and says where it lies."""
+    objects = []
+    for source in sorted(folder.glob("*.cpp")):
+        cpu = [_ANY_CPU] if source.name == "cpu.cpp" else []  # behind the other: the last CPU counts
+        objects.append(f"{work}/{source.stem}_{instructions}.o")
+        _zig(work, target, *_COMPILE, *_INSTRUCTIONS[instructions], *cpu, str(source), "-o", objects[-1])
+    library = Path(work, f"{_NAME}_{instructions}{suffix}")
+    _zig(work, target, *_LINK, *objects, "-o", str(library))
+    return library
 
 
 def _zig(work: str, target: str, *arguments: str) -> None:

@@ -49,14 +49,11 @@ GREEN_CODE_INLINE Floats min(Floats a, Floats b) { return a < b ? a : b; }
 GREEN_CODE_INLINE Floats nearest(Floats x) { return __builtin_elementwise_roundeven(x); }
 GREEN_CODE_INLINE Ints to_ints(Floats x) { return __builtin_convertvector(x, Ints); }
 
-// Both halves of a vector.
-GREEN_CODE_INLINE auto low(Floats x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
-GREEN_CODE_INLINE auto high(Floats x) { return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15); }
-
 // What `join`, which takes vectors of any length, makes of all lanes.
 template <typename Join>
 GREEN_CODE_INLINE float folded(Floats x, Join join) {
-  const auto eight = join(low(x), high(x));
+  const auto eight = join(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7),
+                          __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
   const auto four =
       join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
   const auto two = join(__builtin_shufflevector(four, four, 0, 1), __builtin_shufflevector(four, four, 2, 3));
