@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GREEN_MODE_MAX = 100
-DEFAULT_GREEN_MODE = 20  # on held-out code no kept text is lost yet; see engine/training/LOG.md
+DEFAULT_GREEN_MODE = 20  # on held-out code no kept text is lost yet; see engine/LOG.md
 
 
 class Provenance(str, Enum):

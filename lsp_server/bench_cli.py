@@ -232,7 +232,7 @@ async def _green_code(settings: Mapping[str, object]) -> AsyncIterator[ServerUnd
 
 
 def _words(suggestion: str, wanted: str) -> int:
-    from engine.evaluation.kept import kept_characters
+    from engine.completion.kept import kept_characters
 
     return kept_characters(suggestion, wanted)
 
@@ -267,7 +267,7 @@ def _stretch(path: Path) -> Stretch:
 
 def _held_out(n_files: int, sink: ProgressSink) -> list[Stretch]:
     """Files of packages that no training has seen, languages and packages taking turns."""
-    from engine.training.datasets import gather_corpus
+    from engine.corpus.datasets import gather_corpus
     from lsp_server.bench.replay import Stretch
 
     files = [file for file in gather_corpus(progress=sink).files["test"] if len(file.text) > 2 * _MIN_BEFORE_CHARS]

@@ -214,11 +214,11 @@ def _train_exits(
     benchmark: Path | None = None,
     output: Path | None = None,
 ) -> None:
+    from engine.corpus.datasets import LANGUAGES, gather_corpus
     from engine.model.loading import load_model
     from engine.model.shortcut_files import own_shortcuts_path
     from engine.model.store import resolve_model
     from engine.training.agreement import quality_table
-    from engine.training.datasets import LANGUAGES, gather_corpus
     from engine.training.exits import train_exits as train
 
     with _progress() as progress:

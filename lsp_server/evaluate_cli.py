@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from engine.corpus.source_text import SourceFile
     from engine.evaluation.evaluate import Evaluation
-    from engine.training.source_text import SourceFile
     from engine.types import ProgressSink
 
     Progress = Callable[[], AbstractContextManager[ProgressSink]]
@@ -91,12 +91,12 @@ def _known(languages: tuple[str, ...]) -> tuple[str, ...]:
 def _evaluate(
     config: EngineConfig, evaluation: Evaluation, languages: tuple[str, ...], output: Path, progress: Progress
 ) -> str:
+    from engine.corpus.datasets import LANGUAGES, gather_corpus
     from engine.evaluation.evaluate import evaluate
     from engine.evaluation.metrics import check_libraries
     from engine.model.architectures import SUPPORTED_FAMILIES
     from engine.model.loading import load_model
     from engine.model.store import resolve_model
-    from engine.training.datasets import LANGUAGES, gather_corpus
 
     check_libraries()
     with progress() as sink:

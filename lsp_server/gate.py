@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HIGHEST_PRICE = 0.3
-"""The chance of being kept that a request must have at energy weight 1; by replay, see engine/training/LOG.md."""
+"""The chance of being kept that a request must have at energy weight 1; by replay, see engine/LOG.md."""
 
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at

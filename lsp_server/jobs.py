@@ -99,7 +99,7 @@ class Run:
             return False
         typed = typed_since(self.job.request, request)
         # No text yet agrees with any typing: half of such texts do serve, and for the others the prompt is read at
-        # least, while the person pauses; measured against starting anew, see engine/training/LOG.md.
+        # least, while the person pauses; measured against starting anew, see engine/LOG.md.
         return typed is not None and agrees(self._text, typed)
 
     def grow(self, text: str) -> None:

@@ -43,8 +43,8 @@ def register(train_app: typer.Typer, progress_bar: Callable[[], AbstractContextM
         if importlib.util.find_spec("sklearn") is None:
             raise TrainingError("Training needs more packages: pip install 'green-code[train]'.")
         from engine.completion.acceptance import own_acceptance_path, save_acceptance
+        from engine.corpus.datasets import gather_corpus
         from engine.training.acceptance import ask_places, fit_acceptance
-        from engine.training.datasets import gather_corpus
 
         path = output or own_acceptance_path()
         with progress_bar() as progress:

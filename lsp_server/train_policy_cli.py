@@ -67,10 +67,10 @@ def _train_policy(
     seed: int,
     output: Path | None,
 ) -> None:
+    from engine.corpus.datasets import gather_corpus
     from engine.model.loading import load_model
     from engine.model.store import resolve_model
     from engine.policy.learned import own_policy_path
-    from engine.training.datasets import gather_corpus
     from engine.training.policy.ppo import PpoPlan
     from engine.training.policy.slider import validation_table
     from engine.training.policy.train import PolicyPlan, train_policy

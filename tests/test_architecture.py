@@ -14,13 +14,14 @@ MODULES = sorted(
 MAX_LINES = 350
 
 # Each part of the engine may import the parts named here, and the records at its foot.
-FOOT = {"engine.types", "engine.errors", "engine.config"}
+FOOT = {"engine.types", "engine.errors", "engine.config", "engine.prefix"}
 MAY_IMPORT = {
     "engine.model": {"engine.model"},
     "engine.policy": {"engine.policy"},
     "engine.energy": {"engine.energy"},
     "engine.decoding": {"engine.decoding", "engine.model", "engine.policy", "engine.energy"},
     "engine.completion": {"engine.completion"},
+    "engine.corpus": {"engine.corpus", "engine.completion"},
     "engine.engine": {"engine.completion", "engine.decoding", "engine.model", "engine.policy", "engine.energy"},
 }
 

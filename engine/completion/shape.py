@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.completion.prompt import Prompt
 
 _EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+|--+|<!--|%+")
-_LINES_BEHIND = 3  # behind a line that is filled; what further ones would bring is in engine/training/LOG.md
+_LINES_BEHIND = 3  # behind a line that is filled; what further ones would bring is in engine/LOG.md
 _INDENTATION = "  "  # a single space aligns, as in block comments
 
 

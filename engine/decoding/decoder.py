@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.decoding.prefix import common_prefix
 from engine.decoding.trajectory import Cancelled, DecodedToken, Trajectory
 from engine.decoding.work import WorkCounter
 from engine.policy.base import Fill
+from engine.prefix import common_prefix
 from engine.types import FinishReason
 
 if TYPE_CHECKING:

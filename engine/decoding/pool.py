@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.decoding.decoder import Decoder
-from engine.decoding.prefix import common_prefix
+from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.prefill import prefill
-from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action, ExitCandidate, Fill
+from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from engine.corpus.source_text import SourceFile
     from engine.evaluation.infilling import Problem
     from engine.evaluation.places import Place
     from engine.model.loading import LoadedModel
     from engine.policy.learned import LearnedPolicy
-    from engine.training.source_text import SourceFile
 
 Protocol = Literal["kept", "paper", "babble", "infilling"]
 

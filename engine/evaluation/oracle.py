@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action
+from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

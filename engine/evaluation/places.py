@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.completion.prompt import Prompt, build_prompt
 from engine.completion.shape import shape_at, suggestion
+from engine.corpus.cursors import draw_cursor
 from engine.errors import TrainingError
-from engine.evaluation.cursors import draw_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.completion.shape import Shape
-    from engine.training.source_text import SourceFile
+    from engine.corpus.source_text import SourceFile
 
 PAPER_CONTEXT = 0.2  # share of a file that is context in GREEN-CODE's protocol (arXiv 2501.11006)
 

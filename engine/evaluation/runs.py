@@ -12,19 +12,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.completion.kept import kept_characters
 from engine.completion.shape import is_complete
 from engine.decoding.decoder import Decoder
-from engine.decoding.prefix import common_prefix
 from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import phase_energy_j
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
-from engine.evaluation.kept import kept_characters
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
 from engine.evaluation.places import suggested
 from engine.model.loading import synchronize
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
+from engine.prefix import common_prefix
 from engine.types import NeverCancelled, Phase, ProgressSink, no_progress
 
 if TYPE_CHECKING:

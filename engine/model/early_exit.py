@@ -142,7 +142,7 @@ class EarlyExitModel:
         """What may be chosen behind a text: the shortlist, and the tokens of the text; None without a shortlist.
 
         What a text says once it often says again: of the tokens that the default model chose in code and that are not
-        on its shortlist, nine in ten stood in the prompt (`engine/training/LOG.md`).
+        on its shortlist, nine in ten stood in the prompt (`engine/LOG.md`).
         """
         shortlist = self.runner.shortlist
         if shortlist is None:

@@ -12,17 +12,17 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from engine.completion.acceptance import AcceptanceModel, place_features
+from engine.completion.kept import kept_characters
 from engine.engine import load_engine
 from engine.errors import TrainingError
-from engine.evaluation.kept import kept_characters
 from engine.types import CompletionRequest, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engine.config import EngineConfig
-    from engine.training.datasets import Corpus
-    from engine.training.source_text import SourceFile
+    from engine.corpus.datasets import Corpus
+    from engine.corpus.source_text import SourceFile
     from engine.types import ProgressSink
 
 MIN_KEPT_CHARS = 3

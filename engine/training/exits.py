@@ -2,7 +2,7 @@
 
 The closed form comes first and leaves the backbone as it is. A joint training of exits and layers may follow; it is
 kept only where the last layer does not get worse. A killed run goes on from its last checkpoint. Where the text comes
-from is `engine.training.datasets`; where the result is used, `engine.model.shortcuts`.
+from is `engine.corpus.datasets`; where the result is used, `engine.model.shortcuts`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     import torch
 
+    from engine.corpus.datasets import Corpus
+    from engine.corpus.packages import Split
     from engine.model.early_exit import EarlyExitModel
     from engine.model.loading import LoadedModel
-    from engine.training.datasets import Corpus
-    from engine.training.packages import Split
 
 _CHECKPOINT_EVERY = 32  # blocks; about half a minute on two cores
 

@@ -15,8 +15,8 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.corpus.source_text import SourceFile
     from engine.model.tokenization import Tokenization
-    from engine.training.source_text import SourceFile
 
 LEAST_TOKENS = 12_288
 _SHARE = 10  # the list is the vocabulary over this, where that is more

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from engine.corpus.source_text import SourceFile
     from engine.model.early_exit import EarlyExitModel
     from engine.model.runners.base import Array
     from engine.model.tokenization import Tokenization
-    from engine.training.source_text import SourceFile
 
 BLOCK_TOKENS = 512
 _MIN_BLOCK_TOKENS = 64

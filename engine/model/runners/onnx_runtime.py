@@ -1,7 +1,7 @@
 """The CPU runner for every machine: a session of ONNX Runtime for each segment, over a KV cache written in place.
 
 A session runs on one core, unless all are asked for: a second one buys a fifth of a token's time for half as much work
-again, and nothing where something else is busy (see engine/training/LOG.md). A prompt keeps all cores at work even so,
+again, and nothing where something else is busy (see engine/LOG.md). A prompt keeps all cores at work even so,
 since other threads may run other segments. With all cores, each session has its pool of threads, which must not spin
 when it is done: on two cores a token took five times as long while the pool that had just worked kept the next one
 waiting.

@@ -15,16 +15,16 @@ import gymnasium
 import numpy as np
 import torch
 
+from engine.completion.kept import kept_characters
 from engine.completion.shape import is_complete, suggestion
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
-from engine.evaluation.kept import kept_characters
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
 from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, prompt_at
-from engine.training.policy.replay import N_HINDSIGHT
 from engine.training.policy.rewards import decoding_energy, reward
+from engine.training.policy.rollout import N_HINDSIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ import gymnasium
 import numpy as np
 
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
-from engine.training.policy.replay import N_HINDSIGHT, Replay, Setting
 from engine.training.policy.rewards import WEIGHT_MAX
+from engine.training.policy.rollout import N_HINDSIGHT, Replay, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

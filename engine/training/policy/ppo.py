@@ -23,7 +23,7 @@ from torch import nn
 
 from engine.policy.learned import N_CONTEXT
 from engine.training.policy.network import HIDDEN_WIDTH, PROBE_WIDTH, PolicyNetwork, Probes
-from engine.training.policy.replay import N_HINDSIGHT
+from engine.training.policy.rollout import N_HINDSIGHT
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from engine.completion.kept import kept_characters
 from engine.completion.prompt import build_prompt
 from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.decoding.decoder import Decoder
 from engine.decoding.lookup import lookup_draft
-from engine.decoding.prefix import common_prefix
 from engine.decoding.stopping import StopCondition
 from engine.errors import TrainingError
-from engine.evaluation.cursors import MIN_PREFIX_CHARS, draw_cursor
-from engine.evaluation.kept import kept_characters
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
+from engine.prefix import common_prefix
 from engine.types import NeverCancelled, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.completion.shape import Shape
+    from engine.corpus.source_text import SourceFile
     from engine.model.loading import LoadedModel
-    from engine.training.source_text import SourceFile
 
 MAX_NEW_TOKENS = 24
 TRUTH_CHARS = 400  # more than so many tokens ever spell

@@ -16,8 +16,8 @@ import torch
 from engine.policy.base import Action
 from engine.policy.learned import ACTIONS, SLIDER_POINTS
 from engine.training.policy.env import observe
-from engine.training.policy.replay import Replay, Setting, full_depth_energy
 from engine.training.policy.rewards import WEIGHT_MAX, reward
+from engine.training.policy.rollout import Replay, Setting, full_depth_energy
 from engine.types import GREEN_MODE_MAX
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from engine.training.policy.env import EpisodeKind, ReplayEnv, scenes_of
 from engine.training.policy.network import PolicyNetwork, standardization_of
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import mean_token_chars, places, prompt_at, record
-from engine.training.policy.replay import Setting
 from engine.training.policy.rewards import prices_of
+from engine.training.policy.rollout import Setting
 from engine.training.policy.slider import Point, between, mean_reward, point_of, slider_weights, sweep
 from engine.training.policy.warm_start import recorded_examples, text_examples, warm_start
 from engine.training.states import blocks
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from engine.corpus.datasets import Corpus
     from engine.energy.cost_model import DeviceCostModel
     from engine.model.early_exit import EarlyExitModel
     from engine.model.loading import LoadedModel
-    from engine.training.datasets import Corpus
     from engine.training.policy.network import Standardization
     from engine.training.policy.recordings import Place
 

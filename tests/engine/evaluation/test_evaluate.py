@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.corpus.source_text import SourceFile
 from engine.energy.cost_model import default_cost_model
 from engine.errors import ConfigError
 from engine.evaluation.arms import all_arms
@@ -15,7 +16,6 @@ from engine.evaluation.runs import run_arms
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel
 from engine.policy.learned import own_policy_path, save_policy
-from engine.training.source_text import SourceFile
 from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
 from tests.tiny_models import tiny_model

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from engine.completion.kept import inside_word
+from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
-from engine.evaluation.kept import inside_word
 from engine.evaluation.places import paper_places, sample_places, suggested, without_shape
-from engine.training.source_text import SourceFile
 from tests.engine.training.fakes import code, source_file
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
+from engine.corpus.packages import Package
+from engine.corpus.source_text import SourceFile
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel
-from engine.training.packages import Package
-from engine.training.source_text import SourceFile
 from tests.tiny_models import tiny_model
 
 

@@ -3,10 +3,10 @@ import random
 import pytest
 
 from engine.config import EngineConfig
+from engine.corpus.datasets import Corpus
+from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
 from engine.training.acceptance import AskedPlace, ask_places, fit_acceptance
-from engine.training.datasets import Corpus
-from engine.training.source_text import SourceFile
 
 pytest.importorskip("sklearn")
 

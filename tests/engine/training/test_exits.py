@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.corpus.datasets import Corpus
 from engine.errors import TrainingError
 from engine.model.runners.torch_eager import backbone_of
 from engine.model.shortcuts import load_shortcuts
 from engine.training.agreement import judge
-from engine.training.datasets import Corpus
 from engine.training.exits import TrainingPlan, train_exits
 from engine.training.joint import JointPlan
 from engine.training.states import blocks

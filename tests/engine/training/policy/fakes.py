@@ -1,8 +1,8 @@
 """A tiny model with trained-exit places, and training text for it."""
 
+from engine.corpus.datasets import Corpus
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel
-from engine.training.datasets import Corpus
 from engine.training.policy.ppo import PpoPlan
 from engine.training.policy.train import PolicyPlan
 from tests.engine.training.fakes import LetterTokenization, code, source_file

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.completion.kept import inside_word
+from engine.corpus.cursors import MIN_PREFIX_CHARS
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
-from engine.evaluation.cursors import MIN_PREFIX_CHARS
-from engine.evaluation.kept import inside_word
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import (
     ACTIONS,
@@ -26,12 +26,12 @@ from engine.training.policy.env import ReplayEnv, Scene, scenes_of
 from engine.training.policy.network import PolicyNetwork, Standardization
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import Recording, places
-from engine.training.policy.replay import Replay
+from engine.training.policy.rollout import Replay
 from engine.training.policy.slider import Point, between, mean_reward, slider_weights, sweep
 from engine.training.policy.train import default_check_layers, train_policy
 from engine.types import NeverCancelled
 from tests.engine.training.policy.fakes import CHECK_LAYERS, PLAN, corpus, tiny_loaded
-from tests.engine.training.policy.test_replay import SETTING, recording
+from tests.engine.training.policy.test_rollout import SETTING, recording
 
 
 def seeded_recordings(count: int) -> list[Recording]:

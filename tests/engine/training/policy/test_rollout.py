@@ -15,8 +15,8 @@ from engine.policy.base import Action, ExitCandidate
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import Place, Recording, record_one
-from engine.training.policy.replay import Replay, Setting
 from engine.training.policy.rewards import Prices, prices_of
+from engine.training.policy.rollout import Replay, Setting
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 
 # So that every unit counts, and none for as much as another.

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from engine import config
+from engine.corpus.deduplication import contains_any, first_occurrences, shingles
+from engine.corpus.packages import MANIFEST, Language, Manifest, Split, fetch, read_manifest, split_of
+from engine.corpus.source_text import SourceFile, read_sources
 from engine.errors import TrainingError
-from engine.training.deduplication import contains_any, first_occurrences, shingles
-from engine.training.packages import MANIFEST, Language, Manifest, Split, fetch, read_manifest, split_of
-from engine.training.source_text import SourceFile, read_sources
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from engine.training.packages import Language, Package
+    from engine.corpus.packages import Language, Package
 
 _SUFFIXES = {"python": ".py", "java": ".java"}
 

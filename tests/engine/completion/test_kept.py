@@ -1,7 +1,7 @@
 import pytest
 
-from engine.decoding.prefix import common_prefix
-from engine.evaluation.kept import kept_characters
+from engine.completion.kept import kept_characters
+from engine.prefix import common_prefix
 
 
 @pytest.mark.parametrize(

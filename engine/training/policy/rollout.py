@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.decoding.prefix import common_prefix
 from engine.policy.base import Action, OperatingPoint
+from engine.prefix import common_prefix
 from engine.training.policy.rewards import reward
 
 if TYPE_CHECKING:

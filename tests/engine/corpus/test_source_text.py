@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.corpus.source_text import is_worth_learning, read_sources, without_licence
 from engine.errors import TrainingError
-from engine.training.source_text import is_worth_learning, read_sources, without_licence
 from tests.engine.training.fakes import code, package, write_tar, write_wheel
 
 LICENCE = "# Copyright 2020 Somebody\n# Licensed under the MIT licence\n"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from engine.config import cache_dir
+from engine.corpus.datasets import deduplicated, gather_corpus, in_turns
+from engine.corpus.deduplication import shingles
+from engine.corpus.packages import split_of
 from engine.errors import TrainingError
-from engine.training.datasets import deduplicated, gather_corpus, in_turns
-from engine.training.deduplication import shingles
-from engine.training.packages import split_of
 from tests.engine.training.fakes import code, source_file, write_wheel
 
 SEED = 3

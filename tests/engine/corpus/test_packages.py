@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.corpus.packages import fetch, read_manifest, split_of
 from engine.errors import TrainingError
-from engine.training.packages import fetch, read_manifest, split_of
 from tests.engine.training.fakes import code, package, write_wheel
 
 PERMISSIVE = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause"}

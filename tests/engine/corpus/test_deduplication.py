@@ -1,4 +1,4 @@
-from engine.training.deduplication import contains_any, first_occurrences, shingles
+from engine.corpus.deduplication import contains_any, first_occurrences, shingles
 from tests.engine.training.fakes import code
 
 

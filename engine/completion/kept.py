@@ -9,7 +9,7 @@ says beyond the prefix is neither kept nor punished here; its cost stands in jou
 
 from __future__ import annotations
 
-from engine.decoding.prefix import common_prefix
+from engine.prefix import common_prefix
 
 _OPERATORS = frozenset("=<>!+-*/%&|^~")
 
