@@ -22,7 +22,7 @@ from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
 from engine.errors import MeterError
-from engine.model.runners.native import library
+from engine.model.prepared.native import library
 from engine.types import (
     Completion,
     CompletionRequest,
@@ -57,7 +57,7 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
         EngineError: If the model cannot be had or used; the message says what to do.
     """
     from engine.model.loading import load_model
-    from engine.model.store import resolve_model
+    from engine.model.sources.store import resolve_model
 
     files = resolve_model(config.model, progress=progress)
     progress(f"Loading {files.name}", 0, None)

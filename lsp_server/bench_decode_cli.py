@@ -91,7 +91,7 @@ def _measure(
 ) -> tuple[str, DecodeSpeed, tuple[float, float]]:
     from engine.evaluation.decode_speed import measure_decoding
     from engine.model.loading import load_model
-    from engine.model.store import resolve_model
+    from engine.model.sources.store import resolve_model
     from engine.policy.learned import find_learned_policy
 
     files = resolve_model(config.model, progress=sink)
@@ -117,8 +117,8 @@ def _before_cursor(module: str) -> str:
 def _peers(config: EngineConfig, gguf: Path | None, device_name: str, sink: ProgressSink) -> Iterator[list[LlamaCpp]]:
     """llama.cpp with the same weights at the same bits, on all threads and on one; none where it is not installed."""
     from engine.evaluation.llama_cpp import LlamaCpp, is_installed, quantized
-    from engine.model.embedded import SMOLLM2, fetch_gguf
     from engine.model.loading import cpu_threads
+    from engine.model.sources.embedded import SMOLLM2, fetch_gguf
 
     if gguf is not None and not gguf.is_file():
         raise ConfigError(f"There is no file {gguf}.")

@@ -143,7 +143,7 @@ def calibrate(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto") -> No
 @models_app.command("list")
 def models_list() -> None:
     """Lists the models on this machine."""
-    from engine.model.store import list_models
+    from engine.model.sources.store import list_models
     from lsp_server import report
 
     report.show_models(Console(), list_models())
@@ -152,7 +152,7 @@ def models_list() -> None:
 @models_app.command("pull")
 def models_pull(name: Annotated[str, typer.Argument(help="The model to fetch.")] = DEFAULT_MODEL) -> None:
     """Fetches a model, or checks the one that is here."""
-    from engine.model.store import pull
+    from engine.model.sources.store import pull
 
     with _progress() as progress:
         files = pull(name, progress=progress)
@@ -174,7 +174,7 @@ def models_add(
 @models_app.command("remove")
 def models_remove(name: Annotated[str, typer.Argument(help="The model to delete.")]) -> None:
     """Deletes a model from this machine."""
-    from engine.model.store import remove
+    from engine.model.sources.store import remove
 
     freed_bytes = remove(name)
     Console().print(f"{name} is removed; {freed_bytes / 1e6:.0f} MB are free again.", highlight=False)
@@ -216,8 +216,8 @@ def _train_exits(
 ) -> None:
     from engine.corpus.datasets import LANGUAGES, gather_corpus
     from engine.model.loading import load_model
-    from engine.model.shortcut_files import own_shortcuts_path
-    from engine.model.store import resolve_model
+    from engine.model.sources.store import resolve_model
+    from engine.model.trained_exit_files import own_shortcuts_path
     from engine.training.agreement import quality_table
     from engine.training.exits import train_exits as train
 

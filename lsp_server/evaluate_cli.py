@@ -94,9 +94,9 @@ def _evaluate(
     from engine.corpus.datasets import LANGUAGES, gather_corpus
     from engine.evaluation.evaluate import evaluate
     from engine.evaluation.metrics import check_libraries
-    from engine.model.architectures import SUPPORTED_FAMILIES
     from engine.model.loading import load_model
-    from engine.model.store import resolve_model
+    from engine.model.reference.adapters import SUPPORTED_FAMILIES
+    from engine.model.sources.store import resolve_model
 
     check_libraries()
     with progress() as sink:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.config import DeviceChoice
     from engine.energy.cost_model import DeviceCostModel
     from engine.engine import Engine
-    from engine.model.store import StoredModel
+    from engine.model.sources.store import StoredModel
     from engine.types import Completion, EnergyReading
 
 BASELINE = "full depth with KV cache"

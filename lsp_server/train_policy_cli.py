@@ -69,7 +69,7 @@ def _train_policy(
 ) -> None:
     from engine.corpus.datasets import gather_corpus
     from engine.model.loading import load_model
-    from engine.model.store import resolve_model
+    from engine.model.sources.store import resolve_model
     from engine.policy.learned import own_policy_path
     from engine.training.policy.ppo import PpoPlan
     from engine.training.policy.slider import validation_table

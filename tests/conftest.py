@@ -8,8 +8,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.engine import Engine, load_engine
-from engine.model.architectures import SUPPORTED_FAMILIES
-from engine.model.store import resolve_model
+from engine.model.reference.adapters import SUPPORTED_FAMILIES
+from engine.model.sources.store import resolve_model
 
 tqdm.monitor_interval = 0  # transformers' bars would start a thread that stumbles over bars of other threads
 

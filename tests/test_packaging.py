@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from engine.model.runners.native.library import FOLDER
+from engine.model.prepared.native.library import FOLDER
 
 ROOT = Path(__file__).parent.parent
 

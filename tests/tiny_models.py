@@ -3,7 +3,7 @@
 import torch
 import transformers
 
-from engine.model.architectures import SUPPORTED_FAMILIES
+from engine.model.reference.adapters import SUPPORTED_FAMILIES
 
 _SHARED = {
     "vocab_size": 97,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import cattrs
 
 from engine.errors import TrainingError
-from engine.model.checksum import sha256_of
+from engine.model.sources.checksum import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel, Listing
-    from engine.model.runners.base import Array, KVCache
+    from engine.model.runner import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
 

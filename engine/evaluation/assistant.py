@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.evaluation.findings import Finding
 from engine.model.loading import synchronize
-from engine.model.runners.torch_eager import backbone_of
+from engine.model.reference.eager import backbone_of
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:

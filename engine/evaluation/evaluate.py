@@ -17,8 +17,8 @@ from engine.evaluation.report import Setting, write_report
 from engine.evaluation.runs import babbles, everywhere, run_arms
 from engine.evaluation.statistics import Runs
 from engine.model.loading import load_model
-from engine.model.runners.torch_eager import TorchRunner
-from engine.model.store import resolve_model
+from engine.model.reference.eager import TorchRunner
+from engine.model.sources.store import resolve_model
 from engine.policy.learned import find_learned_policy
 from engine.types import ProgressSink, no_progress
 

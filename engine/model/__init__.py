@@ -1,1 +1,1 @@
-"""Models: where weights come from, and a transformers model seen as segments of layers between exits."""
+"""Models a request can run on: found and fetched, read by transformers, or prepared to run without torch."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.model.runners.base import Array, KVCache, LayerRunner
-    from engine.model.shortcuts import Shortcuts
+    from engine.model.reference.trained_exits import Shortcuts
+    from engine.model.runner import Array, KVCache, LayerRunner
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
 
@@ -86,8 +86,8 @@ class EarlyExitModel:
             UnsupportedModelError: If no adapter knows the model's family.
             ConfigError: If an exit lies outside the model.
         """
-        from engine.model.runners.torch_eager import TorchRunner  # imports torch, as do the shortcuts
-        from engine.model.shortcuts import UNTRAINED, model_fingerprint
+        from engine.model.reference.eager import TorchRunner  # imports torch, as do the shortcuts
+        from engine.model.reference.trained_exits import UNTRAINED, model_fingerprint
 
         return cls(
             TorchRunner(backbone, shortcuts),

@@ -1,9 +1,9 @@
-"""From a folder with weights to a model on its device. Where the folder comes from: `engine.model.store`.
+"""From a folder with weights to a model on its device. Where the folder comes from: `engine.model.sources.store`.
 
 On a CPU the model runs on kernels of our own or on ONNX Runtime, from weights that were prepared once and are kept in
 the cache; on a GPU, in training, and where the fast runners do not know a model's blocks, on torch
-(`engine.model.reference`). Importing torch takes longer and more memory than all the rest, so it is imported only where
-it is needed: prepared weights need none.
+(`engine.model.reference.loading`). Importing torch takes longer and more memory than all the rest, so it is imported
+only where it is needed: prepared weights need none.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import safetensors
 from tokenizers import Tokenizer
 
 from engine.errors import ConfigError, DeviceError, ModelCorruptError, UnsupportedModelError
-from engine.model.apart import run_apart
 from engine.model.early_exit import EarlyExitModel
-from engine.model.shortcut_files import shortcuts_file
+from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
+from engine.model.trained_exit_files import shortcuts_file
 from engine.types import no_progress
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
-    from engine.model.runners.layout import Conversion
-    from engine.model.runners.quantization import Precision
+    from engine.model.prepared.layout import Conversion
+    from engine.model.prepared.quantization import Precision
     from engine.types import ProgressSink, Runtime
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def load_model(
     if device == "cuda" and config.precision != "auto":
         raise ConfigError(f"On a GPU the precision is always bf16; set it to 'auto', not '{config.precision}'.")
     if device == "cuda" or reference or config.precision == "fp32":
-        from engine.model.reference import load_reference
+        from engine.model.reference.loading import load_reference
 
         return load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)[0]
     return _load_fast(name, folder, config, with_shortcuts=with_shortcuts, progress=progress)
@@ -101,8 +101,8 @@ def load_model(
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
 ) -> LoadedModel:
-    from engine.model.runners.layout import conversion_name, find_conversion, refuse_other_blocks
-    from engine.model.runners.native import library
+    from engine.model.prepared.layout import conversion_name, find_conversion, refuse_other_blocks
+    from engine.model.prepared.native import library
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     shortcuts_path = shortcuts_file(name) if with_shortcuts else None
@@ -115,7 +115,7 @@ def _load_fast(
                     refuse_other_blocks(name, folder, native=native)  # before torch is imported in vain, at every start
             progress("Preparing the model for this CPU", 0, None)
             run_apart(
-                "engine.model.runners.conversion:prepare",
+                "engine.model.prepared.preparation:prepare",
                 {
                     "conversion_name": key,
                     "name": name,
@@ -132,7 +132,7 @@ def _load_fast(
             if config.precision != "auto":
                 raise
             logger.info("%s runs in fp32: %s", name, error)
-            from engine.model.reference import load_reference
+            from engine.model.reference.loading import load_reference
 
             return load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)[0]
         found = find_conversion(key)
@@ -143,9 +143,9 @@ def _load_fast(
 def _open_conversion(
     name: str, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
-    from engine.model.runners.layout import TOKENIZER_FILE
-    from engine.model.runners.native import library
-    from engine.model.runners.opening import open_runner
+    from engine.model.prepared.layout import TOKENIZER_FILE
+    from engine.model.prepared.native import library
+    from engine.model.prepared.opening import open_runner
 
     threads, runtime = cpu_threads(config), conversion.layout.runtime
     if runtime == "native" and library.instructions() == "avx2":

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.runners.base import Array
-    from engine.model.shortcuts import Shortcuts
+    from engine.model.reference.trained_exits import Shortcuts
+    from engine.model.runner import Array
 
 _RESAMPLES = 1000
 _SEED = 0

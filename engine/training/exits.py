@@ -2,7 +2,7 @@
 
 The closed form comes first and leaves the backbone as it is. A joint training of exits and layers may follow; it is
 kept only where the last layer does not get worse. A killed run goes on from its last checkpoint. Where the text comes
-from is `engine.corpus.datasets`; where the result is used, `engine.model.shortcuts`.
+from is `engine.corpus.datasets`; where the result is used, `engine.model.reference.trained_exits`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from engine.errors import TrainingError
-from engine.model.runners.torch_eager import backbone_of
-from engine.model.shortcuts import Shortcuts, ShortcutsInfo, save_shortcuts
+from engine.model.reference.eager import backbone_of
+from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo, save_shortcuts
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from engine.errors import TrainingError
-from engine.model.architectures import decoder_parts
+from engine.model.reference.adapters import decoder_parts
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
     from transformers import PreTrainedModel
 
-    from engine.model.shortcuts import Affine
+    from engine.model.reference.trained_exits import Affine
     from engine.training.states import Block
 
 _CHECKPOINT_EVERY = 50  # steps

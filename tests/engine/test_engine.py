@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from engine.config import DEFAULT_MODEL
 from engine.engine import Engine
 from engine.errors import ConfigError
-from engine.model.shortcuts import find_shortcuts, model_fingerprint
+from engine.model.reference.trained_exits import find_shortcuts, model_fingerprint
 from engine.types import CompletionRequest, FinishReason, Phase, Provenance
 
 pytestmark = pytest.mark.model

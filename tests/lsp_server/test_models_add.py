@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 from engine.config import EngineConfig
 from engine.corpus import datasets
 from engine.corpus.datasets import Corpus
-from engine.model.gguf import convert_gguf
 from engine.model.loading import load_model
-from engine.model.runners.torch_eager import TorchRunner
+from engine.model.reference.eager import TorchRunner
+from engine.model.sources.gguf import convert_gguf
 from lsp_server.cli import app
-from tests.engine.model.tiny_gguf import TOKENS, write_tiny_gguf
+from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
 from tests.engine.training.fakes import code, source_file
 from tests.tiny_models import tiny_model
 

@@ -21,7 +21,7 @@ from engine import config
 from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
-from engine.model.runners.torch_eager import TorchRunner
+from engine.model.reference.eager import TorchRunner
 from engine.policy.baselines import FullDepth
 from engine.policy.learned import LearnedPolicy, PolicyInfo, save_policy
 from engine.training.policy.closed_loop import ClosedLoopEnv, Outcome, play

@@ -6,10 +6,10 @@ import torch
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
-from engine.model.architectures import SUPPORTED_FAMILIES
 from engine.model.early_exit import EarlyExitModel
-from engine.model.kv_cache import LayeredKVCache
-from engine.model.shortcuts import Shortcuts, ShortcutsInfo
+from engine.model.reference.adapters import SUPPORTED_FAMILIES
+from engine.model.reference.kv_cache import LayeredKVCache
+from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase

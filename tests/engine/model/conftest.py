@@ -6,9 +6,9 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from engine.model.embedded import EmbeddedModel
-from tests.engine.model.tiny_gguf import write_tiny_gguf
-from tests.engine.model.tiny_wheel import publish
+from engine.model.sources.embedded import EmbeddedModel
+from tests.engine.model.sources.tiny_gguf import write_tiny_gguf
+from tests.engine.model.sources.tiny_wheel import publish
 
 
 @pytest.fixture(scope="session")

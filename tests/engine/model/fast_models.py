@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.base import Array, KVCache
-from engine.model.runners.conversion import convert
-from engine.model.runners.layout import find_conversion
-from engine.model.runners.native import library
-from engine.model.runners.opening import open_runner
-from engine.model.runners.quantization import Precision
-from engine.model.runners.torch_eager import backbone_of
-from engine.model.shortcuts import Affine, Shortcuts, ShortcutsInfo
+from engine.model.prepared.layout import find_conversion
+from engine.model.prepared.native import library
+from engine.model.prepared.opening import open_runner
+from engine.model.prepared.preparation import convert
+from engine.model.prepared.quantization import Precision
+from engine.model.reference.eager import backbone_of
+from engine.model.reference.trained_exits import Affine, Shortcuts, ShortcutsInfo
+from engine.model.runner import Array, KVCache
 from engine.types import no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model

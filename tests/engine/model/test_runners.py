@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from engine.errors import UnsupportedModelError
-from engine.model import model_cache
 from engine.model.early_exit import EarlyExitModel
-from engine.model.runners.layout import conversion_name, find_conversion
-from engine.model.runners.quantization import Precision
-from engine.model.runners.torch_eager import backbone_of
+from engine.model.prepared.layout import conversion_name, find_conversion
+from engine.model.prepared.quantization import Precision
+from engine.model.reference.eager import backbone_of
+from engine.model.sources import model_cache
 from tests.engine.model.fast_models import IDS, convert_to, converted, logits, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 
@@ -35,7 +35,7 @@ def test_it_computes_what_the_reference_computes(reference: EarlyExitModel, *, p
 
 
 def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.model.runners.converted.CAPACITY_STEP", 8)
+    monkeypatch.setattr("engine.model.prepared.runner.CAPACITY_STEP", 8)
     reference = small_model("llama")
     fast = converted(reference, "fp32")
     ours, theirs = fast.new_cache(), reference.new_cache()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.model.shortcuts import Shortcuts, ShortcutsInfo
+from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
 from engine.training.agreement import judge, quality_table
 from engine.training.states import Block
 from tests.engine.training.fakes import LetterTokenization, code, tiny_loaded

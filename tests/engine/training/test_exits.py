@@ -5,8 +5,8 @@ import pytest
 
 from engine.corpus.datasets import Corpus
 from engine.errors import TrainingError
-from engine.model.runners.torch_eager import backbone_of
-from engine.model.shortcuts import load_shortcuts
+from engine.model.reference.eager import backbone_of
+from engine.model.reference.trained_exits import load_shortcuts
 from engine.training.agreement import judge
 from engine.training.exits import TrainingPlan, train_exits
 from engine.training.joint import JointPlan

@@ -9,8 +9,8 @@ from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import LoadedModel
-from engine.model.runners.torch_eager import backbone_of
-from engine.model.shortcuts import Shortcuts, ShortcutsInfo
+from engine.model.reference.eager import backbone_of
+from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
 from engine.policy.base import Action, ExitCandidate
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind

@@ -1,0 +1,167 @@
+"""What a model that was prepared for the fast CPU runners looks like on disk: names of files, sizes, its own name.
+
+Its folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
+files are compared by name, size and time only. Reads records, no weights; imports no runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+
+from engine import config
+from engine.errors import ModelCorruptError, UnsupportedModelError
+from engine.model.sources import model_cache
+from engine.types import ModelGeometry, Runtime  # noqa: TC001 - cattrs reads the annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from engine.model.prepared.quantization import Precision
+
+HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_position", "total", "cos", "sin"
+HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
+SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
+EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
+HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
+TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
+
+FAMILIES: Mapping[Runtime, tuple[str, ...]] = {
+    "onnx": ("llama", "qwen2"),
+    "native": ("llama", "qwen2", "gemma3_text"),
+}
+"""Whose blocks the runners know."""
+
+_FORMAT = 9  # raise it when folders written by older code must not be used again
+_MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a folder of converted segments holds; stored beside them.
+
+    Attributes:
+        runtime: What runs them.
+        geometry: Sizes, with the bytes of a weight as stored.
+        bounds: Layers at which segments begin and end: 0, every exit, full depth.
+        n_vocabulary: Tokens that the head knows.
+        n_kv_heads: Of keys and values in each layer.
+        head_dim: Of one head.
+        max_positions: Longest text in tokens.
+        norm_epsilon: Of the final RMS norm.
+        embedding_scale: What a token's embedding is multiplied by.
+    """
+
+    runtime: Runtime
+    geometry: ModelGeometry
+    bounds: tuple[int, ...]
+    n_vocabulary: int
+    n_kv_heads: int
+    head_dim: int
+    max_positions: int
+    norm_epsilon: float
+    embedding_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A folder of converted segments.
+
+    Attributes:
+        layout: What the runner needs to know of it.
+        fingerprint: Of the base weights.
+        exits_fingerprint: Of the trained exits, "untrained" where there are none.
+        end_ids: Tokens that end a text, as the model's configuration names them.
+    """
+
+    layout: Layout
+    fingerprint: str
+    exits_fingerprint: str
+    end_ids: tuple[int, ...]
+
+
+def conversion_name(
+    name: str,
+    folder: Path,
+    shortcuts: Path | None,
+    exit_layers: Sequence[int] | None,
+    precision: Precision,
+    *,
+    native: bool,
+) -> str:
+    """What the conversion of these files is called in the cache.
+
+    Args:
+        name: The model's.
+        folder: Its weights.
+        shortcuts: The file of its trained exits, if any.
+        exit_layers: Where it is cut; None for the default.
+        precision: Of the weights.
+        native: Whether this process has native kernels.
+    """
+    files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
+    if shortcuts is not None:
+        files.append(shortcuts)
+    content = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    cut = None if exit_layers is None else sorted(set(exit_layers))
+    # Processes with and without kernels, such as those of two machines, do not drive out each other's.
+    variant = _digest([str(folder.resolve()), cut, shortcuts is not None, native])
+    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
+
+
+def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
+    """A conversion that is there and whole; None where it has to be made."""
+    folder = model_cache.folder_of(conversion_name, kind="runners")
+    try:
+        if model_cache.find(conversion_name, kind="runners") is None:
+            return None
+        return folder, cattrs.structure(json.loads((folder / META_FILE).read_bytes()), Conversion)
+    except (ModelCorruptError, OSError, ValueError, TypeError, cattrs.BaseValidationError):
+        return None  # it is made anew, from weights that are there
+
+
+def refuse_other_blocks(name: str, folder: Path, *, native: bool) -> None:
+    """Tells from its configuration alone that a model cannot be converted, where that can be told.
+
+    Args:
+        name: The model's.
+        folder: With its configuration.
+        native: Whether this process has native kernels.
+
+    Raises:
+        UnsupportedModelError: If its family has other blocks.
+        OSError: If there is no configuration.
+        ValueError: If it cannot be read.
+    """
+    family = json.loads((folder / "config.json").read_bytes()).get("model_type")
+    if family not in FAMILIES["native" if native else "onnx"]:
+        raise UnsupportedModelError(f"The fast runner does not know the model '{name}': its family is '{family}'.")
+
+
+def past_names(layer_idx: int) -> tuple[str, str]:
+    """Inputs for a layer's keys and values, each [1, H_kv, capacity, D_head]."""
+    return f"past_keys_{layer_idx}", f"past_values_{layer_idx}"
+
+
+def present_names(layer_idx: int) -> tuple[str, str]:
+    """Outputs for the same, with the new positions filled in."""
+    return f"present_keys_{layer_idx}", f"present_values_{layer_idx}"
+
+
+def segment_file(start: int) -> str:
+    """The graph of the segment that begins with layer `start`."""
+    return f"layers-{start:02}.onnx"
+
+
+def shortcut_file(exit_layer: int) -> str:
+    """The graph of the map that the head reads an exit through; missing where none was trained."""
+    return f"shortcut-{exit_layer:02}.onnx"
+
+
+def _digest(values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:8]

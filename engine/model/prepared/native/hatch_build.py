@@ -1,0 +1,114 @@
+"""Compiles the kernels when the project is built or installed.
+
+Zig's C++ compiler comes from the package index for the time of the build, so that nobody needs one of their own. Where
+there is nothing to compile for, or it fails, the wheel is one for every machine, and ONNX Runtime computes instead.
+Knows nothing of the project but this folder, since it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import sys_tags
+
+_FOLDER = Path("engine/model/prepared/native")
+_NAME = "green_code_kernels"
+_SWITCH = "GREEN_CODE_KERNELS"  # "off" leaves them out
+_COMPILER = "ziglang==0.17.1"  # exact, since Zig's options still change from version to version
+
+# Zig's target and the libraries' suffix by a wheel's platform. The tests run on Linux only. Intel Macs are left out:
+# PyTorch has no wheels for them any more.
+_TARGETS = {
+    "manylinux_2_17_x86_64": ("x86_64-linux-gnu.2.17", ".so"),
+    "win_amd64": ("x86_64-windows-gnu", ".dll"),
+}
+
+# What each library is compiled to; `library.py` says which is loaded.
+_INSTRUCTIONS = {
+    "avx512": ["-mcpu=x86_64_v4-prefer_256_bit+avx512vnni", "-DGREEN_CODE_AVX512"],  # 16 lanes are one register
+    "avx2": ["-mcpu=x86_64_v3"],
+}
+_ANY_CPU = "-mcpu=x86_64"  # for `cpu.cpp`, which finds out whether this one has what the others need
+
+_COMPILE = [
+    *["-c", "-O3", "-std=c++17", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-Wall", "-Wextra"],
+    "-ffp-contract=off",  # a row gets the same sums in whatever company it is computed
+    *["-fvisibility=hidden", "-fvisibility-global-new-delete=force-hidden"],
+    "-Werror=global-constructors",  # they would run on every CPU, as soon as the library is loaded
+]
+_LINK = ["-shared", "-s", "-nostdlib++", "-Wl,-z,defs", "-Wl,--gc-sections", "-lpthread"]
+
+
+class KernelsHook(BuildHookInterface[Any]):
+    """Puts the libraries beside their sources, where an editable install finds them, and into the wheel."""
+
+    def dependencies(self) -> list[str]:
+        """The compiler, where it is used at all."""
+        return [_COMPILER] if _platform() else []
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compiles before the files of the wheel are collected; a build without kernels goes on."""
+        reason = self._build(build_data)
+        if reason:
+            self.app.display_warning(f"The native kernels are left out: {reason}")
+
+    def _build(self, build_data: dict[str, Any]) -> str | None:
+        """Tells what the wheel has become, or gives the reason why there are no kernels."""
+        folder, platform = Path(self.root, _FOLDER), _platform()
+        try:
+            for old in folder.glob(f"{_NAME}*"):
+                old.unlink()  # rather than written over: a process may be running it
+            if platform is None:
+                return f"there are none for this machine, or {_SWITCH} is off."
+            target, suffix = _TARGETS[platform]
+            with tempfile.TemporaryDirectory() as work:
+                libraries = [_compile(folder, work, target, instructions, suffix) for instructions in _INSTRUCTIONS]
+                for library in libraries:  # all or none
+                    shutil.copyfile(library, folder / library.name)
+        except OSError as error:
+            return str(error)
+        build_data["tag"] = f"py3-none-{platform}"
+        build_data["pure_python"] = False
+        build_data["artifacts"].append(f"/{_FOLDER.as_posix()}/{_NAME}_*{suffix}")  # though git ignores them
+        return None
+
+
+def _platform() -> str | None:
+    """The platform to build for, or None where there are no kernels for this machine or they are not wanted."""
+    if os.environ.get(_SWITCH) == "off":
+        return None
+    here = {tag.platform for tag in sys_tags()}
+    return next((platform for platform in _TARGETS if platform in here), None)
+
+
+def _compile(folder: Path, work: str, target: str, instructions: str, suffix: str) -> Path:
+    """Compiles the library for these instructions within `work`, and says where it lies."""
+    objects = []
+    for source in sorted(folder.glob("*.cpp")):
+        cpu = [_ANY_CPU] if source.name == "cpu.cpp" else []  # behind the other: the last CPU counts
+        objects.append(f"{work}/{source.stem}_{instructions}.o")
+        _zig(work, target, *_COMPILE, *_INSTRUCTIONS[instructions], *cpu, str(source), "-o", objects[-1])
+    library = Path(work, f"{_NAME}_{instructions}{suffix}")
+    _zig(work, target, *_LINK, *objects, "-o", str(library))
+    return library
+
+
+def _zig(work: str, target: str, *arguments: str) -> None:
+    done = subprocess.run(  # noqa: S603 - our own sources
+        [sys.executable, "-m", "ziglang", "c++", "-target", target, *arguments],
+        env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": work, "ZIG_LOCAL_CACHE_DIR": work},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        raise OSError(done.stdout or f"the compiler ended with {done.returncode}.")

@@ -1,0 +1,253 @@
+"""Rounded weights in the order in which the native kernels read them, and the record of where each one lies.
+
+A file of weights holds one panel of 16 outputs behind the other; `products.h` beside this module says how a panel is
+laid out. The numbers are those of `engine.model.prepared.quantization`, but for the scales, which become half floats: a
+row of a matrix whose numbers are a millionth of the largest loses precision, which no trained model has shown.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+import numpy as np
+
+from engine.model.prepared.layout import FAMILIES
+from engine.model.prepared.quantization import halves, quantize_4, quantize_8
+from engine.model.prepared.weights import linear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from engine.model.prepared.quantization import InputStatistics, QuantizedWeight
+    from engine.model.prepared.weights import Linear, Parts
+
+WEIGHTS_FILE, PACK_FILE = "native.weights", "native.json"
+
+GROUP = 64
+"""Inputs of every product come in whole groups."""
+
+LANES = 16
+"""Numbers in a vector."""
+
+_GELU = "gelu_pytorch_tanh"
+_PANEL = 16
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedWeight:
+    """A weight [N, K], and where it lies in the file.
+
+    Attributes:
+        offset: Of its first panel, in bytes.
+        panel_bytes: From one panel to the next.
+        n_outputs: N, filled up to whole panels.
+        n_inputs: K.
+        bits: 8 or 4.
+        unit: What scales are stored in, not below the largest.
+        bias: Where the bias lies, fp32; None where there is none.
+    """
+
+    offset: int
+    panel_bytes: int
+    n_outputs: int
+    n_inputs: int
+    bits: int
+    unit: float
+    bias: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedLayer:
+    """A layer; its norms are where they lie in the file, fp32, and None where it has none.
+
+    `engine.model.prepared.weights` says more of norms, rotary tables and windows.
+    """
+
+    attention_norm: int
+    mlp_norm: int
+    attention_out_norm: int | None
+    mlp_out_norm: int | None
+    query_norm: int | None
+    key_norm: int | None
+    rotary: int
+    window: int
+    qkv: PackedWeight
+    output: PackedWeight
+    gate_up: PackedWeight
+    down: PackedWeight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """What the file of weights holds.
+
+    Attributes:
+        n_heads: Of queries.
+        mlp_width: Inputs of the down projection.
+        gelu: Whether the MLPs' activation is GELU by its tanh formula, not SiLU.
+        epsilon: Of the layers' norms.
+        attention_scale: What scores are multiplied by.
+        layers: In order.
+        head: The whole head.
+        shortlist: The head over the shortlist, if there is one.
+        propagation: Keys and values of all layers from one state, without the norms' weights, which are folded in.
+        shortcuts: By exit.
+    """
+
+    n_heads: int
+    mlp_width: int
+    gelu: bool
+    epsilon: float
+    attention_scale: float
+    layers: tuple[PackedLayer, ...]
+    head: PackedWeight
+    shortlist: PackedWeight | None
+    propagation: PackedWeight
+    shortcuts: dict[int, PackedWeight]
+
+
+def unsupported(config: Any) -> str | None:
+    """Why the native kernels cannot run a transformers model; None where they can."""
+    if config.model_type not in FAMILIES["native"]:
+        return f"the family '{config.model_type}' has other blocks"
+    if (activation := _activation(config)) not in ("silu", _GELU):
+        return f"its activation is '{activation}'"
+    if getattr(config, "attn_logit_softcapping", None) or getattr(config, "use_bidirectional_attention", None):
+        return "it attends otherwise than the models of its family do"
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if head_dim % (2 * LANES):
+        return f"its heads are {head_dim} wide"
+    for width in (config.hidden_size, config.intermediate_size, head_dim * config.num_attention_heads):
+        if width % GROUP:
+            return f"it is {width} wide in places"
+    return None
+
+
+def _activation(config: Any) -> str:
+    activation: str = getattr(config, "hidden_activation", None) or config.hidden_act
+    return activation
+
+
+def write_pack(folder: Path, parts: Parts, *, progress: Callable[[int], None]) -> None:
+    """Writes the file of weights and its record; `progress` is told each layer that is begun."""
+    attention = parts.layers[0].self_attn
+    with (folder / WEIGHTS_FILE).open("wb") as file:
+        packer = _Packer(file)
+        layers = []
+        for idx in range(len(parts.layers)):
+            progress(idx)
+            layers.append(packer.layer(parts, idx))
+        pack = Pack(
+            n_heads=attention.config.num_attention_heads,
+            mlp_width=attention.config.intermediate_size,
+            gelu=_activation(attention.config) == _GELU,
+            epsilon=attention.config.rms_norm_eps,
+            attention_scale=attention.scaling,
+            layers=tuple(layers),
+            head=packer.linear(parts.head),
+            shortlist=None if parts.shortlist is None else packer.linear(parts.shortlist),
+            propagation=packer.linear(parts.propagation),
+            shortcuts={layer: packer.linear(shortcut) for layer, shortcut in parts.shortcuts.items()},
+        )
+    (folder / PACK_FILE).write_text(json.dumps(cattrs.unstructure(pack)), encoding="utf-8")
+
+
+class _Packer:
+    """Appends weights to a file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def layer(self, parts: Parts, idx: int) -> PackedLayer:
+        """Appends a layer of transformers; gate and up in 4 bits where statistics of their inputs are given."""
+        attention, mlp, norms = parts.layers[idx].self_attn, parts.layers[idx].mlp, parts.norms[idx]
+        statistics = parts.statistics[idx] if parts.statistics else None
+        return PackedLayer(
+            attention_norm=self.vector(norms.attention),
+            mlp_norm=self.vector(norms.mlp),
+            attention_out_norm=self._if_any(norms.attention_out),
+            mlp_out_norm=self._if_any(norms.mlp_out),
+            query_norm=self._if_any(norms.query),
+            key_norm=self._if_any(norms.key),
+            rotary=parts.rotaries[idx],
+            window=parts.windows[idx],
+            qkv=self.linear(linear(attention.q_proj, attention.k_proj, attention.v_proj)),
+            output=self.linear(linear(attention.o_proj)),
+            gate_up=self.linear(linear(mlp.gate_proj, mlp.up_proj), statistics),
+            down=self.linear(linear(mlp.down_proj)),
+        )
+
+    def linear(self, product: Linear, statistics: InputStatistics | None = None) -> PackedWeight:
+        """Appends a weight and its bias; in 4 bits where its inputs are known."""
+        weight, bias = product
+        if statistics is None:
+            quantized = quantize_8(weight)
+        else:
+            quantized, shift = quantize_4(weight, statistics)
+            bias = shift if bias is None else bias + shift
+        assert quantized.group == GROUP
+        n_outputs = -(-len(weight) // _PANEL) * _PANEL
+        scales = _filled(quantized.scales, n_outputs)
+        unit = 2.0 ** math.frexp(scales.max())[1]  # a power of two, so that a row is rounded alike in every matrix
+        parts = [_values(quantized, n_outputs), _by_panel(scales / unit)]
+        if quantized.zero_points is not None:
+            zeros = halves(quantized.zero_points)[:, : scales.shape[1]]
+            parts.append(_by_panel(_filled(zeros.astype(np.float32), n_outputs) * scales / unit))
+        panels = np.concatenate([part.reshape(n_outputs // _PANEL, -1) for part in parts], axis=1)
+        panels = np.pad(panels, ((0, 0), (0, -panels.shape[1] % _ALIGNMENT)))
+        return PackedWeight(
+            offset=self._append(panels),
+            panel_bytes=panels.shape[1],
+            n_outputs=n_outputs,
+            n_inputs=weight.shape[1],
+            bits=quantized.bits,
+            unit=unit,
+            bias=None if bias is None else self.vector(_filled(bias, n_outputs)),
+        )
+
+    def vector(self, values: NDArray[np.float32]) -> int:
+        """Appends fp32 numbers and says where they lie."""
+        return self._append(values.astype(np.float32))
+
+    def _if_any(self, values: NDArray[np.float32] | None) -> int | None:
+        return None if values is None else self.vector(values)
+
+    def _append(self, values: NDArray[Any]) -> int:
+        self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
+        offset = self._file.tell()
+        self._file.write(np.ascontiguousarray(values).data)
+        return offset
+
+
+def _values(weight: QuantizedWeight, n_outputs: int) -> NDArray[np.uint8]:
+    """Bytes of the panels' values, in the order of `products.h`."""
+    is_halved = weight.zero_points is not None  # in 4 bits
+    channels, nothing = (halves(weight.values), 0) if is_halved else (weight.values, 128)
+    channels = channels.reshape(len(channels), -1)
+    missing = n_outputs - len(channels)
+    channels = np.pad(channels, ((0, missing), (0, 0)), constant_values=nothing)
+    # [N, K] -> [N / 16, K / 4, 16, 4]
+    quads = channels.reshape(n_outputs // _PANEL, _PANEL, -1, 4).transpose(0, 2, 1, 3)
+    if is_halved:
+        quads = quads[:, 0::2] | (quads[:, 1::2] << 4)
+    return np.ascontiguousarray(quads)
+
+
+def _by_panel(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Half floats [N, G] as bytes of panels [N / 16, G, 16]."""
+    panels = values.reshape(len(values) // _PANEL, _PANEL, -1).transpose(0, 2, 1)
+    return np.ascontiguousarray(panels, np.float16).view(np.uint8)
+
+
+def _filled(values: NDArray[np.float32], n_outputs: int) -> NDArray[np.float32]:
+    """Zeros behind the first axis."""
+    return np.pad(values, [(0, n_outputs - len(values)), *[(0, 0)] * (values.ndim - 1)])

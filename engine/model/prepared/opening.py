@@ -1,0 +1,28 @@
+"""The runner that a converted model was written for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.model.prepared.layout import Layout
+    from engine.model.runner import LayerRunner
+
+
+def open_runner(folder: Path, layout: Layout, *, threads: int) -> LayerRunner:
+    """Opens what `engine.model.prepared.preparation` wrote; neither runtime is imported in vain.
+
+    Args:
+        folder: With weights and tables.
+        layout: What they hold.
+        threads: The most that the runner takes.
+    """
+    if layout.runtime == "native":
+        from engine.model.prepared.native.runner import NativeRunner
+
+        return NativeRunner(folder, layout, threads=threads)
+    from engine.model.prepared.onnx_runtime import OnnxRunner
+
+    return OnnxRunner(folder, layout, threads=threads)

