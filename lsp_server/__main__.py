@@ -2,7 +2,7 @@
 
 import sys
 
-from lsp_server.cli import main
+from lsp_server.cli.app import main
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:

@@ -13,8 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.errors import EngineError
-from lsp_server.context import insert_text
-from lsp_server.documents import typed_at
+from lsp_server.context.documents import typed_at
 from lsp_server.language_server import GreenCodeServer  # noqa: TC001 - pygls reads the annotations of commands
 from lsp_server.protocol import (
     DID_ACCEPT,
@@ -25,7 +24,8 @@ from lsp_server.protocol import (
     SnoozeParams,
 )
 from lsp_server.settings import SECTION
-from lsp_server.suggest import Question
+from lsp_server.suggest.request import insert_text
+from lsp_server.suggest.suggester import Question
 
 logger = logging.getLogger(__name__)
 

@@ -19,27 +19,27 @@ from pygls.lsp.server import LanguageServer
 from engine.completion.acceptance import find_acceptance
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
-from lsp_server.documents import OpenDocuments
-from lsp_server.gate import Gate
+from lsp_server.books.ledger import Ledger
+from lsp_server.books.session import Session
+from lsp_server.context.documents import OpenDocuments
+from lsp_server.context.surroundings import Surroundings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
-from lsp_server.ledger import Ledger
 from lsp_server.progress import LoadProgress
 from lsp_server.protocol import SESSION_ENERGY, STATUS
-from lsp_server.quiet import Quiet
-from lsp_server.scheduler import CompletionScheduler
-from lsp_server.session import Session
 from lsp_server.settings import SECTION, Settings, engine_config, parse_settings
 from lsp_server.status import ServerState, engine_facts, status_of
-from lsp_server.suggest import Suggester
-from lsp_server.surroundings import Surroundings
+from lsp_server.suggest.gate import Gate
+from lsp_server.suggest.quiet import Quiet
+from lsp_server.suggest.scheduler import CompletionScheduler
+from lsp_server.suggest.suggester import Suggester
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    from lsp_server.jobs import Computed
     from lsp_server.protocol import SessionEnergy, Status
-    from lsp_server.seams import EngineFactory
+    from lsp_server.suggest.jobs import Computed
+    from lsp_server.suggest.seams import EngineFactory
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from lsp_server.language_server import GreenCodeServer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lsp_server.seams import EngineFactory
+    from lsp_server.suggest.seams import EngineFactory
 
 DISTRIBUTION = "green-code"
 

@@ -12,7 +12,7 @@ from lsp_server.protocol import Status
 
 if TYPE_CHECKING:
     from lsp_server.protocol import Health
-    from lsp_server.seams import CompletionEngine
+    from lsp_server.suggest.seams import CompletionEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from engine.types import (
     Provenance,
     Work,
 )
-from lsp_server.bench.servers import Costs, Offer
+from lsp_server.replay.servers import Costs, Offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

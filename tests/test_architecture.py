@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "engine.energy": {"engine.energy"},
     "engine.decoding": {"engine.decoding", "engine.model", "engine.policy", "engine.energy"},
     "engine.completion": {"engine.completion"},
-    "engine.corpus": {"engine.corpus", "engine.completion"},
+    "engine.corpus": {"engine.corpus", "engine.completion", "engine.model"},
     "engine.engine": {"engine.completion", "engine.decoding", "engine.model", "engine.policy", "engine.energy"},
 }
 
@@ -49,7 +49,7 @@ def test_imports_point_downwards(path: Path) -> None:
     ours = {part_of(name) for name in imported(path) if name.split(".")[0] in {"engine", "lsp_server"}}
 
     if path.parts[0] == "lsp_server":
-        assert not ours & {"engine.training", "engine.evaluation"} or path.name.endswith("cli.py")
+        assert not ours & {"engine.training", "engine.evaluation"} or path.parts[1] == "cli"
     elif part in MAY_IMPORT:
         assert ours <= MAY_IMPORT[part] | FOOT
     elif part in FOOT:
@@ -81,7 +81,7 @@ TORCH_FREE = [
     "engine.model.sources.store",
     "engine.policy.learned",
     "lsp_server.server",
-    "lsp_server.cli",
+    "lsp_server.cli.app",
 ]
 
 

@@ -9,8 +9,8 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from lsp_server.bench.golden_rules import broken_rules
 from lsp_server.protocol import DID_ACCEPT
+from lsp_server.replay.golden_rules import broken_rules
 from tests.lsp_server.client import URI, Client, initialize, started
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(180)]

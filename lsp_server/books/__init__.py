@@ -1,0 +1,1 @@
+"""What it cost: the ledger, and the session that the status bar shows."""

@@ -1,0 +1,66 @@
+"""`Surroundings`: what the engine may see around a cursor: the document and, where so set, pieces of others.
+
+It keeps `Neighbours` up to date with what the client has open. It knows no model and no engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lsp_server.context.documents import cursor_context, normalised
+from lsp_server.context.neighbours import Neighbours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lsprotocol import types
+    from pygls.workspace import TextDocument
+
+    from lsp_server.context.documents import CursorContext, OpenDocuments
+
+_NAMELESS = "untitled"
+
+
+class Surroundings:
+    """The open documents, and those that were open in this session.
+
+    Args:
+        why_private: Says of a document's name why it must not be read; "" where it may be.
+    """
+
+    def __init__(self, why_private: Callable[[str], str]) -> None:
+        self._neighbours = Neighbours(why_private)
+        self._documents: OpenDocuments | None = None
+        self._sees_others = False
+
+    def use(self, documents: OpenDocuments, *, other_files: bool) -> None:
+        """Takes over what is open and whether pieces of it may be read, and forgets what has become private."""
+        self._documents = documents
+        self._neighbours.forget_private()
+        if other_files != self._sees_others:
+            self._sees_others = other_files
+            self._neighbours.clear()
+            for document in documents.text_documents.values():
+                self.visit(document.uri)
+
+    def visit(self, uri: str, line: int | None = None) -> None:
+        """Takes note of where the person is; `line` from 0, None for no new place."""
+        if not self._sees_others or self._documents is None:
+            return
+        document = self._documents.find(uri)
+        if document is not None:
+            path = self._documents.shown_path(uri) or _NAMELESS
+            self._neighbours.visit(uri, path=path, text=normalised(document.source), line=line)
+
+    def look(
+        self, document: TextDocument, position: types.Position, selected: types.SelectedCompletionInfo | None
+    ) -> CursorContext:
+        """What may be seen at a place."""
+        self.visit(document.uri, position.line)
+        context = cursor_context(document, position, selected)
+        return replace(
+            context,
+            path=self._documents.shown_path(document.uri) if self._documents is not None else "",
+            snippets=self._neighbours.pieces_for(document.uri, position.line, context.prefix, context.suffix),
+        )

@@ -1,0 +1,1 @@
+"""What becomes of one question of the editor."""

@@ -1,0 +1,149 @@
+"""`Job`, a request that waits for its answer, and `Run`, one computation, whose answer may go to a newer job.
+
+Typing on does not make a computation useless where it agrees with what is typed: the newer job takes the older one's
+place. Both belong to the event loop's thread. They know no engine, no queue and no thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from engine.types import FinishReason
+from lsp_server.suggest.reuse import Suggestion, agrees, rest_of, typed_since
+from lsp_server.suggest.seams import CancellationEvent
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from engine.types import Completion, CompletionRequest
+
+
+class Unserved(Enum):
+    """The answer to a job that waited for a computation begun for an older one, in vain: it has to ask for its own."""
+
+    UNSERVED = "unserved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request.
+
+    Attributes:
+        document: The document it is about.
+        completion_id: Names what is computed for it.
+        request: What the engine is asked.
+        typed: What has been typed at the place since; None where the document changed in another way.
+        answer: To be set once; None for nothing.
+    """
+
+    document: str
+    completion_id: str
+    request: CompletionRequest
+    typed: Callable[[], str | None]
+    answer: asyncio.Future[Suggestion | Unserved | None]
+
+    def give_up(self) -> None:
+        """Answers with nothing."""
+        if not self.answer.done():
+            self.answer.set_result(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """What became of one computation.
+
+    Attributes:
+        document: The document it was for.
+        completion_id: Its name.
+        request: What the engine was asked.
+        text: Its whole text; None where it was stopped.
+        completion: The books' record of it. `completion.text` is what was offered, which is less than `text` where
+            some of it had been typed meanwhile, and "" where nobody waited any more; it then counts as cancelled.
+    """
+
+    document: str
+    completion_id: str
+    request: CompletionRequest
+    text: str | None
+    completion: Completion
+
+
+class Run:
+    """One computation under way.
+
+    Args:
+        job: The job it was begun for, and the first to wait for it.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.waiter: Job | None = job
+        self.cancellation = CancellationEvent()
+        self._text = ""
+
+    def take_over(self, newer: Job) -> bool:
+        """Lets a newer job wait in place of the older one, if what was typed since agrees with what is computed."""
+        if not self.would_serve(newer.document, newer.request):
+            return False
+        if self.waiter is not None:
+            self.waiter.give_up()
+        self.waiter = newer
+        return True
+
+    def would_serve(self, document: str, request: CompletionRequest) -> bool:
+        """True where the computation may still answer another request."""
+        if self.cancellation.is_cancelled or document != self.job.document:
+            return False
+        typed = typed_since(self.job.request, request)
+        # No text yet agrees with any typing: half of such texts do serve, and for the others the prompt is read at
+        # least, while the person pauses; measured against starting anew, see engine/LOG.md.
+        return typed is not None and agrees(self._text, typed)
+
+    def grow(self, text: str) -> None:
+        """Takes note of the text so far; stops where it does not serve the waiting job."""
+        self._text = text
+        if self.waiter is not None and not self.would_serve(self.waiter.document, self.waiter.request):
+            self.cancellation.cancel()
+            self._dismiss()
+
+    def leave(self) -> bool:
+        """Leaves the computation without a waiter; True where what is being typed may soon bring a new one."""
+        typed = self.job.typed()
+        self.waiter = None
+        return bool(typed) and agrees(self._text, typed or "")
+
+    def give_up(self) -> None:
+        """Stops computing and answers with nothing."""
+        self.cancellation.cancel()
+        if self.waiter is not None:
+            self.waiter.give_up()
+
+    def finish(self, completion: Completion) -> Computed:
+        """Answers the waiting job, if there is something left for it, and says what goes into the books."""
+        is_whole = completion.finish_reason is not FinishReason.CANCELLED
+        waiter = self.waiter if self.waiter is not None and not self.waiter.answer.done() else None
+        typed = typed_since(self.job.request, waiter.request) if waiter is not None else None
+        offered = rest_of(completion.text, typed) if typed is not None else ""
+        if is_whole and typed and not offered:
+            self._dismiss()
+            waiter = None
+        elif waiter is not None:
+            waiter.answer.set_result(Suggestion(completion_id=self.job.completion_id, text=offered))
+        recorded = replace(completion, text=offered)
+        if waiter is None:
+            recorded = replace(recorded, finish_reason=FinishReason.CANCELLED)
+        return Computed(
+            document=self.job.document,
+            completion_id=self.job.completion_id,
+            request=self.job.request,
+            text=completion.text if is_whole else None,
+            completion=recorded,
+        )
+
+    def _dismiss(self) -> None:
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.answer.done():
+            waiter.answer.set_result(Unserved.UNSERVED)

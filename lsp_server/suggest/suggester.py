@@ -1,0 +1,207 @@
+"""`Suggester`: what happens to one request, in order: known already, better not asked, waited for, computed.
+
+It wires gate, cache and scheduler together and keeps no books: what was reused or never asked is told by calls. It
+knows no LSP types; the time is the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engine.completion.blocks import invites_lines
+from engine.types import GREEN_MODE_MAX
+from lsp_server.context.lexical import part_at
+from lsp_server.suggest.jobs import Unserved
+from lsp_server.suggest.request import completion_request
+from lsp_server.suggest.reuse import Suggestion, SuggestionCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.types import CompletionRequest
+    from lsp_server.context.documents import CursorContext
+    from lsp_server.settings import Settings
+    from lsp_server.suggest.gate import Gate
+    from lsp_server.suggest.jobs import Computed
+    from lsp_server.suggest.scheduler import CompletionScheduler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request of the editor.
+
+    Attributes:
+        document: The document's name.
+        completion_id: What is computed for it shall be called so.
+        context: The text around the cursor.
+        is_invoked: True where the person asked for it by hand.
+        typed: Says what has been typed at the place since; None where the document changed in another way.
+    """
+
+    document: str
+    completion_id: str
+    context: CursorContext
+    is_invoked: bool
+    typed: Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A cursor's place in a document, by the text around it."""
+
+    prefix: str
+    suffix: str
+
+    def is_of(self, request: CompletionRequest) -> bool:
+        """True where a request is asked at this very place; its window onto the document may begin later."""
+        return bool(request.prefix) and self.prefix.endswith(request.prefix) and self.suffix == request.suffix
+
+
+class Suggester:
+    """Answers questions with as little work as it can.
+
+    Args:
+        scheduler: Computes what must be computed.
+        gate: Says when to ask it, and where not.
+        on_reused: Called with (completion id, characters) where an earlier completion answered.
+        on_skipped: Called where the engine was not asked.
+    """
+
+    def __init__(
+        self,
+        scheduler: CompletionScheduler,
+        gate: Gate,
+        *,
+        on_reused: Callable[[str, int], None],
+        on_skipped: Callable[[], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._gate = gate
+        self._on_reused = on_reused
+        self._on_skipped = on_skipped
+        self._cache = SuggestionCache()
+        self._newest: dict[str, str] = {}  # completion id by document
+        self._offered: dict[str, tuple[str, _Place]] = {}  # by document: whose text, and where its end would be
+        self._accepted: dict[str, _Place] = {}  # by document: where an accepted text ends that was not typed on yet
+
+    async def suggest(self, question: Question, settings: Settings) -> Suggestion | None:
+        """What to offer; None, or an empty text, for nothing.
+
+        Raises:
+            EngineError: The engine failed, in the user's words.
+        """
+        request = self._with_shape(question.document, completion_request(question.context, settings))
+        suggestion = await self._answer(question, request, settings)
+        if suggestion is not None and suggestion.text:
+            end = _Place(prefix=request.prefix + suggestion.text, suffix=request.suffix)
+            self._offered[question.document] = (suggestion.completion_id, end)
+        return suggestion
+
+    def accept(self, completion_id: str) -> None:
+        """Takes note that what was offered of a completion was accepted: where it ends, several lines are welcome.
+
+        The editor says so before it asks at the new place. Anything typed there that is not what was found for it
+        makes it a place like any other.
+        """
+        for document, (offered_id, end) in self._offered.items():
+            if offered_id == completion_id:
+                self._accepted[document] = end
+
+    def note_key(self) -> None:
+        """Takes note of a change to a document."""
+        self._gate.key(time.monotonic())
+
+    def keep(self, computed: Computed) -> None:
+        """Keeps what was computed for later."""
+        if computed.text is not None:
+            suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
+            self._cache.keep(computed.document, computed.request, suggestion)
+            self._gate.answered(computed.completion.elapsed_s)
+
+    def forget(self, document: str) -> None:
+        """Drops what is known of, and asked in, a document."""
+        self._cache.forget(document)
+        for known in (self._newest, self._offered, self._accepted):
+            known.pop(document, None)
+        self._scheduler.cancel(document)
+
+    def clear(self) -> None:
+        """Drops what other settings or another model have answered."""
+        self._cache.clear()
+
+    def _with_shape(self, document: str, request: CompletionRequest) -> CompletionRequest:
+        """Asks for several lines behind an accepted suggestion, and where what was typed since is theirs."""
+        accepted = self._accepted.get(document)
+        if accepted is None:
+            return request
+        several = replace(request, single_line=False)
+        if accepted.is_of(request):
+            return several if invites_lines(request.prefix, request.suffix) else request
+        if self._scheduler.would_serve(document, several):
+            return several
+        del self._accepted[document]
+        return request
+
+    async def _answer(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
+        document = question.document
+        self._newest[document] = question.completion_id
+        self._gate.rest(request.prefix)
+        goes_on = settings.reuse and self._scheduler.would_serve(document, request)
+        if not goes_on:
+            self._scheduler.cancel(document)  # the newest question wins, whoever answers it
+        if not question.is_invoked:
+            if settings.reuse and (known := self._cache.find(document, request)) is not None:
+                self._scheduler.cancel(document)
+                self._on_reused(known.completion_id, len(known.text))
+                return known
+            if not _is_wanted_part(request, settings):
+                return None
+            if not goes_on and not await self._is_worth_asking(question, settings):
+                self._on_skipped()
+                return None
+        return await self._compute(question, request, settings)
+
+    async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
+        typed = question.typed if settings.reuse else _unknown
+        name = question.completion_id
+        answer = await self._scheduler.complete(question.document, name, request, typed=typed)
+        if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
+            if not question.is_invoked and not await self._is_worth_asking(question, settings):
+                self._on_skipped()
+                return None
+            answer = await self._scheduler.complete(question.document, name, request, typed=typed)
+        return None if isinstance(answer, Unserved) else answer
+
+    async def _is_worth_asking(self, question: Question, settings: Settings) -> bool:
+        """Waits as long as the gate says; False where it says no, or where a newer question came first."""
+        wait_s = self._gate.wait_s(
+            question.context.prefix,
+            time.monotonic(),
+            settings.green_mode / GREEN_MODE_MAX,
+            may_skip=settings.skip_unlikely,
+        )
+        if wait_s is None:
+            return False
+        if settings.debounce_ms is not None:
+            wait_s = settings.debounce_ms / 1000
+        if wait_s > 0:
+            try:
+                await asyncio.sleep(wait_s)
+            except asyncio.CancelledError:
+                self._on_skipped()
+                raise
+        return self._newest.get(question.document) == question.completion_id
+
+
+def _is_wanted_part(request: CompletionRequest, settings: Settings) -> bool:
+    if settings.in_comments and settings.in_strings:
+        return True
+    part = part_at(request.prefix, request.language_id)
+    return part == "code" or (settings.in_comments if part == "comment" else settings.in_strings)
+
+
+def _unknown() -> None:
+    """What was typed since, to those who do not ask."""

@@ -1,0 +1,227 @@
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.types import Completion, Provenance
+from lsp_server.books.ledger import MIGRATIONS, Ledger
+from tests.fakes import fake_completion
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    opened = Ledger(path)
+    yield opened
+    opened.close()
+
+
+def rows(path: Path) -> list[sqlite3.Row]:
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        return database.execute("SELECT * FROM completion ORDER BY id").fetchall()
+
+
+def test_a_completion_is_one_row_without_any_text_of_the_user(ledger: Ledger, path: Path) -> None:
+    ledger.add("session", "a", fake_completion("secret_name = 1"))
+
+    (row,) = rows(path)
+    assert (row["session_id"], row["model"], row["device"]) == ("session", "fake", "CPU, 1 thread")
+    assert (row["energy_j"], row["prefill_j"], row["decode_j"], row["policy_j"]) == (2.0, 0.5, 1.5, None)
+    assert (row["provenance"], row["source"], row["baseline_energy_j"]) == ("measured", "fake counter", 5.0)
+    assert (row["tokens"], row["mean_exit_layer"], row["exit_depths"]) == (2, 3.0, '{"2": 1, "4": 1}')
+    assert (row["offered_chars"], row["accepted_at"]) == (15, None)
+    assert "secret" not in repr(tuple(row))
+
+
+def test_accepting_is_recorded_once(ledger: Ledger, path: Path) -> None:
+    ledger.add("session", "a", fake_completion("four"))
+    ledger.accept("a")
+    (first,) = rows(path)
+
+    ledger.accept("a")
+    ledger.accept("unknown")
+
+    assert [tuple(row) for row in rows(path)] == [tuple(first)]
+    assert first["accepted_chars"] == 4
+
+
+def test_answers_for_nothing_are_counted_with_the_completion_they_came_from(ledger: Ledger, path: Path) -> None:
+    ledger.add("session", "a", fake_completion("three"))
+    ledger.reuse("a", 2)
+    ledger.reuse("a", 5)
+    ledger.accept("a", 2)
+
+    (row,) = rows(path)
+    (today,) = ledger.history(1)
+    assert (row["reused"], row["offered_chars"], row["accepted_chars"], row["energy_j"]) == (2, 5, 2, 2.0)
+    assert (today.requests, today.reused) == (1, 2)
+
+
+def test_a_ledger_of_the_first_version_is_taken_over(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database, database:
+        for statement in filter(str.strip, MIGRATIONS[0].split(";\n")):
+            database.execute(statement)
+        database.execute("PRAGMA user_version = 1")
+
+    ledger = Ledger(path)
+    ledger.add("session", "a", fake_completion("three"))
+    ledger.reuse("a", 5)
+    ledger.close()
+
+    assert (ledger.warning, [row["reused"] for row in rows(path)]) == ("", [1])
+
+
+def test_rows_outlive_the_server(path: Path) -> None:
+    for completion_id in ("a", "b"):
+        ledger = Ledger(path)
+        ledger.add("session", completion_id, fake_completion())
+        ledger.close()
+
+    assert [row["id"] for row in rows(path)] == ["a", "b"]
+
+
+def test_history_sums_up_by_day(ledger: Ledger) -> None:
+    ledger.add("one", "a", fake_completion("four"))
+    ledger.add("two", "b", fake_completion(energy_j=None, provenance=Provenance.NONE))
+    ledger.accept("a")
+
+    (today,) = ledger.history(7)
+
+    assert (today.energy_j, today.baseline_energy_j, today.provenance) == (2.0, 10.0, Provenance.MIXED)
+    assert (today.requests, today.accepted, today.accepted_chars) == (2, 1, 4)
+
+
+def test_history_gives_the_newest_days_first(ledger: Ledger, path: Path) -> None:
+    for completion_id in "abc":
+        ledger.add("session", completion_id, fake_completion())
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE completion SET created_at = 86400 * 365 WHERE id = 'a'")
+        database.execute("UPDATE completion SET created_at = 86400 * 400 WHERE id = 'b'")
+
+    newest, older = ledger.history(2)
+
+    assert newest.day > older.day > "1971"
+
+
+def test_two_servers_write_at_once(path: Path) -> None:
+    def write(name: str) -> None:
+        ledger = Ledger(path)
+        for n in range(50):
+            ledger.add(name, f"{name}{n}", fake_completion())
+        ledger.close()
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "xy"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(rows(path)) == 100
+
+
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"these are the bytes of no database" * 100)
+
+    ledger = Ledger(path)
+    ledger.add("session", "a", fake_completion())
+    ledger.close()
+
+    (kept,) = path.parent.glob("ledger.corrupt-*.sqlite3")
+    assert kept.read_bytes().startswith(b"these are the bytes")
+    assert ledger.warning == f"The energy ledger was damaged; it is kept as {kept.name} and a new one was begun."
+    assert len(rows(path)) == 1
+
+
+def test_damage_behind_a_sound_header_is_found(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.add("session", "a", fake_completion())
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)  # the header stays sound
+    path.write_bytes(content)
+
+    ledger = Ledger(path)
+    ledger.add("session", "b", fake_completion())
+    ledger.close()
+
+    assert [row["id"] for row in rows(path)] == ["b"]
+    assert len(list(path.parent.glob("ledger.corrupt-*.sqlite3"))) == 1
+
+
+def test_rows_wait_in_memory_while_the_folder_cannot_be_had(tmp_path: Path) -> None:
+    blocker = tmp_path / "data"
+    blocker.write_text("a file where the folder should be")
+    ledger = Ledger(blocker / "ledger.sqlite3")
+
+    ledger.add("session", "a", fake_completion())
+
+    assert "cannot be written" in ledger.warning
+    assert "kept in memory" in ledger.warning
+    assert ledger.history(1)[0].requests == 1
+    blocker.unlink()
+    ledger.add("session", "b", fake_completion())
+    ledger.close()
+    assert ledger.warning == ""
+    assert [row["id"] for row in rows(blocker / "ledger.sqlite3")] == ["a", "b"]
+
+
+def test_rows_wait_in_memory_while_the_disk_is_full(path: Path) -> None:
+    ledger = Ledger(path)
+    database = ledger._database
+    assert database is not None
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says on a full disk
+
+    for n in range(100):
+        ledger.add("session", f"{n:03}", fake_completion())
+
+    assert "(database or disk is full)" in ledger.warning
+    database.execute("PRAGMA max_page_count = 100000")
+    ledger.add("session", "100", fake_completion())
+    ledger.close()
+    assert ledger.warning == ""
+    assert len(rows(path)) == 101
+
+
+def test_rows_wait_in_memory_while_another_process_locks_the_file(ledger: Ledger, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        ledger.add("session", "a", fake_completion())
+        assert "locked" in ledger.warning
+        other.execute("ROLLBACK")
+
+    ledger.accept("a")
+
+    assert ledger.warning == ""
+    assert rows(path)[0]["accepted_at"] is not None
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(path: Path) -> None:
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+    ledger = Ledger(path)
+    ledger.add("session", "a", fake_completion())
+    ledger.close()
+
+    assert "newer version of Green Code" in ledger.warning
+    assert rows(path) == []
+
+
+def test_a_completion_with_every_unknown_is_kept(ledger: Ledger, path: Path) -> None:
+    completion: Completion = fake_completion("", energy_j=None, provenance=Provenance.NONE, exit_layers=())
+    ledger.add("session", "a", completion)
+
+    (row,) = rows(path)
+    assert (row["energy_j"], row["mean_exit_layer"], row["tokens"]) == (None, None, 0)

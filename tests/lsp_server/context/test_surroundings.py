@@ -1,0 +1,92 @@
+"""What reaches the engine of other documents, through a real server process around a fake engine."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
+
+from lsp_server.context.neighbours import MAX_DOCUMENTS
+from tests.lsp_server.client import URI, Client, fake_server, initialize, started
+
+pytestmark = pytest.mark.timeout(60)
+
+SHOP = "file:///project/shop.py"
+SHOP_TEXT = "def total_price(basket, discount):\r\n    return sum(basket) - discount\r\n"
+TEXT = "def print_total(basket, discount):\n    price = total_price(basket)\n    context"
+PIECE = "# shop.py\n# def total_price(basket, discount):\n#     return sum(basket) - discount\n\n"
+OTHERS: dict[str, object] = {"otherFiles": True}
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    """Has one document open and types in another one that is like it."""
+    async with started(*fake_server(tmp_path / "ledger.sqlite3")) as client:
+        await initialize(client)
+        await client.ready()
+        client.open(SHOP_TEXT, uri=SHOP)
+        client.open(TEXT)
+        yield client
+
+
+async def read_first(client: Client, uri: str = URI) -> str:
+    """What the engine would read before the document; asked by hand, which is always computed."""
+    item = await client.complete(2, 11, uri=uri, invoked=True)
+    if item is None:
+        return ""
+    assert isinstance(item.insert_text, str)
+    return item.insert_text
+
+
+async def test_other_documents_are_read_only_while_the_setting_says_so(client: Client) -> None:
+    assert await read_first(client) == ""
+    client.change_settings(OTHERS)
+    assert await read_first(client) == PIECE
+    client.change_settings({})
+    assert await read_first(client) == ""
+
+
+async def test_a_document_opened_later_and_closed_again_is_read_as_last_edited(client: Client) -> None:
+    client.change_settings({**OTHERS, "privateFiles": ["shop.py"]})
+    till = SHOP.replace("shop", "till")
+    client.open(SHOP_TEXT, uri=till)
+    client.type(0, 0, "VAT = 7\n", uri=till)
+    client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(till)))
+
+    assert await read_first(client) == PIECE.replace("shop.py\n", "till.py\n# VAT = 7\n")
+
+
+async def test_a_document_that_has_become_private_is_read_no_more(client: Client) -> None:
+    client.change_settings(OTHERS)
+    assert await read_first(client) == PIECE
+
+    client.change_settings({**OTHERS, "privateFiles": ["shop.py"]})
+    assert await read_first(client) == ""
+
+
+async def test_a_file_that_git_has_come_to_ignore_is_read_no_more(client: Client, tmp_path: Path) -> None:
+    client.change_settings(OTHERS)
+    (tmp_path / ".git").mkdir()
+    client.open(SHOP_TEXT, uri=(tmp_path / "till.py").as_uri())
+    assert "till.py" in await read_first(client)
+
+    (tmp_path / ".gitignore").write_text("till.py\n")
+    assert "till.py" not in await read_first(client)
+
+
+async def test_of_many_documents_those_that_were_saved_last_are_remembered(client: Client) -> None:
+    client.change_settings(OTHERS)
+    assert await read_first(client) == PIECE
+    for n in range(MAX_DOCUMENTS):
+        if n == MAX_DOCUMENTS - 2:
+            client.text_document_did_save(types.DidSaveTextDocumentParams(types.TextDocumentIdentifier(SHOP)))
+        client.open("", uri=f"file:///project/{n}.py")
+
+    client.open(TEXT, uri=URI.replace("a.py", "b.py"))
+    assert await read_first(client, URI.replace("a.py", "b.py")) == PIECE
+
+
+async def test_the_path_is_read_where_so_set(client: Client) -> None:
+    client.change_settings({**OTHERS, "filePath": True})
+
+    assert await read_first(client) == PIECE + "# a.py\n"

@@ -1,0 +1,86 @@
+"""The whole way: a person, an editor and a real server process around a fake engine."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.errors import EngineError
+from lsp_server.cli.bench import _cut, _whole, _words
+from lsp_server.replay.green_code import GreenCodeUnderTest
+from lsp_server.replay.replay import Stretch, replay
+
+pytestmark = pytest.mark.timeout(60)
+
+# The fake engine offers "next" everywhere; people have time to see it at the beginning of a line.
+TEXT = "a = [\n    next(b)]\n"
+STRETCH = Stretch(file="a.py", language_id="python", before="a = 1\n", text=TEXT, after="b = 2\n")
+FAKE = (sys.executable, "-m", "tests.lsp_server.fake_server")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[GreenCodeUnderTest]:
+    server = GreenCodeUnderTest({}, tmp_path, FAKE)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnderTest) -> None:
+    run = await replay("now", server, STRETCH, seed=3, accepted=_words)
+
+    assert (run.typed_chars, run.kept_chars) == (len(STRETCH.text), 4)
+    assert run.costs.computed > 0
+    assert run.costs.energy_j == 2.0 * run.costs.computed
+    assert run.costs.wasted_j == run.costs.energy_j - 2.0
+    assert run.costs.provenance == "measured"
+    assert run.costs.computed + run.costs.reused + run.costs.skipped >= run.asked
+    assert run.costs.cpu_s is not None
+    assert len(run.answered_s) == run.shown
+    assert {broken.rule for broken in run.broken_rules} == {"broken word"}  # it is put before the b behind the cursor
+
+
+async def test_what_is_typed_is_the_file(server: GreenCodeUnderTest) -> None:
+    await replay("now", server, STRETCH, seed=2, accepted=_whole, time_scale=0.2)
+
+    assert server._text == STRETCH.before + STRETCH.text + STRETCH.after
+
+
+async def test_who_types_fast_overtakes_the_requests(server: GreenCodeUnderTest) -> None:
+    run = await replay("now", server, STRETCH, seed=3, accepted=_words, time_scale=0.01)
+
+    assert run.asked < run.keys
+    assert run.kept_chars == 0  # nothing was in sight for long enough
+
+
+def test_a_stretch_is_whole_lines_inside_the_file() -> None:
+    text = "".join(f"line_{n} = {n}\n" for n in range(300))
+
+    cut = _cut(Stretch(file="a.py", language_id="python", before="", text=text, after=""), 200)
+
+    assert cut is not None
+    assert cut.before + cut.text + cut.after == text
+    assert cut.before.endswith("\n")
+    assert cut.after.startswith("\n")
+    assert 200 <= len(cut.text) < 220
+    assert _cut(Stretch(file="a.py", language_id="python", before="", text="x\n" * 100, after=""), 200) is None
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "wanted", "words", "whole"),
+    [("foo(bar)", "foo(bar)\n", 8, 8), ("foo(baz)", "foo(bar)\n", 4, 0), ("bar", "foo", 0, 0)],
+)
+def test_the_rules_by_which_text_is_taken(suggestion: str, wanted: str, words: int, whole: int) -> None:
+    assert (_words(suggestion, wanted), _whole(suggestion, wanted)) == (words, whole)
+
+
+async def test_a_server_that_died_says_so_at_the_next_key(server: GreenCodeUnderTest) -> None:
+    await server.begin("python", "a")
+    psutil.Process(server._client.pid).kill()
+    assert server._client._reading is not None
+    await server._client._reading
+
+    with pytest.raises(EngineError, match="has ended"):
+        await replay("now", server, STRETCH, seed=2, accepted=_words)
