@@ -7,6 +7,7 @@ an adapter knows nothing of exits, caches or policies. A new family is one more 
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import UnsupportedModelError
@@ -188,6 +189,14 @@ def decoder_parts(model: Any) -> DecoderParts:
             f"Models of the family '{family}' are not supported; the supported families are {known}."
         )
     return _ADAPTERS[family](model)
+
+
+def cache_argument(layer: nn.Module) -> str:
+    """The name by which a layer's `forward` takes the cache: `cache` since transformers 5.24, else `past_key_values`.
+
+    The signature decides. Before 5.24 a layer takes the new name among its `**kwargs` and decodes without a cache.
+    """
+    return "cache" if "cache" in inspect.signature(layer.forward).parameters else "past_key_values"
 
 
 def _sliding_windows(config: Any) -> Sequence[int | None]:

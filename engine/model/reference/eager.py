@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from engine.model.reference.adapters import DecoderParts, decoder_parts
+from engine.model.reference.adapters import DecoderParts, cache_argument, decoder_parts
 from engine.model.reference.kv_cache import LayeredKVCache
 from engine.types import ModelGeometry
 
@@ -57,6 +57,7 @@ class TorchRunner:
         """
         self.backbone = backbone
         self.parts: DecoderParts = decoder_parts(backbone)
+        self._cache_argument = cache_argument(self.parts.layers[0])
         self.n_layers = len(self.parts.layers)
         self.max_positions = int(backbone.config.max_position_embeddings)
         self.geometry = _geometry(backbone, self.parts.layers)
@@ -165,8 +166,8 @@ class TorchRunner:
                 attention_mask=masks[window],
                 position_ids=positions,
                 position_embeddings=rotaries[key],
-                past_key_values=cache,
                 use_cache=True,
+                **{self._cache_argument: cache},
             )
         return hidden
 
