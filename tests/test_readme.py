@@ -1,4 +1,4 @@
-"""The README's promises: its commands are the ones that CI runs, its options exist, its files are there."""
+"""What the documents promise: the commands are the ones that CI runs, the options exist, the links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -10,10 +10,20 @@ from lsp_server.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line
+JUDGED = (ROOT / "engine" / "evaluation" / "README.md").read_text(encoding="utf-8")
+
+
+def commands(document: str) -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", document, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+COMMANDS = commands(README)
+GREEN_CODE = [
+    line.split("green-code ", 1)[1].split("#")[0].split()
+    for line in [*COMMANDS, *commands(JUDGED)]
+    if "green-code " in line
 ]
-GREEN_CODE = [line.split("green-code ", 1)[1].split("#")[0].split() for line in COMMANDS if "green-code " in line]
 
 
 def test_the_first_command_ends_in_the_demo() -> None:
@@ -38,11 +48,17 @@ def test_every_command_and_option_exists(arguments: list[str]) -> None:
         assert option in result.output
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:|#)([^)]+)\)", README))
-def test_every_link_leads_somewhere(target: str) -> None:
-    assert (ROOT / target).exists()
+DOCUMENTS = [
+    ROOT / name
+    for name in ("README.md", "engine/evaluation/README.md", ".github/CONTRIBUTING.md", "vscode-extension/README.md")
+]
+LINKS = [
+    (document, target)
+    for document in DOCUMENTS
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
+]
 
 
-@pytest.mark.parametrize("path", re.findall(r"^    (\S+)", README.partition("## Files")[2], re.MULTILINE))
-def test_every_file_it_names_is_there(path: str) -> None:
-    assert (ROOT / path).exists()
+@pytest.mark.parametrize(("document", "target"), LINKS, ids=lambda value: str(value).removeprefix(f"{ROOT}/"))
+def test_every_link_leads_somewhere(document: Path, target: str) -> None:
+    assert (document.parent / target).exists()
