@@ -92,16 +92,20 @@ async def inline_completion(
         logger.warning("A completion was asked in a document that is not open")
         return None
     is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-    if not ls.quiet.is_wanted(uri, document.language_id or "", is_invoked=is_invoked):
+    refusal = ls.quiet.refusal(uri, document.language_id or "", is_invoked=is_invoked)
+    ls.update_status(not_offered=refusal)
+    if refusal:
+        logger.debug("Nothing is offered: %s", refusal)
         return None
     selected = params.context.selected_completion_info
     context = ls.surroundings.look(document, params.position, selected)
     question = Question(
-        document=uri,
+        uri=uri,
         completion_id=uuid.uuid4().hex,
         context=context,
         is_invoked=is_invoked,
-        typed=typed_at(document, params.position) if selected is None else _not_known,
+        # What an entry of the suggest widget stands for is not in the document: nobody can tell what was typed on.
+        typed_since=typed_at(document, params.position) if selected is None else None,
     )
     try:
         suggestion = await ls.suggester.suggest(question, ls.settings)
@@ -119,10 +123,6 @@ async def inline_completion(
         command=types.Command(title="Accepted", command=DID_ACCEPT, arguments=arguments),
     )
     return types.InlineCompletionList(items=[item])
-
-
-def _not_known() -> None:
-    """What was typed since a request that began with an entry of the suggest widget."""
 
 
 def did_accept(ls: GreenCodeServer, *arguments: object) -> None:

@@ -73,7 +73,7 @@ class GreenCodeServer(LanguageServer):
         acceptance = find_acceptance()
         gate = Gate(acceptance.chance, acceptance.mean)
         self.suggester = Suggester(self.scheduler, gate, on_reused=self._reuse, on_skipped=self._skip)
-        self.quiet = Quiet(self.update_status)
+        self.quiet = Quiet(lambda sentence: self.update_status(snoozed=sentence))
         self.surroundings = Surroundings(self.quiet.why_private)
         self.session = Session()
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on

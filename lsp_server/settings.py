@@ -108,12 +108,13 @@ def engine_config(settings: Settings) -> EngineConfig:
     )
 
 
-def is_wanted(settings: Settings, language_id: str) -> bool:
-    """True where the user wants completions for a language."""
+def why_off(settings: Settings, language_id: str) -> str:
+    """Why the user has switched completions off for a language, as one sentence; "" where they are on."""
     if not settings.enable:
-        return False
-    everywhere = settings.languages.get(ANY_LANGUAGE, True)
-    return settings.languages.get(language_id, everywhere)
+        return f"Completions are switched off ({SECTION}.enable)."
+    if not settings.languages.get(language_id, settings.languages.get(ANY_LANGUAGE, True)):
+        return f'Completions are switched off for the language "{language_id}" ({SECTION}.languages).'
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ class ServerState:
         request_failure: Why the newest request failed; gone with the next one that succeeds.
         ledger_warning: Why the ledger is not written as it should be.
         snoozed: Until when the person wants quiet.
-        not_offered: Why nothing is offered where the person is just now, though all is well.
+        not_offered: Why nothing was offered at the last place that was asked about, though all is well.
         busy: True while a completion is computed.
     """
 
@@ -68,13 +68,13 @@ def engine_facts(engine: CompletionEngine) -> EngineFacts:
 def status_of(state: ServerState) -> Status:
     """Sums the facts up: the gravest first, every sentence once."""
     warnings = (*state.settings_problems, state.request_failure, state.ledger_warning)
-    sentences = [s for s in (state.load_failure, state.loading, *warnings, state.snoozed, state.not_offered) if s]
+    sentences = filter(None, (state.load_failure, state.loading, *warnings, state.snoozed, state.not_offered))
     health: Health = "error" if state.load_failure else "warning" if any(warnings) else "ok"
     engine = state.engine
     return Status(
         health=health,
         quiescent=not (state.loading or state.busy),
-        message=" ".join(sentences),
+        message=" ".join(dict.fromkeys(sentences)),
         model=engine.model if engine else None,
         device=engine.device if engine else None,
         meter=engine.meter if engine else None,

@@ -43,7 +43,7 @@ _WORD = re.compile(r"[^\W\d]\w{2,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    document: str
+    uri: str
     line: int
     snippet: Snippet
     words: frozenset[str]
@@ -53,7 +53,7 @@ class _Piece:
 class _Choice:
     """What was chosen for a document, at which line, while the prompt's window began where."""
 
-    document: str
+    uri: str
     line: int
     window_start: int
     pieces: tuple[_Piece, ...]
@@ -62,8 +62,8 @@ class _Choice:
 class _Visited:
     """A document as it was at the last visit."""
 
-    def __init__(self, document: str, path: str, text: str, line: int) -> None:
-        self._document, self._path, self._text, self.line = document, path, text, line
+    def __init__(self, uri: str, path: str, text: str, line: int) -> None:
+        self._uri, self._path, self._text, self.line = uri, path, text, line
 
     @cached_property
     def pieces(self) -> tuple[_Piece, ...]:
@@ -75,7 +75,7 @@ class _Visited:
         words = [words_of("\n".join(lines[at : at + BLOCK_LINES])) for at in starts]
         return tuple(
             _Piece(
-                document=self._document,
+                uri=self._uri,
                 line=at,
                 snippet=Snippet(path=self._path, text="\n".join(lines[at : at + PIECE_LINES]).strip("\n")),
                 words=block | next_block,
@@ -96,32 +96,32 @@ class Neighbours:
         self._visited: OrderedDict[str, _Visited] = OrderedDict()  # by name, the newest last
         self._choice: _Choice | None = None
 
-    def visit(self, document: str, *, path: str, text: str, line: int | None = None) -> None:
+    def visit(self, uri: str, *, path: str, text: str, line: int | None = None) -> None:
         r"""Takes note of a document that was opened, edited, saved or looked at.
 
         Args:
-            document: Its name.
+            uri: Its name.
             path: As the model may be shown it.
             text: All of it, with "\n" line ends.
             line: The place, from 0; None where it is not known to have changed.
         """
-        known = self._visited.pop(document, None)
-        if len(text) > MAX_DOCUMENT_CHARS or (known is None and self._why_private(document)):
+        known = self._visited.pop(uri, None)
+        if len(text) > MAX_DOCUMENT_CHARS or (known is None and self._why_private(uri)):
             return
         if line is None:
             line = known.line if known else 0
-        self._visited[document] = _Visited(document, path, text, line)
+        self._visited[uri] = _Visited(uri, path, text, line)
         if len(self._visited) > MAX_DOCUMENTS:
             self._visited.popitem(last=False)
 
-    def pieces_for(self, document: str, line: int, prefix: str, suffix: str) -> tuple[Snippet, ...]:
+    def pieces_for(self, uri: str, line: int, prefix: str, suffix: str) -> tuple[Snippet, ...]:
         """Pieces of other documents, the most alike first, of SNIPPET_CHARS characters in all.
 
         They stay the same, in the same order, until the cursor is in another document or far away, or the prompt's
         window has moved: pieces are read before the document, so another piece makes the model read all of it anew.
 
         Args:
-            document: The one that is completed; nothing is taken from it.
+            uri: The document that is completed; nothing is taken from it.
             line: Of the cursor, from 0.
             prefix: Text before the cursor, as the engine is asked.
             suffix: Text behind it.
@@ -132,22 +132,22 @@ class Neighbours:
         window_start = _window_start(prefix)
         if (
             last is None
-            or (last.document, last.window_start) != (document, window_start)
+            or (last.uri, last.window_start) != (uri, window_start)
             or abs(line - last.line) > _reach(last.line)
             or self._is_private(last)
         ):
             self.forget_private()
-            pieces = self._choose(document, words_of(prefix[-QUERY_BEFORE:] + suffix[:QUERY_AFTER]))
+            pieces = self._choose(uri, words_of(prefix[-QUERY_BEFORE:] + suffix[:QUERY_AFTER]))
             if last is not None and set(pieces) == set(last.pieces):
                 pieces = last.pieces
-            last = _Choice(document=document, line=line, window_start=window_start, pieces=pieces)
+            last = _Choice(uri=uri, line=line, window_start=window_start, pieces=pieces)
             self._choice = last
         return tuple(piece.snippet for piece in last.pieces)
 
     def forget_private(self) -> None:
         """Drops what has become private since it was visited."""
-        for document in [document for document in self._visited if self._why_private(document)]:
-            del self._visited[document]
+        for uri in [uri for uri in self._visited if self._why_private(uri)]:
+            del self._visited[uri]
         if self._choice is not None and self._is_private(self._choice):
             self._choice = None
 
@@ -157,15 +157,11 @@ class Neighbours:
         self._choice = None
 
     def _is_private(self, choice: _Choice) -> bool:
-        return any(self._why_private(document) for document in {piece.document for piece in choice.pieces})
+        return any(self._why_private(uri) for uri in {piece.uri for piece in choice.pieces})
 
-    def _choose(self, document: str, query: frozenset[str]) -> tuple[_Piece, ...]:
+    def _choose(self, uri: str, query: frozenset[str]) -> tuple[_Piece, ...]:
         ranked = sorted(
-            (
-                (alike, piece)
-                for piece in self._others(document)
-                if (alike := likeness(query, piece.words)) >= LEAST_ALIKE
-            ),
+            ((alike, piece) for piece in self._others(uri) if (alike := likeness(query, piece.words)) >= LEAST_ALIKE),
             key=lambda candidate: -candidate[0],
         )
         chosen: list[_Piece] = []
@@ -176,9 +172,9 @@ class Neighbours:
                 room -= len(piece.snippet.text)
         return tuple(chosen)
 
-    def _others(self, document: str) -> Iterator[_Piece]:
+    def _others(self, uri: str) -> Iterator[_Piece]:
         for name, visited in reversed(self._visited.items()):
-            if name != document:
+            if name != uri:
                 yield from visited.pieces
 
 
@@ -194,7 +190,7 @@ def likeness(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _is_same(piece: _Piece, other: _Piece) -> bool:
-    overlap = piece.document == other.document and abs(piece.line - other.line) < PIECE_LINES
+    overlap = piece.uri == other.uri and abs(piece.line - other.line) < PIECE_LINES
     return overlap or likeness(piece.words, other.words) > SAME
 
 

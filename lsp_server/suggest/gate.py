@@ -66,7 +66,7 @@ class TypingRhythm:
         self._kind: PlaceKind | None = None
         self.last_key_s: float | None = None
 
-    def key(self, now_s: float) -> None:
+    def note_key(self, now_s: float) -> None:
         """Takes note of a change to a document; the pause before it counts where its place is known."""
         if self._kind is not None and self.last_key_s is not None:
             pause_s = now_s - self.last_key_s
@@ -74,7 +74,7 @@ class TypingRhythm:
                 self._pauses_s[self._kind].append(pause_s)
         self.last_key_s, self._kind = now_s, None
 
-    def rest(self, kind: PlaceKind) -> None:
+    def cursor_at(self, kind: PlaceKind) -> None:
         """Takes note of where the cursor stands after the last key."""
         self._kind = kind
 
@@ -96,13 +96,13 @@ class Gate:
         self._rhythm = TypingRhythm()
         self._answers_s: deque[float] = deque(maxlen=_ANSWERS)
 
-    def key(self, now_s: float) -> None:
+    def note_key(self, now_s: float) -> None:
         """Takes note of a change to a document."""
-        self._rhythm.key(now_s)
+        self._rhythm.note_key(now_s)
 
-    def rest(self, prefix: str) -> None:
+    def cursor_at(self, prefix: str) -> None:
         """Takes note of the place behind which the person has struck no further key yet."""
-        self._rhythm.rest(place_kind(prefix))
+        self._rhythm.cursor_at(place_kind(prefix))
 
     def answered(self, elapsed_s: float) -> None:
         """Takes note of how long the engine took for an answer."""

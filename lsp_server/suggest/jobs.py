@@ -6,19 +6,22 @@ place. Both belong to the event loop's thread. They know no engine, no queue and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from engine.types import FinishReason
-from lsp_server.suggest.reuse import Suggestion, agrees, rest_of, typed_since
+from lsp_server.suggest.reuse import Suggestion, agrees, rest_of, typed_between
 from lsp_server.suggest.seams import CancellationEvent
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from engine.types import Completion, CompletionRequest
+
+TypedSince = Callable[[], "str | None"]
+"""Says what has been typed at a place since; None where the document changed in another way."""
 
 
 class Unserved(Enum):
@@ -32,17 +35,17 @@ class Job:
     """One request.
 
     Attributes:
-        document: The document it is about.
+        uri: The document it is about.
         completion_id: Names what is computed for it.
         request: What the engine is asked.
-        typed: What has been typed at the place since; None where the document changed in another way.
+        typed_since: Says what has been typed at the place since; None where that cannot be known.
         answer: To be set once; None for nothing.
     """
 
-    document: str
+    uri: str
     completion_id: str
     request: CompletionRequest
-    typed: Callable[[], str | None]
+    typed_since: TypedSince | None
     answer: asyncio.Future[Suggestion | Unserved | None]
 
     def give_up(self) -> None:
@@ -56,7 +59,7 @@ class Computed:
     """What became of one computation.
 
     Attributes:
-        document: The document it was for.
+        uri: The document it was for.
         completion_id: Its name.
         request: What the engine was asked.
         text: Its whole text; None where it was stopped.
@@ -64,7 +67,7 @@ class Computed:
             some of it had been typed meanwhile, and "" where nobody waited any more; it then counts as cancelled.
     """
 
-    document: str
+    uri: str
     completion_id: str
     request: CompletionRequest
     text: str | None
@@ -86,18 +89,18 @@ class Run:
 
     def take_over(self, newer: Job) -> bool:
         """Lets a newer job wait in place of the older one, if what was typed since agrees with what is computed."""
-        if not self.would_serve(newer.document, newer.request):
+        if not self.would_serve(newer.uri, newer.request):
             return False
         if self.waiter is not None:
             self.waiter.give_up()
         self.waiter = newer
         return True
 
-    def would_serve(self, document: str, request: CompletionRequest) -> bool:
+    def would_serve(self, uri: str, request: CompletionRequest) -> bool:
         """True where the computation may still answer another request."""
-        if self.cancellation.is_cancelled or document != self.job.document:
+        if self.cancellation.is_cancelled or uri != self.job.uri:
             return False
-        typed = typed_since(self.job.request, request)
+        typed = typed_between(self.job.request, request)
         # No text yet agrees with any typing: half of such texts do serve, and for the others the prompt is read at
         # least, while the person pauses; measured against starting anew, see engine/LOG.md.
         return typed is not None and agrees(self._text, typed)
@@ -105,13 +108,13 @@ class Run:
     def grow(self, text: str) -> None:
         """Takes note of the text so far; stops where it does not serve the waiting job."""
         self._text = text
-        if self.waiter is not None and not self.would_serve(self.waiter.document, self.waiter.request):
+        if self.waiter is not None and not self.would_serve(self.waiter.uri, self.waiter.request):
             self.cancellation.cancel()
             self._dismiss()
 
     def leave(self) -> bool:
         """Leaves the computation without a waiter; True where what is being typed may soon bring a new one."""
-        typed = self.job.typed()
+        typed = self.job.typed_since() if self.job.typed_since is not None else None
         self.waiter = None
         return bool(typed) and agrees(self._text, typed or "")
 
@@ -125,7 +128,7 @@ class Run:
         """Answers the waiting job, if there is something left for it, and says what goes into the books."""
         is_whole = completion.finish_reason is not FinishReason.CANCELLED
         waiter = self.waiter if self.waiter is not None and not self.waiter.answer.done() else None
-        typed = typed_since(self.job.request, waiter.request) if waiter is not None else None
+        typed = typed_between(self.job.request, waiter.request) if waiter is not None else None
         offered = rest_of(completion.text, typed) if typed is not None else ""
         if is_whole and typed and not offered:
             self._dismiss()
@@ -136,7 +139,7 @@ class Run:
         if waiter is None:
             recorded = replace(recorded, finish_reason=FinishReason.CANCELLED)
         return Computed(
-            document=self.job.document,
+            uri=self.job.uri,
             completion_id=self.job.completion_id,
             request=self.job.request,
             text=completion.text if is_whole else None,

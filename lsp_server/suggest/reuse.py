@@ -1,6 +1,6 @@
 """What was computed once and need not be computed again: the rest of a suggestion that is being typed.
 
-`typed_since` and `agrees` say what typing means to an answer; `SuggestionCache` keeps answers, "nothing to suggest"
+`typed_between` and `agrees` say what typing means to an answer; `SuggestionCache` keeps answers, "nothing to suggest"
 among them. Pure: it knows no protocol, no queue and no engine. Text behind the cursor must be the same; how the text
 before it came about (typed, accepted word by word, taken back to a former state) makes no difference.
 """
@@ -25,7 +25,7 @@ class Suggestion:
     text: str
 
 
-def typed_since(older: CompletionRequest, newer: CompletionRequest) -> str | None:
+def typed_between(older: CompletionRequest, newer: CompletionRequest) -> str | None:
     """What was typed at the cursor between two requests; None where anything else is different.
 
     Pieces of other files may differ: when they are chosen anew while a person types, the suggestion that they are
@@ -65,21 +65,21 @@ class SuggestionCache:
 
     def __init__(self, max_suggestions: int = MAX_SUGGESTIONS) -> None:
         self._max_suggestions = max_suggestions
-        self._suggestions: OrderedDict[tuple[str, str, str], Suggestion] = OrderedDict()  # by document, prefix, suffix
+        self._suggestions: OrderedDict[tuple[str, str, str], Suggestion] = OrderedDict()  # by URI, prefix, suffix
 
-    def keep(self, document: str, request: CompletionRequest, suggestion: Suggestion) -> None:
+    def keep(self, uri: str, request: CompletionRequest, suggestion: Suggestion) -> None:
         """Keeps the whole answer to a request."""
-        place = (document, request.prefix, request.suffix)
+        place = (uri, request.prefix, request.suffix)
         self._suggestions[place] = suggestion
         self._suggestions.move_to_end(place)
         if len(self._suggestions) > self._max_suggestions:
             self._suggestions.popitem(last=False)
 
-    def find(self, document: str, request: CompletionRequest) -> Suggestion | None:
+    def find(self, uri: str, request: CompletionRequest) -> Suggestion | None:
         """What the newest fitting answer still says at a place; None where none fits."""
         for place, suggestion in reversed(self._suggestions.items()):
-            known_document, prefix, suffix = place
-            if known_document != document or suffix != request.suffix or not request.prefix.startswith(prefix):
+            known_uri, prefix, suffix = place
+            if known_uri != uri or suffix != request.suffix or not request.prefix.startswith(prefix):
                 continue
             typed = request.prefix[len(prefix) :]
             text = rest_of(suggestion.text, typed)
@@ -88,9 +88,9 @@ class SuggestionCache:
                 return Suggestion(completion_id=suggestion.completion_id, text=text)
         return None
 
-    def forget(self, document: str) -> None:
+    def forget(self, uri: str) -> None:
         """Drops what is known of one document."""
-        for place in [place for place in self._suggestions if place[0] == document]:
+        for place in [place for place in self._suggestions if place[0] == uri]:
             del self._suggestions[place]
 
     def clear(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from engine.config import EngineConfig
     from engine.types import CompletionRequest, ProgressSink
-    from lsp_server.suggest.jobs import Computed, Unserved
+    from lsp_server.suggest.jobs import Computed, TypedSince, Unserved
     from lsp_server.suggest.reuse import Suggestion
     from lsp_server.suggest.seams import CompletionEngine, EngineFactory
 
@@ -66,7 +66,7 @@ class CompletionScheduler:
         )
         self._engine: CompletionEngine | None = None  # the one requests go to; None while there is none
         self._resident: CompletionEngine | None = None  # the one in memory; the engine thread's own
-        self._pending: dict[str, Job] = {}  # by document, oldest first
+        self._pending: dict[str, Job] = {}  # by URI, oldest first
         self._running: Run | None = None
         self._run_task: asyncio.Task[None] | None = None
 
@@ -105,11 +105,11 @@ class CompletionScheduler:
 
     async def complete(
         self,
-        document: str,
+        uri: str,
         completion_id: str,
         request: CompletionRequest,
         *,
-        typed: Callable[[], str | None] = lambda: None,
+        typed_since: TypedSince | None = None,
     ) -> Suggestion | Unserved | None:
         """Computes a suggestion unless a newer request of the same document comes first.
 
@@ -117,10 +117,10 @@ class CompletionScheduler:
         agrees with what is computed; a request that still waits never reaches the engine.
 
         Args:
-            document: The newest request of a document wins.
+            uri: The document; its newest request wins.
             completion_id: Names what is computed for this request.
             request: What the engine is asked.
-            typed: Says what has been typed at the place since; None where the document changed in another way.
+            typed_since: Says what has been typed at the place since; None where that cannot be known.
 
         Returns:
             The suggestion, by the name of the completion it comes from; UNSERVED where it waited for what was being
@@ -133,12 +133,12 @@ class CompletionScheduler:
         if self._engine is None:
             return None
         answer: asyncio.Future[Suggestion | Unserved | None] = asyncio.get_running_loop().create_future()
-        job = Job(document=document, completion_id=completion_id, request=request, typed=typed, answer=answer)
+        job = Job(uri=uri, completion_id=completion_id, request=request, typed_since=typed_since, answer=answer)
         if self._running is not None and self._running.take_over(job):
-            self._withdraw(document)
+            self._withdraw(uri)
         else:
-            self.cancel(document)
-            self._pending[document] = job
+            self.cancel(uri)
+            self._pending[uri] = job
             self._start_next()
         try:
             return await answer
@@ -146,20 +146,20 @@ class CompletionScheduler:
             self._leave(job)
             raise
 
-    def would_serve(self, document: str, request: CompletionRequest) -> bool:
+    def would_serve(self, uri: str, request: CompletionRequest) -> bool:
         """True where what is being computed may answer this request too."""
-        return self._running is not None and self._running.would_serve(document, request)
+        return self._running is not None and self._running.would_serve(uri, request)
 
-    def cancel(self, document: str) -> None:
+    def cancel(self, uri: str) -> None:
         """Gives up what a document has asked."""
-        self._withdraw(document)
-        if self._running is not None and self._running.job.document == document:
+        self._withdraw(uri)
+        if self._running is not None and self._running.job.uri == uri:
             self._running.give_up()
 
     def cancel_all(self) -> None:
         """Gives up everything."""
-        for document in [*self._pending, *([self._running.job.document] if self._running else [])]:
-            self.cancel(document)
+        for uri in [*self._pending, *([self._running.job.uri] if self._running else [])]:
+            self.cancel(uri)
 
     async def close(self, timeout_s: float) -> bool:
         """Cancels what runs, closes the engine and ends its thread.
@@ -176,14 +176,14 @@ class CompletionScheduler:
         _, unfinished = await asyncio.wait(tasks, timeout=timeout_s)
         return not unfinished
 
-    def _withdraw(self, document: str) -> None:
-        if (waiting := self._pending.pop(document, None)) is not None:
+    def _withdraw(self, uri: str) -> None:
+        if (waiting := self._pending.pop(uri, None)) is not None:
             waiting.give_up()
 
     def _leave(self, job: Job) -> None:
         run = self._running
-        if self._pending.get(job.document) is job:
-            del self._pending[job.document]
+        if self._pending.get(job.uri) is job:
+            del self._pending[job.uri]
         elif run is not None and run.waiter is job:
             if run.leave():
                 asyncio.get_running_loop().call_later(LEFT_ALONE_S, _stop_if_alone, run)

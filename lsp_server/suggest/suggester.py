@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lsp_server.context.documents import CursorContext
     from lsp_server.settings import Settings
     from lsp_server.suggest.gate import Gate
-    from lsp_server.suggest.jobs import Computed
+    from lsp_server.suggest.jobs import Computed, TypedSince
     from lsp_server.suggest.scheduler import CompletionScheduler
 
 
@@ -34,22 +34,22 @@ class Question:
     """One request of the editor.
 
     Attributes:
-        document: The document's name.
+        uri: The document.
         completion_id: What is computed for it shall be called so.
         context: The text around the cursor.
         is_invoked: True where the person asked for it by hand.
-        typed: Says what has been typed at the place since; None where the document changed in another way.
+        typed_since: Says what has been typed at the place since; None where that cannot be known.
     """
 
-    document: str
+    uri: str
     completion_id: str
     context: CursorContext
     is_invoked: bool
-    typed: Callable[[], str | None]
+    typed_since: TypedSince | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _TextAround:
     """A cursor's place in a document, by the text around it."""
 
     prefix: str
@@ -83,9 +83,9 @@ class Suggester:
         self._on_reused = on_reused
         self._on_skipped = on_skipped
         self._cache = SuggestionCache()
-        self._newest: dict[str, str] = {}  # completion id by document
-        self._offered: dict[str, tuple[str, _Place]] = {}  # by document: whose text, and where its end would be
-        self._accepted: dict[str, _Place] = {}  # by document: where an accepted text ends that was not typed on yet
+        self._newest: dict[str, str] = {}  # completion id by URI
+        self._offered: dict[str, tuple[str, _TextAround]] = {}  # by URI: whose text, and where its end would be
+        self._accepted: dict[str, _TextAround] = {}  # by URI: where an accepted text ends that was not typed on yet
 
     async def suggest(self, question: Question, settings: Settings) -> Suggestion | None:
         """What to offer; None, or an empty text, for nothing.
@@ -93,11 +93,11 @@ class Suggester:
         Raises:
             EngineError: The engine failed, in the user's words.
         """
-        request = self._with_shape(question.document, completion_request(question.context, settings))
+        request = self._with_shape(question.uri, completion_request(question.context, settings))
         suggestion = await self._answer(question, request, settings)
         if suggestion is not None and suggestion.text:
-            end = _Place(prefix=request.prefix + suggestion.text, suffix=request.suffix)
-            self._offered[question.document] = (suggestion.completion_id, end)
+            end = _TextAround(prefix=request.prefix + suggestion.text, suffix=request.suffix)
+            self._offered[question.uri] = (suggestion.completion_id, end)
         return suggestion
 
     def accept(self, completion_id: str) -> None:
@@ -106,55 +106,55 @@ class Suggester:
         The editor says so before it asks at the new place. Anything typed there that is not what was found for it
         makes it a place like any other.
         """
-        for document, (offered_id, end) in self._offered.items():
+        for uri, (offered_id, end) in self._offered.items():
             if offered_id == completion_id:
-                self._accepted[document] = end
+                self._accepted[uri] = end
 
     def note_key(self) -> None:
         """Takes note of a change to a document."""
-        self._gate.key(time.monotonic())
+        self._gate.note_key(time.monotonic())
 
     def keep(self, computed: Computed) -> None:
         """Keeps what was computed for later."""
         if computed.text is not None:
             suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
-            self._cache.keep(computed.document, computed.request, suggestion)
+            self._cache.keep(computed.uri, computed.request, suggestion)
             self._gate.answered(computed.completion.elapsed_s)
 
-    def forget(self, document: str) -> None:
+    def forget(self, uri: str) -> None:
         """Drops what is known of, and asked in, a document."""
-        self._cache.forget(document)
+        self._cache.forget(uri)
         for known in (self._newest, self._offered, self._accepted):
-            known.pop(document, None)
-        self._scheduler.cancel(document)
+            known.pop(uri, None)
+        self._scheduler.cancel(uri)
 
     def clear(self) -> None:
         """Drops what other settings or another model have answered."""
         self._cache.clear()
 
-    def _with_shape(self, document: str, request: CompletionRequest) -> CompletionRequest:
+    def _with_shape(self, uri: str, request: CompletionRequest) -> CompletionRequest:
         """Asks for several lines behind an accepted suggestion, and where what was typed since is theirs."""
-        accepted = self._accepted.get(document)
+        accepted = self._accepted.get(uri)
         if accepted is None:
             return request
         several = replace(request, single_line=False)
         if accepted.is_of(request):
             return several if invites_lines(request.prefix, request.suffix) else request
-        if self._scheduler.would_serve(document, several):
+        if self._scheduler.would_serve(uri, several):
             return several
-        del self._accepted[document]
+        del self._accepted[uri]
         return request
 
     async def _answer(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
-        document = question.document
-        self._newest[document] = question.completion_id
-        self._gate.rest(request.prefix)
-        goes_on = settings.reuse and self._scheduler.would_serve(document, request)
+        uri = question.uri
+        self._newest[uri] = question.completion_id
+        self._gate.cursor_at(request.prefix)
+        goes_on = settings.reuse and self._scheduler.would_serve(uri, request)
         if not goes_on:
-            self._scheduler.cancel(document)  # the newest question wins, whoever answers it
+            self._scheduler.cancel(uri)  # the newest question wins, whoever answers it
         if not question.is_invoked:
-            if settings.reuse and (known := self._cache.find(document, request)) is not None:
-                self._scheduler.cancel(document)
+            if settings.reuse and (known := self._cache.find(uri, request)) is not None:
+                self._scheduler.cancel(uri)
                 self._on_reused(known.completion_id, len(known.text))
                 return known
             if not _is_wanted_part(request, settings):
@@ -165,14 +165,14 @@ class Suggester:
         return await self._compute(question, request, settings)
 
     async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
-        typed = question.typed if settings.reuse else _unknown
+        typed_since = question.typed_since if settings.reuse else None
         name = question.completion_id
-        answer = await self._scheduler.complete(question.document, name, request, typed=typed)
+        answer = await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
         if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
             if not question.is_invoked and not await self._is_worth_asking(question, settings):
                 self._on_skipped()
                 return None
-            answer = await self._scheduler.complete(question.document, name, request, typed=typed)
+            answer = await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
         return None if isinstance(answer, Unserved) else answer
 
     async def _is_worth_asking(self, question: Question, settings: Settings) -> bool:
@@ -193,7 +193,7 @@ class Suggester:
             except asyncio.CancelledError:
                 self._on_skipped()
                 raise
-        return self._newest.get(question.document) == question.completion_id
+        return self._newest.get(question.uri) == question.completion_id
 
 
 def _is_wanted_part(request: CompletionRequest, settings: Settings) -> bool:
@@ -201,7 +201,3 @@ def _is_wanted_part(request: CompletionRequest, settings: Settings) -> bool:
         return True
     part = part_at(request.prefix, request.language_id)
     return part == "code" or (settings.in_comments if part == "comment" else settings.in_strings)
-
-
-def _unknown() -> None:
-    """What was typed since, to those who do not ask."""

@@ -1,7 +1,7 @@
 import pytest
 
 from engine.config import EngineConfig
-from lsp_server.settings import Settings, engine_config, is_wanted, parse_settings
+from lsp_server.settings import Settings, engine_config, parse_settings, why_off
 
 
 def test_no_settings_are_the_defaults() -> None:
@@ -139,15 +139,17 @@ def test_the_green_mode_needs_no_new_engine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "language", "wanted"),
+    ("settings", "language", "named"),
     [
-        (Settings(), "python", True),
-        (Settings(enable=False), "python", False),
-        (Settings(languages={"*": True, "markdown": False}), "markdown", False),
-        (Settings(languages={"*": False, "python": True}), "python", True),
-        (Settings(languages={"*": False, "python": True}), "rust", False),
-        (Settings(languages={"markdown": False}), "rust", True),
+        (Settings(), "python", None),
+        (Settings(enable=False), "python", "greenCode.enable"),
+        (Settings(languages={"*": True, "markdown": False}), "markdown", '"markdown" (greenCode.languages)'),
+        (Settings(languages={"*": False, "python": True}), "python", None),
+        (Settings(languages={"*": False, "python": True}), "rust", '"rust" (greenCode.languages)'),
+        (Settings(languages={"markdown": False}), "rust", None),
     ],
 )
-def test_the_gate(settings: Settings, language: str, *, wanted: bool) -> None:
-    assert is_wanted(settings, language) is wanted
+def test_what_is_switched_off_names_its_setting(settings: Settings, language: str, named: str | None) -> None:
+    reason = why_off(settings, language)
+
+    assert (named in reason) if named else (reason == "")

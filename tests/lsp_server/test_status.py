@@ -35,6 +35,12 @@ def test_every_problem_is_told() -> None:
     assert (status_of(state).health, status_of(state).message) == ("warning", "A. B. C. D.")
 
 
+def test_a_sentence_is_told_once() -> None:
+    state = ServerState(snoozed="Snoozed until 12:00.", not_offered="Snoozed until 12:00.")
+
+    assert status_of(state).message == "Snoozed until 12:00."
+
+
 def test_why_nothing_is_offered_is_no_warning() -> None:
     status = status_of(ServerState(not_offered=".env stays private."))
 

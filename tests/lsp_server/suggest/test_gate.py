@@ -12,11 +12,11 @@ def typist(*pauses_s: float, prefix: str = IN_WORD, chance: float = LIKELY) -> t
     """The gate of somebody who has typed with these pauses at places of one kind, and the time of their last key."""
     gate, now_s = Gate(lambda _: chance, LIKELY), 100.0
     gate.answered(0.1)
-    gate.key(now_s)
+    gate.note_key(now_s)
     for pause_s in pauses_s:
-        gate.rest(prefix)
+        gate.cursor_at(prefix)
         now_s += pause_s
-        gate.key(now_s)
+        gate.note_key(now_s)
     return gate, now_s
 
 
@@ -114,9 +114,9 @@ def test_one_slow_answer_among_fast_ones_changes_nothing() -> None:
 def test_a_pause_away_from_the_desk_and_one_at_a_place_unknown_are_not_learned() -> None:
     rhythm = TypingRhythm()
     before = list(rhythm.pauses_s(PlaceKind.IN_WORD))
-    rhythm.key(0.0)
-    rhythm.key(0.3)
-    rhythm.rest(PlaceKind.IN_WORD)
-    rhythm.key(60.0)
+    rhythm.note_key(0.0)
+    rhythm.note_key(0.3)
+    rhythm.cursor_at(PlaceKind.IN_WORD)
+    rhythm.note_key(60.0)
 
     assert list(rhythm.pauses_s(PlaceKind.IN_WORD)) == before

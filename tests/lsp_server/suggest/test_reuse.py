@@ -3,7 +3,7 @@ import random
 import pytest
 
 from engine.types import CompletionRequest, PromptOptions, Snippet
-from lsp_server.suggest.reuse import Suggestion, SuggestionCache, agrees, rest_of, typed_since
+from lsp_server.suggest.reuse import Suggestion, SuggestionCache, agrees, rest_of, typed_between
 
 DOCUMENT = "file:///a.py"
 
@@ -122,13 +122,13 @@ def test_any_way_of_typing_a_suggestion_costs_one_answer() -> None:
 def test_typing_is_what_stands_at_the_cursor_and_nowhere_else(
     older: CompletionRequest, newer: CompletionRequest, typed: str | None
 ) -> None:
-    assert typed_since(older, newer) == typed
+    assert typed_between(older, newer) == typed
 
 
 def test_a_new_choice_of_pieces_takes_no_suggestion_away_from_who_is_typing_it(cache: SuggestionCache) -> None:
     other_pieces = CompletionRequest(prefix="x = f", suffix="\n", snippets=(Snippet(path="b.py", text="foo"),))
 
-    assert typed_since(at("x = "), other_pieces) == "f"
+    assert typed_between(at("x = "), other_pieces) == "f"
     assert cache.find(DOCUMENT, other_pieces) == Suggestion(completion_id="a", text="oo(bar)")
 
 

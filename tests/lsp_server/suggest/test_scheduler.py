@@ -44,20 +44,20 @@ class Desk:
         self,
         order: str,
         *,
-        document: str = "a.py",
+        uri: str = "a.py",
         name: str = "",
         suffix: str = "",
-        typed: Callable[[], str | None] = lambda: None,
+        typed_since: Callable[[], str | None] | None = None,
     ) -> asyncio.Task[Suggestion | Unserved | None]:
         request = CompletionRequest(prefix=order, suffix=suffix)
-        return asyncio.create_task(self.scheduler.complete(document, name or order, request, typed=typed))
+        return asyncio.create_task(self.scheduler.complete(uri, name or order, request, typed_since=typed_since))
 
     async def ask_and_start(
-        self, order: str, *, document: str = "a.py", typed: Callable[[], str | None] = lambda: None
+        self, order: str, *, uri: str = "a.py", typed_since: Callable[[], str | None] | None = None
     ) -> asyncio.Task[Suggestion | Unserved | None]:
         """Returns once the request has reached the engine."""
         self.engine.started.clear()
-        task = self.ask(order, document=document, typed=typed)
+        task = self.ask(order, uri=uri, typed_since=typed_since)
         await asyncio.to_thread(self.engine.started.wait)
         return task
 
@@ -177,7 +177,7 @@ async def test_other_text_behind_the_cursor_starts_anew(desk: Desk) -> None:
 
 async def test_a_request_taken_back_for_typing_that_agrees_goes_on_for_a_moment(desk: Desk) -> None:
     desk.engine.word_s = None
-    older = await desk.ask_and_start("slowly", typed=lambda: "o")
+    older = await desk.ask_and_start("slowly", typed_since=lambda: "o")
     older.cancel()
     await asyncio.wait([older])
 
@@ -190,10 +190,10 @@ async def test_a_request_taken_back_for_typing_that_agrees_goes_on_for_a_moment(
 
 async def test_a_moment_later_it_is_stopped(desk: Desk) -> None:
     desk.engine.word_s = None
-    older = await desk.ask_and_start("slowly", typed=lambda: "o")
+    older = await desk.ask_and_start("slowly", typed_since=lambda: "o")
 
     older.cancel()
-    await desk.ask("x", document="b.py")
+    await desk.ask("x", uri="b.py")
 
     assert desk.computed[0].completion.finish_reason is FinishReason.CANCELLED
     assert desk.computed[0].text is None
@@ -202,7 +202,7 @@ async def test_a_moment_later_it_is_stopped(desk: Desk) -> None:
 @pytest.mark.parametrize("typed", ["", "two", None])
 async def test_without_typing_that_agrees_it_is_stopped_at_once(desk: Desk, typed: str | None) -> None:
     desk.engine.word_s = None
-    older = await desk.ask_and_start("slowly", typed=lambda: typed)
+    older = await desk.ask_and_start("slowly", typed_since=lambda: typed)
     desk.engine.go.release()
     await asyncio.sleep(0.02)
 
@@ -214,8 +214,8 @@ async def test_without_typing_that_agrees_it_is_stopped_at_once(desk: Desk, type
 
 
 async def test_documents_wait_their_turn(desk: Desk) -> None:
-    first = await desk.ask_and_start("hold", document="a.py")
-    others = [desk.ask("x", document=name) for name in ("b.py", "c.py")]
+    first = await desk.ask_and_start("hold", uri="a.py")
+    others = [desk.ask("x", uri=name) for name in ("b.py", "c.py")]
     await asyncio.sleep(0)
     assert len(desk.engine.requests) == 1
 
@@ -237,8 +237,8 @@ async def test_cancelling_a_running_request_stops_the_engine(desk: Desk) -> None
 
 
 async def test_a_request_cancelled_while_it_waits_never_reaches_the_engine(desk: Desk) -> None:
-    running = await desk.ask_and_start("hold", document="a.py")
-    waiting = desk.ask("x", document="b.py")
+    running = await desk.ask_and_start("hold", uri="a.py")
+    waiting = desk.ask("x", uri="b.py")
     await asyncio.sleep(0)
 
     waiting.cancel()

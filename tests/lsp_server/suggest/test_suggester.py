@@ -30,9 +30,7 @@ def question(prefix: str, *, name: str = "", invoked: bool = False) -> Question:
         insert_range=Range(here, here),
         selected_text="",
     )
-    return Question(
-        document="a.py", completion_id=name or prefix, context=context, is_invoked=invoked, typed=lambda: None
-    )
+    return Question(uri="a.py", completion_id=name or prefix, context=context, is_invoked=invoked, typed_since=None)
 
 
 class Desk:
