@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from engine.config import EngineConfig
     from engine.energy.calibration import Workload
     from engine.energy.cost_model import DeviceCostModel
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
     from engine.types import CancellationToken, ProgressSink, Work
 
 CALIBRATION_FILE = "calibration.json"
@@ -130,7 +130,7 @@ class Engine:
             PolicyError: If the policy does not fit the model.
         """
         from engine.decoding.stopping import StopCondition
-        from engine.model.loading import synchronize
+        from engine.model.loaded import synchronize
         from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
 
         started_s = time.perf_counter()
@@ -211,7 +211,7 @@ class Engine:
         """
         from engine.decoding.decoder import Decoder
         from engine.decoding.stopping import StopCondition
-        from engine.model.loading import synchronize
+        from engine.model.loaded import synchronize
         from engine.policy.base import Fill, OperatingPoint
         from engine.policy.baselines import FixedExit
 

@@ -82,6 +82,9 @@ Runtime = Literal["torch", "onnx", "native", "native-avx2"]
 Models are written for "native", whichever it is.
 """
 
+Precision = Literal["fp32", "bf16", "int8", "int4"]
+"""How a model's weights are held: bf16 on GPUs only, int8 and int4 on CPUs only."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelGeometry:

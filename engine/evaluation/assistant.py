@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.evaluation.findings import Finding
-from engine.model.loading import synchronize
+from engine.model.loaded import synchronize
 from engine.model.reference.eager import backbone_of
 from engine.types import ProgressSink, no_progress
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.evaluation.places import Place
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
 
 _PLACES = 8  # each takes five generations with a prompt of its own
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from engine.evaluation.llama_cpp import LlamaCpp
     from engine.model.early_exit import Listing
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
     from engine.policy.learned import LearnedPolicy
 
 PROMPT_TOKENS, STEPS = 256, 24

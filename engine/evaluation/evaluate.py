@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.corpus.source_text import SourceFile
     from engine.evaluation.infilling import Problem
     from engine.evaluation.places import Place
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
     from engine.policy.learned import LearnedPolicy
 
 Protocol = Literal["kept", "paper", "babble", "infilling"]

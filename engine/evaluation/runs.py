@@ -21,7 +21,7 @@ from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, 
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
 from engine.evaluation.places import suggested
-from engine.model.loading import synchronize
+from engine.model.loaded import synchronize
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from engine.energy.cost_model import DeviceCostModel
     from engine.evaluation.places import Place
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
     from engine.policy.base import Action, ExitCandidate, ExitPolicy
     from engine.types import Work
 

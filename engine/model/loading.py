@@ -8,58 +8,28 @@ only where it is needed: prepared weights need none.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-import safetensors
 from tokenizers import Tokenizer
 
-from engine.errors import ConfigError, DeviceError, ModelCorruptError, UnsupportedModelError
+from engine.errors import ConfigError, DeviceError, UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
+from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
 from engine.model.trained_exit_files import shortcuts_file
 from engine.types import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
     from engine.model.prepared.layout import Conversion
-    from engine.model.prepared.quantization import Precision
-    from engine.types import ProgressSink, Runtime
+    from engine.types import Precision, ProgressSink
 
 logger = logging.getLogger(__name__)
-
-_RUNTIMES: Mapping[Runtime, str] = {
-    "torch": "PyTorch",
-    "onnx": "ONNX Runtime",
-    "native": "native kernels",
-    "native-avx2": "native kernels for AVX2",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel:
-    """A model ready to decode.
-
-    Attributes:
-        name: As the user named it.
-        device_name: For people, such as "CPU, 2 threads, int8, ONNX Runtime".
-        runtime: What computes the layers.
-    """
-
-    name: str
-    model: EarlyExitModel
-    tokenization: Tokenization
-    device: Device
-    device_name: str
-    runtime: Runtime = "torch"
 
 
 def load_model(
@@ -94,7 +64,7 @@ def load_model(
     if device == "cuda" or reference or config.precision == "fp32":
         from engine.model.reference.loading import load_reference
 
-        return load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)[0]
+        return load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)
     return _load_fast(name, folder, config, with_shortcuts=with_shortcuts, progress=progress)
 
 
@@ -134,7 +104,7 @@ def _load_fast(
             logger.info("%s runs in fp32: %s", name, error)
             from engine.model.reference.loading import load_reference
 
-            return load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)[0]
+            return load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
         found = find_conversion(key)
         assert found is not None
     return _open_conversion(name, *found, config=config, precision=precision)
@@ -163,7 +133,9 @@ def _open_conversion(
         ),
         tokenization=Tokenization(tokenizer, conversion.end_ids),
         device="cpu",
-        device_name=cpu_name(threads, precision, runtime),
+        processor="CPU",
+        threads=threads,
+        precision=precision,
         runtime=runtime,
     )
 
@@ -186,14 +158,6 @@ def pick_device(choice: DeviceChoice) -> Device:
     return "cuda" if available else "cpu"
 
 
-def synchronize(device: Device) -> None:
-    """Waits until the device has done what it was given, so that clocks and counters may be read."""
-    if device == "cuda":
-        import torch
-
-        torch.cuda.synchronize()
-
-
 def _has_nvidia_driver() -> bool:
     """Whether it is worth asking torch for a GPU."""
     nvml = importlib.import_module("pynvml")
@@ -203,28 +167,3 @@ def _has_nvidia_driver() -> bool:
         return False
     nvml.nvmlShutdown()
     return True
-
-
-def cpu_threads(config: EngineConfig) -> int:
-    """The threads that a model takes on a CPU: those asked for, else one for each physical core that we may use."""
-    process = psutil.Process()
-    ours = len(process.cpu_affinity() or [0]) if hasattr(process, "cpu_affinity") else None  # not on macOS
-    physical = psutil.cpu_count(logical=False) or 1
-    return config.threads or (physical if ours is None else min(physical, ours))
-
-
-def cpu_name(threads: int, precision: Precision, runtime: Runtime) -> str:
-    """What `LoadedModel.device_name` says of a CPU."""
-    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}, {precision}, {_RUNTIMES[runtime]}"
-
-
-@contextlib.contextmanager
-def readable(name: str) -> Iterator[None]:
-    """Turns what transformers, tokenizers and safetensors raise for unreadable files into one sentence."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise ModelCorruptError(
-            f"The files of the model '{name}' cannot be read; fetch it again with "
-            f"`green-code models remove {name}` and `green-code models pull {name}`."
-        ) from error

@@ -25,6 +25,7 @@ class Tokenization:
 
     Attributes:
         tokenizer: It, from the library of that name.
+        eos_token_ids: Ids that the model's configuration names as ends.
         end_ids: Ids that end a text: the end token and every other control token of the model.
         control_ids: Ids of the control tokens by their names, such as "<|fim_prefix|>".
     """
@@ -40,7 +41,7 @@ class Tokenization:
         tokenizer.encode_special_tokens = True  # what a document spells is text
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        self.tokenizer = tokenizer
+        self.tokenizer, self.eos_token_ids = tokenizer, tuple(eos_token_ids)
         added = tokenizer.get_added_tokens_decoder()
         self.control_ids = {token.content: idx for idx, token in added.items() if token.special}
         self.end_ids = frozenset({*eos_token_ids, *self.control_ids.values()})

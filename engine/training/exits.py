@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.corpus.datasets import Corpus
     from engine.corpus.packages import Split
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
 
 _CHECKPOINT_EVERY = 32  # blocks; about half a minute on two cores
 

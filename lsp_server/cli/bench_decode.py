@@ -99,7 +99,7 @@ def _measure(
     learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
     modules = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
     texts = [_before_cursor(module) for module in modules if len(module) >= _LEAST_CHARACTERS][:_PROMPTS]
-    with _peers(config, gguf, loaded.device_name, sink) as peers:
+    with _peers(config, gguf, loaded.precision, sink) as peers:
         speed = measure_decoding(loaded, learned, texts, peers, rounds=rounds, progress=sink)
     return loaded.device_name, speed, _cold_start(config, texts[0])
 
@@ -114,15 +114,14 @@ def _before_cursor(module: str) -> str:
 
 
 @contextmanager
-def _peers(config: EngineConfig, gguf: Path | None, device_name: str, sink: ProgressSink) -> Iterator[list[LlamaCpp]]:
+def _peers(config: EngineConfig, gguf: Path | None, precision: str, sink: ProgressSink) -> Iterator[list[LlamaCpp]]:
     """llama.cpp with the same weights at the same bits, on all threads and on one; none where it is not installed."""
     from engine.evaluation.llama_cpp import LlamaCpp, is_installed, quantized
-    from engine.model.loading import cpu_threads
+    from engine.model.loaded import cpu_threads
     from engine.model.sources.embedded import SMOLLM2, fetch_gguf
 
     if gguf is not None and not gguf.is_file():
         raise ConfigError(f"There is no file {gguf}.")
-    precision = device_name.split(", ")[2]
     if not is_installed() or precision == "fp32" or (gguf is None and config.model != DEFAULT_MODEL):
         yield []
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from engine.model.prepared.quantization import Precision
+    from engine.types import Precision
 
 HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_position", "total", "cos", "sin"
 HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.model.prepared.quantization import InputStatistics, Precision
+    from engine.model.prepared.quantization import InputStatistics
+    from engine.types import Precision
 
 _CONTRIB = "com.microsoft"
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1))

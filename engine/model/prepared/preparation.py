@@ -48,14 +48,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tokenizers import Tokenizer
-
     from engine.config import EngineConfig
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.prepared.quantization import Precision
     from engine.model.prepared.weights import Parts
     from engine.model.runner import LayerRunner
-    from engine.types import ModelGeometry, ProgressSink, Runtime
+    from engine.model.tokenization import Tokenization
+    from engine.types import ModelGeometry, Precision, ProgressSink, Runtime
 
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
 _CHECKED_TOKENS = 48
@@ -80,15 +78,14 @@ def prepare(
         ModelError: As `convert`, or if the model's files cannot be read.
         PolicyError: If the user's own trained exits belong to other weights.
     """
-    loaded, end_ids = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+    loaded = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
     convert(
         conversion_name,
         loaded.model,
-        loaded.tokenization.tokenizer,
+        loaded.tokenization,
         model_name=name,
         precision=precision,
         native=native,
-        end_ids=end_ids,
         progress=progress,
     )
 
@@ -96,12 +93,11 @@ def prepare(
 def convert(
     conversion_name: str,
     model: EarlyExitModel,
-    tokenizer: Tokenizer,
+    tokenization: Tokenization,
     *,
     model_name: str,
     precision: Precision,
     native: bool,
-    end_ids: Sequence[int],
     progress: ProgressSink,
 ) -> None:
     """Writes a model that runs on the reference runner into the cache, and checks what was written against it.
@@ -117,11 +113,9 @@ def convert(
     runtime = _runtime(backbone.config, model_name, precision, native=native)
 
     def build(_work: Path, folder: Path) -> None:
-        conversion = _write(
-            model, tokenizer, folder, precision=precision, runtime=runtime, end_ids=end_ids, progress=progress
-        )
+        conversion = _write(model, tokenization, folder, precision=precision, runtime=runtime, progress=progress)
         _check(model, open_runner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
-        tokenizer.save(str(folder / TOKENIZER_FILE))
+        tokenization.tokenizer.save(str(folder / TOKENIZER_FILE))
         (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
 
     geometry = model.runner.geometry
@@ -157,12 +151,11 @@ def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool
 
 def _write(
     model: EarlyExitModel,
-    tokenizer: Tokenizer,
+    tokenization: Tokenization,
     folder: Path,
     *,
     precision: Precision,
     runtime: Runtime,
-    end_ids: Sequence[int],
     progress: ProgressSink,
 ) -> Conversion:
     runner = model.runner
@@ -172,7 +165,7 @@ def _write(
     n_positions = min(runner.max_positions, _MAX_ROTARY)
     statistics = []
     if precision == "int4":
-        statistics = mlp_inputs(backbone, layers, standard_library_ids(tokenizer), progress)
+        statistics = mlp_inputs(backbone, layers, standard_library_ids(tokenization.tokenizer), progress)
     parts = parts_of(runner, statistics)
 
     def at_layer(idx: int) -> None:
@@ -207,7 +200,7 @@ def _write(
         layout=layout,
         fingerprint=model.fingerprint,
         exits_fingerprint=model.exits_fingerprint,
-        end_ids=tuple(end_ids),
+        end_ids=tokenization.eos_token_ids,
     )
 
 

@@ -10,7 +10,7 @@ knows no graph, no model and no text.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.types import Runtime
-
-Precision = Literal["fp32", "int8", "int4"]
 
 _GROUP = 64  # of 32, the 4-bit kernel takes as long as the 8-bit one of 64
 BYTES_PER_WEIGHT: Mapping[Runtime, Mapping[int, float]] = {

@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from engine.errors import DeviceError, UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
-from engine.model.loading import LoadedModel, cpu_name, cpu_threads, readable
+from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
@@ -22,7 +22,7 @@ from engine.model.reference.trained_exits import UNTRAINED, find_shortcuts, mode
 from engine.model.tokenization import Tokenization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tokenizers import Tokenizer
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 def load_reference(
     name: str, folder: Path, config: EngineConfig, device: Device, *, with_shortcuts: bool
-) -> tuple[LoadedModel, Sequence[int]]:
-    """The model on torch, and the tokens that its configuration names as ends.
+) -> LoadedModel:
+    """The model on torch: fp32 on a CPU, bf16 on a GPU.
 
     Raises:
         DeviceError: If the GPU's memory is too small.
@@ -62,9 +62,8 @@ def load_reference(
     if shortcuts is not None:
         shortcuts.adapt(model)
     model = _to_device(model.eval(), device, name)
-    end_ids = _eos_ids(model)
     runner_class = GraphRunner if device == "cuda" else TorchRunner
-    loaded = LoadedModel(
+    return LoadedModel(
         name=name,
         model=EarlyExitModel(
             runner_class(model, shortcuts),
@@ -72,11 +71,13 @@ def load_reference(
             fingerprint=fingerprint,
             exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
         ),
-        tokenization=Tokenization(tokenizer, end_ids),
+        tokenization=Tokenization(tokenizer, _eos_ids(model)),
         device=device,
-        device_name=_device_name(device, threads),
+        processor="CPU" if device == "cpu" else torch.cuda.get_device_name(),
+        threads=threads if device == "cpu" else None,
+        precision="fp32" if device == "cpu" else "bf16",
+        runtime="torch",
     )
-    return loaded, end_ids
 
 
 def _to_device(model: Any, device: Device, name: str) -> Any:
@@ -101,10 +102,6 @@ def _eos_ids(model: Any) -> list[int]:
     if eos is None:
         return []
     return [int(idx) for idx in (eos if isinstance(eos, list | tuple) else [eos])]
-
-
-def _device_name(device: Device, threads: int) -> str:
-    return f"{torch.cuda.get_device_name()}, bf16" if device == "cuda" else cpu_name(threads, "fp32", "torch")
 
 
 @contextlib.contextmanager

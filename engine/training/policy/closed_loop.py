@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from engine.completion.shape import Shape
     from engine.energy.cost_model import DeviceCostModel
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy
     from engine.training.policy.network import Standardization
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from engine.completion.shape import Shape
     from engine.corpus.source_text import SourceFile
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
 
 MAX_NEW_TOKENS = 24
 TRUTH_CHARS = 400  # more than so many tokens ever spell

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.corpus.datasets import Corpus
     from engine.energy.cost_model import DeviceCostModel
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.loading import LoadedModel
+    from engine.model.loaded import LoadedModel
     from engine.training.policy.network import Standardization
     from engine.training.policy.recordings import Place
 

@@ -14,7 +14,7 @@ from engine.evaluation.evaluate import Evaluation, evaluate
 from engine.evaluation.places import sample_places
 from engine.evaluation.runs import run_arms
 from engine.model.early_exit import EarlyExitModel
-from engine.model.loading import LoadedModel
+from engine.model.loaded import LoadedModel
 from engine.policy.learned import own_policy_path, save_policy
 from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded

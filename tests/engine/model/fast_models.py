@@ -10,11 +10,11 @@ from engine.model.prepared.layout import find_conversion
 from engine.model.prepared.native import library
 from engine.model.prepared.opening import open_runner
 from engine.model.prepared.preparation import convert
-from engine.model.prepared.quantization import Precision
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import Affine, Shortcuts, ShortcutsInfo
 from engine.model.runner import Array, KVCache
-from engine.types import no_progress
+from engine.model.tokenization import Tokenization
+from engine.types import Precision, no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
@@ -30,11 +30,10 @@ def convert_to(name: str, model: EarlyExitModel, precision: Precision, *, native
     convert(
         name,
         model,
-        LETTERS,
+        Tokenization(LETTERS, [7]),
         model_name="tiny",
         precision=precision,
         native=native,
-        end_ids=[7],
         progress=no_progress,
     )
 

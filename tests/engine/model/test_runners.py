@@ -9,9 +9,9 @@ import torch
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.prepared.layout import conversion_name, find_conversion
-from engine.model.prepared.quantization import Precision
 from engine.model.reference.eager import backbone_of
 from engine.model.sources import model_cache
+from engine.types import Precision
 from tests.engine.model.fast_models import IDS, convert_to, converted, logits, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 

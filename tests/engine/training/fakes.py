@@ -11,7 +11,7 @@ import torch
 from engine.corpus.packages import Package
 from engine.corpus.source_text import SourceFile
 from engine.model.early_exit import EarlyExitModel
-from engine.model.loading import LoadedModel
+from engine.model.loaded import LoadedModel
 from tests.tiny_models import tiny_model
 
 
@@ -36,7 +36,10 @@ def tiny_loaded() -> LoadedModel:
         model=EarlyExitModel.from_transformers(tiny_model("llama")),
         tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
         device="cpu",
-        device_name="CPU",
+        processor="CPU",
+        threads=1,
+        precision="fp32",
+        runtime="torch",
     )
 
 

@@ -17,7 +17,7 @@ from hatchling.builders.wheel import WheelBuilder
 from engine.model.prepared.native import library
 from engine.model.prepared.native.library import Instructions, library_file
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 FOLDER = "engine/model/prepared/native"
 NEEDED: dict[Instructions, set[str]] = {
     "avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"},

@@ -17,7 +17,8 @@ from engine.model.prepared.native import library, runner
 from engine.model.prepared.native.packing import GROUP, _Packer
 from engine.model.prepared.native.runner import NativeRunner
 from engine.model.prepared.onnx_runtime import OnnxRunner
-from engine.model.prepared.quantization import InputStatistics, Precision, dequantize, quantize_4, quantize_8
+from engine.model.prepared.quantization import InputStatistics, dequantize, quantize_4, quantize_8
+from engine.types import Precision
 from tests.engine.model.fast_models import IDS, converted, logits, needs_kernels, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 

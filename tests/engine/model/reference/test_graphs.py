@@ -16,7 +16,8 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
 from engine.model.early_exit import EarlyExitModel
-from engine.model.loading import LoadedModel, load_model
+from engine.model.loaded import LoadedModel
+from engine.model.loading import load_model
 from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import CudaGraphs, GraphRunner, Recorder

@@ -9,7 +9,7 @@ from engine.model.sources import model_cache
 from engine.model.sources.checksum import sha256_of
 from engine.model.sources.embedded import EmbeddedModel
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 MEMBER = "tiny_weights/tiny.gguf"
 DIST_INFO = "tiny_weights-1.0.dist-info"
 

@@ -2,7 +2,7 @@
 
 from engine.corpus.datasets import Corpus
 from engine.model.early_exit import EarlyExitModel
-from engine.model.loading import LoadedModel
+from engine.model.loaded import LoadedModel
 from engine.training.policy.ppo import PpoPlan
 from engine.training.policy.train import PolicyPlan
 from tests.engine.training.fakes import LetterTokenization, code, source_file
@@ -28,7 +28,10 @@ def tiny_loaded() -> LoadedModel:
         model=EarlyExitModel.from_transformers(tiny_model("llama", max_position_embeddings=2048), range(1, 6)),
         tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
         device="cpu",
-        device_name="CPU",
+        processor="CPU",
+        threads=1,
+        precision="fp32",
+        runtime="torch",
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.model.early_exit import EarlyExitModel
-from engine.model.loading import LoadedModel
+from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
 from engine.policy.base import Action, ExitCandidate

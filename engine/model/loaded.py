@@ -1,0 +1,88 @@
+"""`LoadedModel`, which every way of loading gives, and what they share. Knows none of them, and imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+import safetensors
+
+from engine.errors import ModelCorruptError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from engine.config import Device, EngineConfig
+    from engine.model.early_exit import EarlyExitModel
+    from engine.model.tokenization import Tokenization
+    from engine.types import Precision, Runtime
+
+_RUNTIMES: Mapping[Runtime, str] = {
+    "torch": "PyTorch",
+    "onnx": "ONNX Runtime",
+    "native": "native kernels",
+    "native-avx2": "native kernels for AVX2",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to decode.
+
+    Attributes:
+        name: As the user named it.
+        model: The layers, with exits between them.
+        tokenization: Its tokenizer.
+        device: Where it runs.
+        processor: The GPU's own name, or "CPU".
+        threads: The most that it takes on a CPU; None on a GPU.
+        precision: How its weights are held.
+        runtime: What computes the layers.
+    """
+
+    name: str
+    model: EarlyExitModel
+    tokenization: Tokenization
+    device: Device
+    processor: str
+    threads: int | None
+    precision: Precision
+    runtime: Runtime
+
+    @property
+    def device_name(self) -> str:
+        """For people, such as "CPU, 2 threads, int8, ONNX Runtime"; whoever needs a part of it reads the fields."""
+        if self.threads is None:
+            return f"{self.processor}, {self.precision}"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.processor}, {threads}, {self.precision}, {_RUNTIMES[self.runtime]}"
+
+
+def cpu_threads(config: EngineConfig) -> int:
+    """The threads that a model takes on a CPU: those asked for, else one for each physical core that we may use."""
+    process = psutil.Process()
+    ours = len(process.cpu_affinity() or [0]) if hasattr(process, "cpu_affinity") else None  # not on macOS
+    physical = psutil.cpu_count(logical=False) or 1
+    return config.threads or (physical if ours is None else min(physical, ours))
+
+
+def synchronize(device: Device) -> None:
+    """Waits until the device has done what it was given, so that clocks and counters may be read."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+@contextlib.contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turns what transformers, tokenizers and safetensors raise for unreadable files into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ModelCorruptError(
+            f"The files of the model '{name}' cannot be read; fetch it again with "
+            f"`green-code models remove {name}` and `green-code models pull {name}`."
+        ) from error
