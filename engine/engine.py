@@ -1,8 +1,7 @@
 """START HERE: the facade. `load_engine(config)` -> `Engine`; `Engine.complete(request)` -> `Completion`.
 
-It wires the parts together and owns none of their work: prompt and shape are `engine.completion`, tokens are
-`engine.decoding`, decisions are `engine.policy`, joules are `engine.energy`. Importing this module does not import
-torch; loading an engine does where the model runs on it.
+It wires the parts together and owns none of their work: text is `engine.text`, decisions are `engine.policy`, joules
+are `engine.energy`. Importing this module does not import torch; loading an engine does where the model runs on it.
 """
 
 from __future__ import annotations
@@ -12,9 +11,6 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.completion.fim import find_fim_format, prompt_parts
-from engine.completion.prompt import prompt_for
-from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
 from engine.config import data_dir
 from engine.energy.accounting import account
 from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
@@ -23,20 +19,12 @@ from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
 from engine.errors import MeterError
 from engine.model.prepared.native import library
-from engine.types import (
-    Completion,
-    CompletionRequest,
-    CompletionToken,
-    FinishReason,
-    NeverCancelled,
-    Phase,
-    no_progress,
-)
+from engine.text import TextDecoder, ignore_text, site_for
+from engine.types import Completion, CompletionRequest, CompletionToken, NeverCancelled, Phase, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from engine.completion.prompt import Prompt
     from engine.config import EngineConfig
     from engine.energy.calibration import Workload
     from engine.energy.cost_model import DeviceCostModel
@@ -64,20 +52,14 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
     return Engine(load_model(files.name, files.path, config, progress=progress))
 
 
-def ignore_text(text: str) -> None:
-    """What a caller does with the growing text who reads only the whole answer."""
-
-
 class Engine:
     """A loaded model that completes text and tells what it cost. One thread at a time."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        from engine.decoding.pool import DecoderPool
         from engine.policy.learned import find_learned_policy
 
         self._loaded = loaded
-        self._decoders = DecoderPool(loaded.model)
-        self._fim_format = find_fim_format(loaded.tokenization.control_ids)
+        self._texts = TextDecoder(loaded)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         self._cost_model, note = _cost_model(loaded)
         report = detect_meter(loaded.device)
@@ -129,71 +111,54 @@ class Engine:
             ConfigError: If the green mode or the policy means nothing.
             PolicyError: If the policy does not fit the model.
         """
-        from engine.decoding.stopping import StopCondition
-        from engine.model.loaded import synchronize
         from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
 
         started_s = time.perf_counter()
+        first_token_s: float | None = None
+
+        def grown(text: str) -> None:
+            nonlocal first_token_s
+            first_token_s = first_token_s or time.perf_counter() - started_s
+            on_text(text)
+
         self._loaded.model.use_cores(all_cores=wants_all_cores(request.green_mode))
         policy = policy_for(
             request.policy, request.green_mode, self.exit_layers, self.layers_total, learned=self._learned
         )
-        prompt = prompt_for(request)
-        shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
-        tokenization = self._loaded.tokenization
-        prompt_ids = self._prompt_ids(prompt, request.max_new_tokens)
-        decoder = self._decoders.decoder_for(prompt_ids)
-
-        def text_of(ids: Sequence[int]) -> str:
-            return tokenization.continuation(prompt_ids, ids)
-
-        ids: list[int] = []
-        exit_layers: list[int] = []
-        text, decoded, first_token_s = "", "", None
         with EnergyWindow(self.meter_report.meter) as window:
-            for token in decoder.generate(
-                prompt_ids,
-                policy=policy,
-                point=operating_point(request.green_mode, self._learned, spec=request.policy),
-                stop=StopCondition(
-                    max_new_tokens=request.max_new_tokens,
-                    end_ids=tokenization.end_ids,
-                    is_complete=lambda ids: is_complete(text_of(ids), shape),
-                ),
-                cancellation=cancellation or NeverCancelled(),
-            ):
-                first_token_s = first_token_s or time.perf_counter() - started_s
-                ids.append(token.token_id)
-                exit_layers.append(token.exit_layer)
-                decoded = text_of(ids)
-                text = decoded[suggestion(decoded, shape)]
-                on_text(text)
-            if decoder.finish_reason in {FinishReason.POLICY, FinishReason.LENGTH}:
-                part = suggestion(decoded, shape)
-                text = decoded[without_half_word(decoded, part, shape, request.prefix, request.suffix)]
-            synchronize(self._loaded.device)
+            run = self._texts.at(site_for(request), max_new_tokens=request.max_new_tokens)
+            decoded = run.decode(
+                policy,
+                operating_point(request.green_mode, self._learned, spec=request.policy),
+                max_new_tokens=request.max_new_tokens,
+                cancellation=cancellation,
+                on_text=grown,
+            )
         elapsed_s = time.perf_counter() - started_s
-        work = decoder.work.by_phase()
         energy, baseline_energy_j = account(
-            work,
+            decoded.work,
             cost_model=self._cost_model,
             window=window,
             elapsed_s=elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
-            baseline=baseline_work(work[Phase.PREFILL], decoder.n_decoded, self.layers_total),
+            baseline=baseline_work(decoded.work[Phase.PREFILL], decoded.n_decoded, self.layers_total),
         )
         return Completion(
-            text="" if decoder.finish_reason is FinishReason.CANCELLED else text,
+            text=decoded.text,
             tokens=tuple(
                 CompletionToken(text=token_text, exit_layer=exit_layer)
-                for token_text, exit_layer in zip(tokenization.token_texts(prompt_ids, ids), exit_layers, strict=True)
+                for token_text, exit_layer in zip(
+                    self._loaded.tokenization.token_texts(run.prompt_ids, decoded.token_ids),
+                    decoded.exit_layers,
+                    strict=True,
+                )
             ),
-            finish_reason=decoder.finish_reason,
+            finish_reason=decoded.finish_reason,
             energy=energy,
             baseline_energy_j=baseline_energy_j,
-            work=work,
-            prompt_tokens=len(prompt_ids),
-            reused_tokens=decoder.reused_tokens,
+            work=decoded.work,
+            prompt_tokens=len(run.prompt_ids),
+            reused_tokens=decoded.reused_tokens,
             elapsed_s=elapsed_s,
             first_token_s=first_token_s,
             layers_total=self.layers_total,
@@ -244,14 +209,6 @@ class Engine:
         """Gives back what the meter holds."""
         if self.meter_report.meter is not None:
             self.meter_report.meter.close()
-
-    def _prompt_ids(self, prompt: Prompt, max_new_tokens: int) -> list[int]:
-        """The prompt in tokens, with room for the answer in the model's positions."""
-        room = max(1, self._loaded.model.max_positions - max_new_tokens)
-        tokenization = self._loaded.tokenization
-        prompt_ids = tokenization.encode_parts(prompt_parts(prompt, self._fim_format))
-        # A prompt that is too long loses suffix and context first, then the document's beginning.
-        return prompt_ids if len(prompt_ids) <= room else tokenization.encode(prompt.text)[-room:]
 
 
 def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:

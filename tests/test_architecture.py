@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "engine.decoding": {"engine.decoding", "engine.model", "engine.policy", "engine.energy"},
     "engine.completion": {"engine.completion"},
     "engine.corpus": {"engine.corpus", "engine.completion", "engine.model"},
-    "engine.engine": {"engine.completion", "engine.decoding", "engine.model", "engine.policy", "engine.energy"},
+    "engine.text": {"engine.completion", "engine.decoding", "engine.model", "engine.policy"},
+    "engine.engine": {"engine.text", "engine.decoding", "engine.model", "engine.policy", "engine.energy"},
 }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.evaluation.findings import Finding
 from engine.model.loaded import synchronize
 from engine.model.reference.eager import backbone_of
+from engine.text import TextDecoder
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -41,11 +42,10 @@ def time_assistant(
     exits = loaded.model.exit_layers
     chosen = sorted({min(exits, key=lambda at: abs(at - share * loaded.model.n_layers)) for share in (1 / 3, 2 / 3)})
     clocks = {layer: _Clock() for layer in chosen}
-    timed = places[:_PLACES]
+    texts, timed = TextDecoder(loaded), places[:_PLACES]
     for index, place in enumerate(timed):
         progress("Timing transformers' early exit", index, len(timed))
-        room = max(1, loaded.model.max_positions - max_new_tokens)
-        prompt_ids = loaded.tokenization.encode(place.prompt.text)[-room:]
+        prompt_ids = texts.prompt_ids(place.site, max_new_tokens=max_new_tokens)
         try:
             plain, plain_s = _decode_time(loaded, prompt_ids, max_new_tokens)
             for layer, clock in clocks.items():

@@ -18,11 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.completion.prompt import build_prompt
-from engine.completion.shape import shape_at
 from engine.errors import ConfigError
 from engine.evaluation.places import Place
-from engine.types import ProgressSink, no_progress
+from engine.text import site_for
+from engine.types import CompletionRequest, ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,14 +152,12 @@ def _problem(row: Mapping[str, str]) -> Problem:
 
 
 def _place(problem: Problem, seed: int) -> Place:
-    prompt = build_prompt(problem.before)
     return Place(
         language="python",
         file=problem.task_id,
         kind="infilling",
         seed=seed,
-        prompt=prompt,
-        shape=shape_at(problem.before, "", prompt, single_line=True),
+        site=site_for(CompletionRequest(prefix=problem.before, single_line=True)),
         truth=f"{problem.line}\n{problem.after}",
         reference=problem.line,
     )

@@ -1,7 +1,7 @@
 r"""Where suggestions are judged: cursors in files of packages that no training has seen.
 
 What stands before the cursor is what a developer has typed, what stands behind it is what they are about to type; the
-model sees nothing of it, the rest of the cursor's line neither. Strings only.
+model sees nothing of it, the rest of the cursor's line neither.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from engine.completion.prompt import Prompt, build_prompt
-from engine.completion.shape import shape_at, suggestion
+from engine.completion.prompt import Prompt
 from engine.corpus.cursors import draw_cursor
 from engine.errors import TrainingError
+from engine.text import Site, offered, site_for
+from engine.types import CompletionRequest, FinishReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.completion.shape import Shape
     from engine.corpus.source_text import SourceFile
 
 PAPER_CONTEXT = 0.2  # share of a file that is context in GREEN-CODE's protocol (arXiv 2501.11006)
@@ -39,8 +39,7 @@ class Place:
         file: Package and path, for people.
         kind: Inside a line, at its start, where the paper's protocol cuts the file, or a benchmark's missing line.
         seed: Of the draw it comes from; random policies start from it as well.
-        prompt: What the model reads.
-        shape: The form a suggestion may take; None where decoded text is judged as it is.
+        site: The cursor, as the product would know it; without a shape where decoded text is judged as it is.
         truth: What follows in the file, with "\n" line ends.
         reference: The part of the truth that a perfect suggestion of the same shape would be.
     """
@@ -49,8 +48,7 @@ class Place:
     file: str
     kind: Literal["mid-line", "line-start", "paper", "infilling"]
     seed: int
-    prompt: Prompt
-    shape: Shape | None
+    site: Site
     truth: str
     reference: str
 
@@ -85,15 +83,7 @@ def paper_places(
 
 def without_shape(place: Place) -> Place:
     """The same place, where nothing but the model, the policy and the length limit ends the text."""
-    return replace(place, shape=None, reference=place.truth.partition("\n")[0])
-
-
-def suggested(text: str, place: Place) -> str:
-    """What is offered at the cursor for a decoded text: what the product would offer, or all of it without a shape."""
-    if place.shape is not None:
-        return text[suggestion(text, place.shape)]
-    space = place.prompt.typed_space
-    return text.removeprefix(space) if text.startswith(space) else text.lstrip(" \t")
+    return replace(place, site=replace(place.site, shape=None), reference=place.truth.partition("\n")[0])
 
 
 def _draw(
@@ -135,17 +125,15 @@ def _typed_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tok
     if cursor is None:
         return None
     prefix, truth = file.text[:cursor], file.text[cursor:]
-    prompt = build_prompt(prefix)
-    shape = shape_at(prefix, "", prompt, single_line=None)
+    site = site_for(CompletionRequest(prefix=prefix))
     return Place(
         language=file.language,
         file=f"{file.package}/{file.path}",
         kind="mid-line" if prefix.rpartition("\n")[2].strip() else "line-start",
         seed=seed,
-        prompt=prompt,
-        shape=shape,
+        site=site,
         truth=truth,
-        reference=_reference(truth, prompt, shape, max_new_tokens),
+        reference=_reference(truth, site, max_new_tokens),
     )
 
 
@@ -160,17 +148,15 @@ def _paper_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tok
         file=f"{file.package}/{file.path}",
         kind="paper",
         seed=seed,
-        prompt=Prompt(text=file.text[:cut], typed_space=""),
-        shape=None,
+        site=Site(prefix=file.text[:cut], suffix="", prompt=Prompt(text=file.text[:cut], typed_space=""), shape=None),
         truth=truth,
         reference=truth[: max_new_tokens * _CHARS_A_TOKEN],
     )
 
 
-def _reference(truth: str, prompt: Prompt, shape: Shape, max_new_tokens: int) -> str:
+def _reference(truth: str, site: Site, max_new_tokens: int) -> str:
     """The truth cut as the product cuts a suggestion, to whole lines that so many tokens can reach; one at least."""
-    text = prompt.typed_space + truth
-    lines = text[suggestion(text, shape)].splitlines()
+    lines = offered(site, site.prompt.typed_space + truth, FinishReason.STOP).splitlines()
     end, length = 0, 0
     while end < len(lines) and (end == 0 or length + len(lines[end]) <= max_new_tokens * _CHARS_A_TOKEN):
         length += len(lines[end]) + 1

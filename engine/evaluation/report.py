@@ -185,7 +185,13 @@ def _json(
 ) -> str:
     """Everything, the place's own text apart: it belongs to its package."""
     described = [
-        {"language": p.language, "file": p.file, "kind": p.kind, "seed": p.seed, "prefix_chars": len(p.prompt.text)}
+        {
+            "language": p.language,
+            "file": p.file,
+            "kind": p.kind,
+            "seed": p.seed,
+            "prefix_chars": len(p.site.prompt.text),
+        }
         for p in places
     ]
     return json.dumps(

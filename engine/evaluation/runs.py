@@ -13,52 +13,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.completion.kept import kept_characters
-from engine.completion.shape import is_complete
-from engine.decoding.decoder import Decoder
-from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import phase_energy_j
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
-from engine.evaluation.places import suggested
-from engine.model.loaded import synchronize
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
-from engine.types import NeverCancelled, Phase, ProgressSink, no_progress
+from engine.text import TextDecoder, offered
+from engine.types import FinishReason, Phase, ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.energy.cost_model import DeviceCostModel
     from engine.evaluation.places import Place
     from engine.model.loaded import LoadedModel
     from engine.policy.base import Action, ExitCandidate, ExitPolicy
-    from engine.types import Work
+    from engine.text import DecodedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
-    """One arm at one place: what came out, and what it took behind the prompt.
+class Timed:
+    """One arm at one place: what came out, and the time it took behind the prompt.
 
     Attributes:
-        token_ids: The tokens, without an end token.
-        text: What is offered at the cursor.
-        raw: What was decoded, before anything was cut off.
-        finish_reason: Why it ended.
-        exit_layers: The layers that chose each token.
-        work: By phase.
+        said: What came out.
         decode_s: From the first token, which the prompt's last position gives, to the last, in seconds.
         cpu_s: Processor time of this process meanwhile, all threads, in seconds.
         policy_s: Of `decode_s`, what the policy took, its look at the hidden state included.
     """
 
-    token_ids: tuple[int, ...]
-    text: str
-    raw: str
-    finish_reason: str
-    exit_layers: tuple[int, ...]
-    work: Mapping[Phase, Work]
+    said: DecodedText
     decode_s: float
     cpu_s: float
     policy_s: float
@@ -114,12 +100,12 @@ class PlaceRun:
     passed: int | None = None
 
 
-def everywhere(place: Place, baseline: Decoded) -> bool:
+def everywhere(place: Place, baseline: DecodedText) -> bool:
     """The condition of a protocol that leaves no place out."""
     return True
 
 
-def babbles(place: Place, baseline: Decoded) -> bool:
+def babbles(place: Place, baseline: DecodedText) -> bool:
     """Whether full depth goes on past the end of the line that it should complete."""
     return bool(baseline.text.partition("\n")[2].strip())
 
@@ -133,7 +119,7 @@ def run_arms(
     max_new_tokens: int,
     with_oracle: bool,
     original: LoadedModel | None = None,
-    wanted: Callable[[Place, Decoded], bool] = everywhere,
+    wanted: Callable[[Place, DecodedText], bool] = everywhere,
     progress: ProgressSink = no_progress,
 ) -> list[PlaceRun]:
     """Decodes every arm at every place.
@@ -151,33 +137,33 @@ def run_arms(
     """
     assert arms[0].name == BASELINE
     runs: list[PlaceRun] = []
-    decoder = Decoder(loaded.model)
-    other = None if original is None else Decoder(original.model)
+    texts = TextDecoder(loaded)
+    other = None if original is None else TextDecoder(original)
     for index, place in enumerate(places):
         progress("Decoding", index, len(places))
-        site = _Site(loaded, decoder, place, max_new_tokens)
-        site.decode(
+        bench = _Bench(loaded, texts, place, max_new_tokens)
+        bench.decode(
             arms[0].policy(Situation(seed=0, mean_layers={})), arms[0].point, max_new_tokens=1
         )  # fills the cache
         mean_layers: dict[str, float] = {}
-        baseline: Decoded | None = None
+        baseline: DecodedText | None = None
         for arm in _order(arms, seed=index):
             situation = Situation(seed=1000 * place.seed + index, mean_layers=mean_layers)
-            decoded = site.decode(arm.policy(situation), arm.point)
+            timed = bench.decode(arm.policy(situation), arm.point)
             if baseline is None:
-                baseline = decoded
+                baseline = timed.said
                 if not wanted(place, baseline):
                     break
-            if decoded.exit_layers:
-                mean_layers[arm.name] = sum(decoded.exit_layers) / len(decoded.exit_layers)
-            runs.append(_judged(arm.name, index, site, decoded, baseline, cost_model=cost_model))
+            if timed.said.exit_layers:
+                mean_layers[arm.name] = sum(timed.said.exit_layers) / len(timed.said.exit_layers)
+            runs.append(_judged(arm.name, index, bench, timed, baseline, cost_model=cost_model))
         else:
             if baseline is not None and original is not None and other is not None:
-                unadapted = _Site(original, other, place, max_new_tokens)
-                decoded = unadapted.decode(FullDepth(), arms[0].point)
-                runs.append(_judged(ORIGINAL, index, unadapted, decoded, baseline, cost_model=cost_model))
+                unadapted = _Bench(original, other, place, max_new_tokens)
+                timed = unadapted.decode(FullDepth(), arms[0].point)
+                runs.append(_judged(ORIGINAL, index, unadapted, timed, baseline, cost_model=cost_model))
             if with_oracle and baseline is not None:
-                runs += _oracles(site, index, baseline, cost_model)
+                runs += _oracles(bench, index, baseline, cost_model)
     progress("Decoding", len(places), len(places))
     return runs
 
@@ -189,57 +175,32 @@ def _order(arms: Sequence[Arm], seed: int) -> list[Arm]:
     return [arms[0], *sorted(rest, key=lambda arm: arm.runs_last)]
 
 
-class _Site:
-    """One place, ready to decode at again and again.
+class _Bench:
+    """One place, to decode at again and again with a watch in hand.
 
     Attributes:
+        loaded: The model.
         place: The place.
+        run: The product's own way to decode there.
     """
 
-    def __init__(self, loaded: LoadedModel, decoder: Decoder, place: Place, max_new_tokens: int) -> None:
-        self.place = place
-        self.loaded = loaded
-        self._decoder, self._max_new_tokens = decoder, max_new_tokens
-        room = max(1, loaded.model.max_positions - max_new_tokens)
-        self._prompt_ids = loaded.tokenization.encode(place.prompt.text)[-room:]
+    def __init__(self, loaded: LoadedModel, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
+        self.loaded, self.place, self._max_new_tokens = loaded, place, max_new_tokens
+        self.run = texts.at(place.site, max_new_tokens=max_new_tokens)
 
-    def text_of(self, token_ids: Sequence[int]) -> str:
-        """The text that tokens add behind the prompt."""
-        return self.loaded.tokenization.continuation(self._prompt_ids, token_ids)
-
-    def decode(self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None) -> Decoded:
+    def decode(self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None) -> Timed:
         """Decodes once; by default to the product's own length limit."""
         timed = _TimedPolicy(policy)
-        ids: list[int] = []
-        exit_layers: list[int] = []
-        shape = self.place.shape
-        stop = StopCondition(
-            max_new_tokens=max_new_tokens or self._max_new_tokens,
-            end_ids=self.loaded.tokenization.end_ids,
-            is_complete=lambda ids: shape is not None and is_complete(self.text_of(ids), shape),
-        )
-        begun_s = cpu_begun_s = 0.0
-        for token in self._decoder.generate(
-            self._prompt_ids, policy=timed, point=point, stop=stop, cancellation=NeverCancelled()
-        ):
-            if not ids:
-                begun_s, cpu_begun_s = time.perf_counter(), time.process_time()
-            ids.append(token.token_id)
-            exit_layers.append(token.exit_layer)
-        synchronize(self.loaded.device)
-        decode_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_begun_s
-        raw = self.text_of(ids)
-        return Decoded(
-            token_ids=tuple(ids),
-            text=suggested(raw, self.place),
-            raw=raw,
-            finish_reason=self._decoder.finish_reason.value,
-            exit_layers=tuple(exit_layers),
-            work=self._decoder.work.by_phase(),
-            decode_s=decode_s if ids else 0.0,
-            cpu_s=cpu_s if ids else 0.0,
-            policy_s=timed.elapsed_s,
-        )
+        begun: list[tuple[float, float]] = []
+
+        def note_first(text: str) -> None:
+            if not begun:
+                begun.append((time.perf_counter(), time.process_time()))
+
+        said = self.run.decode(timed, point, max_new_tokens=max_new_tokens or self._max_new_tokens, on_text=note_first)
+        ended = time.perf_counter(), time.process_time()
+        begun_s, cpu_begun_s = begun[0] if begun else ended
+        return Timed(said=said, decode_s=ended[0] - begun_s, cpu_s=ended[1] - cpu_begun_s, policy_s=timed.elapsed_s)
 
 
 class _TimedPolicy:
@@ -269,17 +230,18 @@ class _TimedPolicy:
 def _judged(
     arm: str,
     index: int,
-    site: _Site,
-    decoded: Decoded,
-    baseline: Decoded,
+    bench: _Bench,
+    timed: Timed,
+    baseline: DecodedText,
     *,
     cost_model: DeviceCostModel,
     charged: Sequence[Phase] = (Phase.DECODE, Phase.POLICY, Phase.VERIFICATION),
 ) -> PlaceRun:
-    joules = phase_energy_j(cost_model, decoded.work)
-    layer_passes = sum(decoded.work[phase].layer_passes for phase in charged)
-    head_passes = sum(decoded.work[phase].head_passes for phase in charged)
-    place, geometry = site.place, site.loaded.model.geometry
+    said = timed.said
+    joules = phase_energy_j(cost_model, said.work)
+    layer_passes = sum(said.work[phase].layer_passes for phase in charged)
+    head_passes = sum(said.work[phase].head_passes for phase in charged)
+    place, geometry = bench.place, bench.loaded.model.geometry
     weights = layer_passes * geometry.layer_params + head_passes * geometry.head_params
     return PlaceRun(
         arm=arm,
@@ -289,44 +251,49 @@ def _judged(
         layer_passes=layer_passes,
         head_passes=head_passes,
         weight_bytes=weights * geometry.bytes_per_param,
-        decode_s=decoded.decode_s,
-        cpu_s=decoded.cpu_s,
-        policy_s=decoded.policy_s,
-        tokens=len(decoded.token_ids),
-        layers=sum(decoded.exit_layers),
-        kept=kept_characters(decoded.text, place.truth),
-        kept_of_full=kept_characters(decoded.text, baseline.text),
-        exact_line=int(same_line(decoded.text, place.truth)),
-        edit_similarity=edit_similarity(decoded.text, place.reference),
-        rouge_l=rouge_l(decoded.text, place.reference),
-        agreed=common_prefix(decoded.token_ids, baseline.token_ids),
-        identical=int(decoded.token_ids == baseline.token_ids),
-        finish_reason=decoded.finish_reason,
-        text=decoded.text,
+        decode_s=timed.decode_s,
+        cpu_s=timed.cpu_s,
+        policy_s=timed.policy_s,
+        tokens=len(said.token_ids),
+        layers=sum(said.exit_layers),
+        kept=kept_characters(said.text, place.truth),
+        kept_of_full=kept_characters(said.text, baseline.text),
+        exact_line=int(same_line(said.text, place.truth)),
+        edit_similarity=edit_similarity(said.text, place.reference),
+        rouge_l=rouge_l(said.text, place.reference),
+        agreed=common_prefix(said.token_ids, baseline.token_ids),
+        identical=int(said.token_ids == baseline.token_ids),
+        finish_reason=said.finish_reason.value,
+        text=said.text,
     )
 
 
-def _oracles(site: _Site, index: int, baseline: Decoded, cost_model: DeviceCostModel) -> list[PlaceRun]:
+def _oracles(bench: _Bench, index: int, baseline: DecodedText, cost_model: DeviceCostModel) -> list[PlaceRun]:
     """What hindsight saves by exits and by ending with the token of the last character kept; and by exits alone.
 
     The first token comes from the prompt in any case.
     """
-    place, ids = site.place, baseline.token_ids
-    kept = kept_characters(baseline.text, place.truth)
-    n_useful = 1
-    while kept_characters(suggested(site.text_of(ids[:n_useful]), place), place.truth) < kept:
-        n_useful += 1
+    ids = baseline.token_ids
     point = OperatingPoint(energy_weight=1.0, lossless=False)
     charged = (Phase.DECODE, Phase.VERIFICATION)  # hindsight is free
     return [
         _judged(
             name,
             index,
-            site,
-            site.decode(Oracle(ids), point, max_new_tokens=n_tokens),
+            bench,
+            # With all its tokens the text ends as full depth's did, by an end token where that had one.
+            bench.decode(Oracle(ids), point, max_new_tokens=n_tokens if n_tokens < len(ids) else baseline.n_decoded),
             baseline,
             cost_model=cost_model,
             charged=charged,
         )
-        for name, n_tokens in ((ORACLE, n_useful), (ORACLE_OF_EXITS, max(1, len(ids))))
+        for name, n_tokens in ((ORACLE, _n_useful(bench, baseline)), (ORACLE_OF_EXITS, len(ids)))
     ]
+
+
+def _n_useful(bench: _Bench, baseline: DecodedText) -> int:
+    """How many of the tokens already give all that is kept of full depth's text, were they the limit of its length."""
+    place, ids = bench.place, baseline.token_ids
+    kept = kept_characters(baseline.text, place.truth)
+    shorter = (offered(place.site, bench.run.text_of(ids[:n]), FinishReason.LENGTH) for n in range(1, len(ids)))
+    return next((n for n, text in enumerate(shorter, 1) if kept_characters(text, place.truth) >= kept), len(ids))

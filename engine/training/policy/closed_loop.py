@@ -16,24 +16,24 @@ import numpy as np
 import torch
 
 from engine.completion.kept import kept_characters
-from engine.completion.shape import is_complete, suggestion
-from engine.decoding.decoder import Decoder
-from engine.decoding.stopping import StopCondition
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
+from engine.text import TextDecoder, offered
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
-from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, prompt_at
+from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, site_at
 from engine.training.policy.rewards import decoding_energy, reward
 from engine.training.policy.rollout import N_HINDSIGHT
+from engine.types import FinishReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from engine.completion.shape import Shape
     from engine.energy.cost_model import DeviceCostModel
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy
+    from engine.text import DecodedText
     from engine.training.policy.network import Standardization
+    from engine.types import Phase, Work
 
 _EPISODES_A_PLACE = 3  # with other energy weights: the prompt is in the cache already
 
@@ -62,64 +62,48 @@ class _Cancellation:
         self.is_cancelled = False
 
 
-class Suggestion:
+class Episode:
     """One run of the decoder at a place, with its text as far as it is emitted.
 
     Args:
-        loaded: The model.
-        decoder: Keeps the prompt's cache between runs at one place.
+        texts: Decodes; it keeps the prompt's cache between runs at one place.
         place: Where.
         kind: Energy weight, and whether the product's end rules hold.
         lookup: Lookup drafts, where it is not as many as usual.
     """
 
-    def __init__(
-        self, loaded: LoadedModel, decoder: Decoder, place: Place, kind: EpisodeKind, *, lookup: int | None = None
-    ) -> None:
+    def __init__(self, texts: TextDecoder, place: Place, kind: EpisodeKind, *, lookup: int | None = None) -> None:
         weight = kind.energy_weight
         point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0)
         self._point = point if lookup is None else replace(point, lookup=lookup)
-        self._loaded, self._decoder, self._place, self._kind = loaded, decoder, place, kind
-        self._prompt_ids, self._shape = prompt_at(loaded, place)
-        self._ids: list[int] = []
+        self._truth = place.truth
+        site = site_at(place)
+        self._run = texts.at(site if kind.with_end_rules else replace(site, shape=None), max_new_tokens=MAX_NEW_TOKENS)
+        self._said: DecodedText | None = None
         self.cancellation = _Cancellation()
 
     @property
     def kept_chars(self) -> int:
-        """Characters kept of what is emitted so far."""
-        text = self._loaded.tokenization.continuation(self._prompt_ids, self._ids)
-        if self._kind.with_end_rules:
-            return kept_characters(text[suggestion(text, self._shape)], self._place.truth)
-        blanks = self._shape.typed_space
-        return max(0, kept_characters(text, blanks + self._place.truth) - len(blanks))
+        """Characters kept of what is offered; before the end, of what would be if the policy ended it here."""
+        said, run = self._said, self._run
+        text = offered(run.site, run.text_of(run.ids), FinishReason.POLICY) if said is None else said.text
+        return kept_characters(text, self._truth)
 
-    def run(self, policy: ExitPolicy) -> list[int]:
-        """Decodes to the end; returns the layers that chose each token."""
-        tokens = self._decoder.generate(
-            self._prompt_ids,
-            policy=policy,
-            point=self._point,
-            stop=StopCondition(
-                max_new_tokens=MAX_NEW_TOKENS,
-                end_ids=self._loaded.tokenization.end_ids,
-                is_complete=lambda ids: self._complete(ids, self._shape),
-            ),
-            cancellation=self.cancellation,
+    @property
+    def work(self) -> Mapping[Phase, Work]:
+        """What it has cost so far."""
+        return self._run.decoder.work.by_phase()
+
+    def run(self, policy: ExitPolicy) -> DecodedText:
+        """Decodes to the end."""
+        self._said = self._run.decode(
+            policy, self._point, max_new_tokens=MAX_NEW_TOKENS, cancellation=self.cancellation
         )
-        final = list(tokens)
-        self._ids = [token.token_id for token in final]
-        return [token.exit_layer for token in final]
-
-    def _complete(self, ids: Sequence[int], shape: Shape) -> bool:
-        self._ids = list(ids)  # also of tokens that still wait
-        if not self._kind.with_end_rules:
-            return False
-        return is_complete(self._loaded.tokenization.continuation(self._prompt_ids, ids), shape)
+        return self._said
 
 
 def play(
-    loaded: LoadedModel,
-    decoder: Decoder,
+    texts: TextDecoder,
     place: Place,
     policy: ExitPolicy,
     *,
@@ -127,15 +111,15 @@ def play(
     cost: DeviceCostModel,
     lookup: int | None = None,
 ) -> Outcome:
-    """Runs one suggestion with a policy and accounts for it; arguments as for `Suggestion`."""
-    run = Suggestion(loaded, decoder, place, kind, lookup=lookup)
-    layers = run.run(policy)
+    """Runs one suggestion with a policy and accounts for it; arguments as for `Episode`."""
+    episode = Episode(texts, place, kind, lookup=lookup)
+    said = episode.run(policy)
     return Outcome(
-        energy=decoding_energy(cost, decoder.work.by_phase()),
-        kept_chars=run.kept_chars,
-        exit_layers=tuple(layers[1:]),
-        n_tokens=len(layers),
-        stopped=decoder.finish_reason.value == "policy",
+        energy=decoding_energy(cost, said.work),
+        kept_chars=episode.kept_chars,
+        exit_layers=said.exit_layers[1:],
+        n_tokens=len(said.token_ids),
+        stopped=said.finish_reason is FinishReason.POLICY,
     )
 
 
@@ -152,12 +136,12 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
         cost: DeviceCostModel,
         mean_chars: float,
     ) -> None:
-        self._loaded, self._places, self._cost, self._mean_chars = loaded, places, cost, mean_chars
+        self._places, self._cost, self._mean_chars = places, cost, mean_chars
         self._check_layers, self._standardization = tuple(check_layers), standardization
         self.observation_space, self.action_space = spaces(
             standardization.mean.shape[1] + len(self._check_layers) + N_CONTEXT + N_HINDSIGHT
         )
-        self._decoder = Decoder(loaded.model)
+        self._texts = TextDecoder(loaded)
         self._thread: threading.Thread | None = None
         self._n_episodes = 0
 
@@ -174,14 +158,14 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
             self._begin(draw_kind(self.np_random))
             observation = self._next()
             if observation is not None:
-                self._energy, self._kept = self._spent(), self._run.kept_chars
+                self._energy, self._kept = self._spent(), self._episode.kept_chars
                 return observation, {}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Takes one decision."""
         self._actions.put(ACTIONS[int(action)])
         observation = self._next()
-        energy, kept = self._spent(), self._run.kept_chars
+        energy, kept = self._spent(), self._episode.kept_chars
         gained = reward(
             self._kind.energy_weight,
             kept_tokens=(kept - self._kept) / self._mean_chars,
@@ -198,7 +182,7 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
 
     def _begin(self, kind: EpisodeKind) -> None:
         self._kind = kind
-        self._run = Suggestion(self._loaded, self._decoder, self._place, kind)
+        self._episode = Episode(self._texts, self._place, kind)
         self._actions: queue.SimpleQueue[Action] = queue.SimpleQueue()
         self._observations: queue.SimpleQueue[Observation | BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._decode, name="closed-loop decoder", daemon=True)
@@ -207,7 +191,7 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
     def _decode(self) -> None:
         bridge = _Bridge(self._check_layers, self._standardization, self._kind, self._observations, self._actions)
         try:
-            self._run.run(bridge)
+            self._episode.run(bridge)
         except Exception as error:  # raised again where it is waited for
             self._observations.put(error)
         else:
@@ -221,12 +205,12 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
         return answer
 
     def _spent(self) -> float:
-        return decoding_energy(self._cost, self._decoder.work.by_phase())
+        return decoding_energy(self._cost, self._episode.work)
 
     def _end_thread(self) -> None:
         if self._thread is None:
             return
-        self._run.cancellation.is_cancelled = True
+        self._episode.cancellation.is_cancelled = True
         self._actions.put(Action.CONTINUE)
         self._thread.join()
         self._thread = None

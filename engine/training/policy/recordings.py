@@ -6,25 +6,22 @@ other sequence of decisions would have cost and given, as long as it stays on th
 
 from __future__ import annotations
 
-import itertools
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from engine.completion.kept import kept_characters
-from engine.completion.prompt import build_prompt
-from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.completion.shape import is_complete
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
-from engine.decoding.decoder import Decoder
 from engine.decoding.lookup import lookup_draft
-from engine.decoding.stopping import StopCondition
 from engine.errors import TrainingError
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.prefix import common_prefix
-from engine.types import NeverCancelled, ProgressSink, no_progress
+from engine.text import TextDecoder, offered, site_for
+from engine.types import CompletionRequest, FinishReason, ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,9 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.completion.shape import Shape
     from engine.corpus.source_text import SourceFile
     from engine.model.loaded import LoadedModel
+    from engine.text import DecodedText, Site
 
 MAX_NEW_TOKENS = 24
 TRUTH_CHARS = 400  # more than so many tokens ever spell
@@ -62,7 +59,8 @@ class Recording:
         choices: What each check layer's exit would have chosen, [N - 1, K].
         prompt_ids: The prompt.
         ids: The tokens; the first came with the prompt. [N]
-        kept_ruled: Characters kept of the first n tokens, n from 0 to N, where the product's end rules cut the text.
+        kept_ruled: Characters kept of the first n tokens, n from 0 to N, where the product's end rules cut the text; of
+            fewer than `end`, as if the policy had ended it there.
         kept_free: The same without end rules.
         end: Tokens after which the product's rules end the suggestion, at most N.
         on_track: Whether the text of the first n tokens is what stands in the file, n from 0 to N.
@@ -145,56 +143,62 @@ def record(
         TrainingError: If the recordings cannot be kept.
     """
     slots = _stored(store, run)
-    decoder = Decoder(loaded.model)
+    texts = TextDecoder(loaded)
     for done in range(len(slots), len(wanted)):
         progress(message, done, len(wanted))
-        slots.append(record_one(loaded, decoder, wanted[done], check_layers))
+        slots.append(record_one(texts, wanted[done], check_layers))
         if len(slots) % _SAVE_EVERY == 0 or len(slots) == len(wanted):
             _store(store, run, slots)
     return [recording for recording in slots[: len(wanted)] if recording is not None]
 
 
-def record_one(loaded: LoadedModel, decoder: Decoder, place: Place, check_layers: Sequence[int]) -> Recording | None:
+def record_one(texts: TextDecoder, place: Place, check_layers: Sequence[int]) -> Recording | None:
     """Records one place; None where the text ends before there was a decision."""
-    prompt_ids, shape = prompt_at(loaded, place)
+    ruled = site_at(place)
+    free = replace(ruled, shape=None)
     watcher = _Watcher(frozenset(check_layers))
-    tokens = decoder.generate(
-        prompt_ids,
-        policy=watcher,
-        point=OperatingPoint(energy_weight=0.0, lossless=False, lookup=0),
-        stop=StopCondition(max_new_tokens=MAX_NEW_TOKENS, end_ids=loaded.tokenization.end_ids),
-        cancellation=NeverCancelled(),
-    )
-    ids = [token.token_id for token in tokens]
+    run = texts.at(free, max_new_tokens=MAX_NEW_TOKENS)
+    point = OperatingPoint(energy_weight=0.0, lossless=False, lookup=0)
+    said = run.decode(watcher, point, max_new_tokens=MAX_NEW_TOKENS)
+    ids = list(said.token_ids)
     n_rows = len(ids) - 1
     if n_rows < 1:
         return None
     states = torch.from_numpy(np.stack(watcher.states)).view(-1, len(check_layers), watcher.states[0].size)[:n_rows]
     choices = torch.tensor(watcher.choices).view(-1, len(check_layers))[:n_rows]
-    texts = list(itertools.accumulate(loaded.tokenization.token_texts(prompt_ids, ids), initial=""))
-    truth = shape.typed_space + place.truth
-    complete = (n for n in range(1, len(ids) + 1) if is_complete(texts[n], shape))
+    # texts_so_far[n] is the text of the first n tokens.
+    texts_so_far = [run.text_of(ids[:n]) for n in range(len(ids) + 1)]
+    end, reason = _end(ruled, texts_so_far, said)
+    truth = ruled.prompt.typed_space + place.truth
     return Recording(
         states=states.half(),
         choices=choices,
-        prompt_ids=prompt_ids,
+        prompt_ids=run.prompt_ids,
         ids=ids,
-        kept_ruled=[kept_characters(text[suggestion(text, shape)], place.truth) for text in texts],
-        kept_free=[max(0, kept_characters(text, truth) - len(shape.typed_space)) for text in texts],
-        end=next(complete, len(ids)),
-        on_track=[truth.startswith(text) for text in texts],
-        chars=len(texts[-1]),
-        **_drafts(prompt_ids, ids),
+        kept_ruled=[
+            kept_characters(offered(ruled, text, FinishReason.POLICY if n < end else reason), place.truth)
+            for n, text in enumerate(texts_so_far)
+        ],
+        kept_free=[kept_characters(offered(free, text, said.finish_reason), place.truth) for text in texts_so_far],
+        end=end,
+        on_track=[truth.startswith(text) for text in texts_so_far],
+        chars=len(said.raw),
+        **_drafts(run.prompt_ids, ids),
     )
 
 
-def prompt_at(loaded: LoadedModel, place: Place) -> tuple[list[int], Shape]:
-    """The product's own prompt for a place, in tokens, and the form that the suggestion may take there."""
-    prompt = build_prompt(place.prefix)
-    room = max(1, loaded.model.max_positions - MAX_NEW_TOKENS)
-    # What stands in the file behind the cursor is about to be typed: nothing follows on the line yet.
-    shape = shape_at(place.prefix, "", prompt, single_line=None)
-    return loaded.tokenization.encode(prompt.text)[-room:], shape
+def site_at(place: Place) -> Site:
+    """The site of a place. What stands in the file behind the cursor is about to be typed: nothing follows yet."""
+    return site_for(CompletionRequest(prefix=place.prefix))
+
+
+def _end(site: Site, texts: Sequence[str], said: DecodedText) -> tuple[int, FinishReason]:
+    """After how many tokens the product's rules end the text, at most all of them, and why it ends there."""
+    assert site.shape is not None
+    for n_tokens, text in enumerate(texts[1:], 1):
+        if is_complete(text, site.shape):
+            return n_tokens, FinishReason.STOP
+    return len(texts) - 1, said.finish_reason
 
 
 def mean_token_chars(recordings: Sequence[Recording]) -> float:

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine import config
-from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
 from engine.model.reference.eager import TorchRunner
 from engine.policy.baselines import FullDepth
 from engine.policy.learned import LearnedPolicy, PolicyInfo, save_policy
+from engine.text import TextDecoder
 from engine.training.policy.closed_loop import ClosedLoopEnv, Outcome, play
 from engine.training.policy.env import EpisodeKind, ReplayEnv, scenes_of
 from engine.training.policy.network import PolicyNetwork, standardization_of
 from engine.training.policy.ppo import PpoPlan, train_ppo
-from engine.training.policy.recordings import mean_token_chars, places, prompt_at, record
+from engine.training.policy.recordings import MAX_NEW_TOKENS, mean_token_chars, places, record, site_at
 from engine.training.policy.rewards import prices_of
 from engine.training.policy.rollout import Setting
 from engine.training.policy.slider import Point, between, mean_reward, point_of, slider_weights, sweep
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from engine.training.policy.recordings import Place
 
 _CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP comes cheap, above them exits are good
-_FORMAT = 4  # of the recordings; raise it when the same places give other ones
+_FORMAT = 5  # of the recordings; raise it when the same places give other ones
 _SAMPLED_PROMPTS = 8
 _JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
 
@@ -275,16 +275,16 @@ class _Judge:
         self._mean_chars, self._progress = mean_chars, progress
 
     def points(self, policy: LearnedPolicy, weights: Sequence[float]) -> list[Point]:
-        decoder = Decoder(self._loaded.model)
+        texts = TextDecoder(self._loaded)
         baseline, outcomes = [], [list[Outcome]() for _ in weights]
         for done, place in enumerate(self._places):
             self._progress("Judging the policy on the decoder", done, len(self._places))
             kind = EpisodeKind(energy_weight=0.0, may_stop=True, with_end_rules=True)
-            baseline.append(play(self._loaded, decoder, place, FullDepth(), kind=kind, cost=self._cost, lookup=0))
+            baseline.append(play(texts, place, FullDepth(), kind=kind, cost=self._cost, lookup=0))
             for column, weight in enumerate(weights):
                 kind = replace(kind, energy_weight=weight)
                 decider = FullDepth() if weight == 0.0 else policy  # as the product does at green mode 0
-                outcomes[column].append(play(self._loaded, decoder, place, decider, kind=kind, cost=self._cost))
+                outcomes[column].append(play(texts, place, decider, kind=kind, cost=self._cost))
         return [
             point_of(weight, column, baseline, self._mean_chars)
             for weight, column in zip(weights, outcomes, strict=True)
@@ -333,6 +333,7 @@ def _run_key(
 
     The first prompts stand for the rules by which places are chosen and prompts are built.
     """
+    texts = TextDecoder(loaded)
     parts = [
         _FORMAT,
         loaded.model.fingerprint,
@@ -340,6 +341,6 @@ def _run_key(
         corpus.sha256,
         list(check_layers),
         plan.seed,
-        [prompt_at(loaded, place)[0] for place in train_places[:_SAMPLED_PROMPTS]],
+        [texts.prompt_ids(site_at(place), max_new_tokens=MAX_NEW_TOKENS) for place in train_places[:_SAMPLED_PROMPTS]],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -5,7 +5,9 @@ import pytest
 from engine.completion.kept import inside_word
 from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
-from engine.evaluation.places import paper_places, sample_places, suggested, without_shape
+from engine.evaluation.places import paper_places, sample_places, without_shape
+from engine.text import offered
+from engine.types import FinishReason
 from tests.engine.training.fakes import code, source_file
 
 
@@ -36,7 +38,7 @@ def test_prompt_and_truth_are_the_file_cut_at_a_place_where_something_follows() 
 
     assert {place.kind for place in places} == {"mid-line", "line-start"}
     for place in places:
-        end = place.prompt.text + place.prompt.typed_space + place.truth
+        end = place.site.prompt.text + place.site.prompt.typed_space + place.truth
         assert any(text.endswith(end) for text in texts)
         assert place.truth.partition("\n")[0].strip()
         assert not inside_word(end, len(end) - len(place.truth))
@@ -44,9 +46,9 @@ def test_prompt_and_truth_are_the_file_cut_at_a_place_where_something_follows() 
 
 def test_a_perfect_suggestion_is_offered_whole() -> None:
     for place in sample_places(files(), 40):
-        decoded = place.prompt.typed_space + place.reference + "\n"
+        decoded = place.site.prompt.typed_space + place.reference + "\n"
 
-        assert suggested(decoded, place) == place.reference.rstrip()
+        assert offered(place.site, decoded, FinishReason.STOP) == place.reference.rstrip()
 
 
 def test_a_reference_is_no_longer_than_a_suggestion_may_be() -> None:
@@ -58,12 +60,14 @@ def test_a_reference_is_no_longer_than_a_suggestion_may_be() -> None:
 def test_without_a_shape_all_of_the_text_is_offered() -> None:
     place = without_shape(sample_places(files(), 2)[0])
 
-    assert suggested(place.prompt.typed_space + "a\nb\n\n\nc", place) == "a\nb\n\n\nc"
+    assert offered(place.site, place.site.prompt.typed_space + "a\nb\n\n\nc", FinishReason.LENGTH) == "a\nb\n\n\nc"
 
 
 def test_the_papers_places_are_a_fifth_into_the_file() -> None:
     for place in paper_places(files(), 8):
-        assert len(place.prompt.text) == pytest.approx(0.2 * (len(place.prompt.text) + len(place.truth)), abs=1)
+        assert len(place.site.prompt.text) == pytest.approx(
+            0.2 * (len(place.site.prompt.text) + len(place.truth)), abs=1
+        )
 
 
 def test_too_little_text_is_told_in_one_sentence() -> None:

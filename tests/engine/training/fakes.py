@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -19,9 +20,14 @@ class LetterTokenization:
     """One token a character, so that a tiny vocabulary is enough."""
 
     end_ids = frozenset[int]()
+    control_ids: ClassVar[dict[str, int]] = {}
 
     def encode(self, text: str) -> list[int]:
         return [ord(char) % 97 for char in text]
+
+    def encode_parts(self, parts: Sequence[str]) -> list[int]:
+        [text] = parts  # no control token is known
+        return self.encode(text)
 
     def continuation(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
         return "".join(map(chr, ids))

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.decoding.decoder import Decoder
 from engine.energy.cost_model import default_cost_model
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
 from engine.policy.base import Action, ExitCandidate
+from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import Place, Recording, record_one
@@ -83,7 +83,7 @@ def tiny_recordings() -> Iterator[tuple[Place, Recording]]:
     for seed in range(2):
         text = "".join(random.Random(seed).choice("abc(d):\n ") for _ in range(150))
         place = Place(prefix="if x:\n" + text + "y", truth="ab")
-        made = record_one(loaded, Decoder(loaded.model), place, CHECK_LAYERS)
+        made = record_one(TextDecoder(loaded), place, CHECK_LAYERS)
         assert made is not None
         yield place, made
 
@@ -111,7 +111,7 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
     n_confirmed = n_drafts = 0
     for place, made in tiny_recordings():
         for seed in range(3):
-            outcome = play(loaded, Decoder(loaded.model), place, RightExits(made, seed, actions), kind=kind, cost=cost)
+            outcome = play(TextDecoder(loaded), place, RightExits(made, seed, actions), kind=kind, cost=cost)
             drive, replayed = (
                 RightExits(made, seed, actions),
                 Replay(made, setting, energy_weight=weight, may_stop=False, with_end_rules=False),

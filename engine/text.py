@@ -1,0 +1,192 @@
+"""One place, one decoder, one text: how a suggestion comes to be, for the product, its evaluation and its training.
+
+Prompt to tokens, tokens to text, text to what is offered. Who decides (the policy), what it costs and what is worth
+measuring is not known here: timing and recording wrap the policy, energy is read around `TextRun.decode`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.completion.fim import find_fim_format, prompt_parts
+from engine.completion.prompt import prompt_for
+from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
+from engine.decoding.pool import DecoderPool
+from engine.decoding.stopping import StopCondition
+from engine.model.loaded import synchronize
+from engine.types import FinishReason, NeverCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from engine.completion.prompt import Prompt
+    from engine.completion.shape import Shape
+    from engine.model.loaded import LoadedModel
+    from engine.policy.base import ExitPolicy, OperatingPoint
+    from engine.types import CancellationToken, CompletionRequest, Phase, Work
+
+_MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One cursor: the document around it, what the model reads there, and what may be offered.
+
+    Attributes:
+        prefix: The document before the cursor.
+        suffix: The document behind it, as far as the product would know it.
+        prompt: What the model reads.
+        shape: The form that a suggestion may take; None where all decoded text is offered and only the model, the
+            policy and the length limit end it.
+    """
+
+    prefix: str
+    suffix: str
+    prompt: Prompt
+    shape: Shape | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedText:
+    """What one run of the decoder said.
+
+    Attributes:
+        token_ids: The tokens, without an end token.
+        exit_layers: The number of layers that chose each of them.
+        raw: Their text.
+        text: What of it is offered at the cursor; "" for a cancelled run.
+        finish_reason: Why it ended.
+        work: What was computed, by phase.
+        n_decoded: Tokens decoded, an end token included.
+        reused_tokens: Tokens of the prompt that were in the KV cache already.
+    """
+
+    token_ids: tuple[int, ...]
+    exit_layers: tuple[int, ...]
+    raw: str
+    text: str
+    finish_reason: FinishReason
+    work: Mapping[Phase, Work]
+    n_decoded: int
+    reused_tokens: int
+
+
+def site_for(request: CompletionRequest) -> Site:
+    """The site that a request names."""
+    prompt = prompt_for(request)
+    shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
+    return Site(prefix=request.prefix, suffix=request.suffix, prompt=prompt, shape=shape)
+
+
+def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
+    """What is offered at the cursor where the decoded text `raw` ended for this reason."""
+    if finish_reason is FinishReason.CANCELLED:
+        return ""
+    if site.shape is None:
+        space = site.prompt.typed_space
+        return raw.removeprefix(space) if raw.startswith(space) else raw.lstrip(" \t")
+    part = suggestion(raw, site.shape)
+    if finish_reason in _MAY_CUT_A_WORD:
+        part = without_half_word(raw, part, site.shape, site.prefix, site.suffix)
+    return raw[part]
+
+
+def ignore_text(text: str) -> None:
+    """What a caller does with the growing text who reads only the whole answer."""
+
+
+class TextDecoder:
+    """Decodes text with one model. KV caches of earlier texts are kept for later ones. One thread at a time."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._loaded = loaded
+        self._fim_format = find_fim_format(loaded.tokenization.control_ids)
+        self._decoders = DecoderPool(loaded.model)
+
+    def prompt_ids(self, site: Site, *, max_new_tokens: int) -> list[int]:
+        """The prompt in tokens, with room for the answer in the model's positions."""
+        room = max(1, self._loaded.model.max_positions - max_new_tokens)
+        tokenization = self._loaded.tokenization
+        ids = tokenization.encode_parts(prompt_parts(site.prompt, self._fim_format))
+        # A prompt that is too long loses suffix and context first, then the document's beginning.
+        return ids if len(ids) <= room else tokenization.encode(site.prompt.text)[-room:]
+
+    def at(self, site: Site, *, max_new_tokens: int) -> TextRun:
+        """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it."""
+        return TextRun(self._loaded, self._decoders, site, self.prompt_ids(site, max_new_tokens=max_new_tokens))
+
+
+class TextRun:
+    """One site, to be decoded at as often as asked; see `TextDecoder.at`.
+
+    Attributes:
+        site: The site.
+        prompt_ids: Its prompt.
+        decoder: What decodes there; its `work` may be read meanwhile.
+        ids: Tokens of the run under way or of the last one, those that still wait for verification included.
+    """
+
+    def __init__(self, loaded: LoadedModel, decoders: DecoderPool, site: Site, prompt_ids: list[int]) -> None:
+        self.site, self.prompt_ids = site, prompt_ids
+        self.decoder = decoders.decoder_for(prompt_ids)
+        self.ids: tuple[int, ...] = ()
+        self._loaded = loaded
+
+    def decode(
+        self,
+        policy: ExitPolicy,
+        point: OperatingPoint,
+        *,
+        max_new_tokens: int,
+        cancellation: CancellationToken | None = None,
+        on_text: Callable[[str], None] = ignore_text,
+    ) -> DecodedText:
+        """Decodes once, from the prompt on.
+
+        Args:
+            policy: Decides at each exit candidate.
+            point: What the user's slider means to the decoder.
+            max_new_tokens: Upper bound on tokens.
+            cancellation: Polled at every exit candidate and between prefill segments; None never cancels.
+            on_text: Told what would be offered, after each token. Its end may still be taken back.
+        """
+        self.ids = ()
+        token_ids: list[int] = []
+        exit_layers: list[int] = []
+        raw = ""
+        for token in self.decoder.generate(
+            self.prompt_ids,
+            policy=policy,
+            point=point,
+            stop=StopCondition(
+                max_new_tokens=max_new_tokens,
+                end_ids=self._loaded.tokenization.end_ids,
+                is_complete=self._is_complete,
+            ),
+            cancellation=cancellation or NeverCancelled(),
+        ):
+            token_ids.append(token.token_id)
+            exit_layers.append(token.exit_layer)
+            raw = self.text_of(token_ids)
+            on_text(offered(self.site, raw, FinishReason.STOP))
+        synchronize(self._loaded.device)
+        self.ids = tuple(token_ids)
+        return DecodedText(
+            token_ids=self.ids,
+            exit_layers=tuple(exit_layers),
+            raw=raw,
+            text=offered(self.site, raw, self.decoder.finish_reason),
+            finish_reason=self.decoder.finish_reason,
+            work=self.decoder.work.by_phase(),
+            n_decoded=self.decoder.n_decoded,
+            reused_tokens=self.decoder.reused_tokens,
+        )
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """The text that tokens add behind the prompt."""
+        return self._loaded.tokenization.continuation(self.prompt_ids, token_ids)
+
+    def _is_complete(self, token_ids: Sequence[int]) -> bool:
+        self.ids = tuple(token_ids)
+        return self.site.shape is not None and is_complete(self.text_of(token_ids), self.site.shape)
