@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -144,10 +144,22 @@ def measure_decoding(
     )
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """Median over rounds of ours / theirs, with the least and the greatest of them."""
+class Ratio(NamedTuple):
+    """Of two quantities measured in the same rounds; JSON writes it as a list."""
+
+    median: float
+    least: float
+    greatest: float
+
+    def __str__(self) -> str:
+        """The median, with the range in brackets."""
+        return f"{self.median:.2f} ({self.least:.2f} to {self.greatest:.2f})"
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """Ours as a multiple of theirs, round by round."""
     ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    return statistics.median(ratios), min(ratios), max(ratios)
+    return Ratio(median=statistics.median(ratios), least=min(ratios), greatest=max(ratios))
 
 
 def line(by_depth: dict[int, Measured]) -> tuple[float, float, float]:

@@ -1,53 +1,33 @@
-"""What the command line prints: completions in colour, JSON, tables. Computes nothing about models or energy itself."""
+"""What the command line prints: completions in colour, JSON, tables. It runs nothing."""
 
 from __future__ import annotations
 
 import json
-import platform
-import re
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-import engine as engine_package
-from engine.config import EngineConfig, cache_dir, data_dir
 from engine.energy.accounting import add_readings
-from engine.errors import EngineError
-from engine.types import CompletionRequest, Phase, Provenance
+from engine.types import Phase, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from engine.config import DeviceChoice
     from engine.energy.cost_model import DeviceCostModel
+    from engine.energy.detect import MeterReport
     from engine.engine import Engine
+    from engine.errors import EngineError
+    from engine.evaluation.decode_report import DecodeReport
     from engine.model.sources.store import StoredModel
     from engine.types import Completion, EnergyReading
 
 BASELINE = "full depth with KV cache"
 
-_LANGUAGES = {
-    ".c": "c", ".cpp": "cpp", ".cs": "csharp", ".go": "go", ".java": "java", ".js": "javascript", ".kt": "kotlin",
-    ".py": "python", ".rb": "ruby", ".rs": "rust", ".sh": "shellscript", ".ts": "typescript",
-}  # fmt: skip
-_CUT_AFTER = re.compile(r"\S.*?(?:= |return |\(|\bif |\bin )")  # where people wait for a suggestion
 _CONTEXT_LINES = 3
-
-
-def language_of(path: Path) -> str:
-    """The editor's language identifier for a file; "" when unknown."""
-    return _LANGUAGES.get(path.suffix.lower(), "")
-
-
-def demo_file() -> Path:
-    """A source file that is on every machine with Green Code: its own decoder."""
-    return Path(engine_package.__file__).parent / "decoding" / "decoder.py"
 
 
 def completion_json(completion: Completion) -> str:
@@ -88,55 +68,56 @@ def show_completion(console: Console, prefix: str, completion: Completion) -> No
     console.print(f"  {_cost(completion)}", highlight=False, soft_wrap=True)
 
 
-def demo(
-    console: Console, engine: Engine, path: Path, text: str, *, n_places: int, green_mode: int, policy: str | None
-) -> None:
-    """Completes places spread over a file, each without what follows on its line, and adds up what it cost."""
+def show_engine(console: Console, engine: Engine, green_mode: int) -> None:
+    """One line on what completes, and how its joules are had."""
     console.print(
         f"[bold]{escape(engine.model_name)}[/] on {escape(engine.device_name)}, {engine.layers_total} layers, "
-        f"green mode {green_mode}; joules: {_meter_line(engine)}",
+        f"green mode {green_mode}; joules: {_meter(engine.meter_report)}",
         soft_wrap=True,
     )
-    completions = []
-    for line, column in _places(text, n_places):
-        lines = text.split("\n")
-        prefix = "\n".join([*lines[: line - 1], lines[line - 1][: column - 1]])
-        suffix = "\n" + "\n".join(lines[line:])
-        console.rule(Text(f"{path.name}:{line}:{column}"), align="left", style="dim")
-        completion = engine.complete(
-            CompletionRequest(
-                prefix=prefix, suffix=suffix, language_id=language_of(path), green_mode=green_mode, policy=policy
-            )
-        )
-        show_completion(console, prefix, completion)
-        console.print(Text(f"  the file goes on: {lines[line - 1][column - 1 :]}", "dim"), soft_wrap=True)
-        completions.append(completion)
+
+
+def show_place(console: Console, place: str) -> None:
+    """A rule with the name of the place that is completed next."""
+    console.rule(Text(place), align="left", style="dim")
+
+
+def show_truth(console: Console, rest_of_line: str) -> None:
+    """What really stands at the place."""
+    console.print(Text(f"  the file goes on: {rest_of_line}", "dim"), soft_wrap=True)
+
+
+def show_totals(console: Console, completions: Sequence[Completion]) -> None:
+    """What several completions cost together."""
+    energy = add_readings(completion.energy for completion in completions)
+    baselines = [completion.baseline_energy_j for completion in completions]
+    baseline_j = None if None in baselines else sum(joules for joules in baselines if joules is not None)
+    n_tokens = sum(len(completion.tokens) for completion in completions)
+    phases = ", ".join(f"{phase.value} {energy.by_phase.get(phase, 0.0):.2f} J" for phase in Phase)
+    lines = [f"{n_tokens} tokens · {energy.elapsed_s:.2f} s · {_joules(energy)} · {_saved(energy, baseline_j)}"]
+    if energy.energy_j is not None:
+        lines.append(f"by phase (modelled): {phases}")
+    if energy.provenance is Provenance.MODELLED:
+        lines.append(f"No energy counter could be read here; joules are work × {energy.source}.")
     console.rule("[bold]in all", align="left", style="dim")
-    console.print(_totals(completions), soft_wrap=True)
+    console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
-def doctor(console: Console, model: str, device: DeviceChoice) -> None:
-    """What was found and what was refused; a part that fails is told and does not hide the others."""
-    console.print(f"Green Code {version('green-code')}, Python {platform.python_version()}", highlight=False)
-    for name in ("torch", "transformers", "pygls"):
-        console.print(f"  {name} {version(name)}", highlight=False)
-    console.print(f"  models in {cache_dir()}\n  ledger in {data_dir()}", highlight=False, soft_wrap=True)
-    try:
-        from engine.engine import load_engine
-
-        engine = load_engine(EngineConfig(model=model, device=device))
-    except EngineError as error:
-        console.print(f"[red]model[/]   {escape(str(error))}", highlight=False, soft_wrap=True)
-        return
+def show_parts(console: Console, engine: Engine) -> None:
+    """Model, device and meter of an engine, and what was refused and why."""
     exits = ", ".join(map(str, engine.exit_layers))
     console.print(f"[green]model[/]   {escape(engine.model_name)}, {engine.layers_total} layers, exits after {exits}")
     console.print(f"[green]device[/]  {escape(engine.device_name)}", highlight=False)
     if engine.kernels_refused is not None:
         console.print(f"        {escape(engine.kernels_refused)}", highlight=False, soft_wrap=True)
-    console.print(f"[green]energy[/]  {escape(_meter_line(engine))}", highlight=False, soft_wrap=True)
+    console.print(f"[green]energy[/]  {escape(_meter(engine.meter_report))}", highlight=False, soft_wrap=True)
     for reason in engine.meter_report.refused:
         console.print(f"        not used: {escape(reason)}", highlight=False, soft_wrap=True)
-    engine.close()
+
+
+def show_missing_model(console: Console, error: EngineError) -> None:
+    """Why there is no engine."""
+    console.print(f"[red]model[/]   {escape(str(error))}", highlight=False, soft_wrap=True)
 
 
 def show_cost_model(console: Console, model: DeviceCostModel) -> None:
@@ -162,16 +143,24 @@ def show_models(console: Console, models: Sequence[StoredModel]) -> None:
     console.print(table)
 
 
-def _places(text: str, n_places: int) -> list[tuple[int, int]]:
-    """Lines and columns from 1, spread evenly over the lines that can be cut where a person would pause."""
-    cuts = [
-        (number, match.end() + 1)
-        for number, line in enumerate(text.split("\n"), start=1)
-        if (match := _CUT_AFTER.search(line)) and line[match.end() :].strip()
-    ]
-    later = cuts[len(cuts) // 10 :]  # the first lines give the model nothing to go on
-    stride = max(1, len(later) // n_places)
-    return later[::stride][:n_places]
+def decode_table(report: DecodeReport) -> Table:
+    """Runners, green modes and depths of a measurement of decoding."""
+    table = Table(title=f"{report.model} on {report.device}")
+    for column in ("", "prefill of 256, ms", "a token, ms", "CPU ms a token"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, runner in report.runners.items():
+        table.add_row(
+            f"{name}, full depth" if name.startswith("green-code") else name,
+            f"{runner.prefill_ms:.0f}",
+            f"{runner.decode_ms:.1f}",
+            f"{runner.decode_cpu_ms:.1f}",
+        )
+    for mode, token in report.by_green_mode.items():
+        name = f"green-code, green mode {mode}, real suggestions"
+        table.add_row(name, "", f"{token.decode_ms:.1f}", f"{token.decode_cpu_ms:.1f}")
+    for depth, time_ms in report.by_depth_ms.items():
+        table.add_row(f"green-code, exit after layer {depth}", "", f"{time_ms:.1f}", "")
+    return table
 
 
 def _exit_layers(completion: Completion) -> Text:
@@ -205,20 +194,5 @@ def _saved(energy: EnergyReading, baseline_j: float | None) -> str:
     return f"{abs(percent)} % {'saved' if percent > 0 else 'more'} against {BASELINE} (modelled)"
 
 
-def _totals(completions: Sequence[Completion]) -> Text:
-    energy = add_readings(completion.energy for completion in completions)
-    baselines = [completion.baseline_energy_j for completion in completions]
-    baseline_j = None if None in baselines else sum(joules for joules in baselines if joules is not None)
-    n_tokens = sum(len(completion.tokens) for completion in completions)
-    phases = ", ".join(f"{phase.value} {energy.by_phase.get(phase, 0.0):.2f} J" for phase in Phase)
-    lines = [f"{n_tokens} tokens · {energy.elapsed_s:.2f} s · {_joules(energy)} · {_saved(energy, baseline_j)}"]
-    if energy.energy_j is not None:
-        lines.append(f"by phase (modelled): {phases}")
-    if energy.provenance is Provenance.MODELLED:
-        lines.append(f"No energy counter could be read here; joules are work × {energy.source}.")
-    return Text("\n".join(lines))
-
-
-def _meter_line(engine: Engine) -> str:
-    report = engine.meter_report
+def _meter(report: MeterReport) -> str:
     return report.source if report.meter is not None else f"modelled ({report.source})"

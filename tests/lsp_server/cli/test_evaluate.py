@@ -1,4 +1,3 @@
-import pytest
 from typer.testing import CliRunner
 
 from engine.errors import ConfigError
@@ -10,10 +9,3 @@ def test_a_language_without_held_out_text_is_refused_before_anything_is_loaded()
 
     assert isinstance(result.exception, ConfigError)
     assert str(result.exception).startswith("The language 'cobol' has no held-out text")
-
-
-@pytest.mark.parametrize("protocol", ["kept", "paper", "babble", "infilling"])
-def test_every_protocol_is_named_in_the_help(protocol: str) -> None:
-    result = CliRunner().invoke(app, ["evaluate", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
-
-    assert protocol in result.output

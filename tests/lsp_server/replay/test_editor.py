@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from engine.completion.kept import kept_characters
 from engine.errors import EngineError
-from lsp_server.cli.bench import _words
 from lsp_server.replay.auto_close import AutoClose
 from lsp_server.replay.editor import Editor
 from lsp_server.replay.replay import Stretch, replay
@@ -85,7 +85,7 @@ async def test_a_failure_shows_at_the_next_key() -> None:
     stretch = Stretch(file="a.py", language_id="python", before="", text=text, after="\n")
 
     with pytest.raises(EngineError, match=r"The server has ended\."):
-        await replay("now", server, stretch, seed=0, accepted=_words)
+        await replay("now", server, stretch, seed=0, accepted=kept_characters)
 
     assert server.answers == 1
     assert len(server.text) < len(text) / 2
@@ -95,7 +95,7 @@ async def test_a_closer_that_comes_twice_is_deleted_and_not_kept() -> None:
     server = FakeServerUnderTest("argument)")
     stretch = Stretch(file="a.py", language_id="python", before="", text="f(argument)", after="\n")
 
-    run = await replay("now", server, stretch, seed=THINKS_INSIDE, accepted=_words)
+    run = await replay("now", server, stretch, seed=THINKS_INSIDE, accepted=kept_characters)
 
     assert server.text == "f(argument)\n"
     assert (run.kept_chars, run.keys, run.mending_keys) == (8, 4, 1)
@@ -107,7 +107,7 @@ async def test_what_the_editor_leaves_to_the_person_is_typed_over() -> None:
     server = FakeServerUnderTest("argument")
     stretch = Stretch(file="a.py", language_id="python", before="", text="f(argument)", after="\n")
 
-    run = await replay("now", server, stretch, seed=THINKS_INSIDE, accepted=_words)
+    run = await replay("now", server, stretch, seed=THINKS_INSIDE, accepted=kept_characters)
 
     assert server.text == "f(argument)\n"
     assert (run.kept_chars, run.keys, run.mending_keys) == (8, 4, 0)

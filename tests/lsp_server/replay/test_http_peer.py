@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from engine.completion.kept import kept_characters
 from engine.errors import ConfigError, EngineError
-from lsp_server.cli.bench import _words
 from lsp_server.replay.http_peer import HttpPeer, PeerClient
 from lsp_server.replay.replay import Stretch, replay
 
@@ -73,7 +73,7 @@ async def offered(peer: HttpPeer, offset: int) -> str | None:
 
 
 async def test_a_peer_is_asked_as_its_own_client_asks(llama: str) -> None:
-    run = await replay("peer", HttpPeer(llama, PeerClient()), STRETCH, seed=3, accepted=_words)
+    run = await replay("peer", HttpPeer(llama, PeerClient()), STRETCH, seed=3, accepted=kept_characters)
 
     first = _Llama.bodies[0]
     assert (first["path"], first["n_predict"], first["n_cmpl"], first["id_slot"]) == ("/infill", 128, 3, 0)
@@ -169,7 +169,7 @@ async def test_of_waiting_requests_a_peer_gets_the_last_one_that_is_still_wanted
     assert (costs.computed, costs.cancelled, costs.skipped) == (2, 1, 1)
 
 
-async def test_a_refusal_is_told_before_typing_begins_in_the_servers_words(llama: str) -> None:
+async def test_a_refusal_is_told_before_typing_begins_in_the_serverskept_characters(llama: str) -> None:
     _Llama.refusal = {"error": {"message": "Infill is not supported by this model. "}}
 
     with pytest.raises(EngineError, match=r"refused to complete: Infill is not supported by this model\.$"):

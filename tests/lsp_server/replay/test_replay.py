@@ -7,10 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.completion.kept import kept_characters
 from engine.errors import EngineError
-from lsp_server.cli.bench import _cut, _whole, _words
+from lsp_server.replay.arms import ACCEPTED
 from lsp_server.replay.green_code import GreenCodeUnderTest
 from lsp_server.replay.replay import Stretch, replay
+from lsp_server.replay.stretches import cut
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,7 +31,7 @@ async def server(tmp_path: Path) -> AsyncIterator[GreenCodeUnderTest]:
 
 
 async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnderTest) -> None:
-    run = await replay("now", server, STRETCH, seed=3, accepted=_words)
+    run = await replay("now", server, STRETCH, seed=3, accepted=kept_characters)
 
     assert (run.typed_chars, run.kept_chars) == (len(STRETCH.text), 4)
     assert run.costs.computed > 0
@@ -43,13 +45,13 @@ async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnd
 
 
 async def test_what_is_typed_is_the_file(server: GreenCodeUnderTest) -> None:
-    await replay("now", server, STRETCH, seed=2, accepted=_whole, time_scale=0.2)
+    await replay("now", server, STRETCH, seed=2, accepted=ACCEPTED["whole"], time_scale=0.2)
 
     assert server._text == STRETCH.before + STRETCH.text + STRETCH.after
 
 
 async def test_who_types_fast_overtakes_the_requests(server: GreenCodeUnderTest) -> None:
-    run = await replay("now", server, STRETCH, seed=3, accepted=_words, time_scale=0.01)
+    run = await replay("now", server, STRETCH, seed=3, accepted=kept_characters, time_scale=0.01)
 
     assert run.asked < run.keys
     assert run.kept_chars == 0  # nothing was in sight for long enough
@@ -58,14 +60,14 @@ async def test_who_types_fast_overtakes_the_requests(server: GreenCodeUnderTest)
 def test_a_stretch_is_whole_lines_inside_the_file() -> None:
     text = "".join(f"line_{n} = {n}\n" for n in range(300))
 
-    cut = _cut(Stretch(file="a.py", language_id="python", before="", text=text, after=""), 200)
+    part = cut(Stretch(file="a.py", language_id="python", before="", text=text, after=""), 200)
 
-    assert cut is not None
-    assert cut.before + cut.text + cut.after == text
-    assert cut.before.endswith("\n")
-    assert cut.after.startswith("\n")
-    assert 200 <= len(cut.text) < 220
-    assert _cut(Stretch(file="a.py", language_id="python", before="", text="x\n" * 100, after=""), 200) is None
+    assert part is not None
+    assert part.before + part.text + part.after == text
+    assert part.before.endswith("\n")
+    assert part.after.startswith("\n")
+    assert 200 <= len(part.text) < 220
+    assert cut(Stretch(file="a.py", language_id="python", before="", text="x\n" * 100, after=""), 200) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_a_stretch_is_whole_lines_inside_the_file() -> None:
     [("foo(bar)", "foo(bar)\n", 8, 8), ("foo(baz)", "foo(bar)\n", 4, 0), ("bar", "foo", 0, 0)],
 )
 def test_the_rules_by_which_text_is_taken(suggestion: str, wanted: str, words: int, whole: int) -> None:
-    assert (_words(suggestion, wanted), _whole(suggestion, wanted)) == (words, whole)
+    assert (ACCEPTED["words"](suggestion, wanted), ACCEPTED["whole"](suggestion, wanted)) == (words, whole)
 
 
 async def test_a_server_that_died_says_so_at_the_next_key(server: GreenCodeUnderTest) -> None:
@@ -83,4 +85,4 @@ async def test_a_server_that_died_says_so_at_the_next_key(server: GreenCodeUnder
     await server._client._reading
 
     with pytest.raises(EngineError, match="has ended"):
-        await replay("now", server, STRETCH, seed=2, accepted=_words)
+        await replay("now", server, STRETCH, seed=2, accepted=kept_characters)

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from engine.config import EngineConfig
@@ -9,30 +8,24 @@ from engine.corpus import datasets
 from engine.corpus.datasets import Corpus
 from engine.model.loading import load_model
 from engine.model.reference.eager import TorchRunner
-from engine.model.sources.gguf import convert_gguf
 from lsp_server.cli.app import app
-from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
 from tests.engine.training.fakes import code, source_file
-from tests.tiny_models import tiny_model
 
 
-def test_adding_a_model_makes_it_an_early_exit_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "my-model"
-    tiny_model("llama", vocab_size=len(TOKENS)).save_pretrained(folder)
-    write_tiny_gguf(tmp_path / "tiny.gguf")
-    convert_gguf(tmp_path / "tiny.gguf", tmp_path / "converted", supported={"llama"})
-    AutoTokenizer.from_pretrained(tmp_path / "converted", local_files_only=True).save_pretrained(folder)
+def test_adding_a_model_makes_it_an_early_exit_model(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     splits = {
         split: tuple(source_file(code(f"{split}{n}")) for n in range(4)) for split in ("train", "validation", "test")
     }
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(datasets, "gather_corpus", lambda **_: Corpus(sha256="c" * 64, files=splits))  # type: ignore[arg-type]
 
-    result = CliRunner().invoke(app, ["models", "add", str(folder), "--device", "cpu"], catch_exceptions=False)
+    result = CliRunner().invoke(app, ["models", "add", str(tiny_folder), "--device", "cpu"], catch_exceptions=False)
 
-    loaded = load_model(str(folder), folder, EngineConfig(device="cpu", precision="fp32"))
+    loaded = load_model(str(tiny_folder), tiny_folder, EngineConfig(device="cpu", precision="fp32"))
     assert result.exit_code == 0
-    assert f"--model {folder}" in result.output.replace("\n", "")
+    assert f"--model {tiny_folder}" in result.output.replace("\n", "")
     assert isinstance(loaded.model.runner, TorchRunner)
     assert loaded.model.runner.shortcuts is not None
     assert loaded.model.runner.shortcuts.info.exit_layers == loaded.model.exit_layers

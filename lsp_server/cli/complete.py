@@ -1,0 +1,142 @@
+"""The commands `green-code complete` and `green-code demo`: one place of a source file, or several."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+import engine as engine_package
+from engine.completion.languages import language_of
+from engine.config import DEFAULT_MODEL
+from engine.errors import ConfigError
+from engine.types import DEFAULT_GREEN_MODE, CompletionRequest
+from lsp_server.cli import render
+from lsp_server.cli.options import (
+    DeviceOption,
+    GreenMode,
+    MaxNewTokens,
+    Model,
+    Policy,
+    PrecisionOption,
+    open_engine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PAUSE_AFTER = re.compile(r"= |\(|\b(?:return|if|in) ")  # where people wait for a suggestion
+_HEAD_SHARE = 10  # the first tenth of a file gives the model nothing to go on
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    file: Annotated[Path | None, typer.Argument(help="A source file; Green Code's own decoder if left out.")] = None,
+    places: Annotated[int, typer.Option("--places", min=1, max=100, help="How many places to complete.")] = 5,
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    green_mode: GreenMode = DEFAULT_GREEN_MODE,
+    policy: Policy = None,
+) -> None:
+    """Completes several places of a real source file and shows what each token took."""
+    path = file or Path(engine_package.__file__).parent / "decoding" / "decoder.py"
+    text = _read_source(path)
+    console, completions = Console(), []
+    with open_engine(model, device, precision) as engine:
+        render.show_engine(console, engine, green_mode)
+        for prefix, rest_of_line, suffix in _pauses(text, places):
+            line, column = prefix.count("\n") + 1, len(prefix) - prefix.rfind("\n")
+            render.show_place(console, f"{path.name}:{line}:{column}")
+            completion = engine.complete(
+                CompletionRequest(
+                    prefix=prefix, suffix=suffix, language_id=language_of(path), green_mode=green_mode, policy=policy
+                )
+            )
+            render.show_completion(console, prefix, completion)
+            render.show_truth(console, rest_of_line)
+            completions.append(completion)
+    render.show_totals(console, completions)
+
+
+@app.command()
+def complete(
+    place: Annotated[str, typer.Argument(help="FILE:LINE:COL, counted from 1; the cursor stands before COL.")],
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    green_mode: GreenMode = DEFAULT_GREEN_MODE,
+    policy: Policy = None,
+    max_new_tokens: MaxNewTokens = 48,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Completes one place of a file."""
+    path, line, column = _parse_place(place)
+    prefix, suffix = _split_at(_read_source(path), path, line, column)
+    request = CompletionRequest(
+        prefix=prefix,
+        suffix=suffix,
+        language_id=language_of(path),
+        green_mode=green_mode,
+        policy=policy,
+        max_new_tokens=max_new_tokens,
+    )
+    with open_engine(model, device, precision) as engine:
+        completion = engine.complete(request)
+    if json:
+        sys.stdout.write(render.completion_json(completion) + "\n")
+    else:
+        render.show_completion(Console(), prefix, completion)
+
+
+def _pauses(text: str, n_places: int) -> Iterator[tuple[str, str, str]]:
+    """Places spread evenly over a file, each the first in its line where a person would pause.
+
+    Yields:
+        The text before the place, the rest of its line, and the text behind that.
+    """
+    cuts = []
+    start = 0
+    for line in text.split("\n"):
+        found = _PAUSE_AFTER.search(line)
+        if found is not None and line[found.end() :].strip():
+            cuts.append((start + found.end(), start + len(line)))
+        start += len(line) + 1
+    later = cuts[len(cuts) // _HEAD_SHARE :]
+    for cursor, line_end in later[:: max(1, len(later) // n_places)][:n_places]:
+        yield text[:cursor], text[cursor:line_end], text[line_end:]
+
+
+def _parse_place(place: str) -> tuple[Path, int, int]:
+    file, line, column = [*place.rsplit(":", 2), "", ""][:3]
+    if not (file and line.isdecimal() and column.isdecimal() and int(line) and int(column)):
+        raise ConfigError(f"'{place}' is no place in a file; write FILE:LINE:COL, counted from 1, such as app.py:12:5.")
+    return Path(file), int(line), int(column)
+
+
+def _read_source(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", newline=None) as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The file {path} is not UTF-8 text; save it as UTF-8 first.") from error
+    except OSError as error:
+        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from error
+
+
+def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:
+    lines = text.split("\n")
+    if line > len(lines):
+        raise ConfigError(f"The file {path} has {len(lines)} lines; line {line} is outside it.")
+    if column > len(lines[line - 1]) + 1:
+        raise ConfigError(
+            f"Line {line} of {path} has {len(lines[line - 1])} characters; column {column} is outside it."
+        )
+    offset = sum(len(before) + 1 for before in lines[: line - 1]) + column - 1
+    return text[:offset], text[offset:]

@@ -1,0 +1,40 @@
+"""The commands `green-code doctor` and `green-code calibrate`: what this machine has, and what its work costs."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import typer
+from rich.console import Console
+
+from engine.config import DEFAULT_MODEL, cache_dir, data_dir
+from engine.errors import EngineError
+from lsp_server.cli import render
+from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
+
+_TOLD_PACKAGES = ("torch", "transformers", "pygls")
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precision: PrecisionOption = "auto") -> None:
+    """Says what was found: model, device, energy meters, and why others were refused."""
+    console = Console()
+    console.print(f"Green Code {version('green-code')}, Python {platform.python_version()}", highlight=False)
+    for name in _TOLD_PACKAGES:
+        console.print(f"  {name} {version(name)}", highlight=False)
+    console.print(f"  models in {cache_dir()}\n  ledger in {data_dir()}", highlight=False, soft_wrap=True)
+    try:
+        with open_engine(model, device, precision) as engine:
+            render.show_parts(console, engine)
+    except EngineError as error:  # what was found before is told all the same
+        render.show_missing_model(console, error)
+
+
+@app.command()
+def calibrate(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precision: PrecisionOption = "auto") -> None:
+    """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
+    with open_engine(model, device, precision) as engine, progress_bar() as progress:
+        render.show_cost_model(Console(), engine.calibrate(progress=progress))

@@ -1,0 +1,179 @@
+"""The commands `green-code train ...`: the exits, the policy, and where the server asks."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
+from engine.errors import TrainingError
+from lsp_server.cli.options import DeviceOption, Model, progress_bar
+
+if TYPE_CHECKING:
+    from engine.training.exits import TrainingPlan
+
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn.")]
+
+app = typer.Typer(help="Trains what early exit needs; only your own machine sees it.", no_args_is_help=True)
+
+
+@app.command()
+def exits(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    language: Annotated[
+        Literal["python", "java"] | None, typer.Option("--language", help="One language only; both if left out.")
+    ] = None,
+    benchmark: Annotated[
+        Path | None, typer.Option("--benchmark", help="HumanEval's file: its problems are kept out of the text.")
+    ] = None,
+    train_tokens: Annotated[int, typer.Option("--train-tokens", min=1000, help="How much to learn from.")] = 80_000,
+    joint_tokens: Annotated[
+        int, typer.Option("--joint-tokens", min=0, help="Then train exits and layers together on so much text.")
+    ] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
+    ] = None,
+) -> None:
+    """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
+    from engine.training.exits import TrainingPlan
+
+    plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens)
+    teach_exits(
+        model, device, plan=plan, languages=(language,) if language else None, benchmark=benchmark, output=output
+    )
+
+
+@app.command()
+def policy(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    places: Annotated[int, typer.Option("--places", min=4, help="Suggestions to learn from.")] = 1000,
+    steps: Annotated[int, typer.Option("--steps", min=0, help="Decisions of PPO on recordings.")] = 300_000,
+    closed_loop_steps: Annotated[
+        int, typer.Option("--closed-loop-steps", min=0, help="Decisions of PPO on the real decoder.")
+    ] = 4000,
+    seed: Seed = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
+    ] = None,
+) -> None:
+    """Teaches a policy when to leave, check and stop, for any green mode: a quarter of an hour on two cores."""
+    _require("stable_baselines3")
+    from engine.corpus.datasets import gather_corpus
+    from engine.model.loading import load_model
+    from engine.model.sources.store import resolve_model
+    from engine.policy.learned import own_policy_path
+    from engine.training.policy.ppo import PpoPlan
+    from engine.training.policy.slider import validation_table
+    from engine.training.policy.train import PolicyPlan, train_policy
+
+    plan = PolicyPlan(
+        places=places,
+        validation_places=max(4, min(150, places // 4)),
+        table_places=min(40, max(4, places // 4)),
+        text_tokens=min(24_000, 60 * places),
+        ppo=PpoPlan(steps=steps),
+        closed_loop_steps=closed_loop_steps,
+        seed=seed,
+    )
+    with progress_bar(counting=True) as progress:
+        corpus = gather_corpus(progress=progress)
+        files = resolve_model(model, progress=progress)
+        loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device))
+        path = output or own_policy_path(files.name)
+        trained = train_policy(loaded, corpus, path, plan=plan, progress=progress)
+    console = Console()
+    for stage, reward in trained.stages.items():
+        kept = " (kept)" if stage == trained.chosen else ""
+        console.print(f"Mean validation reward, {stage}: {reward:.3f}{kept}", highlight=False, soft_wrap=True)
+    console.print(validation_table(trained.table), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"The policy is in {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def acceptance(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    n_files: Annotated[int, typer.Option("--files", min=5, help="Files to ask in, 24 places each.")] = 200,
+    seed: Seed = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write; where the server finds it if left out.")
+    ] = None,
+) -> None:
+    """Teaches the server where a suggestion is likely kept, so that it need not ask elsewhere: ten minutes."""
+    _require("sklearn")
+    from engine.completion.acceptance import own_acceptance_path, save_acceptance
+    from engine.corpus.datasets import gather_corpus
+    from engine.training.acceptance import ask_places, fit_acceptance
+
+    path = output or own_acceptance_path()
+    with progress_bar(counting=True) as progress:
+        corpus = gather_corpus(progress=progress)
+        config = EngineConfig(model=model, device=device)
+        asked = ask_places(config, corpus.files["train"], n_files, seed=seed, progress=progress)
+    fitted = fit_acceptance(asked, model=model, corpus=corpus)
+    save_acceptance(fitted.model, path)
+    Console().print(
+        f"{len(asked)} places, {fitted.model.mean:.0%} of their suggestions would be kept. In files not seen: "
+        f"AUC {fitted.auc:.3f}; the likelier half of the places holds {fitted.kept_by_half:.0%} of them.\n"
+        f"It is in {path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def teach_exits(
+    model: str,
+    device: DeviceChoice,
+    *,
+    plan: TrainingPlan | None = None,
+    languages: tuple[Literal["python", "java"], ...] | None = None,
+    benchmark: Path | None = None,
+    output: Path | None = None,
+) -> None:
+    """Fetches a model if need be, trains its exits, and says how good each of them is before and after.
+
+    Args:
+        model: A model of the hub, or a folder with one.
+        device: Where the model runs.
+        plan: How much is done; None for the default.
+        languages: Languages of the training text; None for all.
+        benchmark: A file with problems that must not occur in the text.
+        output: The file to write; None for where the model finds it.
+
+    Raises:
+        EngineError: If the model or the text cannot be had, or the training fails.
+    """
+    from engine.corpus.datasets import LANGUAGES, gather_corpus
+    from engine.model.loading import load_model
+    from engine.model.sources.store import resolve_model
+    from engine.model.trained_exit_files import own_shortcuts_path
+    from engine.training.agreement import quality_table
+    from engine.training.exits import TrainingPlan, train_exits
+
+    plan = plan or TrainingPlan()
+    with progress_bar() as progress:
+        files = resolve_model(model, progress=progress)
+    with progress_bar(counting=True) as progress:
+        corpus = gather_corpus(
+            languages=languages or LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
+        )
+        config = EngineConfig(model=model, device=device)
+        loaded = load_model(files.name, files.path, config, with_shortcuts=False, reference=True)
+        path = output or own_shortcuts_path(files.name)
+        trained = train_exits(loaded, corpus, path, plan=plan, progress=progress)
+    console = Console()
+    console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
+    if plan.joint_tokens and not trained.jointly:
+        console.print("The joint training made the last layer worse; the layers stay as they were.", soft_wrap=True)
+    console.print(f"The trained exits are in {path}", highlight=False, soft_wrap=True)
+
+
+def _require(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise TrainingError("This training needs more packages: pip install 'green-code[train]'.")

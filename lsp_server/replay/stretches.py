@@ -1,0 +1,75 @@
+"""Stretches of real files to type: files that are named, or held-out ones. It knows neither person nor server."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from engine.completion.languages import language_of
+from engine.corpus.datasets import gather_corpus
+from engine.errors import ConfigError
+from lsp_server.replay.replay import Stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from engine.types import ProgressSink
+
+_MIN_BEFORE_CHARS = 600
+_BEFORE_SHARE = 0.3  # of a file stands there already when typing begins, if it is long enough
+
+
+def stretches_of(paths: Sequence[Path] | None, *, n_files: int, chars: int, progress: ProgressSink) -> list[Stretch]:
+    """One stretch of each file that is long enough.
+
+    Args:
+        paths: The files; held-out ones where none are named.
+        n_files: How many held-out files.
+        chars: How many characters of each are typed, up to the end of a line.
+        progress: Told while held-out files are gathered.
+
+    Raises:
+        ConfigError: If a file cannot be read as text, or none is long enough.
+        TrainingError: If the held-out files cannot be had.
+    """
+    whole = [_whole_file(path) for path in paths] if paths else _held_out(n_files, progress)
+    stretches = [stretch for stretch in (cut(file, chars) for file in whole) if stretch is not None]
+    if not stretches:
+        raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
+    return stretches
+
+
+def cut(whole: Stretch, chars: int) -> Stretch | None:
+    """Whole lines of a file, about as many characters as wanted, with the file around them; None of a short file."""
+    text = whole.text.replace("\r\n", "\n")
+    start = text.find("\n", max(_MIN_BEFORE_CHARS, int(_BEFORE_SHARE * len(text)))) + 1
+    end = text.find("\n", start + chars)
+    if start == 0 or end < 0:
+        return None
+    return Stretch(
+        file=whole.file, language_id=whole.language_id, before=text[:start], text=text[start:end], after=text[end:]
+    )
+
+
+def _whole_file(path: Path) -> Stretch:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The file {path} cannot be read as text: {error}.") from error
+    return Stretch(file=str(path), language_id=language_of(path), before="", text=text, after="")
+
+
+def _held_out(n_files: int, progress: ProgressSink) -> list[Stretch]:
+    """Files of packages that no training has seen, languages and packages taking turns."""
+    files = [file for file in gather_corpus(progress=progress).files["test"] if len(file.text) > 2 * _MIN_BEFORE_CHARS]
+    random.Random(0).shuffle(files)  # noqa: S311 - nothing secret
+    turns: dict[str, int] = {}
+    order = []
+    for file in files:
+        turns[file.language] = turns.get(file.language, 0) + 1
+        order.append((turns[file.language], file.language, file))
+    return [
+        Stretch(file=f"{file.package}/{file.path}", language_id=language, before="", text=file.text, after="")
+        for _, language, file in sorted(order, key=lambda turn: turn[:2])[:n_files]
+    ]

@@ -1,0 +1,117 @@
+"""`complete` and `demo` on a real file and a tiny real model."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engine.errors import ConfigError
+from lsp_server.cli.app import app
+from lsp_server.cli.complete import _parse_place, _pauses, _split_at
+
+SOURCE = "def area(radius):\n    square = radius * radius\n    return 3 * square\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "shapes.py"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.fixture
+def on_tiny(tiny_folder: Path) -> list[str]:
+    return ["--model", str(tiny_folder), "--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.mark.parametrize(
+    ("place", "parsed"),
+    [
+        ("app.py:12:5", (Path("app.py"), 12, 5)),
+        ("a:b.py:1:1", (Path("a:b.py"), 1, 1)),
+        (r"C:\code\app.py:3:4", (Path(r"C:\code\app.py"), 3, 4)),
+    ],
+)
+def test_a_place_is_a_file_a_line_and_a_column(place: str, parsed: tuple[Path, int, int]) -> None:
+    assert _parse_place(place) == parsed
+
+
+@pytest.mark.parametrize(
+    "place", ["", "app.py", "app.py:12", ":1:1", "app.py:0:1", "app.py:1:0", "app.py:-1:1", "a:b:c"]
+)
+def test_what_is_no_place_is_refused_with_an_example(place: str) -> None:
+    with pytest.raises(ConfigError, match="is no place in a file; write FILE:LINE:COL"):
+        _parse_place(place)
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "prefix"),
+    [(1, 1, ""), (2, 5, "def area(radius):\n    "), (1, 18, "def area(radius):"), (4, 1, SOURCE)],
+)
+def test_a_file_is_split_where_the_cursor_stands(line: int, column: int, prefix: str) -> None:
+    assert _split_at(SOURCE, Path("shapes.py"), line, column) == (prefix, SOURCE.removeprefix(prefix))
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "sentence"),
+    [
+        (5, 1, "The file shapes.py has 4 lines; line 5 is outside it."),
+        (1, 19, "Line 1 of shapes.py has 17 characters; column 19 is outside it."),
+    ],
+)
+def test_a_place_outside_the_file_is_refused(line: int, column: int, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _split_at(SOURCE, Path("shapes.py"), line, column)
+
+    assert str(caught.value) == sentence
+
+
+def test_demo_completes_where_a_person_would_pause() -> None:
+    pauses = list(_pauses(SOURCE, 5))
+
+    assert [rest for _, rest, _ in pauses] == ["radius):", "radius * radius", "3 * square"]
+    assert all(prefix + rest + suffix == SOURCE for prefix, rest, suffix in pauses)
+
+
+def test_the_places_of_a_demo_are_spread_over_the_file() -> None:
+    text = "".join(f"value_{n} = {n}\n" for n in range(100))
+
+    lines = [prefix.count("\n") + 1 for prefix, _, _ in _pauses(text, 3)]
+
+    assert lines == [11, 41, 71]  # the first tenth says too little
+
+
+def test_complete_prints_one_json_object(file: Path, on_tiny: list[str]) -> None:
+    result = CliRunner().invoke(app, ["complete", f"{file}:2:14", "--json", *on_tiny], catch_exceptions=False)
+
+    said = json.loads(result.stdout)
+    assert said["tokens"]
+    assert all(1 <= token["exit_layer"] <= said["layers_total"] for token in said["tokens"])
+    assert said["energy_provenance"] in {"measured", "sampled", "modelled", "mixed"}
+    assert said["energy_j"] == pytest.approx(sum(said["energy_by_phase_j"].values()))
+    assert said["baseline"] == "full depth with KV cache"
+
+
+def test_demo_shows_each_place_what_stands_there_and_the_sum(file: Path, on_tiny: list[str]) -> None:
+    result = CliRunner().invoke(app, ["demo", str(file), "--places", "2", *on_tiny], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    for words in ("shapes.py:1:10", "shapes.py:2:14", "the file goes on: radius * radius", "in all", " tokens · "):
+        assert words in result.stdout
+    assert "shapes.py:3" not in result.stdout  # two places were asked for
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"\xff\xfe", "is not UTF-8 text; save it as UTF-8 first."), (None, "cannot be read: ")]
+)
+def test_a_file_that_cannot_be_read_is_refused_before_a_model_is_loaded(
+    tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    if content is not None:
+        (tmp_path / "a.py").write_bytes(content)
+
+    result = CliRunner().invoke(app, ["complete", f"{tmp_path / 'a.py'}:1:1", "--model", "no-such-model"])
+
+    assert isinstance(result.exception, ConfigError)
+    assert sentence in str(result.exception)

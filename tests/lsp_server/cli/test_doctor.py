@@ -1,0 +1,33 @@
+"""`doctor` on a tiny real model, and without one."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lsp_server.cli.app import app
+
+
+def test_doctor_says_what_was_found(tiny_folder: Path) -> None:
+    arguments = ["doctor", "--model", str(tiny_folder), "--device", "cpu", "--precision", "fp32"]
+
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "300"}, catch_exceptions=False)
+
+    assert result.exit_code == 0
+    assert f"torch {version('torch')}" in result.stdout
+    assert f"model   {tiny_folder}, 6 layers, exits after " in result.stdout
+    assert "device  CPU, " in result.stdout
+    assert "fp32, PyTorch" in result.stdout
+    assert "energy  " in result.stdout
+
+
+def test_doctor_tells_why_there_is_no_model_and_what_it_knows_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    result = CliRunner().invoke(app, ["doctor", "--model", str(tmp_path)], env={"COLUMNS": "300"})
+
+    assert result.exit_code == 0
+    assert f"ledger in {tmp_path / 'data' / 'green-code'}" in result.stdout
+    assert f"model   There is no model in {tmp_path}: it has no config.json." in result.stdout
