@@ -111,7 +111,7 @@ class Engine:
             ConfigError: If the green mode or the policy means nothing.
             PolicyError: If the policy does not fit the model.
         """
-        from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
+        from engine.policy.operating_point import plan_for
 
         started_s = time.perf_counter()
         first_token_s: float | None = None
@@ -121,15 +121,14 @@ class Engine:
             first_token_s = first_token_s or time.perf_counter() - started_s
             on_text(text)
 
-        self._loaded.model.use_cores(all_cores=wants_all_cores(request.green_mode))
-        policy = policy_for(
-            request.policy, request.green_mode, self.exit_layers, self.layers_total, learned=self._learned
-        )
+        layers = (*self.exit_layers, self.layers_total)
+        plan = plan_for(request.green_mode, request.policy, layers, self._learned)
+        self._loaded.model.use_cores(all_cores=plan.all_cores)
         with EnergyWindow(self.meter_report.meter) as window:
             run = self._texts.at(site_for(request), max_new_tokens=request.max_new_tokens)
             decoded = run.decode(
-                policy,
-                operating_point(request.green_mode, self._learned, spec=request.policy),
+                plan.policy,
+                plan.point,
                 max_new_tokens=request.max_new_tokens,
                 cancellation=cancellation,
                 on_text=grown,
@@ -164,7 +163,7 @@ class Engine:
             layers_total=self.layers_total,
             model=self.model_name,
             device=self.device_name,
-            policy=policy.name,
+            policy=plan.policy.name,
             green_mode=request.green_mode,
         )
 

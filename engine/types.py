@@ -163,7 +163,7 @@ class CompletionRequest:
         snippets: Pieces of other files, the most useful first.
         prompt: How much of all this the model is given.
         language_id: The editor's language identifier, such as "python"; "" when unknown.
-        green_mode: 0 (lossless) to 100 (greenest); green_mode / 100 is the energy weight.
+        green_mode: The slider's position, 0 (lossless) to 100 (greenest); see `engine.policy.operating_point`.
         policy: A policy by its name on the command line ("full-depth", "fixed:24", "confidence:0.8", "learned");
             None for what the green mode means.
         max_new_tokens: Upper bound on tokens decoded.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.errors import ConfigError
 from engine.policy.base import Action, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, RandomExit, WithStop
-from engine.policy.operating_point import operating_point, policy_for
+from engine.policy.operating_point import plan_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +87,7 @@ def all_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy |
     arms = [full, *baselines, *_slider_arms(exit_layers, n_layers, learned), *_verified(exit_layers, n_layers)]
     if learned is not None:
         arms += _with_learned_stop([full, *baselines], learned, n_layers)
-        arms += _ablations(learned)
+        arms += _ablations(learned, (*exit_layers, n_layers))
     return arms
 
 
@@ -150,18 +150,12 @@ def _random_arms(
 
 def _slider_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy | None) -> list[Arm]:
     """What the product does at each setting."""
+    plans = {mode: plan_for(mode, None, (*exit_layers, n_layers), learned) for mode in GREEN_MODES}
     return [
         replace(
-            _always(
-                f"green:{mode}",
-                "slider",
-                operating_point(mode, learned),
-                policy_for(None, mode, exit_layers, n_layers, learned),
-            ),
-            green_mode=mode,
-            stops=mode > 0 and learned is not None,
+            _always(f"green:{mode}", "slider", plan.point, plan.policy), green_mode=mode, stops=plan.policy is learned
         )
-        for mode in GREEN_MODES
+        for mode, plan in plans.items()
     ]
 
 
@@ -190,17 +184,20 @@ def _with_learned_stop(arms: Sequence[Arm], learned: LearnedPolicy, n_layers: in
     return [stopping(arm, mode) for mode in _STOP_MODES for arm in arms if arm.name not in shallow]
 
 
-def _ablations(learned: LearnedPolicy) -> list[Arm]:
-    middle, name = operating_point(_ABLATED_MODE, learned), f"green:{_ABLATED_MODE}"
+def _ablations(learned: LearnedPolicy, layers: Sequence[int]) -> list[Arm]:
+    def point(mode: int) -> OperatingPoint:
+        return plan_for(mode, None, layers, learned).point
+
+    middle, name = point(_ABLATED_MODE), f"green:{_ABLATED_MODE}"
     unstopped = learned.restricted_to((Action.CONTINUE, Action.EXIT, Action.VERIFY))
     unverified = learned.restricted_to((Action.CONTINUE, Action.EXIT, Action.STOP))
     stop_only = learned.restricted_to((Action.CONTINUE, Action.STOP))
     return [
         *(
-            replace(_always(f"green:{mode}-stop", "slider", operating_point(mode, learned), unstopped), green_mode=mode)
+            replace(_always(f"green:{mode}-stop", "slider", point(mode), unstopped), green_mode=mode)
             for mode in _WITHOUT_STOP_MODES
         ),
-        _always("green:0+exits", "ablation", operating_point(0, learned), learned),
+        _always("green:0+exits", "ablation", point(0), learned),
         _always(f"{name}-lookup", "ablation", replace(middle, lookup=0), learned),
         _always(f"{name}-verification", "ablation", middle, unverified),
         _always(f"{name}-exits", "ablation", middle, stop_only),

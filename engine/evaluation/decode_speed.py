@@ -22,9 +22,9 @@ from engine.decoding.prefill import prefill
 from engine.decoding.stopping import StopCondition
 from engine.decoding.work import PhaseCounter
 from engine.evaluation.neighbour import Lateness, lateness_beside
-from engine.policy.base import ExitCandidate
+from engine.policy.base import ExitCandidate, OperatingPoint
 from engine.policy.baselines import FullDepth
-from engine.policy.operating_point import operating_point, policy_for, wants_all_cores
+from engine.policy.operating_point import plan_for
 from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -127,7 +127,6 @@ def measure_decoding(
             ours.prefill(ids[:PROMPT_TOKENS])
             _timed(by_depth[depth], STEPS, partial(_steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
         for mode in GREEN_MODES if learned is not None else ():
-            loaded.model.use_cores(all_cores=wants_all_cores(mode))
             _complete(loaded, learned, prompts, mode, by_green_mode[mode])
     geometry = loaded.model.geometry
     weights = geometry.n_layers * geometry.layer_params + geometry.head_params
@@ -235,11 +234,12 @@ def _complete(
     wall_s = cpu_s = 0.0
     n_tokens = 0
     stop = StopCondition(max_new_tokens=STEPS, end_ids=loaded.tokenization.end_ids)
-    policy = policy_for(None, mode, loaded.model.exit_layers, loaded.model.n_layers, learned=learned)
+    plan = plan_for(mode, None, (*loaded.model.exit_layers, loaded.model.n_layers), learned)
+    loaded.model.use_cores(all_cores=plan.all_cores)
     for prompt in prompts:
         decoder = Decoder(loaded.model)
         tokens = decoder.generate(
-            prompt, policy=policy, point=operating_point(mode, learned), stop=stop, cancellation=NeverCancelled()
+            prompt, policy=plan.policy, point=plan.point, stop=stop, cancellation=NeverCancelled()
         )
         if next(tokens, None) is None:
             continue
@@ -290,7 +290,7 @@ class _Cancellation:
 def _cancellations(loaded: LoadedModel, prompt_ids: Sequence[int]) -> list[float]:
     """Cancels at moments spread evenly over prefill and decoding, and waits until nothing runs any more."""
     stop = StopCondition(max_new_tokens=STEPS)
-    point = operating_point(0)
+    point = OperatingPoint(energy_weight=0.0, lossless=True)
 
     def decode(cancellation: _Cancellation) -> float:
         decoder = Decoder(loaded.model)

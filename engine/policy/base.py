@@ -1,7 +1,7 @@
 """The seam between the decoder and whoever decides: one method, four actions.
 
-A policy sees one exit candidate of one pass at a time. It knows nothing of caches, layers or text. The decision
-process is section 3 of the design: exits as in GREEN-CODE (arXiv 2501.11006), verification as in LayerSkip
+A policy sees one exit candidate of one pass at a time. It knows nothing of caches, layers or text. The parts of the
+decision process are known ones: exits as in GREEN-CODE (arXiv 2501.11006), verification as in LayerSkip
 (arXiv 2404.16710), the exact fill of skipped layers as in EE-LLM (arXiv 2312.04916).
 """
 
@@ -39,7 +39,7 @@ class OperatingPoint:
     """What the user's slider means to the decoder.
 
     Attributes:
-        energy_weight: w in the reward (1 - w) quality - w energy; green mode / 100.
+        energy_weight: w in the reward (1 - w) quality - w energy; see `engine.policy.operating_point`.
         lossless: Every token emitted at an exit is a draft that is verified before it counts.
         fill: How skipped layers are filled where exits are final.
         max_waiting: No exit is taken while so many tokens wait for deeper layers; bounds the draft length.

@@ -1,13 +1,15 @@
-"""What the user's slider means: green mode to operating point and policy. The only place that knows the mapping.
+"""What the user's slider means: green mode to policy, operating point and threads. Nothing else knows the mapping.
 
-0 is lossless: full depth, with drafts that cost no pass of their own. Above it the learned policy decides, and the
-slider is the weight of energy in its reward. A model without one has a stand-in: every token leaves at the exit nearest
-to the share 1 - 0.3 w of the layers. (A confidence threshold is no better stand-in: each of its questions evaluates the
-LM head, which costs the default model as much as eight layers.)
+Green mode is a position, 0 to 100. 0 is lossless: full depth, with drafts that cost no pass of their own. Above it the
+learned policy decides, and the policy's own file maps the position to w, the weight of energy in its reward. A model
+without one has a stand-in, for which w is the position's share of 100: every token leaves at the exit nearest to the
+share 1 - 0.3 w of the layers. (A confidence threshold is no better stand-in: each of its questions evaluates the LM
+head, which costs the default model as much as eight layers.)
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError, PolicyError
@@ -24,53 +26,59 @@ if TYPE_CHECKING:
 _DEPTH_SPAN = 0.3  # share of the layers that the greenest end leaves out
 
 
-def operating_point(
-    green_mode: int, learned: LearnedPolicy | None = None, *, spec: str | None = None
-) -> OperatingPoint:
-    """The operating point of a slider value; lossless where the policy is named "full-depth", whatever the slider says.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one request is decoded.
+
+    Attributes:
+        policy: Decides at each exit.
+        point: What the slider means to the decoder.
+        all_cores: Whether decoding takes every core to be a little faster: only where energy weighs nothing.
+    """
+
+    policy: ExitPolicy
+    point: OperatingPoint
+    all_cores: bool
+
+
+def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: LearnedPolicy | None = None) -> Plan:
+    """What a slider position and a policy named on the command line or in the settings mean for a model.
+
+    Args:
+        green_mode: 0 to 100.
+        spec: "full-depth", which is lossless wherever the slider stands, "fixed:LAYER", "confidence:P", "learned";
+            None for what the green mode means.
+        layers: After which a token may leave, ascending; the last is the model's full depth.
+        learned: The model's learned policy, if it has one.
 
     Raises:
-        ConfigError: If it is outside 0 to 100.
+        ConfigError: If the position is out of range, or the name means nothing or an exit that the model lacks.
+        PolicyError: If a learned policy is asked for and none fits the model.
     """
     if not 0 <= green_mode <= GREEN_MODE_MAX:
         raise ConfigError(f"Green mode must lie between 0 and {GREEN_MODE_MAX}, not {green_mode}.")
     weight = green_mode / GREEN_MODE_MAX if learned is None else learned.energy_weight(green_mode)
-    return OperatingPoint(energy_weight=weight, lossless=green_mode == 0 or spec == "full-depth")
+    is_lossless = green_mode == 0
+    if spec is not None:
+        policy = _named(spec, layers, learned)
+    elif is_lossless:
+        policy = FullDepth()
+    else:
+        policy = learned if learned is not None else _stand_in(weight, layers)
+    return Plan(
+        policy=policy,
+        point=OperatingPoint(energy_weight=weight, lossless=is_lossless or spec == "full-depth"),
+        all_cores=is_lossless,
+    )
 
 
-def wants_all_cores(green_mode: int) -> bool:
-    """Whether decoding may take every core to be a little faster: only where energy weighs nothing."""
-    return green_mode == 0
-
-
-def policy_for(
-    spec: str | None,
-    green_mode: int,
-    exit_layers: Sequence[int],
-    n_layers: int,
-    learned: LearnedPolicy | None = None,
-) -> ExitPolicy:
-    """The policy named on the command line or in the settings; None for what the green mode means.
-
-    Args:
-        spec: "full-depth", "fixed:LAYER", "confidence:P", "learned", or None.
-        green_mode: 0 to 100.
-        exit_layers: The model's exits.
-        n_layers: The model's full depth.
-        learned: The model's learned policy, if it has one.
-
-    Raises:
-        ConfigError: If the name means nothing, or names an exit that the model does not have.
-        PolicyError: If it asks for a learned policy and none fits the model.
-    """
-    if spec is None:
-        return _unnamed(green_mode, (*exit_layers, n_layers), learned)
+def _named(spec: str, layers: Sequence[int], learned: LearnedPolicy | None) -> ExitPolicy:
     name, _, argument = spec.partition(":")
     match name:
         case "full-depth" if not argument:
             return FullDepth()
         case "fixed":
-            return FixedExit(_exit_layer(spec, argument, exit_layers, n_layers))
+            return FixedExit(_exit_layer(spec, argument, layers))
         case "confidence":
             return ConfidenceThreshold(_probability(spec, argument))
         case "learned" if not argument:
@@ -85,20 +93,16 @@ def policy_for(
             )
 
 
-def _unnamed(green_mode: int, layers: Sequence[int], learned: LearnedPolicy | None) -> ExitPolicy:
-    if green_mode == 0:
-        return FullDepth()
-    if learned is not None:
-        return learned
-    depth = layers[-1] * (1.0 - _DEPTH_SPAN * operating_point(green_mode).energy_weight)
+def _stand_in(weight: float, layers: Sequence[int]) -> ExitPolicy:
+    depth = layers[-1] * (1.0 - _DEPTH_SPAN * weight)
     # Of two exits as near, the deeper one: quality is lost faster than energy is saved.
     return FixedExit(min(layers, key=lambda layer: (abs(layer - depth), -layer)))
 
 
-def _exit_layer(spec: str, argument: str, exit_layers: Sequence[int], n_layers: int) -> int:
-    if argument.isdecimal() and int(argument) in (*exit_layers, n_layers):
+def _exit_layer(spec: str, argument: str, layers: Sequence[int]) -> int:
+    if argument.isdecimal() and int(argument) in layers:
         return int(argument)
-    known = ", ".join(map(str, (*exit_layers, n_layers)))
+    known = ", ".join(map(str, layers))
     raise ConfigError(f"The policy '{spec}' names no exit of this model; its exits are after layers {known}.")
 
 

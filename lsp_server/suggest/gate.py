@@ -6,11 +6,12 @@ how long this person pauses at places of this kind. With p the chance that a sug
 person's pauses here that last longer than t, and d the time until an answer is there and noticed, it asks at the first
 time t after the key at which
 
-    p · S(t + d) / S(t)  >=  price(w),
+    p · S(t + d) / S(t)  >=  price(g),
 
-with w the energy weight of the user's slider: the chance of being of use, given that no key has come so far, must be
-worth the work. At weight 0 nobody waits and every place is asked; the higher, the fewer. Where not even somebody who
-has stopped typing would do, p < price(w), the place is skipped.
+with g the greenness, the share of its way that the user's slider stands at: the chance of being of use, given that no
+key has come so far, must be worth the work. At greenness 0 nobody waits and every place is asked; the higher, the
+fewer. Where not even somebody who has stopped typing would do, p < price(g), the place is skipped. (Greenness is no
+energy weight: that is the exit policy's, whose file maps the slider to it by what it saves in decoding.)
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
 from engine.completion.acceptance import PlaceKind, place_kind
+from engine.types import GREEN_MODE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HIGHEST_PRICE = 0.3
-"""The chance of being kept that a request must have at energy weight 1; by replay, see engine/LOG.md."""
+"""The chance of being kept that a request must have at greenness 1; by replay, see engine/LOG.md."""
 
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at
@@ -42,9 +44,9 @@ _BETWEEN_KEYS_S = (0.12, 0.15, 0.17, 0.19, 0.2, 0.22, 0.26, 0.32, 2.0)
 _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
 
 
-def price_at(energy_weight: float) -> float:
+def price_at(greenness: float) -> float:
     """The chance of being kept that a request must have; grows slowly at first, where little work is the cheapest."""
-    return HIGHEST_PRICE * math.pow(energy_weight, 1.5)
+    return HIGHEST_PRICE * math.pow(greenness, 1.5)
 
 
 class ChanceOfKeeping(Protocol):
@@ -108,16 +110,16 @@ class Gate:
         """Takes note of how long the engine took for an answer."""
         self._answers_s.append(elapsed_s)
 
-    def wait_s(self, prefix: str, now_s: float, energy_weight: float, *, may_skip: bool = True) -> float | None:
+    def wait_s(self, prefix: str, now_s: float, green_mode: int, *, may_skip: bool = True) -> float | None:
         """How long to wait from now on before the engine is asked; None not to ask it.
 
         Args:
             prefix: The text before the cursor.
             now_s: The time.
-            energy_weight: Of energy against kept text, 0 to 1.
+            green_mode: The slider's position, 0 to 100.
             may_skip: False takes every place for a usual one.
         """
-        price = price_at(energy_weight)
+        price = price_at(green_mode / GREEN_MODE_MAX)
         chance = self._chance(prefix) if may_skip else max(price, self._usual)
         if chance < price:
             return None

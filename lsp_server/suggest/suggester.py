@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.blocks import invites_lines
-from engine.types import GREEN_MODE_MAX
 from lsp_server.context.lexical import part_at
 from lsp_server.suggest.jobs import Unserved
 from lsp_server.suggest.request import completion_request
@@ -180,7 +179,7 @@ class Suggester:
         wait_s = self._gate.wait_s(
             question.context.prefix,
             time.monotonic(),
-            settings.green_mode / GREEN_MODE_MAX,
+            settings.green_mode,
             may_skip=settings.skip_unlikely,
         )
         if wait_s is None:

@@ -2,8 +2,8 @@
 
     reward = (1 - w) KEPT_WORTH (kept characters / mean characters a token) - w (energy / energy of a full-depth token)
 
-(section 3 of the design), paid as increments. At w = 0 the text is full depth's whatever the policy does, so quality
-is a constant and the limit of the reward's order is the energy alone: there the reward is minus the energy.
+paid as increments. At w = 0 the text is full depth's whatever the policy does, so quality is a constant and the limit
+of the reward's order is the energy alone: there the reward is minus the energy.
 """
 
 from __future__ import annotations

@@ -2,44 +2,49 @@ import pytest
 
 from engine.errors import ConfigError, PolicyError
 from engine.policy.baselines import FixedExit
-from engine.policy.operating_point import operating_point, policy_for
+from engine.policy.operating_point import plan_for
 from tests.engine.policy.tiny_policy import tiny_policy
 
-EXITS = (6, 12, 18, 24)
+LAYERS = (6, 12, 18, 24, 30)
 
 
-def test_only_green_mode_zero_is_lossless() -> None:
-    assert [operating_point(mode).lossless for mode in (0, 1, 50, 100)] == [True, False, False, False]
+def test_only_green_mode_zero_is_lossless_and_takes_every_core() -> None:
+    plans = [plan_for(mode, None, LAYERS) for mode in (0, 1, 50, 100)]
+
+    assert [plan.point.lossless for plan in plans] == [True, False, False, False]
+    assert [plan.all_cores for plan in plans] == [True, False, False, False]
 
 
-def test_full_depth_by_name_is_lossless_whatever_the_slider_says() -> None:
-    assert operating_point(50, spec="full-depth").lossless
-    assert not operating_point(50, spec="fixed:24").lossless
+def test_full_depth_by_name_is_lossless_wherever_the_slider_stands() -> None:
+    assert plan_for(50, "full-depth", LAYERS).point.lossless
+    assert not plan_for(50, "fixed:24", LAYERS).point.lossless
 
 
-def test_the_energy_weight_is_the_slider() -> None:
-    assert [operating_point(mode).energy_weight for mode in (0, 25, 100)] == [0.0, 0.25, 1.0]
+def test_without_a_learned_policy_the_energy_weight_is_the_share_of_the_slider() -> None:
+    assert [plan_for(mode, None, LAYERS).point.energy_weight for mode in (0, 25, 100)] == [0.0, 0.25, 1.0]
 
 
 def test_green_mode_zero_is_full_depth_whatever_was_learned() -> None:
-    assert policy_for(None, 0, EXITS, 30).name == policy_for(None, 0, EXITS, 30, tiny_policy()).name == "full-depth"
+    assert [plan_for(0, None, LAYERS, learned).policy.name for learned in (None, tiny_policy())] == ["full-depth"] * 2
 
 
-def test_above_zero_the_learned_policy_decides_with_the_weight_that_its_slider_says() -> None:
+def test_above_zero_the_learned_policy_decides_with_the_weight_that_its_file_gives_the_position() -> None:
     learned = tiny_policy()
+    plan = plan_for(50, None, LAYERS, learned)
 
-    assert policy_for(None, 1, EXITS, 30, learned) is policy_for("learned", 0, EXITS, 30, learned) is learned
-    assert operating_point(50, learned).energy_weight == learned.energy_weight(50)
+    assert plan.policy is learned
+    assert plan.point.energy_weight == learned.energy_weight(50) == pytest.approx(0.4)
+    assert plan_for(0, "learned", LAYERS, learned).policy is learned
 
 
 @pytest.mark.parametrize("green_mode", [-1, 101])
 def test_a_slider_outside_its_range_is_refused(green_mode: int) -> None:
     with pytest.raises(ConfigError, match="between 0 and 100"):
-        operating_point(green_mode)
+        plan_for(green_mode, None, LAYERS)
 
 
 def test_a_greener_mode_never_goes_deeper() -> None:
-    policies = [policy_for(None, mode, (18, 21, 24, 27), 30) for mode in range(1, 101)]
+    policies = [plan_for(mode, None, (18, 21, 24, 27, 30)).policy for mode in range(1, 101)]
     layers = [policy.exit_layer for policy in policies if isinstance(policy, FixedExit)]
 
     assert (layers[0], layers[49], layers[99]) == (30, 27, 21)
@@ -48,7 +53,7 @@ def test_a_greener_mode_never_goes_deeper() -> None:
 
 @pytest.mark.parametrize("spec", ["full-depth", "fixed:24", "fixed:30", "confidence:0.8"])
 def test_a_policy_is_found_by_its_name(spec: str) -> None:
-    assert policy_for(spec, 0, EXITS, 30).name == spec
+    assert plan_for(0, spec, LAYERS).policy.name == spec
 
 
 @pytest.mark.parametrize(
@@ -66,9 +71,9 @@ def test_a_policy_is_found_by_its_name(spec: str) -> None:
 )
 def test_a_policy_that_means_nothing_is_refused(spec: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        policy_for(spec, 0, EXITS, 30)
+        plan_for(0, spec, LAYERS)
 
 
 def test_a_learned_policy_that_is_not_there_is_refused() -> None:
     with pytest.raises(PolicyError, match="no learned policy"):
-        policy_for("learned", 0, EXITS, 30)
+        plan_for(0, "learned", LAYERS)

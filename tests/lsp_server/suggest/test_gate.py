@@ -20,29 +20,29 @@ def typist(*pauses_s: float, prefix: str = IN_WORD, chance: float = LIKELY) -> t
     return gate, now_s
 
 
-def wait_s(gate: Gate, prefix: str, now_s: float, energy_weight: float = 0.5) -> float:
-    wait_s = gate.wait_s(prefix, now_s, energy_weight)
+def wait_s(gate: Gate, prefix: str, now_s: float, green_mode: int = 50) -> float:
+    wait_s = gate.wait_s(prefix, now_s, green_mode)
     assert wait_s is not None
     return wait_s
 
 
 def test_who_has_not_typed_does_not_wait() -> None:
-    assert Gate(lambda _: LIKELY, LIKELY).wait_s(IN_WORD, 5.0, 0.5) == 0.0
+    assert Gate(lambda _: LIKELY, LIKELY).wait_s(IN_WORD, 5.0, 50) == 0.0
 
 
 def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
     gate, now_s = typist(*[0.2] * 64, chance=0.0)
 
-    assert gate.wait_s(IN_WORD, now_s, 0.0) == 0.0
+    assert gate.wait_s(IN_WORD, now_s, 0) == 0.0
 
 
 def test_where_a_suggestion_is_hardly_kept_the_engine_is_not_asked() -> None:
     gate, now_s = typist(chance=0.1)
 
     assert price_at(0.4) < 0.1 < price_at(0.6)
-    assert gate.wait_s(IN_WORD, now_s, 0.4) is not None
-    assert gate.wait_s(IN_WORD, now_s, 0.6) is None
-    assert gate.wait_s(IN_WORD, now_s, 0.6, may_skip=False) is not None
+    assert gate.wait_s(IN_WORD, now_s, 40) is not None
+    assert gate.wait_s(IN_WORD, now_s, 60) is None
+    assert gate.wait_s(IN_WORD, now_s, 60, may_skip=False) is not None
 
 
 def test_who_goes_on_after_a_fifth_of_a_second_is_asked_for_once_that_has_passed() -> None:
@@ -60,8 +60,8 @@ def test_a_slower_person_is_waited_for_longer() -> None:
 def test_where_people_pause_to_think_nobody_waits() -> None:
     gate, now_s = typist(*[0.2] * 64)
 
-    assert wait_s(gate, LINE_START, now_s, 0.2) == 0.0
-    assert wait_s(gate, IN_WORD, now_s, 0.2) > 0.0
+    assert wait_s(gate, LINE_START, now_s, 20) == 0.0
+    assert wait_s(gate, IN_WORD, now_s, 20) > 0.0
 
 
 def test_the_rhythm_is_learned_apart_for_each_kind_of_place() -> None:
@@ -72,7 +72,7 @@ def test_the_rhythm_is_learned_apart_for_each_kind_of_place() -> None:
 
 def test_the_higher_the_green_mode_the_longer_the_wait_or_none_at_all() -> None:
     gate, now_s = typist(*[0.1, 0.15, 0.2, 0.3, 0.5, 1.5] * 10)
-    waits_s = [wait_s(gate, IN_WORD, now_s, weight) for weight in (0.1, 0.3, 0.6, 0.9)]
+    waits_s = [wait_s(gate, IN_WORD, now_s, mode) for mode in (10, 30, 60, 90)]
 
     assert waits_s == sorted(waits_s)
     assert waits_s[0] < waits_s[-1] <= LONGEST_WAIT_S
