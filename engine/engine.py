@@ -53,7 +53,12 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
 
 
 class Engine:
-    """A loaded model that completes text and tells what it cost. One thread at a time."""
+    """A loaded model that completes text and tells what it cost. One thread at a time.
+
+    Attributes:
+        cost_model: Joules per unit of work: this device's calibration, else the shipped default.
+        meter_report: The energy counter that is used, and why others are not.
+    """
 
     def __init__(self, loaded: LoadedModel) -> None:
         from engine.policy.learned import find_learned_policy
@@ -61,7 +66,7 @@ class Engine:
         self._loaded = loaded
         self._texts = TextDecoder(loaded)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
-        self._cost_model, note = _cost_model(loaded)
+        self.cost_model, note = _cost_model(loaded)
         report = detect_meter(loaded.device)
         self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
 
@@ -136,7 +141,7 @@ class Engine:
         elapsed_s = time.perf_counter() - started_s
         energy, baseline_energy_j = account(
             decoded.work,
-            cost_model=self._cost_model,
+            cost_model=self.cost_model,
             window=window,
             elapsed_s=elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
@@ -194,15 +199,15 @@ class Engine:
             synchronize(self._loaded.device)
             return decoder.work.by_phase()
 
-        self._cost_model = calibrate(
+        self.cost_model = calibrate(
             run,
             meter=self.meter_report.meter,
             prior=default_cost_model(self._loaded.model.geometry, self._loaded.device, self._loaded.runtime),
             exit_layers=self.exit_layers,
             progress=progress,
         )
-        save_calibration(data_dir() / CALIBRATION_FILE, _calibration_key(self._loaded), self._cost_model)
-        return self._cost_model
+        save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(self._loaded), self.cost_model)
+        return self.cost_model
 
     def close(self) -> None:
         """Gives back what the meter holds."""
@@ -214,10 +219,17 @@ def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
     """The calibrated cost model of this model on this device, else the shipped one; and what to say about it."""
     shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
     try:
-        return load_calibration(data_dir() / CALIBRATION_FILE, _calibration_key(loaded)) or shipped, ()
+        return load_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded)) or shipped, ()
     except MeterError as error:
         return shipped, (str(error),)
 
 
-def _calibration_key(loaded: LoadedModel) -> str:
-    return calibration_key(loaded.name, loaded.device_name, f"{loaded.model.geometry.bytes_per_param:g} bytes")
+def calibration_key_of(loaded: LoadedModel) -> str:
+    """What a calibration of this model on this device is kept under."""
+    return calibration_key(
+        model=loaded.name,
+        processor=loaded.processor,
+        threads=loaded.threads,
+        precision=loaded.precision,
+        runtime=loaded.runtime,
+    )

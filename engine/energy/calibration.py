@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.energy.meter import EnergyMeter
-    from engine.types import ProgressSink
+    from engine.types import Precision, ProgressSink, Runtime
 
 PROMPT_TOKENS = (64, 192)
 NEW_TOKENS = (1, 12, 32)
@@ -111,9 +111,9 @@ def measure_idle_power_w(
     return None if window.energy_j is None else window.energy_j / window.elapsed_s
 
 
-def calibration_key(model: str, device: str, dtype: str) -> str:
-    """Names what a calibration holds for, such as "smollm2-135m | NVIDIA H100 | bfloat16"."""
-    return " | ".join((model, device, dtype))
+def calibration_key(*, model: str, processor: str, threads: int | None, precision: Precision, runtime: Runtime) -> str:
+    """Names what a calibration holds for by facts alone, such as "smollm2-135m | CPU | 2 | int8 | native"."""
+    return " | ".join((model, processor, "" if threads is None else str(threads), precision, runtime))
 
 
 def load_calibration(path: Path, key: str) -> DeviceCostModel | None:

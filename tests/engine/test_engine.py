@@ -1,12 +1,16 @@
 """The real default model: its text is transformers' own, its work and joules add up."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.completion.prompt import prompt_for
+from engine.completion.shape import is_complete, shape_at
 from engine.config import DEFAULT_MODEL
+from engine.energy.cost_model import energy_j
 from engine.engine import Engine
 from engine.errors import ConfigError
 from engine.model.reference.trained_exits import find_shortcuts, model_fingerprint
@@ -38,6 +42,7 @@ class Rectangle:
     def perimeter(self) -> float:
         return 2 * (self.width + self.height)
 '''
+MAX_NEW_TOKENS = 12
 PLACES = ["return math", "2 * math.pi", "self.width =", "def area(self)", "return 2 * (self", "class Rect"]
 
 
@@ -46,8 +51,8 @@ def prefix_to(marker: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def greedy_texts(default_model_path: Path) -> dict[str, str]:
-    """What transformers' own generate writes behind each place, on the weights as the shipped exits change them."""
+def greedy_texts(default_model_path: Path) -> dict[str, list[str]]:
+    """What transformers' own generate writes behind each place in n tokens, n from 0 on, with the exits' weights."""
     model = AutoModelForCausalLM.from_pretrained(default_model_path, dtype=torch.float32).eval()
     shortcuts = find_shortcuts(DEFAULT_MODEL, model_fingerprint(model))
     assert shortcuts is not None
@@ -58,20 +63,27 @@ def greedy_texts(default_model_path: Path) -> dict[str, str]:
     texts = {}
     for place in PLACES:
         inputs = tokenizer(prefix_to(place), return_tensors="pt")
-        output = model.generate(**inputs, max_new_tokens=12, do_sample=False)
-        texts[place] = tokenizer.decode(output[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+        output = model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
+        new_ids = output[0, inputs.input_ids.shape[1] :]
+        texts[place] = [
+            tokenizer.decode(new_ids[:count], skip_special_tokens=True) for count in range(len(new_ids) + 1)
+        ]
     return texts
+
+
+def ended(place: str, texts: list[str]) -> str:
+    """The first of the growing texts that is complete, else the last."""
+    request = CompletionRequest(prefix=prefix_to(place))
+    shape = shape_at(request.prefix, request.suffix, prompt_for(request), single_line=None)
+    return next((text for text in texts if is_complete(text, shape)), texts[-1])
 
 
 @pytest.mark.parametrize("policy", ["full-depth", "fixed:24", "fixed:15", "confidence:0.6"])
 @pytest.mark.parametrize("place", PLACES)
 def test_lossless_text_in_fp32_is_the_one_of_transformers(
-    reference_engine: Engine, greedy_texts: dict[str, str], place: str, policy: str
+    reference_engine: Engine, greedy_texts: dict[str, list[str]], place: str, policy: str
 ) -> None:
-    decoded = lossless(reference_engine, place, policy)
-
-    assert decoded
-    assert greedy_texts[place].startswith(decoded)
+    assert lossless(reference_engine, place, policy) == ended(place, greedy_texts[place])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -82,7 +94,7 @@ def test_lossless_text_in_int8_is_the_one_of_full_depth(engine: Engine, place: s
 
 
 def lossless(engine: Engine, place: str, policy: str) -> str:
-    request = CompletionRequest(prefix=prefix_to(place), green_mode=0, policy=policy, max_new_tokens=12)
+    request = CompletionRequest(prefix=prefix_to(place), green_mode=0, policy=policy, max_new_tokens=MAX_NEW_TOKENS)
     return "".join(token.text for token in engine.complete(request).tokens)
 
 
@@ -95,17 +107,27 @@ def test_a_greener_mode_runs_fewer_layers_by_the_learned_policy(engine: Engine) 
     assert passes(0) > passes(100)
 
 
-def test_work_and_joules_add_up(engine: Engine) -> None:
+def test_joules_are_work_times_the_cost_of_a_unit_where_no_counter_runs(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "meter_report", replace(engine.meter_report, meter=None))
+    cost = engine.cost_model
     completion = engine.complete(
         CompletionRequest(prefix=prefix_to("2 * math.pi"), green_mode=100, policy="fixed:15", single_line=True)
     )
 
-    energy = completion.energy
-    assert energy.provenance in {Provenance.MEASURED, Provenance.MODELLED}
-    assert energy.energy_j == pytest.approx(sum(energy.by_phase.values()))
-    assert completion.work[Phase.DECODE].layer_passes < (len(completion.tokens) - 1) * completion.layers_total
-    assert completion.baseline_energy_j is not None
-    assert completion.saved_j is not None
+    energy, work, n_tokens = completion.energy, completion.work, len(completion.tokens)
+    assert completion.finish_reason is FinishReason.STOP
+    assert n_tokens > 1
+    assert energy.provenance is Provenance.MODELLED
+    assert energy.by_phase == {phase: energy_j(cost, done) for phase, done in work.items()}
+    assert energy.energy_j == pytest.approx(sum(energy_j(cost, done) for done in work.values()))
+    # Full depth reads every layer for each token but the first, which comes with the prompt, and the head for each.
+    full_depth_j = n_tokens * cost.head_pass_j + (n_tokens - 1) * (30 * cost.layer_pass_j + cost.token_j)
+    prompt_j = energy_j(cost, work[Phase.PREFILL])
+    assert completion.baseline_energy_j == pytest.approx(prompt_j + full_depth_j)
+    assert completion.saved_j == pytest.approx(prompt_j + full_depth_j - (energy.energy_j or 0.0))
+    assert work[Phase.DECODE].layer_passes < 30 * (n_tokens - 1)
 
 
 def test_typing_on_reuses_the_prompt(engine: Engine) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
 IDLE_POWER_W = 8.0
 ACTIVE_POWER_W = 20.0
-KEY = calibration_key("smollm2-135m", "CPU", "float32")
+FACTS: dict[str, Any] = {
+    "model": "smollm2-135m",
+    "processor": "CPU",
+    "threads": 2,
+    "precision": "int8",
+    "runtime": "native",
+}
+KEY = calibration_key(**FACTS)
 
 
 @dataclass
@@ -151,6 +158,17 @@ def test_calibration_is_found_again_by_its_key(tmp_path: Path) -> None:
     assert load_calibration(path, KEY) == ROUND
     assert load_calibration(path, "another device") == other
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model": "mine"}, {"processor": "H100"}, {"threads": None}, {"precision": "int4"}, {"runtime": "onnx"}]
+)
+def test_a_calibration_holds_for_its_own_model_device_precision_and_runtime(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    save_calibration(tmp_path / "calibration.json", KEY, ROUND)
+
+    assert load_calibration(tmp_path / "calibration.json", calibration_key(**FACTS | changed)) is None
 
 
 def test_device_that_was_never_calibrated_has_none(tmp_path: Path) -> None:

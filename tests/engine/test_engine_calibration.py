@@ -1,0 +1,35 @@
+"""A calibration is found by facts about model and device, whatever they are called before people."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.config import data_dir
+from engine.energy.calibration import save_calibration
+from engine.engine import CALIBRATION_FILE, Engine, calibration_key_of
+from engine.model.loaded import LoadedModel
+from tests.engine.energy.test_cost_model import ROUND
+from tests.engine.training.fakes import tiny_loaded
+
+
+@pytest.fixture(autouse=True)
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+
+def cost_source(loaded: LoadedModel) -> str:
+    engine = Engine(loaded)
+    engine.close()
+    return engine.cost_model.source
+
+
+def test_a_calibration_is_used_where_it_was_made_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = tiny_loaded()
+    save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), replace(ROUND, source="made here"))
+    monkeypatch.setattr(LoadedModel, "device_name", property(lambda self: "described in other words"))
+
+    assert cost_source(loaded) == "made here"
+    assert cost_source(replace(loaded, precision="int8")) != "made here"
+    assert cost_source(replace(loaded, threads=2)) != "made here"
+    assert cost_source(replace(loaded, runtime="onnx")) != "made here"
