@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_and_nothing_that_is_only_read_in_the_repository(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     packaged = {name for name in names if ".dist-info/" not in name}
     tracked = subprocess.run(
@@ -38,9 +38,17 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     ).stdout.split()
 
     sources = {name for name in tracked if name.endswith((".cpp", ".h", "/hatch_build.py"))}
+    papers = {name for name in tracked if name.endswith(".md") or name.startswith("engine/evaluation/results/")}
     built = {str(library.relative_to(ROOT)) for library in FOLDER.glob("green_code_kernels*")}
-    assert packaged == {name for name in tracked if (ROOT / name).exists()} - sources | built
+    assert papers
+    assert packaged == {name for name in tracked if (ROOT / name).exists()} - sources - papers | built
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_is_small(wheel: Path) -> None:
+    others = [entry for entry in zipfile.ZipFile(wheel).infolist() if "artifacts" not in entry.filename]
+
+    assert sum(entry.file_size for entry in others if not entry.filename.endswith((".so", ".dll", ".dylib"))) <= 2e6
 
 
 def test_the_exits_of_the_default_model_are_small(wheel: Path) -> None:
