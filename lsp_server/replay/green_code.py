@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
+from lsprotocol import types
 
 from engine.errors import EngineError
-from lsp_server.protocol import DID_ACCEPT, RESET_SESSION, SESSION_ENERGY, STATUS
+from lsp_server.protocol import DID_ACCEPT
+from lsp_server.replay.server_process import ServerProcess
 from lsp_server.replay.servers import Costs, Offer
-from lsp_server.replay.stdio_client import StdioClient
 from lsp_server.settings import SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
+
+    from lsp_server.protocol import SessionEnergy, Status
 
 _LOAD_PATIENCE_S = 600.0
 _REST_PATIENCE_S = 30.0
@@ -40,9 +42,9 @@ class GreenCodeUnderTest:
         self._ledger = folder / "ledger.sqlite3"
         self._log = folder / "server.log"
         self._command = command
-        self._client = StdioClient(self._take_note)
-        self._status: dict[str, Any] = {}
-        self._session: dict[str, Any] = {}
+        self._client = ServerProcess(self._take_status, self._take_session)
+        self._status: Status | None = None
+        self._session: SessionEnergy | None = None
         self._news = asyncio.Event()
         self._documents = 0
         self._version = 1
@@ -55,108 +57,108 @@ class GreenCodeUnderTest:
         Raises:
             EngineError: It cannot answer; the reason in its own words.
         """
-        await self._client.start([*self._command, str(self._ledger)], self._log)
-        params = {
-            "processId": os.getpid(),
-            "rootUri": None,
-            "capabilities": {},
-            "initializationOptions": {SECTION: self._settings},
-        }
-        await self._client.request("initialize", params)
-        self._client.notify("initialized", {})
+        await self._client.start([*self._command, str(self._ledger)], self._log, {SECTION: self._settings})
         await self._until_rest(_LOAD_PATIENCE_S, loaded=True)
 
     async def stop(self) -> None:
         """Ends the server."""
-        await self._client.stop()
+        await self._client.end()
 
     async def begin(self, language_id: str, text: str) -> None:
         """Opens a new document and begins a new session."""
         self._documents += 1
         self._version, self._text = 1, text
-        document = {"uri": self._uri, "languageId": language_id, "version": 1, "text": text}
-        self._client.notify("textDocument/didOpen", {"textDocument": document})
-        self._session = await self._client.request(RESET_SESSION, None)
+        document = types.TextDocumentItem(uri=self._uri, language_id=language_id, version=1, text=text)
+        self._client.tell(types.TEXT_DOCUMENT_DID_OPEN, types.DidOpenTextDocumentParams(text_document=document))
+        self._session = await self._client.reset_session()
         self._cpu_s = self._process_cpu_s()
 
     def edit(self, offset: int, removed: int, text: str) -> None:
         """Sends the change."""
         self._version += 1
-        change = {"range": {"start": self._position(offset), "end": self._position(offset + removed)}, "text": text}
+        replaced = types.Range(start=self._position(offset), end=self._position(offset + removed))
+        change = types.TextDocumentContentChangePartial(range=replaced, text=text)
         self._text = self._text[:offset] + text + self._text[offset + removed :]
-        document = {"uri": self._uri, "version": self._version}
-        self._client.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
+        document = types.VersionedTextDocumentIdentifier(uri=self._uri, version=self._version)
+        self._client.tell(
+            types.TEXT_DOCUMENT_DID_CHANGE,
+            types.DidChangeTextDocumentParams(text_document=document, content_changes=[change]),
+        )
 
     async def ask(self, offset: int) -> Offer | None:
         """Asks as after a key."""
-        params = {
-            "textDocument": {"uri": self._uri},
-            "position": self._position(offset),
-            "context": {"triggerKind": 2},
-        }
-        answer = await self._client.request("textDocument/inlineCompletion", params)
-        if not answer or not answer["items"]:
+        params = types.InlineCompletionParams(
+            text_document=types.TextDocumentIdentifier(uri=self._uri),
+            position=self._position(offset),
+            context=types.InlineCompletionContext(trigger_kind=types.InlineCompletionTriggerKind.Automatic),
+        )
+        answer = await self._client.ask(types.TEXT_DOCUMENT_INLINE_COMPLETION, params)
+        if answer is None or not answer.items:
             return None
-        item = answer["items"][0]
-        return Offer(text=item["insertText"], completion_id=item["command"]["arguments"][0])
+        item = answer.items[0]
+        return Offer(text=item.insert_text, completion_id=item.command.arguments[0])
 
     async def accepted(self, offer: Offer) -> None:
         """Runs the item's command."""
-        arguments = [offer.completion_id, len(offer.text)]
-        await self._client.request("workspace/executeCommand", {"command": DID_ACCEPT, "arguments": arguments})
+        arguments: list[object] = [offer.completion_id, len(offer.text)]
+        params = types.ExecuteCommandParams(command=DID_ACCEPT, arguments=arguments)
+        await self._client.ask(types.WORKSPACE_EXECUTE_COMMAND, params)
 
     async def end(self, kept: Collection[str]) -> Costs:
         """Sums up the session; joules of single completions are from the ledger."""
         await self._until_rest(_REST_PATIENCE_S, loaded=False)
         cpu_s = self._process_cpu_s() - self._cpu_s
-        self._client.notify("textDocument/didClose", {"textDocument": {"uri": self._uri}})
-        session, by_completion = self._session, self._joules()
+        document = types.TextDocumentIdentifier(uri=self._uri)
+        self._client.tell(types.TEXT_DOCUMENT_DID_CLOSE, types.DidCloseTextDocumentParams(text_document=document))
+        session = self._session
+        assert session is not None, "nothing was begun"
+        by_completion = self._joules(session.session_id)
         wasted_j = [joules for name, joules in by_completion.items() if name not in kept]
-        mean = session["meanExitLayer"]
+        mean = session.mean_exit_layer
         return Costs(
             cpu_s=cpu_s,
-            energy_j=session["energyJ"] if session["requests"] else 0.0,
-            provenance=session["provenance"],
+            energy_j=session.energy_j if session.requests else 0.0,
+            provenance=session.provenance,
             wasted_j=None if None in wasted_j else sum(filter(None, wasted_j)),
-            computed=session["requests"],
-            reused=session["reused"],
-            cancelled=session["cancelled"],
-            skipped=session["skipped"],
-            tokens=session["tokens"],
-            layers=None if mean is None else mean * session["tokens"],
+            computed=session.requests,
+            reused=session.reused,
+            cancelled=session.cancelled,
+            skipped=session.skipped,
+            tokens=session.tokens,
+            layers=None if mean is None else mean * session.tokens,
         )
 
     @property
     def _uri(self) -> str:
         return f"untitled:bench-{self._documents}"
 
-    def _position(self, offset: int) -> dict[str, int]:
+    def _position(self, offset: int) -> types.Position:
         before = self._text[:offset]
         line_start = before.rfind("\n") + 1
         units = len(before[line_start:].encode("utf-16-le")) // 2
-        return {"line": before.count("\n"), "character": units}
+        return types.Position(line=before.count("\n"), character=units)
 
     def _process_cpu_s(self) -> float:
         times = psutil.Process(self._client.pid).cpu_times()
         return float(times.user + times.system)
 
-    def _joules(self) -> dict[str, float | None]:
+    def _joules(self, session_id: str) -> dict[str, float | None]:
         with closing(sqlite3.connect(self._ledger)) as database:
             wanted = "SELECT id, energy_j FROM completion WHERE session_id = ?"
-            return dict(database.execute(wanted, (self._session["sessionId"],)).fetchall())
+            return dict(database.execute(wanted, (session_id,)).fetchall())
 
-    def _take_note(self, method: str, params: dict[str, Any]) -> None:
-        if method == STATUS:
-            self._status = params
-        elif method == SESSION_ENERGY:
-            self._session = params
+    def _take_status(self, status: Status) -> None:
+        self._status = status
         self._news.set()
+
+    def _take_session(self, session: SessionEnergy) -> None:
+        self._session = session
 
     async def _until_rest(self, patience_s: float, *, loaded: bool) -> None:
         async def wait() -> None:
-            while not self._status.get("quiescent") or (loaded and self._status.get("model") is None):
-                if self._status.get("health") == "error":
-                    raise EngineError(self._status["message"])
+            while (status := self._status) is None or not status.quiescent or (loaded and status.model is None):
+                if status is not None and status.health == "error":
+                    raise EngineError(status.message)
                 self._news.clear()
                 await self._news.wait()
 

@@ -1,5 +1,6 @@
 """The whole way: a person, an editor and a real server process around a fake engine."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,9 +81,28 @@ def test_the_rules_by_which_text_is_taken(suggestion: str, wanted: str, words: i
 
 async def test_a_server_that_died_says_so_at_the_next_key(server: GreenCodeUnderTest) -> None:
     await server.begin("python", "a")
-    psutil.Process(server._client.pid).kill()
-    assert server._client._reading is not None
-    await server._client._reading
+    process = psutil.Process(server._client.pid)
+    process.kill()
+    await asyncio.to_thread(process.wait)
 
-    with pytest.raises(EngineError, match="has ended"):
+    with pytest.raises(EngineError, match=r"has ended|ended before it answered"):
         await replay("now", server, STRETCH, seed=2, accepted=kept_characters)
+
+
+async def test_an_error_of_the_server_is_no_empty_suggestion(server: GreenCodeUnderTest) -> None:
+    with pytest.raises(EngineError, match=r"answered no/such/method with an error: "):
+        await server._client.ask("no/such/method", None)
+
+
+async def test_a_request_that_is_taken_back_is_cancelled_at_the_server(server: GreenCodeUnderTest) -> None:
+    await server.begin("python", "hold")
+    request = asyncio.create_task(server.ask(4))
+    while server._status is not None and server._status.quiescent:  # until the engine computes
+        await asyncio.sleep(0.01)
+
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+    costs = await server.end([])
+    assert costs.cancelled == 1

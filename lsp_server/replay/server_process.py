@@ -1,0 +1,132 @@
+"""`ServerProcess`: our language server as a child process, spoken to with pygls' own client. It knows no document."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.client import LanguageClient
+
+from engine.errors import EngineError
+from lsp_server.jsonrpc import make_converter
+from lsp_server.protocol import RESET_SESSION, SESSION_ENERGY, STATUS, SessionEnergy, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+_PATIENCE_S = 10.0
+
+
+class ServerProcess(LanguageClient):
+    """Owns one server process.
+
+    Args:
+        on_status: Called with each status.
+        on_energy: Called with each state of the session.
+    """
+
+    def __init__(self, on_status: Callable[[Status], None], on_energy: Callable[[SessionEnergy], None]) -> None:
+        super().__init__("green-code-replay", "1", converter_factory=make_converter)
+        self._records = make_converter()
+        # pygls hands over a named tuple for messages that it does not know.
+        self.feature(STATUS)(lambda params: on_status(self._records.structure(params._asdict(), Status)))
+        self.feature(SESSION_ENERGY)(lambda params: on_energy(self._records.structure(params._asdict(), SessionEnergy)))
+        self.feature(types.WINDOW_LOG_MESSAGE)(_ignore)
+        self.feature(types.WINDOW_SHOW_MESSAGE)(_ignore)
+        self._log: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
+    async def start(self, command: Sequence[str], log: Path, options: Mapping[str, object]) -> None:
+        """Starts the server and shakes hands.
+
+        Args:
+            command: Starts it.
+            log: The file for what it says on stderr.
+            options: Its initialization options.
+
+        Raises:
+            EngineError: It ended or refused.
+        """
+        await self.start_io(*command)
+        self._log = asyncio.create_task(self._keep_log(log))
+        params = types.InitializeParams(
+            process_id=os.getpid(), capabilities=types.ClientCapabilities(), initialization_options=options
+        )
+        await self.ask(types.INITIALIZE, params)
+        self.initialized(types.InitializedParams())
+
+    async def ask(self, method: str, params: object) -> Any:  # noqa: ANN401 - each method has a result of its own
+        """Waits for the result of a request. Cancelling this cancels the request as an editor does.
+
+        Raises:
+            EngineError: The server answered with an error, or has ended.
+        """
+        self._check_alive()
+        number = str(uuid.uuid4())
+        answer = asyncio.wrap_future(self.protocol.send_request(method, params, msg_id=number))
+        try:
+            return await asyncio.shield(answer)  # pygls must find it alive when the server answers all the same
+        except asyncio.CancelledError:
+            self.cancel_request(types.CancelParams(id=number))
+            raise
+        except JsonRpcException as error:
+            raise EngineError(f"The server answered {method} with an error: {error.message}") from error
+        except RuntimeError as error:
+            raise EngineError("The server ended before it answered.") from error
+
+    def tell(self, method: str, params: object) -> None:
+        """Sends a notification.
+
+        Raises:
+            EngineError: The server has ended.
+        """
+        self._check_alive()
+        self.protocol.notify(method, params)
+
+    async def reset_session(self) -> SessionEnergy:
+        """Begins a new session."""
+        answer = await self.ask(RESET_SESSION, None)
+        return self._records.structure(answer._asdict(), SessionEnergy)
+
+    async def end(self) -> None:
+        """Ends the server, gently if it listens."""
+        if self._server is None:
+            return
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
+        except asyncio.TimeoutError:
+            self._process.kill()
+        await self.stop()  # type: ignore[no-untyped-call] # pygls has no annotation there
+        if self._log is not None:
+            await self._log
+
+    def _check_alive(self) -> None:
+        if self.stopped:
+            raise EngineError("The server has ended; it can answer no more.")
+
+    @property
+    def _process(self) -> asyncio.subprocess.Process:
+        assert self._server is not None, "it has not been started"
+        return self._server
+
+    async def _keep_log(self, log: Path) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        with log.open("wb") as file:
+            async for line in stderr:
+                file.write(line)
+
+
+def _ignore(_params: object) -> None:
+    """The person who types sees no messages."""
