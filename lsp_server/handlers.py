@@ -1,23 +1,29 @@
-"""One function per message: parameters to a call of the server, its answer to LSP types. No logic of its own.
+"""`create_server`, and one function per message: parameters to a call of the server, its answer to LSP types.
 
-The first parameter must be called `ls`: pygls fills it in by that name.
+Start reading here. No function has logic of its own. Their first parameter must be called `ls`: pygls fills it in by
+that name.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.errors import EngineError
 from lsp_server.context.documents import typed_at
-from lsp_server.language_server import GreenCodeServer  # noqa: TC001 - pygls reads the annotations of commands
+from lsp_server.language_server import GreenCodeServer
 from lsp_server.protocol import (
     DID_ACCEPT,
-    DayEnergy,
+    HISTORY,
+    RESET_SESSION,
+    SNOOZE,
     HistoryParams,
     HistoryResult,
     SessionEnergy,
@@ -27,22 +33,66 @@ from lsp_server.settings import SECTION
 from lsp_server.suggest.request import insert_text
 from lsp_server.suggest.suggester import Question
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lsp_server.suggest.seams import EngineFactory
+
 logger = logging.getLogger(__name__)
 
+DISTRIBUTION = "green-code"
 MAX_HISTORY_DAYS = 3660
 MAX_SNOOZE_MINUTES = 24 * 60
 
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+_handlers: list[tuple[str, Callable[..., Any], object]] = []  # method, function, what it can do
 
+
+def _handles(method: str, options: object = None) -> Callable[[_Handler], _Handler]:
+    """Registers a function for a message, with what is announced of it."""
+
+    def register(handler: _Handler) -> _Handler:
+        _handlers.append((method, handler, options))
+        return handler
+
+    return register
+
+
+def create_server(engine_factory: EngineFactory, *, ledger_path: Path | None = None) -> GreenCodeServer:
+    """Builds a server that has not begun to listen; `lsp_server.stdio.serve_stdio` runs it.
+
+    Args:
+        engine_factory: Called as `engine_factory(config, progress)` on the engine thread, after the handshake,
+            and again when the settings ask for another engine.
+        ledger_path: The ledger's file; None for the one in the user's data folder.
+    """
+    server = GreenCodeServer(version=_version(), engine_factory=engine_factory, ledger_path=ledger_path)
+    for method, handler, options in _handlers:
+        server.feature(method, options)(handler)
+    server.command(DID_ACCEPT)(did_accept)
+    return server
+
+
+def _version() -> str:
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:  # run from a source folder
+        return "0+source"
+
+
+@_handles(types.INITIALIZE)
 def initialize(ls: GreenCodeServer, params: types.InitializeParams) -> None:
     """Prepares; pygls itself answers with the capabilities."""
     ls.set_up(params)
 
 
+@_handles(types.INITIALIZED)
 async def initialized(ls: GreenCodeServer, params: types.InitializedParams) -> None:
     """The client is ready: load the engine."""
     await ls.start()
 
 
+@_handles(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
 def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigurationParams) -> None:
     """Settings changed: they come along, and then hold for the very next message, or have to be fetched."""
     settings = params.settings
@@ -52,16 +102,19 @@ def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigu
         ls.fetch_settings()
 
 
+@_handles(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
 def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
     """The workspace has other folders; pygls keeps the list."""
     ls.note_folders()
 
 
+@_handles(types.TEXT_DOCUMENT_DID_OPEN)
 def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> None:
     """Somebody looks at a document; pygls keeps the text."""
     ls.surroundings.visit(params.text_document.uri)
 
 
+@_handles(types.TEXT_DOCUMENT_DID_CHANGE)
 def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -> None:
     """Somebody types; pygls keeps the text."""
     ls.suggester.note_key()
@@ -72,16 +125,20 @@ def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -
             ls.surroundings.visit(params.text_document.uri)
 
 
+@_handles(types.TEXT_DOCUMENT_DID_SAVE)
 def did_save(ls: GreenCodeServer, params: types.DidSaveTextDocumentParams) -> None:
     """A document is as somebody wants it."""
     ls.surroundings.visit(params.text_document.uri)
 
 
+@_handles(types.TEXT_DOCUMENT_DID_CLOSE)
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
     """Nobody looks at that document any more."""
     ls.suggester.forget(params.text_document.uri)
 
 
+# Without options pygls announces no inline completion, and no client asks.
+@_handles(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
 async def inline_completion(
     ls: GreenCodeServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
@@ -93,7 +150,7 @@ async def inline_completion(
         return None
     is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
     refusal = ls.quiet.refusal(uri, document.language_id or "", is_invoked=is_invoked)
-    ls.update_status(not_offered=refusal)
+    ls.tell(replace(ls.state, not_offered=refusal))
     if refusal:
         logger.debug("Nothing is offered: %s", refusal)
         return None
@@ -111,11 +168,11 @@ async def inline_completion(
         suggestion = await ls.suggester.suggest(question, ls.settings)
     except EngineError as error:
         logger.warning("Completion %s: %s", question.completion_id, error)
-        ls.update_status(request_failure=str(error))
+        ls.tell(replace(ls.state, request_failure=str(error)))
         return None
     if suggestion is None or not suggestion.text:
         return None
-    ls.update_status(request_failure="")
+    ls.tell(replace(ls.state, request_failure=""))
     arguments: list[Any] = [suggestion.completion_id, len(suggestion.text)]
     item = types.InlineCompletionItem(
         insert_text=insert_text(context, suggestion.text),
@@ -134,11 +191,14 @@ def did_accept(ls: GreenCodeServer, *arguments: object) -> None:
             raise JsonRpcInvalidParams(f"{DID_ACCEPT} takes a completion's id and the characters that it offered.")
 
 
+@_handles(RESET_SESSION)
 def reset_session(ls: GreenCodeServer, params: object) -> SessionEnergy:
     """Begins a new session."""
-    return ls.reset_session()
+    ls.books.begin_session()
+    return ls.totals()
 
 
+@_handles(SNOOZE)
 def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
     """The person wants quiet for a while, or no longer."""
     if not 0 <= params.minutes <= MAX_SNOOZE_MINUTES:
@@ -146,28 +206,15 @@ def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
     ls.quiet.snooze(params.minutes)
 
 
+@_handles(HISTORY)
 def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
     """Sums up the newest days of the ledger."""
     if params.days < 1:
         raise JsonRpcInvalidParams("The number of days must be 1 or more.")
-    days = ls.ledger.history(min(params.days, MAX_HISTORY_DAYS))
-    return HistoryResult(
-        days=[
-            DayEnergy(
-                day=day.day,
-                energy_j=day.energy_j,
-                provenance=day.provenance.value,
-                baseline_energy_j=day.baseline_energy_j,
-                requests=day.requests,
-                reused=day.reused,
-                accepted=day.accepted,
-                accepted_chars=day.accepted_chars,
-            )
-            for day in days
-        ]
-    )
+    return HistoryResult(days=ls.books.history(min(params.days, MAX_HISTORY_DAYS)))
 
 
+@_handles(types.SHUTDOWN)
 async def shutdown(ls: GreenCodeServer, params: None) -> None:
     """The client is about to end the server: write what must not be lost."""
     await ls.stop()

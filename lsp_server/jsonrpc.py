@@ -6,90 +6,67 @@ is not LSP's own; the client then waits for ever. It knows no handler.
 
 from __future__ import annotations
 
+import json
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from lsprotocol.types import INITIALIZE, ResponseError
+from lsprotocol.types import INITIALIZE
 from pygls.exceptions import (
     JsonRpcException,
-    JsonRpcInternalError,
     JsonRpcInvalidParams,
     JsonRpcInvalidRequest,
     JsonRpcServerNotInitialized,
 )
-from pygls.protocol import LanguageServerProtocol, default_converter
+from pygls.protocol import default_converter
 
 from lsp_server import protocol
-from lsp_server.wire import wire_name
-
-if TYPE_CHECKING:
-    from pygls.workspace import Workspace
+from lsp_server.protocol import REQUESTS, wire_name
+from lsp_server.pygls_internals import OpenProtocol
 
 logger = logging.getLogger(__name__)
 
-INTERNAL_ERROR = "Green Code could not answer this request; its log has the details."
+P = TypeVar("P")
 _SHOWN_FAULTS = 3
 
 
-@attrs.define
-class HistoryRequest:
-    """`greenCode/history` as it travels."""
+@dataclass(slots=True, kw_only=True)
+class Request(Generic[P]):
+    """A request of ours as it travels."""
 
     id: int | str
     method: str
     jsonrpc: str
-    params: protocol.HistoryParams
-
-
-@attrs.define
-class SnoozeRequest:
-    """`greenCode/snooze` as it travels."""
-
-    id: int | str
-    method: str
-    jsonrpc: str
-    params: protocol.SnoozeParams
-
-
-_MESSAGE_TYPES: dict[str, type] = {protocol.HISTORY: HistoryRequest, protocol.SNOOZE: SnoozeRequest}
-_RECORDS = (
-    protocol.Status,
-    protocol.SessionEnergy,
-    protocol.SnoozeParams,
-    protocol.HistoryParams,
-    protocol.DayEnergy,
-    protocol.HistoryResult,
-)
+    params: P
 
 
 def make_converter() -> cattrs.Converter:
-    """The converter of LSP's types and ours; our fields are camelCase on the wire."""
+    """The converter of LSP's types and of every record of `lsp_server.protocol`, whose fields are camelCase in JSON."""
     converter: cattrs.Converter = default_converter()  # type: ignore[no-untyped-call] # pygls has no annotation there
-    for record in _RECORDS:
-        names: dict[str, Any] = {f.name: override(rename=wire_name(f.name)) for f in attrs.fields(record)}
-        converter.register_structure_hook(record, make_dict_structure_fn(record, converter, **names))
-        converter.register_unstructure_hook(record, make_dict_unstructure_fn(record, converter, **names))
+    converter.register_structure_hook_factory(_is_ours, partial(_hook, make_dict_structure_fn, converter))
+    converter.register_unstructure_hook_factory(_is_ours, partial(_hook, make_dict_unstructure_fn, converter))
     return converter
 
 
-class GreenCodeProtocol(LanguageServerProtocol):
+class GreenCodeProtocol(OpenProtocol):
     """pygls' protocol, with an answer to everything that asks for one."""
 
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override] # theirs is cached
         """The type of a message, ours or LSP's."""
-        return _MESSAGE_TYPES.get(method) or super().get_message_type(method)
+        params = REQUESTS.get(method)
+        return Request[params] if params is not None else super().get_message_type(method)  # type: ignore[valid-type]
 
-    @property
-    def is_initialized(self) -> bool:
-        """True from the client's `initialize` on."""
-        return self._workspace is not None
-
-    def use_workspace(self, workspace: Workspace) -> None:
-        """Keeps the open documents in `workspace`; called while `initialize` is answered."""
-        self._workspace = workspace
+    def receive(self, body: bytes) -> None:
+        """Handles one message of the client; what is no JSON is logged."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            logger.warning("A message that is not JSON was ignored: %s", error)
+            return
+        self.handle_message(self.structure_message(data) if isinstance(data, dict) else data)
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - the type of the supertype
         """Deserialises one message; answers it here, and returns None, when it cannot be understood."""
@@ -100,7 +77,7 @@ class GreenCodeProtocol(LanguageServerProtocol):
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
-            self._refuse(data, error)
+            self._answer_misunderstood(data, error)
             return None
 
     def handle_message(self, message: Any) -> None:  # noqa: ANN401 - the type of the supertype
@@ -110,34 +87,33 @@ class GreenCodeProtocol(LanguageServerProtocol):
         if not hasattr(message, "jsonrpc"):
             logger.warning("A message that is not JSON-RPC 2.0 was ignored")
             if isinstance(message, dict) and "id" in message:
-                self._deny(message["id"], JsonRpcInvalidRequest())
+                self.refuse(message["id"], JsonRpcInvalidRequest())
             return
         is_request = hasattr(message, "method") and hasattr(message, "id")
-        if is_request and self._shutdown:
-            self._deny(message.id, JsonRpcInvalidRequest("The server is shutting down."))
+        if is_request and self.is_shut_down:
+            self.refuse(message.id, JsonRpcInvalidRequest("The server is shutting down."))
         elif is_request and not self.is_initialized and message.method != INITIALIZE:
-            self._deny(message.id, JsonRpcServerNotInitialized("The server is not initialized."))
+            self.refuse(message.id, JsonRpcServerNotInitialized("The server is not initialized."))
         else:
             super().handle_message(message)
 
-    def _send_response(self, msg_id: int | str, result: object = None, error: ResponseError | None = None) -> None:
-        if error is not None and error.code == JsonRpcInternalError.CODE:
-            error = ResponseError(code=error.code, message=INTERNAL_ERROR)  # pygls logged the trace
-        super()._send_response(msg_id, result=result, error=error)
-
-    def _deny(self, msg_id: int | str, error: JsonRpcException) -> None:
-        self._send_response(msg_id, error=error.to_response_error())
-
-    def _refuse(self, data: dict[str, Any], error: JsonRpcException) -> None:
+    def _answer_misunderstood(self, data: dict[str, Any], error: JsonRpcException) -> None:
         sentence = _sentence(data, error)
         logger.warning("%s", sentence)
         refusal = JsonRpcInvalidParams(sentence)
         if "method" not in data:  # an answer to a request of ours
-            future = self._request_futures.pop(data.get("id", ""), None)
-            if future is not None and not future.done():
-                future.set_exception(refusal)
+            self.fail(data.get("id", ""), refusal)
         elif "id" in data:
-            self._deny(data["id"], refusal)
+            self.refuse(data["id"], refusal)
+
+
+def _is_ours(record: Any) -> bool:  # noqa: ANN401 - cattrs asks about any type
+    return is_dataclass(record) and record.__module__ == protocol.__name__
+
+
+def _hook(make: Any, converter: cattrs.Converter, record: type[Any]) -> Any:  # noqa: ANN401 - functions of cattrs
+    names: dict[str, Any] = {field.name: override(rename=wire_name(field.name)) for field in fields(record)}
+    return make(record, converter, **names)
 
 
 def _sentence(data: dict[str, Any], error: JsonRpcException) -> str:

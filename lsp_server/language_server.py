@@ -1,6 +1,6 @@
 """`GreenCodeServer`: the state of one server, and what changes it.
 
-It wires settings, scheduler, session, ledger and status together. It parses no parameters (`lsp_server.handlers`)
+It wires settings, scheduler, books and status together. It parses no parameters (`lsp_server.handlers`)
 and owns no process (`lsp_server.stdio`).
 """
 
@@ -19,6 +19,7 @@ from pygls.lsp.server import LanguageServer
 from engine.completion.acceptance import find_acceptance
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
+from lsp_server.books.books import Books
 from lsp_server.books.ledger import Ledger
 from lsp_server.books.session import Session
 from lsp_server.context.documents import OpenDocuments
@@ -67,19 +68,17 @@ class GreenCodeServer(LanguageServer):
             converter_factory=make_converter,
         )
         self.settings = Settings()
+        self.state = ServerState()
+        self.books = Books(Session(), Ledger(ledger_path or data_dir() / LEDGER_FILE), self._tell_books)
         self.scheduler = CompletionScheduler(
-            engine_factory, self._record, lambda is_busy: self.update_status(busy=is_busy)
+            engine_factory, self._note_computed, lambda is_busy: self.tell(replace(self.state, busy=is_busy))
         )
         acceptance = find_acceptance()
         gate = Gate(acceptance.chance, acceptance.mean)
-        self.suggester = Suggester(self.scheduler, gate, on_reused=self._reuse, on_skipped=self._skip)
-        self.quiet = Quiet(lambda sentence: self.update_status(snoozed=sentence))
+        self.suggester = Suggester(self.scheduler, gate, on_reused=self.books.reused, on_skipped=self.books.skipped)
+        self.quiet = Quiet(lambda sentence: self.tell(replace(self.state, snoozed=sentence)))
         self.surroundings = Surroundings(self.quiet.why_private)
-        self.session = Session()
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
-        self._ledger_path = ledger_path
-        self._ledger: Ledger | None = None
-        self._state = ServerState()
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
         self._loaded_config: EngineConfig | None = None
@@ -92,14 +91,6 @@ class GreenCodeServer(LanguageServer):
         workspace = self.workspace
         assert isinstance(workspace, OpenDocuments)
         return workspace
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger, opened when first needed: a handshake needs no disk."""
-        if self._ledger is None:
-            self._ledger = Ledger(self._ledger_path or data_dir() / LEDGER_FILE)
-            self._note_ledger(self._ledger)
-        return self._ledger
 
     def set_up(self, params: types.InitializeParams) -> None:
         """Prepares for the client's documents and settings, while `initialize` is answered."""
@@ -125,9 +116,8 @@ class GreenCodeServer(LanguageServer):
         await self._listen_for_settings()
         if (raw := await self.pull_settings()) is not None:
             self._use(raw)
-        self._note_ledger(self.ledger)
         self._load_if_needed()
-        self.push_energy()
+        self.books.open()
 
     async def stop(self) -> bool:
         """Cancels what runs, writes the ledger, ends the engine thread; once, however often it is called.
@@ -156,8 +146,7 @@ class GreenCodeServer(LanguageServer):
         self.quiet.close()
         for task in self._tasks:
             task.cancel()
-        if self._ledger is not None:
-            self._ledger.close()
+        self.books.close()
         return is_idle
 
     def apply_settings(self, raw: object) -> None:
@@ -191,33 +180,27 @@ class GreenCodeServer(LanguageServer):
         self.quiet.use(self.settings, self.documents.folder_paths)
         self.surroundings.use(self.documents, other_files=self.settings.other_files)
 
-    def push_energy(self) -> SessionEnergy:
+    def push_energy(self) -> None:
         """Tells the client what the session has cost."""
-        engine = self._state.engine
-        totals = self.session.totals(
+        self._notify(SESSION_ENERGY, self.totals())
+
+    def totals(self) -> SessionEnergy:
+        """What the session has cost."""
+        engine = self.state.engine
+        return self.books.totals(
             green_mode=self.settings.green_mode,
             layers_total=engine.layers_total if engine else None,
         )
-        self._notify(SESSION_ENERGY, totals)
-        return totals
-
-    def reset_session(self) -> SessionEnergy:
-        """Begins a new session; the ledger keeps the old one."""
-        self.session = Session()
-        return self.push_energy()
 
     def accept(self, completion_id: str, accepted_chars: int | None) -> None:
-        """Records that a completion, or so many characters that were left of it, was accepted."""
+        """Takes note that a completion, or so many characters that were left of it, was accepted."""
         self.suggester.accept(completion_id)
-        self.session.accept(completion_id, accepted_chars)
-        self.ledger.accept(completion_id, accepted_chars)
-        self._note_ledger(self.ledger)
-        self.push_energy()
+        self.books.accepted(completion_id, accepted_chars)
 
-    def update_status(self, **changes: Any) -> None:  # noqa: ANN401 - fields of ServerState
-        """Changes facts of the status and tells the client if its summary changed."""
-        self._state = replace(self._state, **changes)
-        status = status_of(self._state)
+    def tell(self, state: ServerState) -> None:
+        """Takes over new facts, and tells the client if their summary changed."""
+        self.state = state
+        status = status_of(state)
         if status != self._sent_status:
             self._sent_status = status
             self._notify(STATUS, status)
@@ -249,8 +232,8 @@ class GreenCodeServer(LanguageServer):
         self.note_folders()
         for name in ("engine", "lsp_server"):
             logging.getLogger(name).setLevel(self.settings.log_level.upper())
-        is_new = problems != self._state.settings_problems
-        self._state = replace(self._state, settings_problems=problems)
+        is_new = problems != self.state.settings_problems
+        self.state = replace(self.state, settings_problems=problems)
         if problems and is_new:
             for problem in problems:
                 logger.warning("%s", problem)
@@ -259,62 +242,47 @@ class GreenCodeServer(LanguageServer):
     async def _show(self, message: str) -> None:
         params = types.ShowMessageParams(type=types.MessageType.Warning, message=message)
         self.window_show_message(params)
-        self.update_status()
+        self.tell(self.state)
 
     def _load_if_needed(self) -> None:
         config = engine_config(self.settings)
-        is_loaded = config == self._loaded_config and not self._state.load_failure
+        is_loaded = config == self._loaded_config and not self.state.load_failure
         if is_loaded or not self.settings.enable:
-            self.update_status()
+            self.tell(self.state)
             return
         if self._load_task is not None:
             self._load_task.cancel()
         self._loaded_config = config
+        self.tell(replace(self.state, engine=None, load_failure="", loading=f"Loading the model {config.model}."))
         self._load_task = self.keep(self._load(config))
 
     async def _load(self, config: EngineConfig) -> None:
-        self.update_status(engine=None, load_failure="", loading=f"Loading the model {config.model}.")
         progress = LoadProgress(self)
 
         def show(message: str, done: int, total: int | None) -> None:
             if self._loaded_config is config:
-                self.update_status(loading=_with_percentage(message, done, total))
+                self.tell(replace(self.state, loading=_with_percentage(message, done, total)))
                 progress.report(message, done, total)
 
         try:
             engine = await self.scheduler.load(config, show)
         except EngineError as error:
             logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
-            self.update_status(loading="", load_failure=str(error))
+            self.tell(replace(self.state, loading="", load_failure=str(error)))
         else:
             logger.info("%s is ready on %s", engine.model_name, engine.device_name)
-            self.update_status(engine=engine_facts(engine), loading="")
+            self.tell(replace(self.state, engine=engine_facts(engine), loading=""))
             self.push_energy()
         finally:
             progress.end()
 
-    def _record(self, computed: Computed) -> None:
+    def _note_computed(self, computed: Computed) -> None:
         self.suggester.keep(computed)
-        self.session.record(computed.completion_id, computed.completion)
-        self.ledger.add(self.session.session_id, computed.completion_id, computed.completion)
-        self._note_ledger(self.ledger)
-        self.push_energy()
+        self.books.computed(computed.completion_id, computed.completion)
 
-    def _reuse(self, completion_id: str, offered_chars: int) -> None:
-        self.session.reuse(completion_id, offered_chars)
-        self.ledger.reuse(completion_id, offered_chars)
-        self._note_ledger(self.ledger)
+    def _tell_books(self) -> None:
+        self.tell(replace(self.state, ledger_warning=self.books.warning))
         self.push_energy()
-
-    def _skip(self) -> None:
-        self.session.skip()
-        self.push_energy()
-
-    def _note_ledger(self, ledger: Ledger) -> None:
-        if ledger.warning != self._state.ledger_warning:
-            if ledger.warning:
-                logger.warning("%s", ledger.warning)
-            self.update_status(ledger_warning=ledger.warning)
 
     async def _listen_for_settings(self) -> None:
         """Asks to be told of changes: some clients tell only servers that ask."""

@@ -6,9 +6,8 @@ stand in the same order. Unknown is null, never 0. No text of the user's code is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
-
-import attrs
 
 STATUS = "greenCode/status"  # notification, server to client, after each change
 SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, after each change
@@ -22,7 +21,7 @@ DID_ACCEPT = (
 Health = Literal["ok", "warning", "error"]
 
 
-@attrs.define(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """How the server is.
 
@@ -45,7 +44,7 @@ class Status:
     meter_notes: list[str]
 
 
-@attrs.define(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnergy:
     """What the session has cost since the server started or was reset.
 
@@ -105,23 +104,23 @@ class SessionEnergy:
     green_mode: int
 
 
-@attrs.define(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnoozeParams:
     """Asks for quiet: nothing is offered for so many minutes, unless asked by hand; 0 ends it."""
 
     minutes: int
 
 
-@attrs.define(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryParams:
     """Asks for the newest `days` days of the ledger."""
 
     days: int
 
 
-@attrs.define(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayEnergy:
-    """One day of the ledger, local time."""
+    """One day of the ledger, local time; joules are over what is known of them."""
 
     day: str
     energy_j: float | None
@@ -133,8 +132,18 @@ class DayEnergy:
     accepted_chars: int
 
 
-@attrs.define(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryResult:
     """The ledger by day, newest first."""
 
     days: list[DayEnergy]
+
+
+REQUESTS: dict[str, type] = {HISTORY: HistoryParams, SNOOZE: SnoozeParams}
+"""The parameters of each request that has some."""
+
+
+def wire_name(field_name: str) -> str:
+    """How a field of ours is called in JSON: "greenMode" for "green_mode"."""
+    first, *rest = field_name.split("_")
+    return first + "".join(map(str.capitalize, rest))

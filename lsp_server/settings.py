@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
 from lsp_server.context.privacy import is_pattern
-from lsp_server.wire import wire_name
+from lsp_server.protocol import wire_name
 
 SECTION = "greenCode"
 ANY_LANGUAGE = "*"

@@ -15,7 +15,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
-from pygls.io_ import StdoutWriter, run_async
+from pygls.io_ import StdoutWriter
+
+from lsp_server.framing import FramingError, read_bodies
 
 if TYPE_CHECKING:
     from lsp_server.language_server import GreenCodeServer
@@ -68,15 +70,13 @@ async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
     for name in _LOGGED:
         logging.getLogger(name).addHandler(log)
     try:
-        await run_async(
-            stop_event=threading.Event(),
-            reader=stdin.reader,
-            protocol=server.protocol,
-            error_handler=server.report_server_error,
-        )
+        await _read(server, stdin.reader)
     except SystemExit as exit_:  # pygls' way to handle `exit`
         exit_code = int(exit_.code or 0)
     except (BrokenPipeError, EOFError):
+        exit_code = 1
+    except FramingError as error:
+        logger.error("The editor's messages cannot be read any more: %s.", error)  # noqa: TRY400 - a trace says no more
         exit_code = 1
     else:
         exit_code = 0 if ended_properly.is_set() or server.is_stopped else 1
@@ -85,6 +85,17 @@ async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
         for name in _LOGGED:
             logging.getLogger(name).removeHandler(log)
     return exit_code, await server.stop()
+
+
+async def _read(server: GreenCodeServer, reader: asyncio.StreamReader) -> None:
+    """Hands every message to the server; what one of them does wrong, the next must not suffer."""
+    async for body in read_bodies(reader):
+        try:
+            server.protocol.receive(body)
+        except BrokenPipeError:
+            raise
+        except Exception:
+            logger.exception("A message could not be handled")
 
 
 def _take_streams() -> tuple[int, int]:

@@ -81,7 +81,7 @@ TORCH_FREE = [
     "engine.model.prepared.onnx_runtime",
     "engine.model.sources.store",
     "engine.policy.learned",
-    "lsp_server.server",
+    "lsp_server.handlers",
     "lsp_server.cli.app",
 ]
 

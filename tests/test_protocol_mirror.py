@@ -2,21 +2,21 @@
 
 import json
 import re
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-import attrs
 import cattrs
 import pytest
 
 from lsp_server import protocol
+from lsp_server.protocol import wire_name
 from lsp_server.settings import Settings, parse_settings
-from lsp_server.wire import wire_name
 
 EXTENSION = Path(__file__).parent.parent / "vscode-extension"
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
-RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and attrs.has(value)]
-CONSTANTS = {name: value for name, value in vars(protocol).items() if name.isupper()}
+RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
+CONSTANTS = {name: value for name, value in vars(protocol).items() if name.isupper() and isinstance(value, str)}
 EXTENSION_ONLY = {"interpreter", "serverCommand"}  # how the server is found; it cannot know them itself
 
 

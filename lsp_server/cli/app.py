@@ -37,7 +37,7 @@ app.add_typer(bench.app, name="bench")
 def serve() -> None:
     """Serves the Language Server Protocol on stdin and stdout; editors start it."""
     from engine.engine import load_engine
-    from lsp_server.server import create_server
+    from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
     sys.exit(serve_stdio(create_server(lambda config, progress: load_engine(config, progress=progress))))

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 from pygls import uris
-from pygls.workspace import PositionCodec, TextDocument, Workspace
+
+from lsp_server.pygls_internals import DocumentStore, EditedDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pygls.workspace import PositionCodec, TextDocument
 
     from engine.types import Snippet
 
@@ -139,7 +142,7 @@ def path_of(uri: str) -> Path | None:
     return Path(path) if path else None
 
 
-class OpenDocument(TextDocument):
+class OpenDocument(EditedDocument):
     """A document whose edits are applied at the places LSP means.
 
     pygls splits lines as `str.splitlines` does: a form feed or U+2028 in a file would put every later edit on the
@@ -157,13 +160,15 @@ class OpenDocument(TextDocument):
             text = self.source
             start, _ = locate(text, change.range.start, self.position_codec)
             end, _ = locate(text, change.range.end, self.position_codec)
-            self._source = text[:start] + change.text + text[end:]
+            self.set_text(text[:start] + change.text + text[end:])
         else:
-            self._source = change.text
+            self.set_text(change.text)
 
 
-class OpenDocuments(Workspace):
+class OpenDocuments(DocumentStore):
     """The documents the client has open."""
+
+    document_class = OpenDocument
 
     def find(self, uri: str) -> TextDocument | None:
         """The open document of that name; None when it is not open."""
@@ -186,21 +191,6 @@ class OpenDocuments(Workspace):
             return ""
         folder = next((folder for folder in self.folder_paths if path.is_relative_to(folder)), path.parent)
         return path.relative_to(folder).as_posix()
-
-    def _create_text_document(
-        self,
-        doc_uri: str,
-        source: str | None = None,
-        version: int | None = None,
-        language_id: str | None = None,
-    ) -> TextDocument:
-        return OpenDocument(
-            doc_uri,
-            source=source,
-            version=version,
-            language_id=language_id,
-            position_codec=self.position_codec,
-        )
 
 
 def _end(text: str, codec: PositionCodec) -> tuple[int, types.Position]:

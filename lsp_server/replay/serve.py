@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from engine.engine import load_engine
-from lsp_server.server import create_server
+from lsp_server.handlers import create_server
 from lsp_server.stdio import serve_stdio
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from lsp_server.server import create_server
+from lsp_server.handlers import create_server
 from lsp_server.stdio import serve_stdio
 from tests.fakes import load_fake_engine
 

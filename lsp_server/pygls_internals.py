@@ -1,0 +1,101 @@
+"""What this server needs of pygls beyond its public interface. No other module names anything private of pygls.
+
+Read in pygls 2.1; pyproject bounds the version for these names' sake. What pygls changes or mends is changed here:
+
+- it answers no request whose parameters it cannot structure, and forgets no future of a notification
+  (`_request_futures`, `_execute_handler`), and its errors carry stack traces (`_send_response`);
+- it builds its `Workspace` itself, and that its `TextDocument`s (`_workspace`, `_create_text_document`, `_source`);
+- its reader knows one spelling of the header: `lsp_server.framing` reads in its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol.types import ResponseError
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
+from pygls.protocol import LanguageServerProtocol
+from pygls.workspace import TextDocument, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+INTERNAL_ERROR = "Green Code could not answer this request; its log has the details."
+
+
+class OpenProtocol(LanguageServerProtocol):
+    """pygls' protocol with its state to be read, its requests to be refused, and nothing kept that has ended."""
+
+    @property
+    def is_initialized(self) -> bool:
+        """True from the client's `initialize` on."""
+        return self._workspace is not None
+
+    @property
+    def is_shut_down(self) -> bool:
+        """True from the client's `shutdown` on."""
+        return self._shutdown
+
+    def use_workspace(self, workspace: Workspace) -> None:
+        """Keeps the open documents in `workspace`; called while `initialize` is answered."""
+        self._workspace = workspace
+
+    def refuse(self, msg_id: int | str, error: JsonRpcException) -> None:
+        """Answers a request of the client with an error."""
+        self._send_response(msg_id, error=error.to_response_error())
+
+    def fail(self, msg_id: int | str, error: JsonRpcException) -> None:
+        """Ends a request of ours, which waits for an answer that cannot be understood."""
+        future = self._request_futures.pop(msg_id, None)
+        if future is not None and not future.done():
+            future.set_exception(error)
+
+    def _send_response(self, msg_id: int | str, result: object = None, error: ResponseError | None = None) -> None:
+        if error is not None and error.code == JsonRpcInternalError.CODE:
+            error = ResponseError(code=error.code, message=INTERNAL_ERROR)  # pygls logged the trace
+        super()._send_response(msg_id, result=result, error=error)
+
+    def _execute_handler(
+        self,
+        msg_id: int | str,
+        handler: Callable[..., Any],
+        callback: Callable[[Future[Any]], None],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        def end(future: Future[Any]) -> None:
+            if self._request_futures.get(msg_id) is future:  # pygls forgets those of requests alone
+                del self._request_futures[msg_id]
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, end, args, kwargs)
+
+
+class EditedDocument(TextDocument):
+    """A document whose text is set as a whole."""
+
+    def set_text(self, text: str) -> None:
+        """Replaces all of the text."""
+        self._source = text
+
+
+class DocumentStore(Workspace):
+    """A workspace whose documents are of the class `document_class`."""
+
+    document_class = EditedDocument
+
+    def _create_text_document(
+        self,
+        doc_uri: str,
+        source: str | None = None,
+        version: int | None = None,
+        language_id: str | None = None,
+    ) -> TextDocument:
+        return self.document_class(
+            doc_uri,
+            source=source,
+            version=version,
+            language_id=language_id,
+            position_codec=self.position_codec,
+        )

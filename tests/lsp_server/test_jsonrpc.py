@@ -1,0 +1,125 @@
+"""What travels: every record of ours in camelCase, and nothing kept of what has ended."""
+
+import ast
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import pytest
+from pygls.protocol import LanguageServerProtocol
+from pygls.workspace import TextDocument, Workspace
+
+import lsp_server
+from lsp_server import protocol
+from lsp_server.handlers import create_server
+from lsp_server.jsonrpc import make_converter
+from lsp_server.protocol import REQUESTS, wire_name
+from tests.fakes import FakeEngine
+from tests.lsp_server.client import URI
+
+RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
+PRIVATE = {
+    "_create_text_document": Workspace,
+    "_execute_handler": LanguageServerProtocol,
+    "_request_futures": LanguageServerProtocol,
+    "_send_response": LanguageServerProtocol,
+    "_shutdown": LanguageServerProtocol,
+    "_source": TextDocument,
+    "_workspace": LanguageServerProtocol,
+}
+"""What we use of pygls that is not public, and whose it is."""
+
+
+def sample(hint: Any) -> Any:  # noqa: ANN401 - a value of any type
+    """A value of a type."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        return hint(**{name: sample(kind) for name, kind in get_type_hints(hint).items()})
+    if get_origin(hint) is list:
+        return [sample(get_args(hint)[0])]
+    if get_args(hint):
+        first = get_args(hint)[0]
+        return sample(first) if isinstance(first, type) else first
+    return hint(1)
+
+
+class Writer:
+    """Keeps the messages of a server."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> None:
+        """Keeps the body of a message."""
+        self.messages.append(json.loads(data.split(b"\r\n\r\n", 1)[1]))
+
+    def close(self) -> None:
+        """Keeps what it has."""
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.__name__))
+def test_every_record_travels_in_camel_case_and_comes_back(record: type) -> None:
+    value, converter = sample(record), make_converter()
+
+    sent = converter.unstructure(value)
+
+    assert list(sent) == [wire_name(field.name) for field in fields(record)]
+    assert "_" not in json.dumps(sent)
+    assert converter.structure(json.loads(json.dumps(sent)), record) == value
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+def test_the_parameters_of_every_request_are_read(method: str, tmp_path: Path) -> None:
+    server = create_server(lambda config, _: FakeEngine(config), ledger_path=tmp_path / "ledger.sqlite3")
+    params = sample(REQUESTS[method])
+    sent = {"jsonrpc": "2.0", "id": 1, "method": method, "params": make_converter().unstructure(params)}
+
+    assert server.protocol.structure_message(sent).params == params
+
+
+async def test_nothing_is_kept_of_a_notification_that_was_handled(tmp_path: Path) -> None:
+    server = create_server(lambda config, _: FakeEngine(config), ledger_path=tmp_path / "ledger.sqlite3")
+    writer = Writer()
+    server.protocol.set_writer(writer)
+
+    def receive(method: str, params: dict[str, Any], **message: object) -> None:
+        body = {"jsonrpc": "2.0", "method": method, "params": params, **message}
+        server.protocol.receive(json.dumps(body).encode())
+
+    receive("initialize", {"capabilities": {}, "processId": None, "rootUri": None}, id=1)
+    document = {"uri": URI, "languageId": "python", "version": 1, "text": ""}
+    receive("textDocument/didOpen", {"textDocument": document})
+    place = {"line": 0, "character": 0}
+    for version in range(50):
+        change = {"range": {"start": place, "end": place}, "text": "x"}
+        receive(
+            "textDocument/didChange",
+            {"textDocument": {"uri": URI, "version": version}, "contentChanges": [change]},
+        )
+
+    assert [message["id"] for message in writer.messages] == [1]
+    assert server.documents.get_text_document(URI).source == "x" * 50
+    assert server.protocol._request_futures == {}
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_pygls_still_has_the_private_names_that_we_use(name: str) -> None:
+    server = create_server(lambda config, _: FakeEngine(config))
+    instances = {
+        Workspace: Workspace(None),
+        TextDocument: TextDocument(URI, ""),
+        LanguageServerProtocol: LanguageServerProtocol(server, make_converter()),
+    }
+
+    assert hasattr(instances[PRIVATE[name]], name)
+
+
+def test_one_module_alone_uses_private_names_of_pygls() -> None:
+    users = set()
+    for path in Path(lsp_server.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "name", "")
+            if name in PRIVATE:
+                users.add(path.name)
+
+    assert users == {"pygls_internals.py"}
