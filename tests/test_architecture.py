@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "engine.energy": {"engine.energy"},
     "engine.decoding": {"engine.decoding", "engine.model", "engine.policy", "engine.energy"},
     "engine.completion": {"engine.completion"},
+    "engine.intervals": set(),
     "engine.corpus": {"engine.corpus", "engine.completion", "engine.model"},
     "engine.text": {"engine.completion", "engine.decoding", "engine.model", "engine.policy"},
     "engine.engine": {"engine.text", "engine.decoding", "engine.model", "engine.policy", "engine.energy"},

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS
-from engine.evaluation.statistics import MAX_LOSS, Estimate, estimate, front_at, hypervolume, slider
+from engine.evaluation.statistics import MAX_LOSS, front_at, hypervolume, slider
+from engine.intervals import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from engine.evaluation.arms import Arm
-    from engine.evaluation.statistics import Floats, Runs
+    from engine.evaluation.statistics import Runs
+    from engine.intervals import Estimate, Floats
 
 _LOSSLESS = "green:0"
 
@@ -68,7 +70,7 @@ def _lossless(runs: Runs) -> Iterator[Finding]:
     )
     for column, what in (("weight_bytes", "weight traffic"), ("decode_j", "energy"), ("decode_s", "time")):
         saved = runs.saved(_LOSSLESS, column)
-        yield Finding(question=f"Green mode 0: {what} saved", answer=str(saved), values=_values(saved))
+        yield Finding(question=f"Green mode 0: {what} saved", answer=saved.as_percent(), values=_values(saved))
 
 
 def _free_saving(runs: Runs, who: str, names: Sequence[str]) -> Finding:
@@ -79,7 +81,7 @@ def _free_saving(runs: Runs, who: str, names: Sequence[str]) -> Finding:
     saved, lost = runs.saved(best, "decode_j"), runs.saved(best, "kept")
     return Finding(
         question=question,
-        answer=f"{saved} with {best}, which loses {lost}",
+        answer=f"{saved.as_percent()} with {best}, which loses {lost.as_percent()}",
         values={"arm": best, "saved": _values(saved), "lost": _values(lost)},
     )
 
@@ -153,7 +155,8 @@ def _stop(runs: Runs, name: str) -> Finding:
     saved, fewer = runs.saved(name, "decode_j"), runs.saved(name, "tokens")
     return Finding(
         question=f"Stopping, {name}",
-        answer=f"energy saved {saved}, tokens {fewer}; {len(lost)} of {n_right} matched lines lost",
+        answer=f"energy saved {saved.as_percent()}, tokens {fewer.as_percent()}; "
+        f"{len(lost)} of {n_right} matched lines lost",
         values={"saved": _values(saved), "tokens": _values(fewer), "matched": n_right, "lost": lost},
     )
 

@@ -114,9 +114,9 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
     is_oracle = arm in {ORACLE, ORACLE_OF_EXITS}  # finding the exits takes it longer than decoding would
     return [
         arm,
-        str(runs.saved(arm, "decode_j")),
-        str(runs.saved(arm, "kept")),
-        str(runs.saved(arm, "kept_of_full")),
+        runs.saved(arm, "decode_j").as_percent(),
+        runs.saved(arm, "kept").as_percent(),
+        runs.saved(arm, "kept_of_full").as_percent(),
         f"{kept.value:.1f}",
         f"{1e3 * runs.mean(arm, 'decode_j', per='kept').value:.1f}" if kept.value else "-",
         mean("exact_line"),
@@ -127,10 +127,10 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
         f"{runs.mean(arm, 'agreed', per='tokens').value:.3f}",
         f"{tokens.value:.1f}",
         f"{runs.mean(arm, 'layers', per='tokens').value:.1f}",
-        str(runs.saved(arm, "weight_bytes")),
-        "-" if is_oracle else str(runs.saved(arm, "decode_s")),
+        runs.saved(arm, "weight_bytes").as_percent(),
+        "-" if is_oracle else runs.saved(arm, "decode_s").as_percent(),
         "-" if is_oracle else f"{100 * runs.saved(arm, 'cpu_s').value:.1f} %",
-        *([] if runs.of(arm)[0].passed is None else [str(runs.mean(arm, "passed"))]),
+        *([] if runs.of(arm)[0].passed is None else [runs.mean(arm, "passed").as_percent()]),
     ]
 
 

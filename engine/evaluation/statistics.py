@@ -10,31 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.intervals import Floats, draws, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.evaluation.runs import PlaceRun
-
-Floats = npt.NDArray[np.float64]
-
-_RESAMPLES = 2000
-_SEED = 0
-_INTERVAL = (0.025, 0.975)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """As a share in percent."""
-        return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
+    from engine.intervals import Estimate
 
 
 class Runs:
@@ -46,7 +29,7 @@ class Runs:
         n_resamples: How many times the places are drawn again.
     """
 
-    def __init__(self, runs: Sequence[PlaceRun], baseline: str, *, n_resamples: int = _RESAMPLES) -> None:
+    def __init__(self, runs: Sequence[PlaceRun], baseline: str, *, n_resamples: int = 2000) -> None:
         self.arms = tuple(dict.fromkeys(run.arm for run in runs))
         self.baseline = baseline
         self.n_places = len({run.place for run in runs})
@@ -54,10 +37,7 @@ class Runs:
             arm: sorted((run for run in runs if run.arm == arm), key=lambda run: run.place) for arm in self.arms
         }
         assert all(len(of_arm) == self.n_places for of_arm in self._runs.values())
-        rng = np.random.default_rng(_SEED)
-        # How often each resample holds each place, [R, N]; the first row is the sample itself.
-        drawn = rng.multinomial(self.n_places, np.full(self.n_places, 1 / self.n_places), size=n_resamples)
-        self._counts: Floats = np.vstack([np.ones((1, self.n_places)), drawn])
+        self._counts = draws(self.n_places, n_resamples=n_resamples)
 
     def of(self, arm: str) -> list[PlaceRun]:
         """The runs of one arm in the order of the places."""
@@ -93,13 +73,6 @@ class Runs:
 
 MAX_LOSS = 0.02
 """Relative loss of kept text up to which a saving counts as free."""
-
-
-def estimate(values: Floats) -> Estimate:
-    """The sample's own figure, and the interval of those resamples that have one: nothing is no share of nothing."""
-    resampled = values[1:][np.isfinite(values[1:])]
-    low, high = np.quantile(resampled, _INTERVAL) if resampled.size else (values[0], values[0])
-    return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 
 def front_at(saved: Floats, points: Sequence[tuple[Floats, Floats]]) -> Floats:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from engine.intervals import Estimate, draws, estimate
 from engine.training.states import Block, block_states
 from engine.types import ProgressSink, no_progress
 
@@ -21,26 +22,14 @@ if TYPE_CHECKING:
     from engine.model.reference.trained_exits import Shortcuts
     from engine.model.runner import Array
 
-_RESAMPLES = 1000
-_SEED = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """A share of tokens with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitQuality:
-    """One exit, or the last layer, read in one way."""
+    """One exit, or the last layer, read in one way: shares of tokens."""
 
     exit_layer: int
-    agreement: Share
-    accuracy: Share
+    agreement: Estimate
+    accuracy: Estimate
 
 
 @torch.inference_mode()
@@ -104,14 +93,11 @@ def _choices(model: EarlyExitModel, states: Array) -> torch.Tensor:
     return torch.tensor(model.choices(model.logits(states[None], model.n_layers)))
 
 
-def _share(hits: torch.Tensor, counts: torch.Tensor) -> Share:
-    """The share over all tokens; the interval by resampling files (the bootstrap's percentiles)."""
-    generator = torch.Generator().manual_seed(_SEED)
-    drawn = torch.randint(len(counts), (_RESAMPLES, len(counts)), generator=generator)
-    resampled = hits[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return Share(mean=float(hits.sum() / counts.sum()), low=low, high=high)
+def _share(hits: torch.Tensor, counts: torch.Tensor) -> Estimate:
+    """The share over all tokens; the interval by drawing files."""
+    of_files = draws(len(counts))
+    return estimate((of_files @ hits.numpy()) / (of_files @ counts.numpy()))
 
 
-def _shown(share: Share) -> str:
-    return f"{share.mean:.3f} [{share.low:.3f}, {share.high:.3f}]"
+def _shown(share: Estimate) -> str:
+    return f"{share.value:.3f} [{share.low:.3f}, {share.high:.3f}]"

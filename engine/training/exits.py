@@ -146,7 +146,7 @@ def train_exits(
         )
     shortcuts = jointly or ridge
     after = judge(model, parts["test"], (shortcuts,), progress=progress)[0]
-    agreement = tuple(round(quality.agreement.mean, 4) for quality in after[:-1])
+    agreement = tuple(round(quality.agreement.value, 4) for quality in after[:-1])
     listed = shortlist(corpus.files["train"], loaded.tokenization, model.n_vocabulary)
     shortcuts = Shortcuts(replace(shortcuts.info, agreement=agreement), shortcuts.maps, shortcuts.updates, listed)
     save_shortcuts(shortcuts, output)
@@ -178,7 +178,7 @@ def _trained_jointly(
     student.unwrap()
     trained.adapt(backbone_of(model.runner))
     now = judge(model, validation, (trained,), progress=progress)[0]
-    if now[-1].accuracy.mean >= was[-1].accuracy.mean:
+    if now[-1].accuracy.value >= was[-1].accuracy.value:
         return trained
     undone = {name: (-up, down) for name, (up, down) in trained.updates.items()}
     Shortcuts(info, {}, undone).adapt(backbone_of(model.runner))

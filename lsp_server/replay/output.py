@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from engine.intervals import Estimate
     from lsp_server.replay.replay import ReplayRun
-    from lsp_server.replay.summary import ArmSummary, Estimate
+    from lsp_server.replay.summary import ArmSummary
 
 _UNKNOWN = "-"
 

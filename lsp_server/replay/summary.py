@@ -10,26 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.intervals import Estimate, Floats, draws_of_groups, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lsp_server.replay.replay import ReplayRun
-
-Floats = npt.NDArray[np.float64]
-
-_RESAMPLES = 2000
-_SEED = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A figure with its 95 % interval; NaN where nothing can be said."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +61,11 @@ class ArmSummary:
     j_ratio: Estimate
 
 
-def summarise(runs: Sequence[ReplayRun], *, n_resamples: int = _RESAMPLES) -> list[ArmSummary]:
+def summarise(runs: Sequence[ReplayRun], *, n_resamples: int = 2000) -> list[ArmSummary]:
     """Sums up each arm, in the order in which the arms first appear; the first is what ratios are taken to."""
     arms = list(dict.fromkeys(run.arm for run in runs))
     places = sorted({(run.file, run.seed) for run in runs})
-    weights = _weights(places, n_resamples)
+    weights = draws_of_groups([file for file, _ in places], n_resamples=n_resamples)
     by_place = {arm: {(run.file, run.seed): run for run in runs if run.arm == arm} for arm in arms}
     columns = {arm: _Columns([by_place[arm][place] for place in places], weights) for arm in arms}
     return [_summary(arm, columns[arm], columns[arms[0]]) for arm in arms]
@@ -122,12 +109,12 @@ def _summary(arm: str, columns: _Columns, first: _Columns) -> ArmSummary:
         cpu_s=_total([run.costs.cpu_s for run in runs]),
         latency_p50_s=float(np.quantile(latencies, 0.5)),
         latency_p95_s=float(np.quantile(latencies, 0.95)),
-        saved_share=_estimate(_ratio(columns.sums(_kept), columns.sums(lambda run: run.typed_chars))),
-        j_per_kept_char=_estimate(_ratio(columns.sums(_energy_j), columns.sums(_kept))),
-        cpu_s_per_kept_char=_estimate(_ratio(columns.sums(_cpu_s), columns.sums(_kept))),
-        wasted_share=_estimate(_ratio(columns.sums(lambda run: run.costs.wasted_j), columns.sums(_energy_j))),
-        work_ratio=_estimate(_per_kept(columns, _cpu_s) / _per_kept(first, _cpu_s)),
-        j_ratio=_estimate(_per_kept(columns, _energy_j) / _per_kept(first, _energy_j)),
+        saved_share=estimate(_ratio(columns.sums(_kept), columns.sums(lambda run: run.typed_chars))),
+        j_per_kept_char=estimate(_ratio(columns.sums(_energy_j), columns.sums(_kept))),
+        cpu_s_per_kept_char=estimate(_ratio(columns.sums(_cpu_s), columns.sums(_kept))),
+        wasted_share=estimate(_ratio(columns.sums(lambda run: run.costs.wasted_j), columns.sums(_energy_j))),
+        work_ratio=estimate(_per_kept(columns, _cpu_s) / _per_kept(first, _cpu_s)),
+        j_ratio=estimate(_per_kept(columns, _energy_j) / _per_kept(first, _energy_j)),
     )
 
 
@@ -147,27 +134,8 @@ def _per_kept(columns: _Columns, column: Callable[[ReplayRun], float | None]) ->
     return _ratio(columns.sums(column), columns.sums(_kept))
 
 
-def _weights(places: Sequence[tuple[str, int]], n_resamples: int) -> Floats:
-    """How often each resample holds each place, [1 + R, N]; the first row is the sample itself."""
-    rng = np.random.default_rng(_SEED)
-    files = sorted({file for file, _ in places})
-    of_file = [[at for at, place in enumerate(places) if place[0] == file] for file in files]
-    weights = np.zeros((1 + n_resamples, len(places)))
-    weights[0] = 1.0
-    for row in weights[1:]:
-        for drawn in rng.integers(len(files), size=len(files)):
-            np.add.at(row, rng.choice(of_file[drawn], size=len(of_file[drawn])), 1.0)
-    return weights
-
-
 def _ratio(numerator: Floats, divisor: Floats) -> Floats:
     return np.divide(numerator, divisor, out=np.full_like(numerator, np.nan), where=divisor > 0)
-
-
-def _estimate(values: Floats) -> Estimate:
-    resampled = values[1:][np.isfinite(values[1:])]
-    low, high = np.quantile(resampled, (0.025, 0.975)) if resampled.size else (np.nan, np.nan)
-    return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 
 def _total(values: Sequence[float | None]) -> float | None:

@@ -16,7 +16,7 @@ def test_the_last_layer_agrees_with_itself(blocks: list[Block]) -> None:
     ((*_, last),) = judge(tiny_loaded().model, blocks, [None])
 
     assert last.exit_layer == 6
-    assert (last.agreement.mean, last.agreement.low, last.agreement.high) == (1.0, 1.0, 1.0)
+    assert (last.agreement.value, last.agreement.low, last.agreement.high) == (1.0, 1.0, 1.0)
 
 
 def test_agreement_is_that_of_choosing_token_by_token(blocks: list[Block]) -> None:
@@ -29,8 +29,8 @@ def test_agreement_is_that_of_choosing_token_by_token(blocks: list[Block]) -> No
 
     ((quality, _),) = judge(model, blocks[:1], [None])
 
-    assert quality.agreement.mean == pytest.approx(float((early == late).double().mean()))
-    assert 0 < quality.agreement.mean < 1
+    assert quality.agreement.value == pytest.approx(float((early == late).double().mean()))
+    assert 0 < quality.agreement.value < 1
 
 
 def test_a_map_that_changes_nothing_changes_no_figure(blocks: list[Block]) -> None:
@@ -47,7 +47,7 @@ def test_a_map_that_changes_nothing_changes_no_figure(blocks: list[Block]) -> No
 def test_the_interval_holds_the_mean(blocks: list[Block]) -> None:
     ((quality, _),) = judge(tiny_loaded().model, blocks, [None])
 
-    assert quality.agreement.low <= quality.agreement.mean <= quality.agreement.high
+    assert quality.agreement.low <= quality.agreement.value <= quality.agreement.high
 
 
 def test_the_table_has_a_row_for_every_layer_judged(blocks: list[Block]) -> None:

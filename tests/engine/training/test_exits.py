@@ -50,7 +50,7 @@ def test_what_is_saved_belongs_to_the_model_and_says_what_it_was_made_of(corpus:
 
     assert info == trained.shortcuts.info
     assert info.corpus_sha256 == corpus.sha256
-    assert info.agreement == (round(trained.after[0].agreement.mean, 4),)
+    assert info.agreement == (round(trained.after[0].agreement.value, 4),)
 
 
 def test_joint_training_makes_exits_and_the_last_layer_better_and_loads_over_the_base_weights(
@@ -62,8 +62,8 @@ def test_joint_training_makes_exits_and_the_last_layer_better_and_loads_over_the
     stored = load_shortcuts(path, base.model.fingerprint)
 
     assert trained.jointly
-    assert trained.after[-1].accuracy.mean > trained.before[-1].accuracy.mean
-    assert trained.after[0].accuracy.mean > ridge.after[0].accuracy.mean
+    assert trained.after[-1].accuracy.value > trained.before[-1].accuracy.value
+    assert trained.after[0].accuracy.value > ridge.after[0].accuracy.value
     stored.adapt(backbone_of(base.model.runner))
     assert stored.fingerprint == trained.shortcuts.fingerprint
     assert judge(base.model, list(blocks(corpus.files["test"], base.tokenization, max_tokens=1500)), (stored,))[0] == (
