@@ -1,7 +1,9 @@
 """`Settings`: what the user chose under "greenCode" in their editor, checked field by field.
 
-It knows no editor and no model. A bad value never stops anything: the field's default is taken, and one sentence
-names the setting, the value and what is allowed.
+Each setting is declared here once: type, default, what is allowed, and the text that people read. The settings page of
+VS Code and the extension's README are made of it (`python -m tests.extension_settings`). It knows no editor and no
+model. A bad value never stops anything: the field's default is taken, and one sentence names the setting, the value and
+what is allowed.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - cattrs reads the annotations at run time
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_type_hints
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
@@ -26,54 +28,211 @@ MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 MAX_DEBOUNCE_MS = 5000
 _SHOWN_CHARS = 60  # of a bad value, in a message
+_POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What a setting may be.
+
+    Attributes:
+        words: For people; they follow "use".
+        schema: For editors, as JSON schema. It may allow more than `test`.
+        test: For the server.
+    """
+
+    words: str
+    schema: Mapping[str, Any]
+    test: Callable[[object], bool]
+
+
+def whole(low: int, high: int) -> Allowed:
+    """A whole number between two others, both included."""
+    return Allowed(
+        words=f"a whole number from {low} to {high}",
+        schema={"type": "integer", "minimum": low, "maximum": high},
+        test=lambda value: type(value) is int and low <= value <= high,
+    )
+
+
+def one_of(**meanings: str) -> Allowed:
+    """One of several words, each with what it means; "" where that goes without saying."""
+    *others, last = [f'"{choice}"' for choice in meanings]
+    texts = {"enumDescriptions": list(meanings.values())} if any(meanings.values()) else {}
+    return Allowed(
+        words=f"{', '.join(others)} or {last}",
+        schema={"type": "string", "enum": list(meanings), **texts},
+        test=lambda value: isinstance(value, str) and value in meanings,
+    )
+
+
+def or_null(allowed: Allowed) -> Allowed:
+    """The same, or null for what the server finds best."""
+    return Allowed(
+        words=f"null or {allowed.words}",
+        schema={**allowed.schema, "type": [allowed.schema["type"], "null"]},
+        test=lambda value: value is None or allowed.test(value),
+    )
+
+
+def _is_switches(value: object) -> bool:
+    return isinstance(value, dict) and all(type(wanted) is bool for wanted in value.values())
+
+
+def _is_patterns(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(pattern, str) and is_pattern(pattern) for pattern in value)
+
+
+SWITCH = Allowed(words="true or false", schema={"type": "boolean"}, test=lambda value: type(value) is bool)
+MODEL = Allowed(words="the name of a model", schema={"type": "string"}, test=lambda value: isinstance(value, str))
+POLICY = Allowed(
+    words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"',
+    schema={"type": "string"},
+    test=lambda value: isinstance(value, str) and _POLICY_NAME.fullmatch(value) is not None,
+)
+LANGUAGES = Allowed(
+    words='an object such as {"*": true, "markdown": false}',
+    schema={"type": "object", "additionalProperties": {"type": "boolean"}},
+    test=_is_switches,
+)
+PATTERNS = Allowed(
+    words='a list of patterns such as ["customers/", "!.npmrc"]',
+    schema={"type": "array", "items": {"type": "string"}},
+    test=_is_patterns,
+)
+DEVICE = one_of(
+    auto="An NVIDIA GPU where there is one, else the CPU.",
+    cpu="The CPU.",
+    cuda="An NVIDIA GPU.",
+)
+PRECISION = one_of(
+    auto="int8 where a fast runner knows the model's blocks, else fp32.",
+    int8="Eight bits a weight.",
+    int4="Four bits a weight: a quarter faster, and noticeably rougher text.",
+    fp32="The weights as they are, several times slower.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a user can set; the names on the wire are camelCase, such as `greenCode.greenMode`.
 
-    Attributes:
-        enable: False answers every request with nothing.
-        green_mode: 0 (lossless) to 100 (greenest).
-        model: A model of ours by name, a Hugging Face id, or a local folder; "" for the default.
-        device: Where it runs; "auto" takes an NVIDIA GPU where there is one.
-        precision: Of the weights on a CPU; "auto" takes int8 where the fast runner knows the model's blocks.
-        threads: The most CPU threads; None for one per physical core.
-        max_new_tokens: Upper bound on the tokens of one suggestion.
-        policy: A policy by its name on the command line; None or "" for what the green mode means.
-        languages: Language identifier to wanted or not; "*" stands for those not named.
-        in_comments: False answers nothing inside comments, unless asked by hand.
-        in_strings: The same inside strings.
-        debounce_ms: Wait before a request is computed; None for what the person's typing suggests.
-        skip_unlikely: False asks at every place, however unlikely it is that the answer is kept.
-        reuse: False computes every request anew, even where the text was offered already.
-        other_files: True lets the model read pieces of other open and recently edited files.
-        file_path: True lets the model read the file's path.
-        imports: True lets the model read the file's imports from anywhere in it.
-        private_files: Patterns of .gitignore for files that are neither completed nor read, beside the usual names of
-            secrets and what git ignores; "!" makes an exception to all of them.
-        log_level: The least severe record that is logged.
+    Of each text the first sentence says what the setting is. Markdown.
     """
 
-    enable: bool = True
-    green_mode: int = DEFAULT_GREEN_MODE
-    model: str = DEFAULT_MODEL
-    device: DeviceChoice = "auto"
-    precision: PrecisionChoice = "auto"
-    threads: int | None = None
-    max_new_tokens: int = 48
-    policy: str | None = None
-    languages: Mapping[str, bool] = field(default_factory=lambda: {ANY_LANGUAGE: True})
-    in_comments: bool = True
-    in_strings: bool = True
-    debounce_ms: int | None = None
-    skip_unlikely: bool = True
-    reuse: bool = True
-    other_files: bool = False
-    file_path: bool = False
-    imports: bool = False
-    private_files: Sequence[str] = field(default_factory=list)
-    log_level: Literal["error", "warning", "info", "debug"] = "info"
+    enable: Annotated[bool, SWITCH, "Offer inline completions."] = True
+    green_mode: Annotated[
+        int,
+        whole(0, GREEN_MODE_MAX),
+        "Weight of energy against quality, from `0` (lossless) to `100` (greenest). At `0` the text is identical to "
+        "that of the whole model; towards `100` suggestions end sooner, tokens leave the model earlier, and the least "
+        "energy is spent.",
+    ] = DEFAULT_GREEN_MODE
+    model: Annotated[
+        str,
+        MODEL,
+        f"The model: `{DEFAULT_MODEL}`, a Hugging Face id such as `Qwen/Qwen2.5-Coder-0.5B`, or the path of a local "
+        "folder.",
+    ] = DEFAULT_MODEL
+    device: Annotated[DeviceChoice, DEVICE, "Where the model runs."] = "auto"
+    precision: Annotated[
+        PrecisionChoice, PRECISION, "Precision of the weights on a CPU. An NVIDIA GPU always holds bf16."
+    ] = "auto"
+    threads: Annotated[
+        int | None,
+        or_null(whole(1, MAX_THREADS)),
+        "The most CPU threads that the model takes; empty takes the physical cores. Where green mode is above 0, a "
+        "small model writes on one of them and reads on all.",
+    ] = None
+    max_new_tokens: Annotated[int, whole(1, MAX_NEW_TOKENS_LIMIT), "The most tokens one completion may have."] = 48
+    policy: Annotated[
+        str,
+        POLICY,
+        "Which policy chooses the exit layer: `full-depth`, `fixed:24`, `confidence:0.8` or `learned`; empty takes "
+        "what green mode means.",
+    ] = ""
+    languages: Annotated[
+        Mapping[str, bool],
+        LANGUAGES,
+        "Languages with completions, by language identifier; `*` stands for all that are not named.",
+    ] = field(default_factory=lambda: {ANY_LANGUAGE: True})
+    in_comments: Annotated[bool, SWITCH, "Offer completions inside comments; asking by hand works in any case."] = True
+    in_strings: Annotated[bool, SWITCH, "Offer completions inside strings; asking by hand works in any case."] = True
+    debounce_ms: Annotated[
+        int | None,
+        or_null(whole(0, MAX_DEBOUNCE_MS)),
+        "Milliseconds to wait before a completion is computed; empty follows your own typing.",
+    ] = None
+    skip_unlikely: Annotated[
+        bool,
+        SWITCH,
+        "Leave places alone where a suggestion is hardly ever kept, the more so the greener; asking by hand works in "
+        "any case.",
+    ] = True
+    reuse: Annotated[
+        bool, SWITCH, "Offer what is left of a suggestion while you type it, instead of computing it anew."
+    ] = True
+    other_files: Annotated[
+        bool,
+        SWITCH,
+        "Let the model read pieces of other open and recently edited files that are like the text around the cursor; "
+        "never of private ones. Small models profit little, and each new choice of pieces makes the model read "
+        "everything anew.",
+    ] = False
+    file_path: Annotated[
+        bool,
+        SWITCH,
+        "Let the model read the file's path inside the workspace, as a comment. Small models do not profit.",
+    ] = False
+    imports: Annotated[
+        bool,
+        SWITCH,
+        "Let the model read the file's imports also where they are far above the cursor; there is more to read when a "
+        "file is first completed.",
+    ] = False
+    private_files: Annotated[
+        Sequence[str],
+        PATTERNS,
+        "Files that are neither completed nor read as context, as patterns of `.gitignore`, such as `customers/`. The "
+        "usual names of secrets (`.env`, keys, credentials) and everything git ignores are on the list already; "
+        "`!.npmrc` takes a file off it.",
+    ] = field(default_factory=list)
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        one_of(debug="", info="", warning="", error=""),
+        "How much the server writes to the log.",
+    ] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One setting as people and editors know it.
+
+    Attributes:
+        key: Such as "greenMode".
+        allowed: What it may be.
+        text: What it is for, in Markdown.
+        default: As JSON.
+    """
+
+    key: str
+    allowed: Allowed
+    text: str
+    default: object
+
+
+def declarations() -> dict[str, Declaration]:
+    """Every setting by the name of its field."""
+    hints, defaults = get_type_hints(Settings, include_extras=True), Settings()
+    return {
+        name: Declaration(
+            key=wire_name(name),
+            allowed=hint.__metadata__[0],
+            text=hint.__metadata__[1],
+            default=getattr(defaults, name),
+        )
+        for name, hint in hints.items()
+    }
 
 
 def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
@@ -93,9 +252,9 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
     try:
         return _CONVERTER.structure(raw, Settings), ()
     except cattrs.ClassValidationError as error:
-        bad = [note.name for _, note in error.group_exceptions()[0]]
-    good = {key: value for key, value in raw.items() if key not in map(wire_name, bad)}
-    return _CONVERTER.structure(good, Settings), tuple(_problem(name, raw) for name in bad)
+        bad = [_DECLARED[note.name] for _, note in error.group_exceptions()[0]]
+    good = {key: value for key, value in raw.items() if key not in {setting.key for setting in bad}}
+    return _CONVERTER.structure(good, Settings), tuple(_problem(setting, raw[setting.key]) for setting in bad)
 
 
 def engine_config(settings: Settings) -> EngineConfig:
@@ -117,76 +276,10 @@ def why_off(settings: Settings, language_id: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Allowed:
-    """What a setting may be: a test, and the same in words that follow "use"."""
-
-    words: str
-    test: Callable[[object], bool]
-
-
-def _whole(low: int, high: int) -> _Allowed:
-    return _Allowed(
-        words=f"a whole number from {low} to {high}", test=lambda value: type(value) is int and low <= value <= high
-    )
-
-
-def _one_of(*choices: str) -> _Allowed:
-    quoted = [f'"{choice}"' for choice in choices]
-    return _Allowed(words=f"{', '.join(quoted[:-1])} or {quoted[-1]}", test=lambda value: value in choices)
-
-
-def _or_null(allowed: _Allowed) -> _Allowed:
-    return _Allowed(words=f"null or {allowed.words}", test=lambda value: value is None or allowed.test(value))
-
-
-def _is_policy(value: object) -> bool:
-    return isinstance(value, str) and _POLICY_NAME.fullmatch(value) is not None
-
-
-def _is_switches(value: object) -> bool:
-    return isinstance(value, dict) and all(type(wanted) is bool for wanted in value.values())
-
-
-def _is_patterns(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(pattern, str) and is_pattern(pattern) for pattern in value)
-
-
-_POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
-_SWITCH = _Allowed(words="true or false", test=lambda value: type(value) is bool)
-_ALLOWED = {
-    "enable": _SWITCH,
-    "green_mode": _whole(0, GREEN_MODE_MAX),
-    "model": _Allowed(words="the name of a model", test=lambda value: isinstance(value, str)),
-    "device": _one_of(*get_args(DeviceChoice)),
-    "precision": _one_of(*get_args(PrecisionChoice)),
-    "threads": _or_null(_whole(1, MAX_THREADS)),
-    "max_new_tokens": _whole(1, MAX_NEW_TOKENS_LIMIT),
-    "policy": _or_null(
-        _Allowed(
-            words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"', test=_is_policy
-        )
-    ),
-    "languages": _Allowed(words='an object such as {"*": true, "markdown": false}', test=_is_switches),
-    "in_comments": _SWITCH,
-    "in_strings": _SWITCH,
-    "debounce_ms": _or_null(_whole(0, MAX_DEBOUNCE_MS)),
-    "skip_unlikely": _SWITCH,
-    "reuse": _SWITCH,
-    "other_files": _SWITCH,
-    "file_path": _SWITCH,
-    "imports": _SWITCH,
-    "private_files": _Allowed(words='a list of patterns such as ["customers/", "!.npmrc"]', test=_is_patterns),
-    "log_level": _one_of("error", "warning", "info", "debug"),
-}
-
-
-def _problem(name: str, raw: Mapping[str, object]) -> str:
-    key = wire_name(name)
-    default = getattr(Settings(), name)
+def _problem(setting: Declaration, value: object) -> str:
     return (
-        f"The setting {SECTION}.{key} cannot be {_shown(raw[key])}: use {_ALLOWED[name].words}; "
-        f"until then it is {_shown(default)}."
+        f"The setting {SECTION}.{setting.key} cannot be {_shown(value)}: use {setting.allowed.words}; "
+        f"until then it is {_shown(setting.default)}."
     )
 
 
@@ -198,13 +291,13 @@ def _shown(value: object) -> str:
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     names: dict[str, Any] = {
-        f.name: override(rename=wire_name(f.name), struct_hook=_checked(_ALLOWED[f.name])) for f in fields(Settings)
+        name: override(rename=setting.key, struct_hook=_checked(setting.allowed)) for name, setting in _DECLARED.items()
     }
     converter.register_structure_hook(Settings, make_dict_structure_fn(Settings, converter, **names))
     return converter
 
 
-def _checked(allowed: _Allowed) -> Callable[[object, Any], object]:
+def _checked(allowed: Allowed) -> Callable[[object, Any], object]:
     def check(value: object, _: object) -> object:
         if not allowed.test(value):
             raise ValueError(value)
@@ -213,4 +306,5 @@ def _checked(allowed: _Allowed) -> Callable[[object, Any], object]:
     return check
 
 
+_DECLARED = declarations()
 _CONVERTER = _make_converter()

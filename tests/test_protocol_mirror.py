@@ -1,23 +1,18 @@
-"""Both sides of the wire declare the same messages, and both offer the same settings."""
+"""Both sides of the wire declare the same messages, and the extension shows the settings that the server declares."""
 
-import json
 import re
 from dataclasses import is_dataclass
-from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
-import cattrs
 import pytest
 
 from lsp_server import protocol
 from lsp_server.protocol import wire_name
-from lsp_server.settings import Settings, parse_settings
+from tests.extension_settings import EXTENSION, PACKAGE, README, with_settings, with_table
 
-EXTENSION = Path(__file__).parent.parent / "vscode-extension"
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
 CONSTANTS = {name: value for name, value in vars(protocol).items() if name.isupper() and isinstance(value, str)}
-EXTENSION_ONLY = {"interpreter", "serverCommand"}  # how the server is found; it cannot know them itself
 
 
 def typescript_fields(interface: str) -> list[tuple[str, str]]:
@@ -37,12 +32,6 @@ def typescript_type(annotation: object) -> str:
     assert isinstance(annotation, type)
     names: dict[type, str] = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
     return names.get(annotation) or annotation.__name__
-
-
-def package_settings() -> dict[str, Any]:
-    package = json.loads((EXTENSION / "package.json").read_text(encoding="utf-8"))
-    properties = package["contributes"]["configuration"]["properties"]
-    return {name.removeprefix("greenCode."): schema for name, schema in properties.items()}
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.__name__))
@@ -72,24 +61,9 @@ def test_health_has_the_same_values() -> None:
     assert tuple(re.findall(r'"(\w+)"', match[1])) == get_args(protocol.Health)
 
 
-def test_the_editor_offers_every_setting_of_the_server() -> None:
-    names = {wire_name(field.name) for field in Settings.__dataclass_fields__.values()}
+def test_the_settings_page_and_its_table_are_those_that_the_server_declares() -> None:
+    hint = "run `python -m tests.extension_settings`"
+    package, readme = PACKAGE.read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
 
-    assert set(package_settings()) - EXTENSION_ONLY == names
-
-
-def test_the_editor_has_the_defaults_of_the_server() -> None:
-    defaults = {name: schema["default"] for name, schema in package_settings().items() if name not in EXTENSION_ONLY}
-
-    settings, problems = parse_settings(defaults)
-
-    assert not problems
-    assert cattrs.unstructure(settings) | {"policy": None} == cattrs.unstructure(Settings())
-
-
-def test_the_editor_allows_what_the_server_allows() -> None:
-    for name, schema in package_settings().items():
-        for value in schema.get("enum", []) + [schema[end] for end in ("minimum", "maximum") if end in schema]:
-            _, problems = parse_settings({name: value})
-
-            assert not problems
+    assert package == with_settings(package), hint
+    assert readme == with_table(readme), hint

@@ -1,7 +1,9 @@
+from typing import get_args, get_type_hints
+
 import pytest
 
 from engine.config import EngineConfig
-from lsp_server.settings import Settings, engine_config, parse_settings, why_off
+from lsp_server.settings import Declaration, Settings, declarations, engine_config, parse_settings, why_off
 
 
 def test_no_settings_are_the_defaults() -> None:
@@ -101,8 +103,8 @@ def test_a_bad_value_is_named_and_its_default_taken(key: str, value: object) -> 
     assert settings == parse_settings({"maxNewTokens" if key != "maxNewTokens" else "greenMode": 7})[0]
 
 
-@pytest.mark.parametrize("policy", ["", "full-depth", "learned", "fixed:12", "confidence:0.8", "confidence:1", None])
-def test_policies_are_known_by_their_command_line_names(policy: str | None) -> None:
+@pytest.mark.parametrize("policy", ["", "full-depth", "learned", "fixed:12", "confidence:0.8", "confidence:1"])
+def test_policies_are_known_by_their_command_line_names(policy: str) -> None:
     assert parse_settings({"policy": policy})[0].policy == policy
 
 
@@ -128,6 +130,23 @@ def test_settings_that_are_no_object_are_the_defaults_with_a_sentence() -> None:
 
 def test_keys_of_the_extension_are_left_alone() -> None:
     assert parse_settings({"server": {"path": 1}, "greenMode": 5}) == (Settings(green_mode=5), ())
+
+
+@pytest.mark.parametrize("setting", declarations().values(), ids=lambda setting: setting.key)
+def test_what_editors_allow_the_server_allows(setting: Declaration) -> None:
+    schema = setting.allowed.schema
+    ends = [schema[end] for end in ("minimum", "maximum") if end in schema]
+
+    for value in (setting.default, *schema.get("enum", []), *ends):
+        assert parse_settings({setting.key: value})[1] == ()
+
+
+def test_editors_offer_every_choice_of_a_type() -> None:
+    hints = get_type_hints(Settings)
+    schemas = {name: setting.allowed.schema for name, setting in declarations().items()}
+    offered = {name: set(schema["enum"]) for name, schema in schemas.items() if "enum" in schema}
+
+    assert offered == {name: set(get_args(hints[name])) for name in ("device", "precision", "log_level")}
 
 
 def test_an_empty_model_is_the_default_model() -> None:

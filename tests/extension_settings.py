@@ -1,0 +1,78 @@
+"""`python -m tests.extension_settings`: writes the settings into the extension's package.json and README.
+
+They are declared in `lsp_server.settings`, and here those two that are about finding the server, which it cannot know.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from lsp_server.settings import SECTION, Allowed, Declaration, declarations
+
+EXTENSION = Path(__file__).parent.parent / "vscode-extension"
+PACKAGE = EXTENSION / "package.json"
+README = EXTENSION / "README.md"
+
+STRING = Allowed(words="a text", schema={"type": "string"}, test=lambda value: isinstance(value, str))
+STRINGS = Allowed(
+    words="a list of texts",
+    schema={"type": "array", "items": {"type": "string"}},
+    test=lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+)
+EXTENSION_ONLY = [
+    Declaration(
+        key="interpreter",
+        allowed=STRING,
+        default="",
+        text="Path of a Python that has `green-code` installed. Empty looks for the command `green-code` on the PATH, "
+        "then for the server of *Green Code: Install Server*.",
+    ),
+    Declaration(
+        key="serverCommand",
+        allowed=STRINGS,
+        default=[],
+        text="The command that starts the server, with its arguments, where `#greenCode.interpreter#` does not fit.",
+    ),
+]
+SETTINGS = [*declarations().values(), *EXTENSION_ONLY]
+
+
+def with_settings(package: str) -> str:
+    """package.json with the settings page made anew."""
+    content = json.loads(package)
+    content["contributes"]["configuration"]["properties"] = {
+        f"{SECTION}.{setting.key}": {
+            "order": order,
+            **setting.allowed.schema,
+            "default": setting.default,
+            "markdownDescription": setting.text,
+        }
+        for order, setting in enumerate(SETTINGS)
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """The README with the table of settings made anew: the first sentence of each text, laid out as prettier does."""
+    rows = [("Setting", "Meaning", "Default"), *(_row(setting) for setting in SETTINGS)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "| " + " | ".join(":" + "-" * (width - 1) for width in widths) + " |")
+    return re.sub(r"(?m)^\| Setting .*\n(\|.*\n)+", lambda _: "\n".join(lines) + "\n", readme)
+
+
+def _row(setting: Declaration) -> tuple[str, str, str]:
+    sentence = re.split(r"(?<=[.])\s", setting.text)[0].removesuffix(".").replace("`#", "`").replace("#`", "`")
+    if choices := setting.allowed.schema.get("enum"):
+        sentence += ": " + ", ".join(f"`{choice}`" for choice in choices)
+    shown = setting.default if isinstance(setting.default, str) else json.dumps(setting.default)
+    return f"`{SECTION}.{setting.key}`", sentence, f"`{shown}`" if setting.default not in ("", None) else ""
+
+
+if __name__ == "__main__":
+    PACKAGE.write_text(with_settings(PACKAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
