@@ -18,6 +18,7 @@ from pathlib import Path
 import cattrs
 
 from engine import config
+from engine.completion.words import is_word
 from engine.errors import ConfigError
 
 PACKAGED = Path(__file__).with_name("acceptance.json")
@@ -53,7 +54,7 @@ def place_kind(prefix: str) -> PlaceKind:
     if not prefix[prefix.rfind("\n") + 1 :].strip():
         return PlaceKind.LINE_START
     last = prefix[-1]
-    if _is_word(last):
+    if is_word(last):
         return PlaceKind.IN_WORD
     return PlaceKind.WORD_START if last in (" ", "\t", ".", *_OPENERS) else PlaceKind.OTHER
 
@@ -172,10 +173,6 @@ def _matched(text: str) -> int:
 
 def _word_length(line: str) -> int:
     length = 0
-    while length < len(line) and _is_word(line[-1 - length]):
+    while length < len(line) and is_word(line[-1 - length]):
         length += 1
     return length
-
-
-def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"

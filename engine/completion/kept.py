@@ -9,9 +9,8 @@ says beyond the prefix is neither kept nor punished here; its cost stands in jou
 
 from __future__ import annotations
 
+from engine.completion.words import inside_word
 from engine.prefix import common_prefix
-
-_OPERATORS = frozenset("=<>!+-*/%&|^~")
 
 
 def kept_characters(suggestion: str, truth: str) -> int:
@@ -25,15 +24,3 @@ def kept_characters(suggestion: str, truth: str) -> int:
     while agreed and (inside_word(suggestion, agreed) or inside_word(truth, agreed)):
         agreed -= 1
     return len(suggestion[:agreed].rstrip())
-
-
-def inside_word(text: str, at: int) -> bool:
-    """True where the characters before and behind `at` belong to one word; the text's ends are no inside."""
-    if not 0 < at < len(text):
-        return False
-    before, behind = text[at - 1], text[at]
-    return (_is_word(before) and _is_word(behind)) or (before in _OPERATORS and behind in _OPERATORS)
-
-
-def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.completion.kept import inside_word
+from engine.completion.words import inside_word
 
 if TYPE_CHECKING:
     import random

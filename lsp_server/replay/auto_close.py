@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.completion.words import is_word
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -104,7 +106,7 @@ class AutoClose:
 
     def _begins_string(self) -> bool:
         last = self._before[-1:]
-        if last in QUOTES or (_is_word(last) and not _STRING_PREFIX.search(self._line)):
+        if last in QUOTES or (is_word(last) and not _STRING_PREFIX.search(self._line)):
             return False
         in_long_string = any(self._before.count(3 * quote) % 2 for quote in "\"'")
         return not in_long_string and QUOTES.isdisjoint(_STRING.sub("", self._line))
@@ -116,7 +118,3 @@ class AutoClose:
 
 def _indentation(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
-
-
-def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"

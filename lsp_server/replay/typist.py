@@ -10,6 +10,8 @@ import math
 import random
 from dataclasses import dataclass
 
+from engine.completion.words import is_word
+
 READING_S = 0.35  # a suggestion must have been in sight so long to be noticed
 TYPO_S = 0.3  # until a wrong key is noticed
 MENDING_S = 0.2  # for each key that deletes what the editor has put there
@@ -48,7 +50,7 @@ def _stroke(text: str, at: int, rng: random.Random) -> Stroke:
     stops = rng.random() < _MID_LINE_SHARE
     wrong = rng.choice("aeionrst")
     errs = rng.random() < _TYPO_SHARE
-    begins_word = (char.isalnum() or char == "_") and not (before.isalnum() or before == "_")
+    begins_word = is_word(char) and not is_word(before)
     thinks = _begins_line(text, at) or (begins_word and stops)
     return Stroke(
         pause_s=thinking_s if thinks else key_s, typo=wrong if errs and char.isalpha() and wrong != char else ""

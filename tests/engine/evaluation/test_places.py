@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.completion.kept import inside_word
+from engine.completion.words import inside_word
 from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
 from engine.evaluation.places import paper_places, sample_places, without_shape

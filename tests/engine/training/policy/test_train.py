@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.completion.kept import inside_word
+from engine.completion.words import inside_word
 from engine.corpus.cursors import MIN_PREFIX_CHARS
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
