@@ -2,7 +2,7 @@
 
 A logistic regression over a few signs that cost microseconds to read, in the spirit of Copilot's contextual filter
 (Thakkar, "Copilot Internals", 2022), so that the model need not be asked where hardly anybody would take its answer.
-It knows no language model, no person and no time; how it is fitted is `engine.training.acceptance`'s affair.
+It knows no language model, no person and no time; how it is fitted is `engine.training.acceptance_fit`'s affair.
 """
 
 from __future__ import annotations

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from engine import config
 from engine.corpus.deduplication import contains_any, first_occurrences, shingles
-from engine.corpus.packages import MANIFEST, Language, Manifest, Split, fetch, read_manifest, split_of
+from engine.corpus.packages import (
+    PACKAGE_LIST,
+    Language,
+    PackageList,
+    Split,
+    fetch_package,
+    read_package_list,
+    split_of,
+)
 from engine.corpus.source_text import SourceFile, read_sources
 from engine.errors import TrainingError
 from engine.types import ProgressSink, no_progress
@@ -46,7 +54,7 @@ def gather_corpus(
     *,
     languages: Collection[Language] = LANGUAGES,
     benchmarks: Sequence[Path] = (),
-    manifest: Path = MANIFEST,
+    package_list: Path = PACKAGE_LIST,
     max_package_chars: int = 300_000,
     progress: ProgressSink = no_progress,
 ) -> Corpus:
@@ -56,14 +64,14 @@ def gather_corpus(
         languages: Which languages to gather.
         benchmarks: Files in HumanEval's format (JSON lines with `prompt` and `canonical_solution`, may be gzipped)
             whose problems must not occur in the text.
-        manifest: The list of packages.
+        package_list: The list of packages.
         max_package_chars: At most so many characters of one package, so that none dominates.
         progress: Told of packages fetched and read.
 
     Raises:
         TrainingError: If a package cannot be had, or a benchmark cannot be read.
     """
-    listed = read_manifest(manifest)
+    listed = read_package_list(package_list)
     folder = config.cache_dir() / "corpus"
     problems = [shingles(problem) for path in benchmarks for problem in _problems(path)]
     wanted = sorted((p for p in listed.packages if p.language in languages), key=lambda p: (p.language, p.name))
@@ -74,7 +82,7 @@ def gather_corpus(
     files: list[SourceFile] = []
     for done, package in enumerate(wanted):
         progress(f"Gathering training text: {package.name}", done, len(wanted))
-        files += read_sources(fetch(package, folder / "packages"), package, max_chars=max_package_chars)
+        files += read_sources(fetch_package(package, folder / "packages"), package, max_chars=max_package_chars)
     progress("Dropping what stands twice", len(wanted), len(wanted))
     files = deduplicated(files, problems, seed=listed.seed)
     _write(stored, files)
@@ -99,12 +107,12 @@ def in_turns(files: Sequence[SourceFile]) -> list[SourceFile]:
     return [file for _, _, file in sorted(turns, key=lambda turn: turn[:2])]
 
 
-def _corpus(files: Sequence[SourceFile], manifest: Manifest) -> Corpus:
+def _corpus(files: Sequence[SourceFile], package_list: PackageList) -> Corpus:
     digest = hashlib.sha256()
     for file in files:
         digest.update(hashlib.sha256(file.text.encode()).digest())
     by_split: dict[Split, tuple[SourceFile, ...]] = {
-        split: tuple(in_turns([file for file in files if split_of(file.package, manifest.seed) == split]))
+        split: tuple(in_turns([file for file in files if split_of(file.package, package_list.seed) == split]))
         for split in _PRECEDENCE
     }
     return Corpus(sha256=digest.hexdigest(), files=by_split)

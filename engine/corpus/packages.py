@@ -24,7 +24,7 @@ from engine.model.sources.checksum import sha256_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-MANIFEST = Path(__file__).with_name("corpus.json")
+PACKAGE_LIST = Path(__file__).with_name("corpus.json")
 
 Language = Literal["python", "java"]
 Split = Literal["train", "validation", "test"]
@@ -57,7 +57,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class PackageList:
     """The packages, and the seed that says which split each belongs to."""
 
     format: int
@@ -65,19 +65,19 @@ class Manifest:
     packages: tuple[Package, ...]
 
 
-def read_manifest(path: Path = MANIFEST) -> Manifest:
+def read_package_list(path: Path = PACKAGE_LIST) -> PackageList:
     """Reads a list of packages.
 
     Raises:
         TrainingError: If it is unreadable or written in another format.
     """
     try:
-        manifest = cattrs.structure(json.loads(path.read_bytes()), Manifest)
+        package_list = cattrs.structure(json.loads(path.read_bytes()), PackageList)
     except (OSError, ValueError, TypeError, cattrs.BaseValidationError) as error:
         raise TrainingError(f"The list of training packages {path} cannot be read.") from error
-    if manifest.format != _FORMAT:
-        raise TrainingError(f"The list of training packages {path} is of format {manifest.format}, not {_FORMAT}.")
-    return manifest
+    if package_list.format != _FORMAT:
+        raise TrainingError(f"The list of training packages {path} is of format {package_list.format}, not {_FORMAT}.")
+    return package_list
 
 
 def split_of(name: str, seed: int) -> Split:
@@ -88,7 +88,7 @@ def split_of(name: str, seed: int) -> Split:
     return "validation" if share < 1 - _TEST_SHARE else "test"
 
 
-def fetch(package: Package, folder: Path) -> Path:
+def fetch_package(package: Package, folder: Path) -> Path:
     """Gives the archive of a package in `folder`, downloading it where it is not there yet.
 
     Raises:
@@ -183,7 +183,7 @@ def _as_source_entries(text: str) -> str:
 
 def _run(command: list[str], package: Package, work: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(work)}
-    done = subprocess.run(  # noqa: S603  # a command line of ours and the pinned manifest's
+    done = subprocess.run(  # noqa: S603  # a command line of ours with pinned names
         command, cwd=work, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode == 0:

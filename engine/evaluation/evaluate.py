@@ -10,10 +10,10 @@ from engine.energy.cost_model import default_cost_model
 from engine.errors import ConfigError
 from engine.evaluation.arms import BASELINE, ORIGINAL, all_arms, chosen_arms
 from engine.evaluation.assistant import time_assistant
-from engine.evaluation.findings import find
+from engine.evaluation.findings import findings_of
 from engine.evaluation.infilling import draw_problems, judge_programs, read_problems
 from engine.evaluation.places import paper_places, sample_places, without_shape
-from engine.evaluation.report import Setting, write_report
+from engine.evaluation.report import Conditions, write_report
 from engine.evaluation.runs import babbles, everywhere, run_arms
 from engine.evaluation.statistics import Runs
 from engine.model.loading import load_model
@@ -115,7 +115,7 @@ def evaluate(
     used = sorted({run.place for run in results})
     if not used:
         raise ConfigError("Full depth goes on past the end of the line at none of these places; ask for more of them.")
-    setting = Setting(
+    conditions = Conditions(
         protocol=protocol,
         source="programs of HumanEval" if problems else "files of held-out packages",
         model=loaded.name,
@@ -131,12 +131,12 @@ def evaluate(
     listed = [arm.name for arm in arms]  # in the table's order; oracles stand at the end
     results.sort(key=lambda run: listed.index(run.arm) if run.arm in listed else len(listed))
     results = [replace(run, place=used.index(run.place)) for run in results]
-    findings = find(Runs(results, BASELINE), arms)
+    findings = findings_of(Runs(results, BASELINE), arms)
     if "assistant" in extras:
         is_reference = isinstance(model.runner, TorchRunner)
         reference = loaded if is_reference else _again(loaded, progress, reference=True)
         findings += time_assistant(reference, places, max_new_tokens=max_new_tokens, progress=progress)
-    return write_report(output, setting, places=places, arms=arms, results=results, findings=findings)
+    return write_report(output, conditions, places=places, arms=arms, results=results, findings=findings)
 
 
 def _again(

@@ -37,7 +37,7 @@ class Finding:
     values: Mapping[str, object]
 
 
-def find(runs: Runs, arms: Sequence[Arm]) -> list[Finding]:
+def findings_of(runs: Runs, arms: Sequence[Arm]) -> list[Finding]:
     """Answers what these arms can answer."""
     present = [arm for arm in arms if arm.name in runs.arms]
     by_slider = [arm.name for arm in present if arm.group == "slider" and "-stop" not in arm.name]

@@ -46,7 +46,7 @@ _COLOURS = {"fixed": "C0", "confidence": "C1", "random": "C2", "slider": "C3", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Conditions:
     """What was evaluated, for the head of the report.
 
     Attributes:
@@ -76,7 +76,7 @@ class Setting:
 
 def write_report(
     folder: Path,
-    setting: Setting,
+    conditions: Conditions,
     *,
     places: Sequence[Place],
     arms: Sequence[Arm],
@@ -91,12 +91,12 @@ def write_report(
     runs = Runs(results, BASELINE)
     columns = _COLUMNS if results[0].passed is None else (*_COLUMNS, "pass@1")
     rows = [dict(zip(columns, _row(runs, arm, places), strict=True)) for arm in runs.arms]
-    text = _markdown(setting, places, rows, findings)
+    text = _markdown(conditions, places, rows, findings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TABLE).write_text(text, encoding="utf-8")
-        (folder / NUMBERS).write_text(_json(setting, places, runs, rows, findings), encoding="utf-8")
-        _plot(folder / PLOT, setting, runs, arms)
+        (folder / NUMBERS).write_text(_json(conditions, places, runs, rows, findings), encoding="utf-8")
+        _plot(folder / PLOT, conditions, runs, arms)
     except OSError as error:
         raise ConfigError(f"The report cannot be written to {folder}: {error.strerror}.") from error
     return text
@@ -147,22 +147,22 @@ def _code_bleu(runs: Runs, arm: str, places: Sequence[Place]) -> float | None:
 
 
 def _markdown(
-    setting: Setting, places: Sequence[Place], rows: Sequence[dict[str, str]], findings: Sequence[Finding]
+    conditions: Conditions, places: Sequence[Place], rows: Sequence[dict[str, str]], findings: Sequence[Finding]
 ) -> str:
     languages = ", ".join(
         f"{sum(place.language == name for place in places)} {name}" for name in sorted({p.language for p in places})
     )
     lines = [
-        f"# {setting.model}, {setting.protocol} protocol, {date.today().isoformat()}",  # noqa: DTZ011 - the user's day
+        f"# {conditions.model}, {conditions.protocol} protocol, {date.today().isoformat()}",  # noqa: DTZ011 - the user's day
         "",
         (
-            f"{len(places)} places ({languages}) in {setting.source}, {setting.seeds} seed(s), at most "
-            f"{setting.max_new_tokens} tokens. {setting.device}. Exits: {setting.exits}. Decode energy is modelled "
-            f"({setting.cost_model}): decoding, policy and verification, the prompt apart. Savings and losses are "
-            f"relative to `{BASELINE}`, plain decoding through all {setting.n_layers} layers with a KV cache; in "
+            f"{len(places)} places ({languages}) in {conditions.source}, {conditions.seeds} seed(s), at most "
+            f"{conditions.max_new_tokens} tokens. {conditions.device}. Exits: {conditions.exits}. "
+            f"Decode energy is modelled ({conditions.cost_model}): decoding, policy and verification, the prompt apart. Savings and losses are "
+            f"relative to `{BASELINE}`, plain decoding through all {conditions.n_layers} layers with a KV cache; in "
             "brackets, 95 % intervals by paired bootstrap over places."
         ),
-        *(f"\n{note}" for note in setting.notes),
+        *(f"\n{note}" for note in conditions.notes),
         "",
         "| " + " | ".join(rows[0]) + " |",
         "|---" * len(rows[0]) + "|",
@@ -177,7 +177,7 @@ def _markdown(
 
 
 def _json(
-    setting: Setting,
+    conditions: Conditions,
     places: Sequence[Place],
     runs: Runs,
     rows: Sequence[dict[str, str]],
@@ -197,7 +197,7 @@ def _json(
     return json.dumps(
         {
             "date": date.today().isoformat(),  # noqa: DTZ011 - the user's day
-            "setting": asdict(setting),
+            "setting": asdict(conditions),
             "baseline": runs.baseline,
             "table": rows,
             "findings": [asdict(finding) for finding in findings],
@@ -208,7 +208,7 @@ def _json(
     )
 
 
-def _plot(path: Path, setting: Setting, runs: Runs, arms: Sequence[Arm]) -> None:
+def _plot(path: Path, conditions: Conditions, runs: Runs, arms: Sequence[Arm]) -> None:
     """Left, kept text over energy saved; right, energy for each kept character over the share of lines matched."""
     from matplotlib.figure import Figure
 
@@ -246,7 +246,7 @@ def _plot(path: Path, setting: Setting, runs: Runs, arms: Sequence[Arm]) -> None
     left.set(xlabel="decode energy saved against full depth", ylabel="kept text, share of full depth's")
     left.legend(fontsize=8)
     right.set(xlabel="decode energy for each kept character, mJ", ylabel="share of lines matched", xscale="log")
-    figure.suptitle(f"{setting.model}: {setting.protocol} protocol, {runs.n_places} places")
+    figure.suptitle(f"{conditions.model}: {conditions.protocol} protocol, {runs.n_places} places")
     figure.savefig(path, dpi=120)
 
 

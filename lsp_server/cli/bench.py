@@ -13,8 +13,8 @@ from rich.console import Console
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, listed, progress_bar
-from lsp_server.replay.arms import ARMS, PEER, Accept, Peer, PeerEndpoint, Typing, replay_in_turns, settings_of
 from lsp_server.replay.auto_close import PAIRS
+from lsp_server.replay.server_arms import ARMS, PEER, Accept, Peer, PeerEndpoint, Typing, replay_in_turns, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

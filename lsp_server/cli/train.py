@@ -68,9 +68,9 @@ def policy(
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
     from engine.policy.learned import own_policy_path
+    from engine.training.policy.policy_training import PolicyPlan, train_policy
     from engine.training.policy.ppo import PpoPlan
     from engine.training.policy.slider import validation_table
-    from engine.training.policy.train import PolicyPlan, train_policy
 
     plan = PolicyPlan(
         places=places,
@@ -109,7 +109,7 @@ def acceptance(
     _require("sklearn")
     from engine.completion.acceptance import own_acceptance_path, save_acceptance
     from engine.corpus.datasets import gather_corpus
-    from engine.training.acceptance import ask_places, fit_acceptance
+    from engine.training.acceptance_fit import ask_places, fit_acceptance
 
     path = output or own_acceptance_path()
     with progress_bar(counting=True) as progress:

@@ -20,8 +20,8 @@ import psutil
 
 from engine.errors import ConfigError, EngineError
 from lsp_server.replay.llama_vscode import (
+    ClientPlace,
     Memory,
-    Place,
     indentation,
     inserted,
     place_after,
@@ -92,7 +92,7 @@ class HttpPeer:
         """
         self._text = text
         self._forget()
-        trial = self._body(Place(above="\n", prompt="", behind="\n"), indent=0)
+        trial = self._body(ClientPlace(above="\n", prompt="", behind="\n"), indent=0)
         await asyncio.to_thread(self._post, {**trial, "n_predict": 1})
         self._cpu_s = self._process_cpu_s()
 
@@ -157,10 +157,10 @@ class HttpPeer:
         self._sent: list[asyncio.Task[Sequence[str]]] = []
         self._reused = self._cancelled = self._skipped = self._tokens = 0
 
-    def _place(self, before: str, behind: str) -> Place:
+    def _place(self, before: str, behind: str) -> ClientPlace:
         return place_at(before, behind, lines_above=self._client.lines_above, lines_below=self._client.lines_below)
 
-    async def _suggestion(self, place: Place, before: str, behind: str) -> str:
+    async def _suggestion(self, place: ClientPlace, before: str, behind: str) -> str:
         texts = self._memory.find(place)
         if texts is not None:
             self._reused += 1
@@ -174,14 +174,14 @@ class HttpPeer:
             raise
         return next(iter(texts), "")
 
-    async def _ask_at(self, place: Place, before: str, behind: str) -> Sequence[str]:
+    async def _ask_at(self, place: ClientPlace, before: str, behind: str) -> Sequence[str]:
         answers = await self._answers(place, indentation(before, behind))
         texts = [text for text in (shown(answer, before, behind) for answer in answers) if text]
         if texts:
             self._memory.remember(place, texts)
         return texts
 
-    def _ask_ahead(self, place: Place, suggestion: str) -> None:
+    def _ask_ahead(self, place: ClientPlace, suggestion: str) -> None:
         first, *others = suggestion.split("\n")
         below, after = place_below(place, first), place_after(place, suggestion, lines_above=self._client.lines_above)
         if others and below not in self._memory:
@@ -190,13 +190,13 @@ class HttpPeer:
             indent = len(place.prompt) - len(place.prompt.lstrip())
             self._sent.append(asyncio.create_task(self._ask_about(after, indent)))
 
-    async def _ask_about(self, place: Place, indent: int) -> Sequence[str]:
+    async def _ask_about(self, place: ClientPlace, indent: int) -> Sequence[str]:
         answers = await self._answers(place, indent)
         texts = [text for text in map(without_blank_end, answers) if text]
         self._memory.remember(place, texts)
         return texts
 
-    async def _answers(self, place: Place, indent: int) -> list[str]:
+    async def _answers(self, place: ClientPlace, indent: int) -> list[str]:
         """The candidates from the cursor's line on, each once, in the server's order."""
         answer = await asyncio.to_thread(self._post, self._body(place, indent))
         results = answer if isinstance(answer, list) else [answer]
@@ -204,7 +204,7 @@ class HttpPeer:
         begun = place.indentation if self._client.endpoint == "/completion" else ""
         return list(dict.fromkeys(begun + str(result.get("content") or "") for result in results))
 
-    def _body(self, place: Place, indent: int) -> dict[str, Any]:
+    def _body(self, place: ClientPlace, indent: int) -> dict[str, Any]:
         client = self._client
         settings = {
             "id_slot": 0,

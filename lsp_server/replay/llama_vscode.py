@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ClientPlace:
     """A cursor as the client sees it.
 
     Attributes:
@@ -32,12 +32,12 @@ class Place:
     indentation: str = field(default="", compare=False)
 
 
-def place_at(before: str, behind: str, *, lines_above: int, lines_below: int) -> Place:
+def place_at(before: str, behind: str, *, lines_above: int, lines_below: int) -> ClientPlace:
     """The place between two parts of a document."""
     *above, head = before.split("\n")
     below = behind.split("\n")[: 1 + lines_below]
     is_blank = not head.strip(" \t")
-    return Place(
+    return ClientPlace(
         above=_joined(above[-lines_above:]),
         prompt="" if is_blank else head,
         behind="\n".join([*below, ""]),
@@ -51,14 +51,14 @@ def indentation(before: str, behind: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def place_after(place: Place, text: str, *, lines_above: int) -> Place:
+def place_after(place: ClientPlace, text: str, *, lines_above: int) -> ClientPlace:
     """Where the cursor will stand once a suggestion is taken."""
     *lines, prompt = (place.prompt + text).split("\n")
     above = (place.above + _joined(lines)).split("\n")[:-1]
     return replace(place, above=_joined(above[-lines_above:]) if lines else place.above, prompt=prompt, indentation="")
 
 
-def place_below(place: Place, first_line: str) -> Place:
+def place_below(place: ClientPlace, first_line: str) -> ClientPlace:
     """Where the cursor will stand once the first line of a suggestion is taken, and Enter."""
     return replace(place, above=f"{place.above}{place.prompt}{first_line}\n", prompt="")
 
@@ -94,19 +94,19 @@ class Memory:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._known: OrderedDict[Place, Sequence[str]] = OrderedDict()
+        self._known: OrderedDict[ClientPlace, Sequence[str]] = OrderedDict()
 
-    def __contains__(self, place: Place) -> bool:
+    def __contains__(self, place: ClientPlace) -> bool:
         return place in self._known
 
-    def remember(self, place: Place, texts: Sequence[str]) -> None:
+    def remember(self, place: ClientPlace, texts: Sequence[str]) -> None:
         """Keeps the answers at a place."""
         self._known[place] = texts
         self._known.move_to_end(place)
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
 
-    def find(self, place: Place) -> Sequence[str] | None:
+    def find(self, place: ClientPlace) -> Sequence[str] | None:
         """What is left of answers known here or further left on the line, if they agree with what was typed since."""
         for at in range(len(place.prompt), -1, -1):
             earlier, typed = replace(place, prompt=place.prompt[:at]), place.prompt[at:]

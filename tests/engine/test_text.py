@@ -11,7 +11,7 @@ from engine.completion.kept import kept_characters
 from engine.energy.cost_model import default_cost_model
 from engine.engine import Engine
 from engine.evaluation.arms import all_arms
-from engine.evaluation.places import Place as JudgedPlace
+from engine.evaluation.places import TrainingPlace as JudgedPlace
 from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
 from engine.policy.base import OperatingPoint
@@ -19,7 +19,7 @@ from engine.policy.baselines import FullDepth
 from engine.text import TextDecoder, offered, site_for
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
-from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, record_one
+from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, record_one
 from engine.types import CompletionRequest, FinishReason, PromptOptions
 from tests.engine.training.fakes import LetterTokenization
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
@@ -81,7 +81,7 @@ def by_evaluation(loaded: LoadedModel, prefix: str, truth: str, n_tokens: int) -
 def by_training(loaded: LoadedModel, prefix: str, truth: str) -> int:
     """Characters that the closed loop counts as kept."""
     cost = default_cost_model(loaded.model.geometry, "cpu")
-    place = Place(prefix=prefix, truth=truth)
+    place = TrainingPlace(prefix=prefix, truth=truth)
     return play(TextDecoder(loaded), place, FullDepth(), kind=FULL_DEPTH, cost=cost, lookup=0).kept_chars
 
 
@@ -115,7 +115,7 @@ def test_product_evaluation_and_training_offer_the_same_text(prefix: str, script
 def test_training_counts_what_the_product_offers(script: str, expected: int) -> None:
     prefix = "def f(xs):\n    return "
     loaded, truth = scripted(script), script[1:] + "er()\n"
-    made = record_one(TextDecoder(loaded), Place(prefix=prefix, truth=truth), CHECK_LAYERS)
+    made = record_one(TextDecoder(loaded), TrainingPlace(prefix=prefix, truth=truth), CHECK_LAYERS)
 
     assert made is not None
     assert by_training(loaded, prefix, truth) == made.kept_ruled[made.end] == expected
@@ -125,7 +125,9 @@ def test_training_counts_what_the_product_offers(script: str, expected: int) -> 
 def test_a_recording_counts_for_each_length_what_a_stop_of_the_policy_would_leave() -> None:
     loaded = scripted(" sum(xs) + computed.all()")
     prefix = "def f(xs):\n    return "
-    made = record_one(TextDecoder(loaded), Place(prefix=prefix, truth="sum(xs) + computed.all()\n"), CHECK_LAYERS)
+    made = record_one(
+        TextDecoder(loaded), TrainingPlace(prefix=prefix, truth="sum(xs) + computed.all()\n"), CHECK_LAYERS
+    )
 
     assert made is not None
     # After " su" the word may go on; after " sum(" it cannot; after " sum(x" neither is `xs` known to be whole.

@@ -20,7 +20,7 @@ from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.text import TextDecoder, offered
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
-from engine.training.policy.recordings import MAX_NEW_TOKENS, Place, site_at
+from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, site_at
 from engine.training.policy.rewards import decoding_energy, reward
 from engine.training.policy.rollout import N_HINDSIGHT
 from engine.types import FinishReason
@@ -72,7 +72,9 @@ class Episode:
         lookup: Lookup drafts, where it is not as many as usual.
     """
 
-    def __init__(self, texts: TextDecoder, place: Place, kind: EpisodeKind, *, lookup: int | None = None) -> None:
+    def __init__(
+        self, texts: TextDecoder, place: TrainingPlace, kind: EpisodeKind, *, lookup: int | None = None
+    ) -> None:
         weight = kind.energy_weight
         point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0)
         self._point = point if lookup is None else replace(point, lookup=lookup)
@@ -104,7 +106,7 @@ class Episode:
 
 def play(
     texts: TextDecoder,
-    place: Place,
+    place: TrainingPlace,
     policy: ExitPolicy,
     *,
     kind: EpisodeKind,
@@ -129,7 +131,7 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
     def __init__(
         self,
         loaded: LoadedModel,
-        places: Sequence[Place],
+        places: Sequence[TrainingPlace],
         check_layers: Sequence[int],
         standardization: Standardization,
         *,

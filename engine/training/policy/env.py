@@ -1,6 +1,6 @@
 """Gymnasium environments of the decision process: one step is one exit candidate of one token.
 
-`ReplayEnv` plays recorded suggestions; `engine.training.policy.closed_loop` has the one over the real decoder. Both
+`RolloutEnv` plays recorded suggestions; `engine.training.policy.closed_loop` has the one over the real decoder. Both
 draw the user's energy weight for each episode, and show it.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.training.policy.rewards import WEIGHT_MAX
-from engine.training.policy.rollout import N_HINDSIGHT, Replay, Setting
+from engine.training.policy.rollout import N_HINDSIGHT, EnvParams, Rollout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,25 +63,25 @@ class Scene:
 
 
 def scenes_of(recordings: Sequence[Recording], standardization: Standardization) -> list[Scene]:
-    """Prepares recordings for many replays."""
+    """Prepares recordings for many rollouts."""
     return [
         Scene(recording=each, states=standardization.apply(each.states).clamp(-1e4, 1e4).half().numpy())
         for each in recordings
     ]
 
 
-def observe(replay: Replay, scene: Scene, n_checks: int) -> NDArray[np.float32]:
-    """What the policy sees of a replay that is not over: [D + K + C]."""
-    state = scene.states[replay.row, replay.check]
+def observe(rollout: Rollout, scene: Scene, n_checks: int) -> NDArray[np.float32]:
+    """What the policy sees of a rollout that is not over: [D + K + C]."""
+    state = scene.states[rollout.row, rollout.check]
     observation = np.zeros(state.shape[0] + n_checks + N_CONTEXT, dtype=np.float32)
     observation[: state.shape[0]] = state
-    observation[state.shape[0] + replay.check] = 1.0
+    observation[state.shape[0] + rollout.check] = 1.0
     observation[-N_CONTEXT:] = context_features(
-        n_waiting=replay.n_waiting,
-        n_emitted=replay.n_emitted,
-        n_drafts=replay.n_drafts,
-        energy_weight=replay.energy_weight,
-        may_stop=replay.may_stop,
+        n_waiting=rollout.n_waiting,
+        n_emitted=rollout.n_emitted,
+        n_drafts=rollout.n_drafts,
+        energy_weight=rollout.energy_weight,
+        may_stop=rollout.may_stop,
     )
     return observation
 
@@ -92,18 +92,18 @@ def spaces(width: int) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete]
     return gymnasium.spaces.Box(-bound, bound, dtype=np.float32), gymnasium.spaces.Discrete(len(ACTIONS))
 
 
-class ReplayEnv(gymnasium.Env[Observation, np.int64]):
+class RolloutEnv(gymnasium.Env[Observation, np.int64]):
     """Recorded suggestions, each decided anew.
 
     Args:
         scenes: The recordings.
-        setting: What does not change.
+        params: What does not change.
         dropout: The share of a state's dimensions that is hidden, other ones at each decision.
     """
 
-    def __init__(self, scenes: Sequence[Scene], setting: Setting, *, dropout: float = _DROPOUT) -> None:
-        self._scenes, self._setting, self._dropout = scenes, setting, dropout
-        self._n_checks = len(setting.check_layers)
+    def __init__(self, scenes: Sequence[Scene], params: EnvParams, *, dropout: float = _DROPOUT) -> None:
+        self._scenes, self._params, self._dropout = scenes, params, dropout
+        self._n_checks = len(params.check_layers)
         width = scenes[0].states.shape[2] + self._n_checks + N_CONTEXT + N_HINDSIGHT
         self.observation_space, self.action_space = spaces(width)
         self._last = np.zeros(width, dtype=np.float32)
@@ -116,27 +116,27 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
         while True:
             self._scene = self._scenes[int(self.np_random.integers(len(self._scenes)))]
             kind = draw_kind(self.np_random)
-            self._replay = Replay(
+            self._rollout = Rollout(
                 self._scene.recording,
-                self._setting,
+                self._params,
                 energy_weight=kind.energy_weight,
                 may_stop=kind.may_stop,
                 with_end_rules=kind.with_end_rules,
             )
             self._is_blind = bool(self.np_random.random() < _BLIND_SHARE)
-            if not self._replay.is_over:
+            if not self._rollout.is_over:
                 return self._seen(), {}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Takes one decision."""
-        gained = self._replay.act(ACTIONS[int(action)])
-        if self._replay.is_over:
+        gained = self._rollout.act(ACTIONS[int(action)])
+        if self._rollout.is_over:
             return self._last, gained, True, False, {}
         return self._seen(), gained, False, False, {}
 
     def _seen(self) -> Observation:
-        hindsight = [0.0] * N_HINDSIGHT if self._is_blind else self._replay.hindsight
-        seen = observe(self._replay, self._scene, self._n_checks)
+        hindsight = [0.0] * N_HINDSIGHT if self._is_blind else self._rollout.hindsight
+        seen = observe(self._rollout, self._scene, self._n_checks)
         width = self._scene.states.shape[2]
         seen[:width] *= self.np_random.random(width, dtype=np.float32) >= self._dropout
         return np.concatenate((seen, np.array(hindsight, dtype=np.float32)))

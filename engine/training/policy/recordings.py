@@ -1,6 +1,6 @@
 """Places in real files, and what the model says there at full depth with every exit's opinion on the way.
 
-The decoder itself runs, with a policy that only looks. What is recorded is all that a replay needs to tell what any
+The decoder itself runs, with a policy that only looks. What is recorded is all that a rollout needs to tell what any
 other sequence of decisions would have cost and given, as long as it stays on the recorded text.
 """
 
@@ -43,7 +43,7 @@ _SAVE_EVERY = 40  # recordings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TrainingPlace:
     """A cursor in a file: the text before it, and the text that a developer goes on to type."""
 
     prefix: str
@@ -99,7 +99,7 @@ class _Watcher:
         return Action.CONTINUE
 
 
-def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[Place]:
+def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[TrainingPlace]:
     """Cursors in files, a few in each window, by the rule of the evaluation; endless.
 
     Raises:
@@ -115,12 +115,12 @@ def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[Place]:
             near = rng.sample(range(first, first + _NESTED_CHARS), _NESTED)
             cursors = {draw_cursor(file.text, at, rng) for at in near}
             for cursor in sorted(each for each in cursors if each is not None):
-                yield Place(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
+                yield TrainingPlace(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
 
 
 def record(
     loaded: LoadedModel,
-    wanted: Sequence[Place],
+    wanted: Sequence[TrainingPlace],
     check_layers: Sequence[int],
     *,
     store: Path,
@@ -152,7 +152,7 @@ def record(
     return [recording for recording in slots[: len(wanted)] if recording is not None]
 
 
-def record_one(texts: TextDecoder, place: Place, check_layers: Sequence[int]) -> Recording | None:
+def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[int]) -> Recording | None:
     """Records one place; None where the text ends before there was a decision."""
     ruled = site_at(place)
     free = replace(ruled, shape=None)
@@ -187,7 +187,7 @@ def record_one(texts: TextDecoder, place: Place, check_layers: Sequence[int]) ->
     )
 
 
-def site_at(place: Place) -> Site:
+def site_at(place: TrainingPlace) -> Site:
     """The site of a place. What stands in the file behind the cursor is about to be typed: nothing follows yet."""
     return site_for(CompletionRequest(prefix=place.prefix))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.training.policy.rewards import Prices
 
 N_HINDSIGHT = 8
-"""Numbers of `Replay.hindsight`; all 0 where it is not known."""
+"""Numbers of `Rollout.hindsight`; all 0 where it is not known."""
 
 _MAX_WAITING = OperatingPoint(energy_weight=0.0, lossless=True).max_waiting
 _AFTER_ERROR = 3  # tokens that are still decoded behind a wrong one before a policy that may stop does
@@ -29,7 +29,7 @@ _WASTED_DRAFTS = 1  # drafts behind a wrong one, on average, before verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class EnvParams:
     """What does not change during a suggestion.
 
     Attributes:
@@ -43,7 +43,7 @@ class Setting:
     mean_chars: float
 
 
-class Replay:
+class Rollout:
     """A suggestion in progress, between two decisions.
 
     Attributes:
@@ -59,9 +59,9 @@ class Replay:
     """
 
     def __init__(
-        self, recording: Recording, setting: Setting, *, energy_weight: float, may_stop: bool, with_end_rules: bool
+        self, recording: Recording, params: EnvParams, *, energy_weight: float, may_stop: bool, with_end_rules: bool
     ) -> None:
-        self._recording, self._setting, self._prices = recording, setting, setting.prices
+        self._recording, self._params, self._prices = recording, params, params.prices
         self._choices: list[list[int]] = recording.choices.tolist()
         self.energy_weight = energy_weight
         self.may_stop = may_stop and energy_weight > 0.0
@@ -106,8 +106,8 @@ class Replay:
         n, end, ids = self.n_emitted, self._end, self._recording.ids[self.n_emitted :]
         return [
             1.0,
-            (self._kept[end] - self._kept[n]) / self._setting.mean_chars / 8,
-            (self._kept[min(n + 1, end)] - self._kept[n]) / self._setting.mean_chars,
+            (self._kept[end] - self._kept[n]) / self._params.mean_chars / 8,
+            (self._kept[min(n + 1, end)] - self._kept[n]) / self._params.mean_chars,
             1.0 if self._recording.on_track[n + 1] else 0.0,
             (end - n) / 24,
             1.0 if common_prefix(self._said, ids) == len(self._said) else 0.0,
@@ -135,15 +135,15 @@ class Replay:
             case Action.VERIFY:
                 self._finish(check=True)
             case Action.CONTINUE:
-                if self.check + 1 < len(self._setting.check_layers):
+                if self.check + 1 < len(self._params.check_layers):
                     self.check += 1
-                    self._run_to(self._setting.check_layers[self.check])
+                    self._run_to(self._params.check_layers[self.check])
                     self.energy += self._prices.check
                 else:
                     self._finish(check=self.energy_weight == 0.0)
         return reward(
             self.energy_weight,
-            kept_tokens=(self.kept_chars - kept) / self._setting.mean_chars,
+            kept_tokens=(self.kept_chars - kept) / self._params.mean_chars,
             energy=self.energy - energy,
         )
 
@@ -153,11 +153,11 @@ class Replay:
         self._behind = self._recording.n_drafts[self.n_emitted]
         self._right = self._recording.n_right_drafts[self.n_emitted]
         self._depth = self._current = self.check = 0
-        self._run_to(self._setting.check_layers[0])
+        self._run_to(self._params.check_layers[0])
         self.energy += self._prices.check
 
     def _run_to(self, depth: int) -> None:
-        for bound in (*(layer for layer in self._setting.check_layers if self._depth < layer < depth), depth):
+        for bound in (*(layer for layer in self._params.check_layers if self._depth < layer < depth), depth):
             self._current += self._waiting.pop(self._depth, 0)
             further_rows = self._current + self._behind
             self.energy += (bound - self._depth) * (self._prices.layer + further_rows * self._prices.row)
@@ -165,7 +165,7 @@ class Replay:
 
     def _exit(self) -> None:
         """Ends the pass: what the exit says is emitted as far as it confirms the drafts, and one token more."""
-        layer, said = self._setting.check_layers[self.check], self._said
+        layer, said = self._params.check_layers[self.check], self._said
         self.energy += self._prices.shortlist * (self._prices.head + self._behind * self._prices.head_row)
         n_right = common_prefix(said, self._recording.ids[self.n_emitted :])
         self._emit(n_right, layer)
@@ -224,7 +224,7 @@ class Replay:
         self.energy += self._prices.head + (n_rows - 1) * self._prices.head_row
 
 
-def full_depth_energy(recording: Recording, setting: Setting, *, with_end_rules: bool) -> float:
+def full_depth_energy(recording: Recording, params: EnvParams, *, with_end_rules: bool) -> float:
     """The energy of the same text at full depth, without drafts or checks, in tokens at full depth."""
     n_tokens = recording.end if with_end_rules else len(recording.ids)
-    return setting.prices.head + (n_tokens - 1) * 1.0
+    return params.prices.head + (n_tokens - 1) * 1.0

@@ -17,7 +17,7 @@ from engine.policy.base import Action
 from engine.policy.learned import ACTIONS, SLIDER_POINTS
 from engine.training.policy.env import observe
 from engine.training.policy.rewards import WEIGHT_MAX, reward
-from engine.training.policy.rollout import Replay, Setting, full_depth_energy
+from engine.training.policy.rollout import EnvParams, Rollout, full_depth_energy
 from engine.types import GREEN_MODE_MAX
 
 if TYPE_CHECKING:
@@ -61,34 +61,34 @@ class Point:
 
 @torch.inference_mode()
 def sweep(
-    network: PolicyNetwork, scenes: Sequence[Scene], setting: Setting, weights: Sequence[float] = WEIGHTS
+    network: PolicyNetwork, scenes: Sequence[Scene], params: EnvParams, weights: Sequence[float] = WEIGHTS
 ) -> list[Point]:
     """Replays every scene at every weight, each decision the best-scored one, with the product's end rules.
 
     At weight 0 it is the product's green mode 0 that is played: full depth, with lookup drafts, without the network.
     """
-    full = [full_depth_energy(scene.recording, setting, with_end_rules=True) for scene in scenes]
+    full = [full_depth_energy(scene.recording, params, with_end_rules=True) for scene in scenes]
     full_kept = sum(scene.recording.kept_ruled[scene.recording.end] for scene in scenes)
     points = []
     for weight in weights:
-        replays = _played(network, list(scenes), setting, weight)
-        played_energy = sum(replay.energy for replay in replays)
-        kept = sum(replay.kept_chars for replay in replays)
-        n_decided = sum(replay.n_emitted - 1 for replay in replays)
+        rollouts = _played(network, list(scenes), params, weight)
+        played_energy = sum(rollout.energy for rollout in rollouts)
+        kept = sum(rollout.kept_chars for rollout in rollouts)
+        n_decided = sum(rollout.n_emitted - 1 for rollout in rollouts)
         rewards = sum(
-            reward(weight, kept_tokens=replay.kept_chars / setting.mean_chars, energy=replay.energy)
-            for replay in replays
+            reward(weight, kept_tokens=rollout.kept_chars / params.mean_chars, energy=rollout.energy)
+            for rollout in rollouts
         )
         points.append(
             Point(
                 energy_weight=weight,
-                reward=rewards / len(replays),
+                reward=rewards / len(rollouts),
                 energy_share=played_energy / sum(full),
                 kept_share=kept / max(1, full_kept),
-                kept_chars=kept / len(replays),
-                mean_layers=sum(replay.n_layers for replay in replays) / max(1, n_decided),
-                tokens=sum(replay.n_emitted for replay in replays) / len(replays),
-                stop_share=sum(replay.stopped for replay in replays) / len(replays),
+                kept_chars=kept / len(rollouts),
+                mean_layers=sum(rollout.n_layers for rollout in rollouts) / max(1, n_decided),
+                tokens=sum(rollout.n_emitted for rollout in rollouts) / len(rollouts),
+                stop_share=sum(rollout.stopped for rollout in rollouts) / len(rollouts),
             )
         )
     return points
@@ -164,18 +164,18 @@ def validation_table(points: Sequence[Point]) -> str:
     return "\n".join(rows)
 
 
-def _played(network: PolicyNetwork, scenes: list[Scene], setting: Setting, weight: float) -> list[Replay]:
-    replays = [
-        Replay(scene.recording, setting, energy_weight=weight, may_stop=True, with_end_rules=True) for scene in scenes
+def _played(network: PolicyNetwork, scenes: list[Scene], params: EnvParams, weight: float) -> list[Rollout]:
+    rollouts = [
+        Rollout(scene.recording, params, energy_weight=weight, may_stop=True, with_end_rules=True) for scene in scenes
     ]
-    n_checks = len(setting.check_layers)
+    n_checks = len(params.check_layers)
     while True:
-        playing = [(replay, scene) for replay, scene in zip(replays, scenes, strict=True) if not replay.is_over]
+        playing = [(rollout, scene) for rollout, scene in zip(rollouts, scenes, strict=True) if not rollout.is_over]
         if not playing:
-            return replays
-        seen = np.stack([observe(replay, scene, n_checks) for replay, scene in playing])
+            return rollouts
+        seen = np.stack([observe(rollout, scene, n_checks) for rollout, scene in playing])
         scores = network(torch.from_numpy(seen))
         if weight == 0.0:
             scores[:, ACTIONS.index(Action.CONTINUE)] = torch.inf
-        for (replay, _), choice in zip(playing, scores.argmax(1).tolist(), strict=True):
-            replay.act(ACTIONS[choice])
+        for (rollout, _), choice in zip(playing, scores.argmax(1).tolist(), strict=True):
+            rollout.act(ACTIONS[choice])

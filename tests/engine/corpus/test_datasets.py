@@ -39,7 +39,7 @@ def test_packages_take_turns() -> None:
 
 
 @pytest.fixture
-def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three packages, one a split, that are in the cache already."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = cache_dir() / "corpus" / "packages"
@@ -56,32 +56,32 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_package_gives_text_to_one_split_only(manifest: Path) -> None:
-    corpus = gather_corpus(manifest=manifest)
+def test_a_package_gives_text_to_one_split_only(package_list: Path) -> None:
+    corpus = gather_corpus(package_list=package_list)
 
     assert {split: {file.package for file in files} for split, files in corpus.files.items()} == {
         split: {name_in(split)} for split in ("test", "validation", "train")
     }
 
 
-def test_gathering_again_gives_the_same_text_from_the_cache(manifest: Path) -> None:
-    first = gather_corpus(manifest=manifest)
+def test_gathering_again_gives_the_same_text_from_the_cache(package_list: Path) -> None:
+    first = gather_corpus(package_list=package_list)
     shutil.rmtree(cache_dir() / "corpus" / "packages")
 
-    assert gather_corpus(manifest=manifest) == first
+    assert gather_corpus(package_list=package_list) == first
 
 
-def test_a_benchmark_keeps_its_problems_out(manifest: Path, tmp_path: Path) -> None:
+def test_a_benchmark_keeps_its_problems_out(package_list: Path, tmp_path: Path) -> None:
     rows = [{"prompt": code("more_train", lines=15), "canonical_solution": ""}]
     (tmp_path / "benchmark.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
-    corpus = gather_corpus(manifest=manifest, benchmarks=[tmp_path / "benchmark.jsonl"])
+    corpus = gather_corpus(package_list=package_list, benchmarks=[tmp_path / "benchmark.jsonl"])
 
     assert [file.path for file in corpus.files["train"]] == ["a.py"]
 
 
-def test_an_unreadable_benchmark_is_told_in_one_sentence(manifest: Path, tmp_path: Path) -> None:
+def test_an_unreadable_benchmark_is_told_in_one_sentence(package_list: Path, tmp_path: Path) -> None:
     (tmp_path / "benchmark.jsonl").write_text("{}\n")
 
     with pytest.raises(TrainingError, match="benchmark"):
-        gather_corpus(manifest=manifest, benchmarks=[tmp_path / "benchmark.jsonl"])
+        gather_corpus(package_list=package_list, benchmarks=[tmp_path / "benchmark.jsonl"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.corpus.packages import fetch, read_manifest, split_of
+from engine.corpus.packages import fetch_package, read_package_list, split_of
 from engine.errors import TrainingError
 from tests.engine.training.fakes import code, package, write_wheel
 
@@ -13,7 +13,7 @@ PERMISSIVE = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause"}
 
 
 def test_every_listed_package_is_pinned_and_permissive() -> None:
-    for listed in read_manifest().packages:
+    for listed in read_package_list().packages:
         assert listed.version
         assert len(listed.sha256) == 64
         assert int(listed.sha256, 16)
@@ -21,7 +21,7 @@ def test_every_listed_package_is_pinned_and_permissive() -> None:
 
 
 def test_no_listed_package_stands_twice() -> None:
-    packages = read_manifest().packages
+    packages = read_package_list().packages
 
     assert max(Counter(listed.name for listed in packages).values()) == 1
     assert max(Counter(listed.sha256 for listed in packages).values()) == 1
@@ -29,8 +29,8 @@ def test_no_listed_package_stands_twice() -> None:
 
 @pytest.mark.parametrize("language", ["python", "java"])
 def test_every_split_has_several_packages_of_each_language(language: str) -> None:
-    manifest = read_manifest()
-    splits = Counter(split_of(p.name, manifest.seed) for p in manifest.packages if p.language == language)
+    package_list = read_package_list()
+    splits = Counter(split_of(p.name, package_list.seed) for p in package_list.packages if p.language == language)
 
     assert set(splits) == {"train", "validation", "test"}
     assert min(splits.values()) >= 3
@@ -48,7 +48,7 @@ def test_an_unreadable_list_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(json.dumps({"format": 1, "packages": "none"}))
 
     with pytest.raises(TrainingError, match="cannot be read"):
-        read_manifest(tmp_path / "list.json")
+        read_package_list(tmp_path / "list.json")
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_package_is_fetched_once(index: Path, tmp_path: Path) -> None:
     wanted = package("madeup", version="1.0", sha256=hashlib.sha256(index.read_bytes()).hexdigest())
-    archive = fetch(wanted, tmp_path / "packages")
+    archive = fetch_package(wanted, tmp_path / "packages")
     index.unlink()
 
-    assert fetch(wanted, tmp_path / "packages") == archive
+    assert fetch_package(wanted, tmp_path / "packages") == archive
     assert sorted(path.name for path in (tmp_path / "packages").iterdir()) == [wanted.sha256]
 
 
@@ -81,11 +81,11 @@ def test_another_file_than_the_pinned_one_is_refused(index: Path, tmp_path: Path
     wanted = package("madeup", version="1.0", sha256="0" * 64)
 
     with pytest.raises(TrainingError, match="wrong SHA-256"):
-        fetch(wanted, tmp_path / "packages")
+        fetch_package(wanted, tmp_path / "packages")
 
     assert not list((tmp_path / "packages").iterdir())
 
 
 def test_a_package_that_is_not_there_is_told_in_one_sentence(index: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"could not fetch absent 2\.0"):
-        fetch(package("absent", version="2.0", sha256="0" * 64), tmp_path / "packages")
+        fetch_package(package("absent", version="2.0", sha256="0" * 64), tmp_path / "packages")

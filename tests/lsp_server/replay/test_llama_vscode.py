@@ -1,8 +1,8 @@
 import pytest
 
 from lsp_server.replay.llama_vscode import (
+    ClientPlace,
     Memory,
-    Place,
     indentation,
     inserted,
     place_after,
@@ -13,7 +13,7 @@ from lsp_server.replay.llama_vscode import (
 )
 
 
-def place(before: str, behind: str = "") -> Place:
+def place(before: str, behind: str = "") -> ClientPlace:
     return place_at(before, behind, lines_above=2, lines_below=1)
 
 

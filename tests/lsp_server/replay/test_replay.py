@@ -10,9 +10,9 @@ import pytest
 
 from engine.completion.kept import kept_characters
 from engine.errors import EngineError
-from lsp_server.replay.arms import ACCEPTED
 from lsp_server.replay.green_code import GreenCodeUnderTest
 from lsp_server.replay.replay import Stretch, replay
+from lsp_server.replay.server_arms import ACCEPTED
 from lsp_server.replay.stretches import cut
 
 pytestmark = pytest.mark.timeout(60)

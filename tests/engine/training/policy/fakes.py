@@ -3,8 +3,8 @@
 from engine.corpus.datasets import Corpus
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
+from engine.training.policy.policy_training import PolicyPlan
 from engine.training.policy.ppo import PpoPlan
-from engine.training.policy.train import PolicyPlan
 from tests.engine.training.fakes import LetterTokenization, code, source_file
 from tests.tiny_models import tiny_model
 

@@ -14,14 +14,14 @@ from engine.policy.base import Action, ExitCandidate
 from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
-from engine.training.policy.recordings import Place, Recording, record_one
+from engine.training.policy.recordings import Recording, TrainingPlace, record_one
 from engine.training.policy.rewards import Prices, prices_of
-from engine.training.policy.rollout import Replay, Setting
+from engine.training.policy.rollout import EnvParams, Rollout
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 
 # So that every unit counts, and none for as much as another.
 PRICES = Prices(layer=0.1, row=0.01, head=0.4, head_row=0.003, check=0.0007, n_layers=6)
-SETTING = Setting(prices=PRICES, check_layers=CHECK_LAYERS, mean_chars=4.0)
+PARAMS = EnvParams(prices=PRICES, check_layers=CHECK_LAYERS, mean_chars=4.0)
 
 
 def recording(right: list[list[bool]], **changes: object) -> Recording:
@@ -45,12 +45,12 @@ def recording(right: list[list[bool]], **changes: object) -> Recording:
     return Recording(**fields | changes)  # type: ignore[arg-type]  # the fields of a recording
 
 
-def replay(made: Recording, *, weight: float = 0.5, may_stop: bool = True) -> Replay:
-    return Replay(made, SETTING, energy_weight=weight, may_stop=may_stop, with_end_rules=True)
+def rollout(made: Recording, *, weight: float = 0.5, may_stop: bool = True) -> Rollout:
+    return Rollout(made, PARAMS, energy_weight=weight, may_stop=may_stop, with_end_rules=True)
 
 
 class RightExits:
-    """Drives decoder and replay alike: draws decisions, but exits only where that says what is recorded.
+    """Drives decoder and rollout alike: draws decisions, but exits only where that says what is recorded.
 
     Attributes:
         n_confirmed: Drafts that its exits confirmed.
@@ -78,11 +78,11 @@ class RightExits:
         return self.choose(candidate.n_emitted - 1, CHECK_LAYERS.index(candidate.exit_layer))
 
 
-def tiny_recordings() -> Iterator[tuple[Place, Recording]]:
+def tiny_recordings() -> Iterator[tuple[TrainingPlace, Recording]]:
     loaded = tiny_loaded()
     for seed in range(2):
         text = "".join(random.Random(seed).choice("abc(d):\n ") for _ in range(150))
-        place = Place(prefix="if x:\n" + text + "y", truth="ab")
+        place = TrainingPlace(prefix="if x:\n" + text + "y", truth="ab")
         made = record_one(TextDecoder(loaded), place, CHECK_LAYERS)
         assert made is not None
         yield place, made
@@ -106,7 +106,7 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
     loaded = with_words_of(tiny_recordings()) if with_shortlist else tiny_loaded()
     cost = default_cost_model(loaded.model.geometry, "cpu")
     assert (loaded.model.shortlist_share < 1) == with_shortlist
-    setting = Setting(prices=prices_of(cost, loaded.model.shortlist_share), check_layers=CHECK_LAYERS, mean_chars=1.0)
+    params = EnvParams(prices=prices_of(cost, loaded.model.shortlist_share), check_layers=CHECK_LAYERS, mean_chars=1.0)
     kind = EpisodeKind(energy_weight=weight, may_stop=False, with_end_rules=False)
     n_confirmed = n_drafts = 0
     for place, made in tiny_recordings():
@@ -114,7 +114,7 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
             outcome = play(TextDecoder(loaded), place, RightExits(made, seed, actions), kind=kind, cost=cost)
             drive, replayed = (
                 RightExits(made, seed, actions),
-                Replay(made, setting, energy_weight=weight, may_stop=False, with_end_rules=False),
+                Rollout(made, params, energy_weight=weight, may_stop=False, with_end_rules=False),
             )
             while not replayed.is_over:
                 n_drafts += replayed.n_drafts
@@ -127,7 +127,7 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
     assert n_confirmed > 0 or Action.VERIFY in actions  # which leaves few exits with drafts
 
 
-def with_words_of(recorded: Iterable[tuple[Place, Recording]]) -> LoadedModel:
+def with_words_of(recorded: Iterable[tuple[TrainingPlace, Recording]]) -> LoadedModel:
     """The tiny model with a shortlist of what it read and said: its text stays the same, and costs less."""
     loaded = tiny_loaded()
     said = sorted({token_id for _, made in recorded for token_id in (*made.prompt_ids, *made.ids)})
@@ -147,7 +147,7 @@ def with_words_of(recorded: Iterable[tuple[Place, Recording]]) -> LoadedModel:
 
 def test_an_exit_evaluates_its_head_once_for_all_drafts_and_emits_those_it_confirms() -> None:
     made = recording([[False, True, True, True]] * 6, n_drafts=[0, 4] + [0] * 6, n_right_drafts=[0, 2] + [0] * 6)
-    played = replay(made)
+    played = rollout(made)
     played.act(Action.CONTINUE)
     before = played.energy
 
@@ -162,7 +162,7 @@ def test_an_exit_evaluates_its_head_once_for_all_drafts_and_emits_those_it_confi
 
 def test_an_exit_that_loses_a_right_draft_loses_the_text() -> None:
     rows = [[True] * 4] * 2 + [[False] * 4] * 4
-    played = replay(recording(rows, n_drafts=[0, 3] + [0] * 6, n_right_drafts=[0, 3] + [0] * 6))
+    played = rollout(recording(rows, n_drafts=[0, 3] + [0] * 6, n_right_drafts=[0, 3] + [0] * 6))
 
     played.act(Action.EXIT)
 

@@ -6,7 +6,7 @@ from engine.config import EngineConfig
 from engine.corpus.datasets import Corpus
 from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
-from engine.training.acceptance import AskedPlace, ask_places, fit_acceptance
+from engine.training.acceptance_fit import AskedPlace, ask_places, fit_acceptance
 
 pytest.importorskip("sklearn")
 

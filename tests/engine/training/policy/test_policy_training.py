@@ -22,16 +22,16 @@ from engine.policy.learned import (
     own_policy_path,
 )
 from engine.training.policy.closed_loop import ClosedLoopEnv
-from engine.training.policy.env import ReplayEnv, Scene, scenes_of
+from engine.training.policy.env import RolloutEnv, Scene, scenes_of
 from engine.training.policy.network import PolicyNetwork, Standardization
+from engine.training.policy.policy_training import default_check_layers, train_policy
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import Recording, places
-from engine.training.policy.rollout import Replay
+from engine.training.policy.rollout import Rollout
 from engine.training.policy.slider import Point, between, mean_reward, slider_weights, sweep
-from engine.training.policy.train import default_check_layers, train_policy
 from engine.types import NeverCancelled
 from tests.engine.training.policy.fakes import CHECK_LAYERS, PLAN, corpus, tiny_loaded
-from tests.engine.training.policy.test_rollout import SETTING, recording
+from tests.engine.training.policy.test_rollout import PARAMS, recording
 
 
 def seeded_recordings(count: int) -> list[Recording]:
@@ -97,10 +97,10 @@ def test_ppo_learns_to_take_the_exits_that_are_right() -> None:
     plan = PpoPlan(steps=8000, n_envs=8, rollout=1024, batch_size=256, learning_rate=3e-3, target_kl=0.1)
 
     def score() -> float:
-        return mean_reward(sweep(network, shown, SETTING, (0.3, 0.5)))
+        return mean_reward(sweep(network, shown, PARAMS, (0.3, 0.5)))
 
     before = score()
-    train_ppo(network, [lambda: ReplayEnv(shown, SETTING, dropout=0.0)] * plan.n_envs, plan=plan)
+    train_ppo(network, [lambda: RolloutEnv(shown, PARAMS, dropout=0.0)] * plan.n_envs, plan=plan)
 
     assert score() > before + 1.0
 
@@ -113,10 +113,10 @@ def test_the_network_that_did_best_elsewhere_is_kept() -> None:
     plan = PpoPlan(steps=1024, n_envs=4, rollout=256, batch_size=64, learning_rate=3e-3, target_kl=0.1)
 
     # A critic of its own lets the actor move, and be judged, from the first step on.
-    critic = train_ppo(copy.deepcopy(network), [lambda: ReplayEnv(shown, SETTING)] * 4, plan=plan)
+    critic = train_ppo(copy.deepcopy(network), [lambda: RolloutEnv(shown, PARAMS)] * 4, plan=plan)
     train_ppo(
         network,
-        [lambda: ReplayEnv(shown, SETTING)] * 4,
+        [lambda: RolloutEnv(shown, PARAMS)] * 4,
         plan=plan,
         critic=critic,
         judge=lambda judged: next(scores),
@@ -143,7 +143,7 @@ def test_the_decoder_is_tried_around_the_weights_that_recordings_suggest() -> No
 
 def test_a_wrong_final_exit_loses_what_was_still_to_be_kept() -> None:
     made = recording([[True, False, False, False]] * 6)
-    patient, hasty = (Replay(made, SETTING, energy_weight=0.5, may_stop=True, with_end_rules=True) for _ in range(2))
+    patient, hasty = (Rollout(made, PARAMS, energy_weight=0.5, may_stop=True, with_end_rules=True) for _ in range(2))
     hasty.act(Action.CONTINUE)
     hasty.act(Action.EXIT)
     while not patient.is_over:
@@ -156,8 +156,8 @@ def test_a_wrong_final_exit_loses_what_was_still_to_be_kept() -> None:
 
 def test_stop_ends_a_suggestion_at_no_further_cost_but_not_a_lossless_one() -> None:
     made = recording([[True] * 4] * 6)
-    lossy = Replay(made, SETTING, energy_weight=0.5, may_stop=True, with_end_rules=True)
-    lossless = Replay(made, SETTING, energy_weight=0.0, may_stop=True, with_end_rules=True)
+    lossy = Rollout(made, PARAMS, energy_weight=0.5, may_stop=True, with_end_rules=True)
+    lossless = Rollout(made, PARAMS, energy_weight=0.0, may_stop=True, with_end_rules=True)
 
     assert lossy.act(Action.STOP) == 0.0
     assert lossy.stopped

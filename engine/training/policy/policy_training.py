@@ -25,12 +25,12 @@ from engine.policy.baselines import FullDepth
 from engine.policy.learned import LearnedPolicy, PolicyInfo, save_policy
 from engine.text import TextDecoder
 from engine.training.policy.closed_loop import ClosedLoopEnv, Outcome, play
-from engine.training.policy.env import EpisodeKind, ReplayEnv, scenes_of
+from engine.training.policy.env import EpisodeKind, RolloutEnv, scenes_of
 from engine.training.policy.network import PolicyNetwork, standardization_of
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import MAX_NEW_TOKENS, mean_token_chars, places, record, site_at
 from engine.training.policy.rewards import prices_of
-from engine.training.policy.rollout import Setting
+from engine.training.policy.rollout import EnvParams
 from engine.training.policy.slider import Point, between, mean_reward, point_of, slider_weights, sweep
 from engine.training.policy.warm_start import recorded_examples, text_examples, warm_start
 from engine.training.states import blocks
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from engine.model.early_exit import EarlyExitModel
     from engine.model.loaded import LoadedModel
     from engine.training.policy.network import Standardization
-    from engine.training.policy.recordings import Place
+    from engine.training.policy.recordings import TrainingPlace
 
 _CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP comes cheap, above them exits are good
 _FORMAT = 5  # of the recordings; raise it when the same places give other ones
@@ -142,7 +142,7 @@ def train_policy(
     )
     if not recordings or not validation:
         raise TrainingError("At none of the places did the model say anything; train on other text.")
-    setting = Setting(
+    params = EnvParams(
         prices=prices_of(cost, model.shortlist_share),
         check_layers=check_layers,
         mean_chars=mean_token_chars(recordings),
@@ -161,7 +161,7 @@ def train_policy(
             standardization,
             progress=progress,
         ),
-        setting.prices,
+        params.prices,
         check_layers,
         n_steps=plan.start_steps,
         progress=progress,
@@ -172,12 +172,12 @@ def train_policy(
     critic = None
 
     def score_of(candidate: PolicyNetwork) -> float:
-        return mean_reward(sweep(candidate, judged, setting, _JUDGED_WEIGHTS))
+        return mean_reward(sweep(candidate, judged, params, _JUDGED_WEIGHTS))
 
     if plan.ppo.steps > 0:
         critic = train_ppo(
             network,
-            [lambda: ReplayEnv(scenes, setting)] * plan.ppo.n_envs,
+            [lambda: RolloutEnv(scenes, params)] * plan.ppo.n_envs,
             plan=replace(plan.ppo, seed=plan.seed),
             checkpoint=checkpoint,
             progress=progress,
@@ -187,14 +187,14 @@ def train_policy(
     stages = {name: score_of(candidate) for name, candidate in candidates.items()}
     chosen = max(stages, key=lambda name: stages[name])
     maker = _Maker(loaded, corpus, cost, check_layers, standardization)
-    judge = _Judge(loaded, held_out[: plan.table_places], cost, setting.mean_chars, progress)
+    judge = _Judge(loaded, held_out[: plan.table_places], cost, params.mean_chars, progress)
     if plan.closed_loop_steps > 0:
         network = copy.deepcopy(candidates[chosen])
         _close_the_loop(
             network,
             loaded=loaded,
             train_places=train_places,
-            setting=setting,
+            params=params,
             standardization=standardization,
             cost=cost,
             plan=plan,
@@ -208,7 +208,7 @@ def train_policy(
             chosen = "PPO on the decoder"
             candidates[chosen] = network
     # Recordings say roughly where the slider's weights lie, the decoder says what it spends there.
-    estimate = sweep(candidates[chosen], judged, setting)
+    estimate = sweep(candidates[chosen], judged, params)
     tried = judge.points(maker.policy(candidates[chosen]), between(slider_weights(estimate)))
     slider = slider_weights(tried)
     steps = {"supervised start": 0, "PPO on recordings": plan.ppo.steps}
@@ -266,7 +266,7 @@ class _Judge:
     def __init__(
         self,
         loaded: LoadedModel,
-        held_out: Sequence[Place],
+        held_out: Sequence[TrainingPlace],
         cost: DeviceCostModel,
         mean_chars: float,
         progress: ProgressSink,
@@ -295,8 +295,8 @@ def _close_the_loop(
     network: PolicyNetwork,
     *,
     loaded: LoadedModel,
-    train_places: Sequence[Place],
-    setting: Setting,
+    train_places: Sequence[TrainingPlace],
+    params: EnvParams,
     standardization: Standardization,
     cost: DeviceCostModel,
     plan: PolicyPlan,
@@ -304,7 +304,7 @@ def _close_the_loop(
     progress: ProgressSink,
 ) -> None:
     env = ClosedLoopEnv(
-        loaded, train_places, setting.check_layers, standardization, cost=cost, mean_chars=setting.mean_chars
+        loaded, train_places, params.check_layers, standardization, cost=cost, mean_chars=params.mean_chars
     )
     gentle = PpoPlan(
         steps=plan.closed_loop_steps,
@@ -327,7 +327,11 @@ def _close_the_loop(
 
 
 def _run_key(
-    loaded: LoadedModel, corpus: Corpus, plan: PolicyPlan, check_layers: Sequence[int], train_places: Sequence[Place]
+    loaded: LoadedModel,
+    corpus: Corpus,
+    plan: PolicyPlan,
+    check_layers: Sequence[int],
+    train_places: Sequence[TrainingPlace],
 ) -> str:
     """Names what recordings and checkpoint depend on; more places only add to the recordings.
 
