@@ -1,7 +1,7 @@
 """transformers' own self-speculative decoding, `generate(assistant_early_exit=L)`, beside ours: time only.
 
 It drafts with the first L layers and checks at full depth, as LayerSkip does (arXiv 2404.16710), on the same weights.
-Its exits read the head as they are, without trained shortcuts, and it counts no work; so the clock is all that can be
+Its exits read the head as they are, without training, and it counts no work; so the clock is all that can be
 compared, and each of the two libraries with itself: an early exit against the same library without one.
 """
 

@@ -106,7 +106,7 @@ def evaluate(
         cost_model,
         max_new_tokens=max_new_tokens,
         with_oracle="oracle" in extras,
-        original=_again(loaded, progress, with_shortcuts=False) if ORIGINAL in extras else None,
+        original=_again(loaded, progress, with_trained_exits=False) if ORIGINAL in extras else None,
         wanted=babbles if protocol == "babble" else everywhere,
         progress=progress,
     )
@@ -140,19 +140,19 @@ def evaluate(
 
 
 def _again(
-    loaded: LoadedModel, progress: ProgressSink, *, with_shortcuts: bool = True, reference: bool = False
+    loaded: LoadedModel, progress: ProgressSink, *, with_trained_exits: bool = True, reference: bool = False
 ) -> LoadedModel:
     """The same model, loaded otherwise.
 
     Args:
         loaded: It.
         progress: Told of loading.
-        with_shortcuts: False for the weights that its makers gave it: training exits adapts the layers as well.
+        with_trained_exits: False for the weights that its makers gave it: training exits adapts the layers as well.
         reference: As transformers runs it.
     """
     files = resolve_model(loaded.name, progress=progress)
     config = EngineConfig(model=loaded.name, device=loaded.device)
-    return load_model(files.name, files.path, config, with_shortcuts=with_shortcuts, reference=reference)
+    return load_model(files.name, files.path, config, with_trained_exits=with_trained_exits, reference=reference)
 
 
 def _default_arms(protocol: Protocol, learned: LearnedPolicy | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.model.reference.trained_exits import Shortcuts
+    from engine.model.reference.trained_exits import TrainedExits
     from engine.model.runner import Array, KVCache, LayerRunner
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
@@ -78,7 +78,7 @@ class EarlyExitModel:
         cls,
         backbone: Any,
         exit_layers: Sequence[int] | None = None,
-        shortcuts: Shortcuts | None = None,
+        trained_exits: TrainedExits | None = None,
     ) -> EarlyExitModel:
         """A transformers model on the reference runner.
 
@@ -86,14 +86,14 @@ class EarlyExitModel:
             UnsupportedModelError: If no adapter knows the model's family.
             ConfigError: If an exit lies outside the model.
         """
-        from engine.model.reference.eager import TorchRunner  # imports torch, as do the shortcuts
+        from engine.model.reference.eager import TorchRunner  # imports torch, as do the trained_exits
         from engine.model.reference.trained_exits import UNTRAINED, model_fingerprint
 
         return cls(
-            TorchRunner(backbone, shortcuts),
+            TorchRunner(backbone, trained_exits),
             exit_layers,
             fingerprint=model_fingerprint(backbone),
-            exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
+            exits_fingerprint=UNTRAINED if trained_exits is None else trained_exits.fingerprint,
         )
 
     @property
@@ -153,13 +153,13 @@ class EarlyExitModel:
         return Listing(ids=np.concatenate((shortlist, further)), rows=self.runner.head_rows(further.tolist()))
 
     def logits(self, state: Array, exit_layer: int, listing: Listing | None = None) -> Array:
-        """The LM head at an exit, through its shortcut: states of `exit_state` [1, T, D] to logits [1, T, V].
+        """The LM head at an exit, through its map: states of `exit_state` [1, T, D] to logits [1, T, V].
 
-        The shortcut is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
+        The map is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
         With a listing the head is read for its tokens only: [1, T, S].
         """
         if exit_layer < self.n_layers:
-            state = self.runner.shortcut(state, exit_layer)
+            state = self.runner.map_exit(state, exit_layer)
         if listing is None:
             return self.runner.head(state)
         return self.runner.shortlist_head(state, listing.rows)

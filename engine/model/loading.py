@@ -19,7 +19,7 @@ from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
-from engine.model.trained_exit_files import shortcuts_file
+from engine.model.trained_exit_files import trained_exits_file
 from engine.types import no_progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def load_model(
     folder: Path,
     config: EngineConfig,
     *,
-    with_shortcuts: bool = True,
+    with_trained_exits: bool = True,
     reference: bool = False,
     progress: ProgressSink = no_progress,
 ) -> LoadedModel:
@@ -47,7 +47,7 @@ def load_model(
         name: As the user named it.
         folder: Where config.json, weights and tokenizer lie.
         config: The device, its threads, the precision, the exits.
-        with_shortcuts: False leaves trained exits out, such as to train new ones.
+        with_trained_exits: False leaves trained exits out, such as to train new ones.
         reference: Load transformers' own layers, whatever the device: to train them, or to compare with them.
         progress: Told when the weights are prepared for the fast runner.
 
@@ -64,20 +64,20 @@ def load_model(
     if device == "cuda" or reference or config.precision == "fp32":
         from engine.model.reference.loading import load_reference
 
-        return load_reference(name, folder, config, device, with_shortcuts=with_shortcuts)
-    return _load_fast(name, folder, config, with_shortcuts=with_shortcuts, progress=progress)
+        return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
+    return _load_fast(name, folder, config, with_trained_exits=with_trained_exits, progress=progress)
 
 
 def _load_fast(
-    name: str, folder: Path, config: EngineConfig, *, with_shortcuts: bool, progress: ProgressSink
+    name: str, folder: Path, config: EngineConfig, *, with_trained_exits: bool, progress: ProgressSink
 ) -> LoadedModel:
     from engine.model.prepared.layout import conversion_name, find_conversion, refuse_other_blocks
     from engine.model.prepared.native import library
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
-    shortcuts_path = shortcuts_file(name) if with_shortcuts else None
+    trained_exits_path = trained_exits_file(name) if with_trained_exits else None
     native = library.load() is not None
-    key = conversion_name(name, folder, shortcuts_path, config.exit_layers, precision, native=native)
+    key = conversion_name(name, folder, trained_exits_path, config.exit_layers, precision, native=native)
     if (found := find_conversion(key)) is None:
         try:
             if config.precision == "auto":
@@ -93,7 +93,7 @@ def _load_fast(
                     "config": config,
                     "precision": precision,
                     "native": native,
-                    "with_shortcuts": with_shortcuts,
+                    "with_trained_exits": with_trained_exits,
                 },
                 task=f"prepares the model {name}",
                 progress=progress,
@@ -104,7 +104,7 @@ def _load_fast(
             logger.info("%s runs in fp32: %s", name, error)
             from engine.model.reference.loading import load_reference
 
-            return load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+            return load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
         found = find_conversion(key)
         assert found is not None
     return _open_conversion(name, *found, config=config, precision=precision)

@@ -103,7 +103,7 @@ class LayerRunner(Protocol):
         """The norm before the LM head, [1, T, D] to [1, T, D]."""
         ...
 
-    def shortcut(self, normed: Array, exit_layer: int) -> Array:
+    def map_exit(self, normed: Array, exit_layer: int) -> Array:
         """What the head reads in the place of an exit's normed states [1, T, D]: these, where nothing was trained."""
         ...
 

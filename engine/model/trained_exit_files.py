@@ -8,15 +8,15 @@ from engine import config
 
 PACKAGED = Path(__file__).with_name("artifacts")
 
-_FILE_NAME = "shortcuts.safetensors"
+_FILE_NAME = "trained_exits.safetensors"
 
 
-def shortcuts_file(name: str) -> Path | None:
-    """The user's own shortcuts of a model, else the shipped ones, else None."""
-    candidates = (own_shortcuts_path(name), PACKAGED / config.folder_name(name) / _FILE_NAME)
+def trained_exits_file(name: str) -> Path | None:
+    """The file of the user's own trained exits of a model, else the shipped ones, else None."""
+    candidates = (own_trained_exits_path(name), PACKAGED / config.folder_name(name) / _FILE_NAME)
     return next((path for path in candidates if path.is_file()), None)
 
 
-def own_shortcuts_path(name: str) -> Path:
-    """Where shortcuts that were trained on this machine are kept."""
+def own_trained_exits_path(name: str) -> Path:
+    """Where exits that were trained on this machine are kept."""
     return config.data_dir() / "exits" / config.folder_name(name) / _FILE_NAME

@@ -1,1 +1,1 @@
-"""Makes the exits of a model decode well: training text, shortcuts, how well they do. Completing needs none of it."""
+"""What a user may train: exits and layers, the policy, when to offer text. Completing needs none of it."""

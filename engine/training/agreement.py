@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.reference.trained_exits import Shortcuts
+    from engine.model.reference.trained_exits import TrainedExits
     from engine.model.runner import Array
 
 
@@ -36,16 +36,16 @@ class ExitQuality:
 def judge(
     model: EarlyExitModel,
     blocks: Sequence[Block],
-    readings: Sequence[Shortcuts | None],
+    readings: Sequence[TrainedExits | None],
     *,
     progress: ProgressSink = no_progress,
 ) -> list[list[ExitQuality]]:
     """Judges every exit, and the last layer, under each reading.
 
     Args:
-        model: Its own shortcuts are not used.
+        model: Its own trained exits are not used.
         blocks: Held-out text, one block a file.
-        readings: Shortcuts to read the exits through; None reads them as they are.
+        readings: Trained exits to read the exits through; None reads them as they are.
         progress: Told of the blocks done.
 
     Returns:
@@ -61,9 +61,9 @@ def judge(
         next_ids = torch.tensor(states.next_ids)
         last_choice = _choices(model, states.last)
         counts[at] = len(last_choice)
-        for reading, shortcuts in enumerate(readings):
+        for reading, trained_exits in enumerate(readings):
             for idx, (layer, state) in enumerate(zip(layers, (*states.exits, states.last), strict=True)):
-                mapped = shortcuts.apply(state, layer) if shortcuts is not None else state
+                mapped = trained_exits.apply(state, layer) if trained_exits is not None else state
                 choice = last_choice if layer == n_layers else _choices(model, mapped)
                 hits[reading, idx, 0, at] = (choice == last_choice).sum()
                 hits[reading, idx, 1, at] = (choice == next_ids).sum()
@@ -89,7 +89,7 @@ def quality_table(before: Sequence[ExitQuality], after: Sequence[ExitQuality]) -
 
 
 def _choices(model: EarlyExitModel, states: Array) -> torch.Tensor:
-    # As the last layer's states: the head alone, without the model's own shortcuts.
+    # As the last layer's states: the head alone, without the model's own trained exits.
     return torch.tensor(model.choices(model.logits(states[None], model.n_layers)))
 
 

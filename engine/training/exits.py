@@ -1,4 +1,4 @@
-"""START HERE for trained exits: `train_exits` makes shortcuts for the exits of any supported model, in minutes.
+"""START HERE for trained exits: `train_exits` trains the exits of any supported model, in minutes.
 
 The closed form comes first and leaves the backbone as it is. A joint training of exits and layers may follow; it is
 kept only where the last layer does not get worse. A killed run goes on from its last checkpoint. Where the text comes
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from engine.errors import TrainingError
 from engine.model.reference.eager import backbone_of
-from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo, save_shortcuts
+from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo, save_trained_exits
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit
@@ -60,17 +60,17 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedExits:
+class ExitTraining:
     """What a training gave.
 
     Attributes:
-        shortcuts: As they were saved.
+        exits: As they were saved.
         jointly: Whether the joint training was kept.
         before: Every exit on the test text as the model came, the last layer at the end.
-        after: The same through the shortcuts.
+        after: The same with the trained exits.
     """
 
-    shortcuts: Shortcuts
+    exits: TrainedExits
     jointly: bool
     before: list[ExitQuality]
     after: list[ExitQuality]
@@ -83,8 +83,8 @@ def train_exits(
     *,
     plan: TrainingPlan | None = None,
     progress: ProgressSink = no_progress,
-) -> TrainedExits:
-    """Fits a shortcut for every exit of a model, trains on where asked, judges it on held-out packages, and saves it.
+) -> ExitTraining:
+    """Fits a map for every exit of a model, trains on where asked, judges it on held-out packages, and saves it.
 
     Args:
         loaded: The model, without trained exits. A joint training adapts its layers.
@@ -119,7 +119,7 @@ def train_exits(
         exit_: (affine[:-1].T.float(), affine[-1].float())
         for exit_, affine in zip(model.exit_layers, fit(train, validation), strict=True)
     }
-    info = ShortcutsInfo(
+    info = TrainedExitsInfo(
         model=loaded.name,
         fingerprint=model.fingerprint,
         exit_layers=model.exit_layers,
@@ -129,7 +129,7 @@ def train_exits(
         agreement=(),
     )
     before = judge(model, parts["test"], (None,), progress=progress)[0]
-    ridge = Shortcuts(info, maps).rounded()
+    ridge = TrainedExits(info, maps).rounded()
     jointly = None
     if plan.joint_tokens:
         checkpoints["joint"] = output.with_suffix(".joint.checkpoint")
@@ -144,20 +144,20 @@ def train_exits(
             run=run,
             progress=progress,
         )
-    shortcuts = jointly or ridge
-    after = judge(model, parts["test"], (shortcuts,), progress=progress)[0]
+    exits = jointly or ridge
+    after = judge(model, parts["test"], (exits,), progress=progress)[0]
     agreement = tuple(round(quality.agreement.value, 4) for quality in after[:-1])
     listed = shortlist(corpus.files["train"], loaded.tokenization, model.n_vocabulary)
-    shortcuts = Shortcuts(replace(shortcuts.info, agreement=agreement), shortcuts.maps, shortcuts.updates, listed)
-    save_shortcuts(shortcuts, output)
+    exits = TrainedExits(replace(exits.info, agreement=agreement), exits.maps, exits.updates, listed)
+    save_trained_exits(exits, output)
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
-    return TrainedExits(shortcuts=shortcuts, jointly=jointly is not None, before=before, after=after)
+    return ExitTraining(exits=exits, jointly=jointly is not None, before=before, after=after)
 
 
 def _trained_jointly(
     model: EarlyExitModel,
-    ridge: Shortcuts,
+    ridge: TrainedExits,
     *,
     text: Sequence[Block],
     validation: Sequence[Block],
@@ -165,7 +165,7 @@ def _trained_jointly(
     plan: JointPlan,
     run: str,
     progress: ProgressSink,
-) -> Shortcuts | None:
+) -> TrainedExits | None:
     """Exits trained together with the layers of `model`, which are adapted.
 
     None where that made the last layer worse on the validation text; the layers are then as they were.
@@ -174,14 +174,14 @@ def _trained_jointly(
     student = ExitStudent(backbone_of(model.runner), model.exit_layers, ridge.maps, plan)
     train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
     info = replace(ridge.info, train_tokens=sum(len(block.token_ids) for block in text))
-    trained = Shortcuts(info, student.maps(), student.updates()).rounded()
+    trained = TrainedExits(info, student.maps(), student.updates()).rounded()
     student.unwrap()
     trained.adapt(backbone_of(model.runner))
     now = judge(model, validation, (trained,), progress=progress)[0]
     if now[-1].accuracy.value >= was[-1].accuracy.value:
         return trained
     undone = {name: (-up, down) for name, (up, down) in trained.updates.items()}
-    Shortcuts(info, {}, undone).adapt(backbone_of(model.runner))
+    TrainedExits(info, {}, undone).adapt(backbone_of(model.runner))
     return None
 
 

@@ -1,6 +1,6 @@
-"""Exits and backbone trained together: low-rank updates of the layers, and the shortcuts that read them.
+"""Exits and backbone trained together: low-rank updates of the layers, and the maps that read exits.
 
-Starts from the ridge shortcuts. The last layer learns from the text, each exit from the last layer's choice of words
+Starts from the maps of the ridge. The last layer learns from the text, each exit from the last layer's choice of words
 (LayerSkip, arXiv 2404.16710, by distillation and with weights growing with depth); the base weights stay as they are,
 beside low-rank updates (LoRA, arXiv 2106.09685) that are small enough to ship. A killed run goes on from its last
 checkpoint. Runs under `accelerate launch` as well.
@@ -43,8 +43,8 @@ class JointPlan:
     """How the joint training runs.
 
     Attributes:
-        rank: Of the low-rank updates; 0 leaves the backbone frozen and trains the shortcuts alone.
-        learning_rate: Peak, for the updates and the shortcuts alike.
+        rank: Of the low-rank updates; 0 leaves the backbone frozen and trains the maps alone.
+        learning_rate: Peak, for the updates and the maps alike.
         batch_blocks: Blocks of text a step, over all processes.
         text_rows: Positions a step at which the last layer is judged; the LM head costs as much as several layers.
         exit_rows: Positions a step at which every exit is judged.
@@ -62,12 +62,12 @@ class JointPlan:
 
 
 class ExitStudent(nn.Module):
-    """A backbone with shortcuts, whose forward pass is the loss of a batch."""
+    """A backbone with exit maps, whose forward pass is the loss of a batch."""
 
     def __init__(
         self, model: PreTrainedModel, exit_layers: Sequence[int], maps: Mapping[int, Affine], plan: JointPlan
     ) -> None:
-        """Wraps `model`, whose layers get low-rank updates in place; `maps` are where the shortcuts start."""
+        """Wraps `model`, whose layers get low-rank updates in place; `maps` are where its own start."""
         super().__init__()
         self._plan, self._exit_layers = plan, tuple(exit_layers)
         self._parts = decoder_parts(model)
@@ -124,7 +124,7 @@ class ExitStudent(nn.Module):
             self.backbone = self.backbone.unload()
 
     def maps(self) -> dict[int, Affine]:
-        """The shortcuts as they are now."""
+        """The maps as they are now."""
         return {e: (self.weights[str(e)].detach().cpu(), self.biases[str(e)].detach().cpu()) for e in self._exit_layers}
 
     def updates(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -1,4 +1,4 @@
-"""Closed-form shortcuts: ridge regression from the states at each exit to the last states, in one pass over the text.
+"""Closed-form exit maps: ridge regression from the states at each exit to the last states, in one pass over the text.
 
 Only sums are kept, in fp64, so memory does not grow with the text and a killed run goes on from its last checkpoint.
 """
@@ -59,7 +59,7 @@ def solve(sums: RegressionSums, exit_index: int, ridge: float) -> torch.Tensor:
     """The affine map [D + 1, D] of one exit, as rows for inputs, the last one for the bias.
 
     Solves (XᵀX + λI) A = Xᵀ(Y - X) and gives I + A: what the text does not say is left as it is, which is what an exit
-    without a shortcut does. λ is `ridge` times the mean of the diagonal; the bias is not held back.
+    without a map does. λ is `ridge` times the mean of the diagonal; the bias is not held back.
     """
     xx, xy = sums.xx[exit_index], sums.xy[exit_index]
     width = xy.shape[1]

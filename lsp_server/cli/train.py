@@ -152,7 +152,7 @@ def teach_exits(
     from engine.corpus.datasets import LANGUAGES, gather_corpus
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
-    from engine.model.trained_exit_files import own_shortcuts_path
+    from engine.model.trained_exit_files import own_trained_exits_path
     from engine.training.agreement import quality_table
     from engine.training.exits import TrainingPlan, train_exits
 
@@ -164,8 +164,8 @@ def teach_exits(
             languages=languages or LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
         )
         config = EngineConfig(model=model, device=device)
-        loaded = load_model(files.name, files.path, config, with_shortcuts=False, reference=True)
-        path = output or own_shortcuts_path(files.name)
+        loaded = load_model(files.name, files.path, config, with_trained_exits=False, reference=True)
+        path = output or own_trained_exits_path(files.name)
         trained = train_exits(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)

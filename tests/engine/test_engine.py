@@ -13,7 +13,7 @@ from engine.config import DEFAULT_MODEL
 from engine.energy.cost_model import energy_j
 from engine.engine import Engine
 from engine.errors import ConfigError
-from engine.model.reference.trained_exits import find_shortcuts, model_fingerprint
+from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
 from engine.types import CompletionRequest, FinishReason, Phase, Provenance
 
 pytestmark = pytest.mark.model
@@ -54,10 +54,10 @@ def prefix_to(marker: str) -> str:
 def greedy_texts(default_model_path: Path) -> dict[str, list[str]]:
     """What transformers' own generate writes behind each place in n tokens, n from 0 on, with the exits' weights."""
     model = AutoModelForCausalLM.from_pretrained(default_model_path, dtype=torch.float32).eval()
-    shortcuts = find_shortcuts(DEFAULT_MODEL, model_fingerprint(model))
-    assert shortcuts is not None
+    trained_exits = find_trained_exits(DEFAULT_MODEL, model_fingerprint(model))
+    assert trained_exits is not None
     with torch.no_grad():
-        for name, (up, down) in shortcuts.updates.items():
+        for name, (up, down) in trained_exits.updates.items():
             model.get_parameter(name).add_(up @ down)
     tokenizer = AutoTokenizer.from_pretrained(default_model_path)
     texts = {}

@@ -37,7 +37,7 @@ FAMILIES: Mapping[Runtime, tuple[str, ...]] = {
 }
 """Whose blocks the runners know."""
 
-_FORMAT = 9  # raise it when folders written by older code must not be used again
+_FORMAT = 10  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
@@ -88,7 +88,7 @@ class Conversion:
 def conversion_name(
     name: str,
     folder: Path,
-    shortcuts: Path | None,
+    trained_exits: Path | None,
     exit_layers: Sequence[int] | None,
     precision: Precision,
     *,
@@ -99,18 +99,18 @@ def conversion_name(
     Args:
         name: The model's.
         folder: Its weights.
-        shortcuts: The file of its trained exits, if any.
+        trained_exits: The file of its trained exits, if any.
         exit_layers: Where it is cut; None for the default.
         precision: Of the weights.
         native: Whether this process has native kernels.
     """
     files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
-    if shortcuts is not None:
-        files.append(shortcuts)
+    if trained_exits is not None:
+        files.append(trained_exits)
     content = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     cut = None if exit_layers is None else sorted(set(exit_layers))
     # Processes with and without kernels, such as those of two machines, do not drive out each other's.
-    variant = _digest([str(folder.resolve()), cut, shortcuts is not None, native])
+    variant = _digest([str(folder.resolve()), cut, trained_exits is not None, native])
     return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
 
 
@@ -158,9 +158,9 @@ def segment_file(start: int) -> str:
     return f"layers-{start:02}.onnx"
 
 
-def shortcut_file(exit_layer: int) -> str:
+def exit_map_file(exit_layer: int) -> str:
     """The graph of the map that the head reads an exit through; missing where none was trained."""
-    return f"shortcut-{exit_layer:02}.onnx"
+    return f"exit-map-{exit_layer:02}.onnx"
 
 
 def _digest(values: list[Any]) -> str:

@@ -100,7 +100,7 @@ def segment_graph(
 def head_graph(weight: NDArray[np.float32], bias: NDArray[np.float32] | None, precision: Precision) -> onnx.ModelProto:
     """The LM head: normed states [1, T, D] to logits [1, T, V].
 
-    An exit's shortcut is the same product with another weight, [D, D].
+    An exit's map is the same product with another weight, [D, D].
     """
     graph = _Graph(precision)
     graph.linear(HIDDEN, weight, bias, output=OUTPUT)

@@ -27,10 +27,10 @@ from engine.model.prepared.layout import (
     SHORTLIST_FILE,
     SIN,
     TOTAL,
+    exit_map_file,
     past_names,
     present_names,
     segment_file,
-    shortcut_file,
 )
 from engine.model.prepared.runner import ConvertedRunner, SegmentedCache
 
@@ -104,8 +104,8 @@ class OnnxRunner(ConvertedRunner):
         self._caches: weakref.WeakSet[OnnxCache] = weakref.WeakSet()
         if self.shortlist is not None:
             self._files.append(SHORTLIST_FILE)
-        trained = [layer for layer in layout.bounds[1:-1] if (folder / shortcut_file(layer)).is_file()]
-        self._shortcuts = {layer: _open(folder / shortcut_file(layer), threads=1) for layer in trained}
+        trained = [layer for layer in layout.bounds[1:-1] if (folder / exit_map_file(layer)).is_file()]
+        self._exit_maps = {layer: _open(folder / exit_map_file(layer), threads=1) for layer in trained}
         self._open_sessions(self._threads_for(all_cores=False))
 
     @property
@@ -154,9 +154,9 @@ class OnnxRunner(ConvertedRunner):
                 )
                 segment.arrays[2 * offset + 1][0, :, place] = values
 
-    def shortcut(self, normed: NDArray[np.float32], exit_layer: int) -> NDArray[np.float32]:
-        """See `LayerRunner.shortcut`."""
-        session = self._shortcuts.get(exit_layer)
+    def map_exit(self, normed: NDArray[np.float32], exit_layer: int) -> NDArray[np.float32]:
+        """See `LayerRunner.map_exit`."""
+        session = self._exit_maps.get(exit_layer)
         return normed if session is None else _product(session, normed)
 
     def head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:

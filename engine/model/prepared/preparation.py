@@ -31,8 +31,8 @@ from engine.model.prepared.layout import (
     TOKENIZER_FILE,
     Conversion,
     Layout,
+    exit_map_file,
     segment_file,
-    shortcut_file,
 )
 from engine.model.prepared.mlp_inputs import mlp_inputs, standard_library_ids
 from engine.model.prepared.native import packing
@@ -69,7 +69,7 @@ def prepare(
     config: EngineConfig,
     precision: Precision,
     native: bool,
-    with_shortcuts: bool,
+    with_trained_exits: bool,
     progress: ProgressSink,
 ) -> None:
     """Loads a model as the reference and converts it; what `engine.model.loading` calls in a process of its own.
@@ -78,7 +78,7 @@ def prepare(
         ModelError: As `convert`, or if the model's files cannot be read.
         PolicyError: If the user's own trained exits belong to other weights.
     """
-    loaded = load_reference(name, folder, config, "cpu", with_shortcuts=with_shortcuts)
+    loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
     convert(
         conversion_name,
         loaded.model,
@@ -222,9 +222,9 @@ def _write_graphs(
         _save(head_graph(*parts.shortlist, precision), folder / SHORTLIST_FILE)
     epsilon = parts.layers[0].input_layernorm.variance_epsilon
     _save(propagation_graph(*parts.propagation, epsilon, precision), folder / PROPAGATION_FILE)
-    for exit_layer, shortcut in parts.shortcuts.items():
+    for exit_layer, exit_map in parts.exit_maps.items():
         # In fp32: they are read seldom, and small.
-        _save(head_graph(*shortcut, "fp32"), folder / shortcut_file(exit_layer))
+        _save(head_graph(*exit_map, "fp32"), folder / exit_map_file(exit_layer))
 
 
 def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision, runtime: Runtime) -> float:

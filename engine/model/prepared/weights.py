@@ -56,7 +56,7 @@ class Parts:
         head: The LM head.
         shortlist: Its rows for the tokens on the shortlist, where there is one.
         propagation: Keys and values of all layers, [L * 2 * H_kv * D_head, D], with the norms' weights folded in.
-        shortcuts: The maps that the head reads exits through, by exit.
+        exit_maps: The maps that the head reads exits through, by exit.
     """
 
     layers: Sequence[Any]
@@ -68,7 +68,7 @@ class Parts:
     head: Linear
     shortlist: Linear | None
     propagation: Linear
-    shortcuts: Mapping[int, Linear]
+    exit_maps: Mapping[int, Linear]
 
 
 def parts_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Parts:
@@ -82,7 +82,7 @@ def parts_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Part
     shortlist: Linear | None = None
     if runner.shortlist is not None and bias is None:  # rows beside the list are read without one
         shortlist = weight[runner.shortlist], None
-    maps = {} if runner.shortcuts is None else runner.shortcuts.maps
+    maps = {} if runner.trained_exits is None else runner.trained_exits.maps
     return Parts(
         layers=layers,
         norms=norms,
@@ -93,7 +93,7 @@ def parts_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Part
         head=(weight, bias),
         shortlist=shortlist,
         propagation=_propagation(layers, norms),
-        shortcuts={layer: (array(weight), array(bias)) for layer, (weight, bias) in maps.items()},
+        exit_maps={layer: (array(weight), array(bias)) for layer, (weight, bias) in maps.items()},
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.model.reference.trained_exits import Shortcuts
+    from engine.model.reference.trained_exits import TrainedExits
     from engine.model.runner import KVCache, LayerRunner
 
 
@@ -42,15 +42,15 @@ class TorchRunner:
     Attributes:
         backbone: The transformers model itself.
         parts: It, taken apart.
-        shortcuts: What the head reads exits through, on the model's device; None where nothing was trained.
+        trained_exits: What the head reads exits through, on the model's device; None where nothing was trained.
     """
 
-    def __init__(self, backbone: Any, shortcuts: Shortcuts | None = None) -> None:
+    def __init__(self, backbone: Any, trained_exits: TrainedExits | None = None) -> None:
         """Wraps a transformers causal language model.
 
         Args:
-            backbone: The model, adapted already where `shortcuts` say so.
-            shortcuts: Its trained exits.
+            backbone: The model, adapted already where `trained_exits` ask for it.
+            trained_exits: Its trained exits.
 
         Raises:
             UnsupportedModelError: If no adapter knows the model's family.
@@ -63,8 +63,8 @@ class TorchRunner:
         self.geometry = _geometry(backbone, self.parts.layers)
         self._device = next(backbone.parameters()).device
         self.n_vocabulary = int(backbone.lm_head.out_features)
-        self.shortcuts = None if shortcuts is None else shortcuts.to(backbone.lm_head.weight)
-        listed = None if shortcuts is None else shortcuts.shortlist
+        self.trained_exits = None if trained_exits is None else trained_exits.to(backbone.lm_head.weight)
+        listed = None if trained_exits is None else trained_exits.shortlist
         self.shortlist: NDArray[np.int64] | None = None if listed is None else listed.numpy()
         self._shortlist_head = None if listed is None else _rows(backbone.lm_head, listed.to(self._device))
 
@@ -107,9 +107,9 @@ class TorchRunner:
         return self.parts.final_norm(hidden)
 
     @torch.inference_mode()
-    def shortcut(self, normed: torch.Tensor, exit_layer: int) -> torch.Tensor:
-        """See `LayerRunner.shortcut`."""
-        return normed if self.shortcuts is None else self.shortcuts.apply(normed, exit_layer)
+    def map_exit(self, normed: torch.Tensor, exit_layer: int) -> torch.Tensor:
+        """See `LayerRunner.map_exit`."""
+        return normed if self.trained_exits is None else self.trained_exits.apply(normed, exit_layer)
 
     @torch.inference_mode()
     def head(self, normed: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ from engine.model.reference.static_cache import KVBuffers, StaticKVCache, Writes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.model.reference.trained_exits import Shortcuts
+    from engine.model.reference.trained_exits import TrainedExits
     from engine.model.runner import KVCache
 
     Replay = Callable[[], torch.Tensor]
@@ -105,19 +105,19 @@ class GraphRunner(TorchRunner):
     """
 
     def __init__(
-        self, backbone: Any, shortcuts: Shortcuts | None = None, *, recorder: Callable[[], Recorder] = CudaGraphs
+        self, backbone: Any, trained_exits: TrainedExits | None = None, *, recorder: Callable[[], Recorder] = CudaGraphs
     ) -> None:
         """Wraps a transformers causal language model; see `TorchRunner`.
 
         Args:
             backbone: The model, on its device.
-            shortcuts: Its trained exits.
+            trained_exits: Its trained exits.
             recorder: Makes a recorder for each new set of recordings.
 
         Raises:
             UnsupportedModelError: If no adapter knows the model's family.
         """
-        super().__init__(backbone, shortcuts)
+        super().__init__(backbone, trained_exits)
         attention: Any = self.parts.layers[0].self_attn
         self._buffers = KVBuffers(
             n_layers=self.n_layers,

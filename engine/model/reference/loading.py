@@ -18,7 +18,7 @@ from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
-from engine.model.reference.trained_exits import UNTRAINED, find_shortcuts, model_fingerprint
+from engine.model.reference.trained_exits import UNTRAINED, find_trained_exits, model_fingerprint
 from engine.model.tokenization import Tokenization
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def load_reference(
-    name: str, folder: Path, config: EngineConfig, device: Device, *, with_shortcuts: bool
+    name: str, folder: Path, config: EngineConfig, device: Device, *, with_trained_exits: bool
 ) -> LoadedModel:
     """The model on torch: fp32 on a CPU, bf16 on a GPU.
 
@@ -58,18 +58,18 @@ def load_reference(
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = _tokenizer(folder)
     fingerprint = model_fingerprint(model)
-    shortcuts = find_shortcuts(name, fingerprint) if with_shortcuts else None
-    if shortcuts is not None:
-        shortcuts.adapt(model)
+    trained_exits = find_trained_exits(name, fingerprint) if with_trained_exits else None
+    if trained_exits is not None:
+        trained_exits.adapt(model)
     model = _to_device(model.eval(), device, name)
     runner_class = GraphRunner if device == "cuda" else TorchRunner
     return LoadedModel(
         name=name,
         model=EarlyExitModel(
-            runner_class(model, shortcuts),
+            runner_class(model, trained_exits),
             config.exit_layers,
             fingerprint=fingerprint,
-            exits_fingerprint=UNTRAINED if shortcuts is None else shortcuts.fingerprint,
+            exits_fingerprint=UNTRAINED if trained_exits is None else trained_exits.fingerprint,
         ),
         tokenization=Tokenization(tokenizer, _eos_ids(model)),
         device=device,

@@ -1,4 +1,4 @@
-"""Linear shortcuts: what turns the hidden state at an exit into one that the LM head can read.
+"""Trained exits: what turns the hidden state at an exit into one that the LM head can read.
 
 An affine map for each exit, from the normed hidden state there to the normed last one (Din et al., "Jump to
 Conclusions", arXiv 2303.09435), and, where layers were trained together with them, low-rank updates of the layers'
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from engine.errors import ModelCorruptError, ModelError, PolicyError
-from engine.model.trained_exit_files import own_shortcuts_path, shortcuts_file
+from engine.model.trained_exit_files import own_trained_exits_path, trained_exits_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,13 +44,13 @@ UNTRAINED = "untrained"  # in place of a fingerprint, where a model's exits are 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShortcutsInfo:
-    """Where shortcuts come from, and what they are good for.
+class TrainedExitsInfo:
+    """Where trained exits come from, and what they are good for.
 
     Attributes:
         model: The model's name at the time.
         fingerprint: `model_fingerprint` of the model that they belong to.
-        exit_layers: Layers after which there is a shortcut, ascending.
+        exit_layers: Layers after which there is a map, ascending.
         corpus_sha256: Hash of the training text.
         train_tokens: Tokens learned from.
         created: Date, ISO 8601.
@@ -71,7 +71,7 @@ class ShortcutsInfo:
     norm: str = _NORM
 
 
-class Shortcuts:
+class TrainedExits:
     """One affine map for each exit that has one, and updates of the layers that were trained with them.
 
     Attributes:
@@ -83,7 +83,7 @@ class Shortcuts:
 
     def __init__(
         self,
-        info: ShortcutsInfo,
+        info: TrainedExitsInfo,
         maps: Mapping[int, Affine],
         updates: Mapping[str, LowRank] | None = None,
         shortlist: torch.Tensor | None = None,
@@ -95,24 +95,24 @@ class Shortcuts:
         self.shortlist = shortlist
 
     def apply(self, state: torch.Tensor, exit_layer: int) -> torch.Tensor:
-        """Maps normed states [..., D] at an exit; returns them unchanged where the exit has no shortcut."""
+        """Maps normed states [..., D] at an exit; returns them unchanged where the exit has none."""
         affine = self.maps.get(exit_layer)
         return state if affine is None else functional.linear(state, *affine)
 
-    def to(self, like: torch.Tensor) -> Shortcuts:
+    def to(self, like: torch.Tensor) -> TrainedExits:
         """The same maps on the device and in the precision of `like`."""
-        return Shortcuts(
+        return TrainedExits(
             self.info,
             {exit_: (w.to(like), b.to(like)) for exit_, (w, b) in self.maps.items()},
             self.updates,
             self.shortlist,
         )
 
-    def rounded(self) -> Shortcuts:
+    def rounded(self) -> TrainedExits:
         """The same as they are after being stored, in fp32: what is judged should be what ships."""
         maps = {exit_: (_stored(weight).float(), _stored(bias).float()) for exit_, (weight, bias) in self.maps.items()}
         updates = {name: (_stored(up).float(), _stored(down).float()) for name, (up, down) in self.updates.items()}
-        return Shortcuts(self.info, maps, updates, self.shortlist)
+        return TrainedExits(self.info, maps, updates, self.shortlist)
 
     @torch.no_grad()
     def adapt(self, model: Any) -> None:
@@ -144,28 +144,28 @@ class Shortcuts:
         return digest.hexdigest()[:16]
 
 
-def find_shortcuts(name: str, fingerprint: str) -> Shortcuts | None:
-    """The shortcuts of a model: the user's own, else the shipped ones where they fit, else None.
+def find_trained_exits(name: str, fingerprint: str) -> TrainedExits | None:
+    """The trained exits of a model: the user's own, else the shipped ones where they fit, else None.
 
     Raises:
         PolicyError: If the user's own belong to other weights.
         ModelCorruptError: If a file cannot be read.
     """
-    path = shortcuts_file(name)
+    path = trained_exits_file(name)
     if path is None:
         return None
     try:
-        return load_shortcuts(path, fingerprint)
+        return load_trained_exits(path, fingerprint)
     except PolicyError:
-        if path == own_shortcuts_path(name):
+        if path == own_trained_exits_path(name):
             raise
         # Another conversion of the same model: its exits work, only less well. The user's remedy is in the message.
         logger.warning("The shipped exits do not fit the weights of %s; `green-code train exits` makes new ones.", name)
         return None
 
 
-def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
-    """Reads shortcuts, in fp32 on the CPU.
+def load_trained_exits(path: Path, fingerprint: str) -> TrainedExits:
+    """Reads trained exits, in fp32 on the CPU.
 
     Raises:
         PolicyError: If they belong to another model.
@@ -173,7 +173,7 @@ def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            info = cattrs.structure(json.loads((file.metadata() or {})[_METADATA_KEY]), ShortcutsInfo)
+            info = cattrs.structure(json.loads((file.metadata() or {})[_METADATA_KEY]), TrainedExitsInfo)
             if (info.format, info.norm) != (_FORMAT, _NORM):
                 raise PolicyError(f"The exits in {path} were written by another version of Green Code; {_RETRAIN}.")
             if info.fingerprint != fingerprint:
@@ -190,26 +190,26 @@ def load_shortcuts(path: Path, fingerprint: str) -> Shortcuts:
             shortlist = file.get_tensor(_SHORTLIST).long() if _SHORTLIST in file.keys() else None  # noqa: SIM118
     except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
         raise ModelCorruptError(f"The exits in {path} cannot be read; {_RETRAIN}.") from error
-    return Shortcuts(info, maps, updates, shortlist)
+    return TrainedExits(info, maps, updates, shortlist)
 
 
-def save_shortcuts(shortcuts: Shortcuts, path: Path) -> None:
-    """Writes shortcuts in fp16, in one step: the file is whole or as it was.
+def save_trained_exits(trained_exits: TrainedExits, path: Path) -> None:
+    """Writes trained exits in fp16, in one step: the file is whole or as it was.
 
     Raises:
         ModelError: If the disk refuses.
     """
     tensors = {}
-    for exit_, (weight, bias) in shortcuts.maps.items():
+    for exit_, (weight, bias) in trained_exits.maps.items():
         tensors[f"{exit_}.weight"], tensors[f"{exit_}.bias"] = _stored(weight), _stored(bias)
-    for name, (up, down) in shortcuts.updates.items():
+    for name, (up, down) in trained_exits.updates.items():
         tensors[name + _UP], tensors[name + _DOWN] = _stored(up), _stored(down)
-    if shortcuts.shortlist is not None:
-        tensors[_SHORTLIST] = shortcuts.shortlist.to("cpu", torch.int32)
+    if trained_exits.shortlist is not None:
+        tensors[_SHORTLIST] = trained_exits.shortlist.to("cpu", torch.int32)
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(shortcuts.info))})
+        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(trained_exits.info))})
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The trained exits could not be written to {path}.") from error

@@ -9,7 +9,7 @@ from engine.decoding.trajectory import DecodedToken
 from engine.model.early_exit import EarlyExitModel
 from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.reference.kv_cache import LayeredKVCache
-from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
+from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase
@@ -243,7 +243,7 @@ def test_tokens_stream_before_the_text_is_complete() -> None:
 def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPolicy) -> None:
     backbone, shortlist = tiny_model("llama"), [1, 4, 50, 96]
     plain = EarlyExitModel.from_transformers(backbone)
-    info = ShortcutsInfo(
+    info = TrainedExitsInfo(
         model="tiny",
         fingerprint=plain.fingerprint,
         exit_layers=(),
@@ -252,7 +252,9 @@ def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPoli
         created="2026-01-31",
         agreement=(),
     )
-    listed = EarlyExitModel.from_transformers(backbone, (2, 4), Shortcuts(info, {}, shortlist=torch.tensor(shortlist)))
+    listed = EarlyExitModel.from_transformers(
+        backbone, (2, 4), TrainedExits(info, {}, shortlist=torch.tensor(shortlist))
+    )
     decoder = Decoder(listed)
 
     assert ids(decode(decoder, policy, LOSSLESS)) == greedy(backbone, PROMPT, 24)

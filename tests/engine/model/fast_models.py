@@ -11,7 +11,7 @@ from engine.model.prepared.native import library
 from engine.model.prepared.opening import open_runner
 from engine.model.prepared.preparation import convert
 from engine.model.reference.eager import backbone_of
-from engine.model.reference.trained_exits import Affine, Shortcuts, ShortcutsInfo
+from engine.model.reference.trained_exits import Affine, TrainedExits, TrainedExitsInfo
 from engine.model.runner import Array, KVCache
 from engine.model.tokenization import Tokenization
 from engine.types import Precision, no_progress
@@ -69,7 +69,7 @@ def with_exits(
 ) -> EarlyExitModel:
     """The same with trained exits."""
     maps = maps or {}
-    info = ShortcutsInfo(
+    info = TrainedExitsInfo(
         model="tiny",
         fingerprint=model.fingerprint,
         exit_layers=tuple(maps),
@@ -78,8 +78,8 @@ def with_exits(
         created="2026-01-31",
         agreement=(),
     )
-    shortcuts = Shortcuts(info, maps, shortlist=shortlist)
-    return EarlyExitModel.from_transformers(backbone_of(model.runner), EXITS, shortcuts)
+    trained_exits = TrainedExits(info, maps, shortlist=shortlist)
+    return EarlyExitModel.from_transformers(backbone_of(model.runner), EXITS, trained_exits)
 
 
 def logits(model: EarlyExitModel, start: int, stop: int, cache: KVCache) -> torch.Tensor:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
+from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
 from engine.training.agreement import judge, quality_table
 from engine.training.states import Block
 from tests.engine.training.fakes import LetterTokenization, code, tiny_loaded
@@ -34,10 +34,10 @@ def test_agreement_is_that_of_choosing_token_by_token(blocks: list[Block]) -> No
 
 
 def test_a_map_that_changes_nothing_changes_no_figure(blocks: list[Block]) -> None:
-    info = ShortcutsInfo(
+    info = TrainedExitsInfo(
         model="", fingerprint="", exit_layers=(3,), corpus_sha256="", train_tokens=1, created="", agreement=()
     )
-    identity = Shortcuts(info, {3: (torch.eye(32), torch.zeros(32))})
+    identity = TrainedExits(info, {3: (torch.eye(32), torch.zeros(32))})
 
     before, after = judge(tiny_loaded().model, blocks, [None, identity])
 

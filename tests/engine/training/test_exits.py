@@ -6,7 +6,7 @@ import pytest
 from engine.corpus.datasets import Corpus
 from engine.errors import TrainingError
 from engine.model.reference.eager import backbone_of
-from engine.model.reference.trained_exits import load_shortcuts
+from engine.model.reference.trained_exits import load_trained_exits
 from engine.training.agreement import judge
 from engine.training.exits import TrainingPlan, train_exits
 from engine.training.joint import JointPlan
@@ -36,7 +36,7 @@ def corpus() -> Corpus:
 def test_training_makes_an_exit_agree_with_the_last_layer_on_text_it_has_not_seen(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    trained = train_exits(tiny_loaded(), corpus, tmp_path / "shortcuts.safetensors", plan=PLAN)
+    trained = train_exits(tiny_loaded(), corpus, tmp_path / "trained_exits.safetensors", plan=PLAN)
 
     assert trained.after[0].agreement.low > trained.before[0].agreement.high
     assert trained.after[-1] == trained.before[-1]
@@ -44,11 +44,11 @@ def test_training_makes_an_exit_agree_with_the_last_layer_on_text_it_has_not_see
 
 def test_what_is_saved_belongs_to_the_model_and_says_what_it_was_made_of(corpus: Corpus, tmp_path: Path) -> None:
     loaded = tiny_loaded()
-    trained = train_exits(loaded, corpus, tmp_path / "shortcuts.safetensors", plan=PLAN)
+    trained = train_exits(loaded, corpus, tmp_path / "trained_exits.safetensors", plan=PLAN)
 
-    info = load_shortcuts(tmp_path / "shortcuts.safetensors", loaded.model.fingerprint).info
+    info = load_trained_exits(tmp_path / "trained_exits.safetensors", loaded.model.fingerprint).info
 
-    assert info == trained.shortcuts.info
+    assert info == trained.exits.info
     assert info.corpus_sha256 == corpus.sha256
     assert info.agreement == (round(trained.after[0].agreement.value, 4),)
 
@@ -59,13 +59,13 @@ def test_joint_training_makes_exits_and_the_last_layer_better_and_loads_over_the
     base, path = tiny_loaded(), tmp_path / "joint.safetensors"
     ridge = train_exits(tiny_loaded(), corpus, tmp_path / "ridge.safetensors", plan=PLAN)
     trained = train_exits(tiny_loaded(), corpus, path, plan=JOINT)
-    stored = load_shortcuts(path, base.model.fingerprint)
+    stored = load_trained_exits(path, base.model.fingerprint)
 
     assert trained.jointly
     assert trained.after[-1].accuracy.value > trained.before[-1].accuracy.value
     assert trained.after[0].accuracy.value > ridge.after[0].accuracy.value
     stored.adapt(backbone_of(base.model.runner))
-    assert stored.fingerprint == trained.shortcuts.fingerprint
+    assert stored.fingerprint == trained.exits.fingerprint
     assert judge(base.model, list(blocks(corpus.files["test"], base.tokenization, max_tokens=1500)), (stored,))[0] == (
         trained.after
     )
@@ -76,7 +76,7 @@ class Killed(BaseException):
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
-    output = tmp_path / "shortcuts.safetensors"
+    output = tmp_path / "trained_exits.safetensors"
     whole = train_exits(tiny_loaded(), corpus, tmp_path / "whole.safetensors", plan=PLAN)
     seen: list[str] = []
 
@@ -92,18 +92,18 @@ def test_a_killed_training_goes_on_from_its_checkpoint(corpus: Corpus, tmp_path:
 
     assert "Training the exits" not in seen
     assert resumed.after == whole.after
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["shortcuts.safetensors", "whole.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trained_exits.safetensors", "whole.safetensors"]
 
 
 def test_a_checkpoint_of_another_run_is_not_used(corpus: Corpus, tmp_path: Path) -> None:
-    (tmp_path / "shortcuts.train.checkpoint").write_bytes(b"damaged")
-    trained = train_exits(tiny_loaded(), corpus, tmp_path / "shortcuts.safetensors", plan=PLAN)
+    (tmp_path / "trained_exits.train.checkpoint").write_bytes(b"damaged")
+    trained = train_exits(tiny_loaded(), corpus, tmp_path / "trained_exits.safetensors", plan=PLAN)
 
-    assert trained.shortcuts.info.train_tokens > 5000
+    assert trained.exits.info.train_tokens > 5000
 
 
 def test_a_split_without_text_is_told_in_one_sentence(corpus: Corpus, tmp_path: Path) -> None:
     without = Corpus(sha256="", files={**corpus.files, "test": ()})
 
     with pytest.raises(TrainingError, match="no files"):
-        train_exits(tiny_loaded(), without, tmp_path / "shortcuts.safetensors", plan=PLAN)
+        train_exits(tiny_loaded(), without, tmp_path / "trained_exits.safetensors", plan=PLAN)

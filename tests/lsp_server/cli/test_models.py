@@ -27,5 +27,5 @@ def test_adding_a_model_makes_it_an_early_exit_model(
     assert result.exit_code == 0
     assert f"--model {tiny_folder}" in result.output.replace("\n", "")
     assert isinstance(loaded.model.runner, TorchRunner)
-    assert loaded.model.runner.shortcuts is not None
-    assert loaded.model.runner.shortcuts.info.exit_layers == loaded.model.exit_layers
+    assert loaded.model.runner.trained_exits is not None
+    assert loaded.model.runner.trained_exits.info.exit_layers == loaded.model.exit_layers

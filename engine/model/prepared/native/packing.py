@@ -100,7 +100,7 @@ class Pack:
         head: The whole head.
         shortlist: The head over the shortlist, if there is one.
         propagation: Keys and values of all layers from one state, without the norms' weights, which are folded in.
-        shortcuts: By exit.
+        exit_maps: By exit.
     """
 
     n_heads: int
@@ -112,7 +112,7 @@ class Pack:
     head: PackedWeight
     shortlist: PackedWeight | None
     propagation: PackedWeight
-    shortcuts: dict[int, PackedWeight]
+    exit_maps: dict[int, PackedWeight]
 
 
 def unsupported(config: Any) -> str | None:
@@ -156,7 +156,7 @@ def write_pack(folder: Path, parts: Parts, *, progress: Callable[[int], None]) -
             head=packer.linear(parts.head),
             shortlist=None if parts.shortlist is None else packer.linear(parts.shortlist),
             propagation=packer.linear(parts.propagation),
-            shortcuts={layer: packer.linear(shortcut) for layer, shortcut in parts.shortcuts.items()},
+            exit_maps={layer: packer.linear(exit_map) for layer, exit_map in parts.exit_maps.items()},
         )
     (folder / PACK_FILE).write_text(json.dumps(cattrs.unstructure(pack)), encoding="utf-8")
 

@@ -176,7 +176,7 @@ class NativeRunner(ConvertedRunner):
         self._head = self._weight(pack.head)
         self._shortlist = None if pack.shortlist is None else self._weight(pack.shortlist)
         self._propagation = self._weight(pack.propagation)
-        self._shortcuts = {layer: self._weight(weight) for layer, weight in pack.shortcuts.items()}
+        self._exit_maps = {layer: self._weight(weight) for layer, weight in pack.exit_maps.items()}
         self._team = self._alone = _Team(kernels, 1)
         self.use_cores(all_cores=False)
 
@@ -242,9 +242,9 @@ class NativeRunner(ConvertedRunner):
                     rows.shape[1],
                 )
 
-    def shortcut(self, normed: NDArray[np.float32], exit_layer: int) -> NDArray[np.float32]:
-        """See `LayerRunner.shortcut`."""
-        weight = self._shortcuts.get(exit_layer)
+    def map_exit(self, normed: NDArray[np.float32], exit_layer: int) -> NDArray[np.float32]:
+        """See `LayerRunner.map_exit`."""
+        weight = self._exit_maps.get(exit_layer)
         return normed if weight is None else self._product(weight, normed)
 
     def head(self, normed: NDArray[np.float32]) -> NDArray[np.float32]:

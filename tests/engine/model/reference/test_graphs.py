@@ -69,10 +69,10 @@ def reference_model(family: str, device: str = "cpu", *, max_positions: int = 51
 def on_graphs(reference: EarlyExitModel, recorder: Callable[[], Recorder] | None = None) -> EarlyExitModel:
     """The same weights and exits on the runner for GPUs."""
     assert isinstance(reference.runner, TorchRunner)
-    backbone, shortcuts = reference.runner.backbone, reference.runner.shortcuts
+    backbone, trained_exits = reference.runner.backbone, reference.runner.trained_exits
     if recorder is None:
         recorder = CudaGraphs if next(backbone.parameters()).is_cuda else Rerun
-    runner = GraphRunner(backbone, shortcuts, recorder=recorder)
+    runner = GraphRunner(backbone, trained_exits, recorder=recorder)
     return EarlyExitModel(runner, reference.exit_layers, fingerprint="", exits_fingerprint="")
 
 

@@ -9,7 +9,7 @@ from engine.energy.cost_model import default_cost_model
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
-from engine.model.reference.trained_exits import Shortcuts, ShortcutsInfo
+from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate
 from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
@@ -131,7 +131,7 @@ def with_words_of(recorded: Iterable[tuple[TrainingPlace, Recording]]) -> Loaded
     """The tiny model with a shortlist of what it read and said: its text stays the same, and costs less."""
     loaded = tiny_loaded()
     said = sorted({token_id for _, made in recorded for token_id in (*made.prompt_ids, *made.ids)})
-    info = ShortcutsInfo(
+    info = TrainedExitsInfo(
         model="tiny",
         fingerprint=loaded.model.fingerprint,
         exit_layers=(),
@@ -140,8 +140,8 @@ def with_words_of(recorded: Iterable[tuple[TrainingPlace, Recording]]) -> Loaded
         created="2026-01-31",
         agreement=(),
     )
-    shortcuts = Shortcuts(info, {}, shortlist=torch.tensor(said))
-    model = EarlyExitModel.from_transformers(backbone_of(loaded.model.runner), loaded.model.exit_layers, shortcuts)
+    trained_exits = TrainedExits(info, {}, shortlist=torch.tensor(said))
+    model = EarlyExitModel.from_transformers(backbone_of(loaded.model.runner), loaded.model.exit_layers, trained_exits)
     return replace(loaded, model=model)
 
 
