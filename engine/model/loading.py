@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.config import Device, DeviceChoice, EngineConfig
-    from engine.model.prepared.layout import Conversion
+    from engine.model.prepared.layout import PreparedModel
     from engine.types import Precision, ProgressSink
 
 logger = logging.getLogger(__name__)
@@ -71,23 +71,23 @@ def load_model(
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_trained_exits: bool, progress: ProgressSink
 ) -> LoadedModel:
-    from engine.model.prepared.layout import conversion_name, find_conversion, refuse_other_blocks
+    from engine.model.prepared.layout import find_prepared, prepared_name, refuse_other_blocks
     from engine.model.prepared.native import library
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     trained_exits_path = trained_exits_file(name) if with_trained_exits else None
     native = library.load() is not None
-    key = conversion_name(name, folder, trained_exits_path, config.exit_layers, precision, native=native)
-    if (found := find_conversion(key)) is None:
+    key = prepared_name(name, folder, trained_exits_path, config.exit_layers, precision, native=native)
+    if (found := find_prepared(key)) is None:
         try:
             if config.precision == "auto":
                 with readable(name):
                     refuse_other_blocks(name, folder, native=native)  # before torch is imported in vain, at every start
             progress("Preparing the model for this CPU", 0, None)
             run_apart(
-                "engine.model.prepared.preparation:prepare",
+                "engine.model.prepared.preparation:load_and_prepare",
                 {
-                    "conversion_name": key,
+                    "prepared_name": key,
                     "name": name,
                     "folder": folder,
                     "config": config,
@@ -105,33 +105,33 @@ def _load_fast(
             from engine.model.reference.loading import load_reference
 
             return load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
-        found = find_conversion(key)
+        found = find_prepared(key)
         assert found is not None
-    return _open_conversion(name, *found, config=config, precision=precision)
+    return _open_prepared(name, *found, config=config, precision=precision)
 
 
-def _open_conversion(
-    name: str, converted: Path, conversion: Conversion, *, config: EngineConfig, precision: Precision
+def _open_prepared(
+    name: str, folder: Path, prepared: PreparedModel, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
     from engine.model.prepared.layout import TOKENIZER_FILE
     from engine.model.prepared.native import library
     from engine.model.prepared.opening import open_runner
 
-    threads, runtime = cpu_threads(config), conversion.layout.runtime
+    threads, runtime = cpu_threads(config), prepared.layout.runtime
     if runtime == "native" and library.instructions() == "avx2":
         runtime = "native-avx2"
     with readable(name):
-        tokenizer = Tokenizer.from_file(str(converted / TOKENIZER_FILE))
-        runner = open_runner(converted, conversion.layout, threads=threads)
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        runner = open_runner(folder, prepared.layout, threads=threads)
     return LoadedModel(
         name=name,
         model=EarlyExitModel(
             runner,
-            conversion.layout.bounds[1:-1],
-            fingerprint=conversion.fingerprint,
-            exits_fingerprint=conversion.exits_fingerprint,
+            prepared.layout.bounds[1:-1],
+            fingerprint=prepared.fingerprint,
+            exits_fingerprint=prepared.exits_fingerprint,
         ),
-        tokenization=Tokenization(tokenizer, conversion.end_ids),
+        tokenization=Tokenization(tokenizer, prepared.end_ids),
         device="cpu",
         processor="CPU",
         threads=threads,

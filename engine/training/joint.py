@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from engine.errors import TrainingError
-from engine.model.reference.adapters import decoder_parts
+from engine.model.reference.adapters import adapter_for
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class ExitStudent(nn.Module):
         """Wraps `model`, whose layers get low-rank updates in place; `maps` are where its own start."""
         super().__init__()
         self._plan, self._exit_layers = plan, tuple(exit_layers)
-        self._parts = decoder_parts(model)
+        self._adapter = adapter_for(model)
         self.backbone = _with_updates(model, plan.rank)
         self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
         self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
@@ -92,7 +92,7 @@ class ExitStudent(nn.Module):
         rows = torch.randperm(len(last), device=last.device)
         text_rows = rows[: self._plan.text_rows]
         last_loss = functional.cross_entropy(
-            self._parts.head(last[text_rows]).float(), labels.flatten()[real][text_rows]
+            self._adapter.head(last[text_rows]).float(), labels.flatten()[real][text_rows]
         )
         head, rows = self._head(words), rows[: self._plan.exit_rows]
         with torch.no_grad():
@@ -101,7 +101,7 @@ class ExitStudent(nn.Module):
         total = sum(self._exit_layers)
         for exit_ in self._exit_layers:
             hidden = out.hidden_states[exit_].flatten(0, 1)[real][rows]
-            normed = self._parts.final_norm(hidden).float()
+            normed = self._adapter.final_norm(hidden).float()
             state = functional.linear(normed, self.weights[str(exit_)], self.biases[str(exit_)])
             choice = functional.log_softmax(head(state), dim=-1)
             kl = functional.kl_div(choice, target, log_target=True, reduction="batchmean")

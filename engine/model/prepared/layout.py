@@ -29,7 +29,7 @@ HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
 SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
 HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
-TOKENIZER_FILE, META_FILE = "tokenizer.json", "conversion.json"
+TOKENIZER_FILE, META_FILE = "tokenizer.json", "prepared.json"
 
 FAMILIES: Mapping[Runtime, tuple[str, ...]] = {
     "onnx": ("llama", "qwen2"),
@@ -43,7 +43,7 @@ _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What a folder of converted segments holds; stored beside them.
+    """What a folder of prepared segments holds; stored beside them.
 
     Attributes:
         runtime: What runs them.
@@ -69,8 +69,8 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
-    """A folder of converted segments.
+class PreparedModel:
+    """A folder of prepared segments.
 
     Attributes:
         layout: What the runner needs to know of it.
@@ -85,7 +85,7 @@ class Conversion:
     end_ids: tuple[int, ...]
 
 
-def conversion_name(
+def prepared_name(
     name: str,
     folder: Path,
     trained_exits: Path | None,
@@ -94,7 +94,7 @@ def conversion_name(
     *,
     native: bool,
 ) -> str:
-    """What the conversion of these files is called in the cache.
+    """What the model prepared from these files is called in the cache.
 
     Args:
         name: The model's.
@@ -114,19 +114,19 @@ def conversion_name(
     return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
 
 
-def find_conversion(conversion_name: str) -> tuple[Path, Conversion] | None:
-    """A conversion that is there and whole; None where it has to be made."""
-    folder = model_cache.folder_of(conversion_name, kind="runners")
+def find_prepared(prepared_name: str) -> tuple[Path, PreparedModel] | None:
+    """A prepared model that is there and whole; None where it has to be made."""
+    folder = model_cache.folder_of(prepared_name, kind="prepared")
     try:
-        if model_cache.find(conversion_name, kind="runners") is None:
+        if model_cache.find(prepared_name, kind="prepared") is None:
             return None
-        return folder, cattrs.structure(json.loads((folder / META_FILE).read_bytes()), Conversion)
+        return folder, cattrs.structure(json.loads((folder / META_FILE).read_bytes()), PreparedModel)
     except (ModelCorruptError, OSError, ValueError, TypeError, cattrs.BaseValidationError):
         return None  # it is made anew, from weights that are there
 
 
 def refuse_other_blocks(name: str, folder: Path, *, native: bool) -> None:
-    """Tells from its configuration alone that a model cannot be converted, where that can be told.
+    """Tells from its configuration alone that a model cannot be prepared, where that can be told.
 
     Args:
         name: The model's.

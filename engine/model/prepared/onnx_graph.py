@@ -112,7 +112,7 @@ def propagation_graph(
 ) -> onnx.ModelProto:
     """Keys and values of all layers for one hidden state, not rotated: [1, T, D] to [1, T, L * 2 * H_kv * D_head].
 
-    `weight` and `bias` are `Parts.propagation`; the norm before them has this `epsilon`.
+    `weight` and `bias` are `Weights.propagation`; the norm before them has this `epsilon`.
     """
     graph = _Graph(precision)
     ones = graph.weight(np.ones(weight.shape[1], np.float32))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from engine.model.prepared import runner as converted
+from engine.model.prepared import runner as shared
 from engine.model.prepared.layout import (
     COS,
     HEAD_FILE,
@@ -32,7 +32,7 @@ from engine.model.prepared.layout import (
     present_names,
     segment_file,
 )
-from engine.model.prepared.runner import ConvertedRunner, SegmentedCache
+from engine.model.prepared.runner import PreparedRunner, SegmentedCache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ class _SegmentCache:
 
     def _grow(self, needed: int) -> None:
         batch, heads, _, head_dim = self._shape
-        capacity = -(-needed // converted.CAPACITY_STEP) * converted.CAPACITY_STEP
+        capacity = -(-needed // shared.CAPACITY_STEP) * shared.CAPACITY_STEP
         grown = [np.zeros((batch, heads, capacity, head_dim), np.float32) for _ in range(2 * len(self.layers))]
         for new, old in zip(grown, self.arrays, strict=False):
             new[:, :, : self.filled] = old[:, :, : self.filled]
@@ -86,8 +86,8 @@ class OnnxCache(SegmentedCache[_SegmentCache]):
         super().__init__(layout, _SegmentCache)
 
 
-class OnnxRunner(ConvertedRunner):
-    """See `LayerRunner`; it stops only between the segments that were converted."""
+class OnnxRunner(PreparedRunner):
+    """See `LayerRunner`; it stops only between the segments that were prepared."""
 
     def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:
         """Opens what `engine.model.prepared.preparation` wrote.

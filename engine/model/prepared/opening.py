@@ -1,4 +1,4 @@
-"""The runner that a converted model was written for."""
+"""The runner that a prepared model was written for."""
 
 from __future__ import annotations
 

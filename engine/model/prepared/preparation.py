@@ -1,7 +1,7 @@
 """From a transformers model with its exits to a folder that a fast CPU runner opens: once, cached, checked.
 
 The folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
-files are compared by name, size and time. What is converted is the model as it is used, with the updates of its trained
+files are compared by name, size and time. What is prepared is the model as it is used, with the updates of its trained
 exits, their maps and their shortlist.
 """
 
@@ -29,8 +29,8 @@ from engine.model.prepared.layout import (
     SHORTLIST_FILE,
     SHORTLIST_IDS_FILE,
     TOKENIZER_FILE,
-    Conversion,
     Layout,
+    PreparedModel,
     exit_map_file,
     segment_file,
 )
@@ -39,7 +39,7 @@ from engine.model.prepared.native import packing
 from engine.model.prepared.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
 from engine.model.prepared.opening import open_runner
 from engine.model.prepared.quantization import BYTES_PER_WEIGHT
-from engine.model.prepared.weights import parts_of
+from engine.model.prepared.weights import weights_of
 from engine.model.reference.eager import TorchRunner, backbone_of
 from engine.model.reference.loading import load_reference
 from engine.model.sources import model_cache
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from engine.config import EngineConfig
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.prepared.weights import Parts
+    from engine.model.prepared.weights import Weights
     from engine.model.runner import LayerRunner
     from engine.model.tokenization import Tokenization
     from engine.types import ModelGeometry, Precision, ProgressSink, Runtime
@@ -61,8 +61,8 @@ _INLINE_BYTES = 1024
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.6}  # median error of logits over their median size
 
 
-def prepare(
-    conversion_name: str,
+def load_and_prepare(
+    prepared_name: str,
     *,
     name: str,
     folder: Path,
@@ -72,15 +72,15 @@ def prepare(
     with_trained_exits: bool,
     progress: ProgressSink,
 ) -> None:
-    """Loads a model as the reference and converts it; what `engine.model.loading` calls in a process of its own.
+    """Loads a model as the reference and prepares it; what `engine.model.loading` calls in a process of its own.
 
     Raises:
-        ModelError: As `convert`, or if the model's files cannot be read.
+        ModelError: As `prepare`, or if the model's files cannot be read.
         PolicyError: If the user's own trained exits belong to other weights.
     """
     loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
-    convert(
-        conversion_name,
+    prepare(
+        prepared_name,
         loaded.model,
         loaded.tokenization,
         model_name=name,
@@ -90,8 +90,8 @@ def prepare(
     )
 
 
-def convert(
-    conversion_name: str,
+def prepare(
+    prepared_name: str,
     model: EarlyExitModel,
     tokenization: Tokenization,
     *,
@@ -113,25 +113,25 @@ def convert(
     runtime = _runtime(backbone.config, model_name, precision, native=native)
 
     def build(_work: Path, folder: Path) -> None:
-        conversion = _write(model, tokenization, folder, precision=precision, runtime=runtime, progress=progress)
-        _check(model, open_runner(folder, conversion.layout, threads=torch.get_num_threads()), precision)
+        prepared = _write(model, tokenization, folder, precision=precision, runtime=runtime, progress=progress)
+        _check(model, open_runner(folder, prepared.layout, threads=torch.get_num_threads()), precision)
         tokenization.tokenizer.save(str(folder / TOKENIZER_FILE))
-        (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(conversion)), encoding="utf-8")
+        (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(prepared)), encoding="utf-8")
 
     geometry = model.runner.geometry
     n_params = geometry.n_layers * geometry.layer_params + 3 * geometry.head_params
     manifest = model_cache.Manifest(
-        name=conversion_name,
+        name=prepared_name,
         source=model_name,
         licence=None,
         converted_with=f"green-code {version('green-code')}",
     )
     needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, runtime))
-    model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="runners")
-    same_variant = conversion_name.rpartition("-")[0]
-    for other in model_cache.derived(model_name):
-        if other.rpartition("-")[0] == same_variant and other != conversion_name:
-            model_cache.remove(other, kind="runners")  # of older weights, exits or format
+    model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="prepared")
+    same_variant = prepared_name.rpartition("-")[0]
+    for other in model_cache.prepared_from(model_name):
+        if other.rpartition("-")[0] == same_variant and other != prepared_name:
+            model_cache.remove(other, kind="prepared")  # of older weights, exits or format
 
 
 def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool) -> Runtime:
@@ -157,32 +157,32 @@ def _write(
     precision: Precision,
     runtime: Runtime,
     progress: ProgressSink,
-) -> Conversion:
+) -> PreparedModel:
     runner = model.runner
     assert isinstance(runner, TorchRunner)
-    backbone, layers = runner.backbone, runner.parts.layers
+    backbone, layers = runner.backbone, runner.adapter.layers
     attention: Any = layers[0].self_attn
     n_positions = min(runner.max_positions, _MAX_ROTARY)
     statistics = []
     if precision == "int4":
         statistics = mlp_inputs(backbone, layers, standard_library_ids(tokenization.tokenizer), progress)
-    parts = parts_of(runner, statistics)
+    weights = weights_of(runner, statistics)
 
     def at_layer(idx: int) -> None:
         progress("Preparing the model for this CPU", idx, model.n_layers)
 
     if runtime == "native":
-        packing.write_pack(folder, parts, progress=at_layer)
+        packing.write_pack(folder, weights, progress=at_layer)
     else:
-        _write_graphs(folder, parts, model.segments, precision=precision, progress=at_layer)
+        _write_graphs(folder, weights, model.segments, precision=precision, progress=at_layer)
     head, embedding = backbone.lm_head.weight.detach(), backbone.model.embed_tokens.weight.detach()
-    if runner.shortlist is not None and parts.shortlist is not None:
+    if runner.shortlist is not None and weights.shortlist is not None:
         np.save(folder / SHORTLIST_IDS_FILE, runner.shortlist)
         if not torch.equal(head, embedding):
             np.save(folder / HEAD_ROWS_FILE, head.half().numpy())
     np.save(folder / EMBEDDING_FILE, embedding.half().numpy())
-    np.save(folder / NORM_FILE, parts.final_norm)
-    np.save(folder / ROTARY_FILE, _rotary_tables(runner, parts.rotaries, n_positions, attention.head_dim))
+    np.save(folder / NORM_FILE, weights.final_norm)
+    np.save(folder / ROTARY_FILE, _rotary_tables(runner, weights.rotaries, n_positions, attention.head_dim))
     layout = Layout(
         runtime=runtime,
         geometry=replace(
@@ -196,7 +196,7 @@ def _write(
         norm_epsilon=backbone.config.rms_norm_eps,
         embedding_scale=float(getattr(backbone.model.embed_tokens, "embed_scale", 1.0)),
     )
-    return Conversion(
+    return PreparedModel(
         layout=layout,
         fingerprint=model.fingerprint,
         exits_fingerprint=model.exits_fingerprint,
@@ -206,7 +206,7 @@ def _write(
 
 def _write_graphs(
     folder: Path,
-    parts: Parts,
+    weights: Weights,
     segments: Sequence[tuple[int, int]],
     *,
     precision: Precision,
@@ -215,14 +215,14 @@ def _write_graphs(
     """Writes the graphs of ONNX Runtime; `progress` is told each layer that is begun."""
     for start, stop in segments:
         progress(start)
-        graph = segment_graph(parts.layers[start:stop], start, precision, parts.statistics[start:stop])
+        graph = segment_graph(weights.layers[start:stop], start, precision, weights.statistics[start:stop])
         _save(graph, folder / segment_file(start))
-    _save(head_graph(*parts.head, precision), folder / HEAD_FILE)
-    if parts.shortlist is not None:
-        _save(head_graph(*parts.shortlist, precision), folder / SHORTLIST_FILE)
-    epsilon = parts.layers[0].input_layernorm.variance_epsilon
-    _save(propagation_graph(*parts.propagation, epsilon, precision), folder / PROPAGATION_FILE)
-    for exit_layer, exit_map in parts.exit_maps.items():
+    _save(head_graph(*weights.head, precision), folder / HEAD_FILE)
+    if weights.shortlist is not None:
+        _save(head_graph(*weights.shortlist, precision), folder / SHORTLIST_FILE)
+    epsilon = weights.layers[0].input_layernorm.variance_epsilon
+    _save(propagation_graph(*weights.propagation, epsilon, precision), folder / PROPAGATION_FILE)
+    for exit_layer, exit_map in weights.exit_maps.items():
         # In fp32: they are read seldom, and small.
         _save(head_graph(*exit_map, "fp32"), folder / exit_map_file(exit_layer))
 
@@ -262,20 +262,20 @@ def _rotary_tables(
     positions = torch.arange(n_positions).unsqueeze(0)
     tables = []
     for table in range(max(rotaries) + 1):
-        cos_and_sin = runner.parts.rotary(torch.zeros(1, 1, head_dim), positions, rotaries.index(table))
+        cos_and_sin = runner.adapter.rotary(torch.zeros(1, 1, head_dim), positions, rotaries.index(table))
         assert cos_and_sin is not None
         tables.append([part[0, :, : head_dim // 2].float().numpy() for part in cos_and_sin])
     return np.array(tables)
 
 
-def _check(model: EarlyExitModel, converted: LayerRunner, precision: Precision) -> None:
+def _check(model: EarlyExitModel, prepared: LayerRunner, precision: Precision) -> None:
     """Compares logits at some tokens, in two pieces so that the cache is read as well."""
     reference = model.runner
     ids = torch.randint(
         backbone_of(reference).config.vocab_size, (_CHECKED_TOKENS,), generator=torch.Generator().manual_seed(0)
     ).tolist()
     logits = []
-    for runner in (reference, converted):
+    for runner in (reference, prepared):
         cache, outputs = runner.new_cache(), []
         for first, last in ((0, _CHECKED_TOKENS // 2), (_CHECKED_TOKENS // 2, _CHECKED_TOKENS)):
             hidden = runner.run_layers(runner.embed(ids[first:last], first), 0, model.n_layers, cache)

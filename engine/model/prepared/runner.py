@@ -1,4 +1,4 @@
-"""What the fast CPU runners share: the tables of a converted model, and all that is no product with its weights.
+"""What the fast CPU runners share: the tables of a prepared model, and all that is no product with its weights.
 
 No product of matrices is left to numpy, whose BLAS has a pool of threads of its own; and a process that runs this
 imports no torch.
@@ -100,7 +100,7 @@ def rms_normed(hidden: NDArray[np.float32], epsilon: float) -> NDArray[np.float3
     return normed
 
 
-class ConvertedRunner:
+class PreparedRunner:
     """Embedding and final norm of a `LayerRunner`; the layers and the head are left to those that inherit."""
 
     def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:

@@ -1,4 +1,4 @@
-"""The weights of a transformers model with its exits, as the writers of converted models take them: fp32, in numpy."""
+"""The weights of a transformers model with its exits, as the writers of prepared models take them: fp32, in numpy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Norms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Weights:
     """What is written of a model, but for its tables.
 
     Attributes:
@@ -71,11 +71,11 @@ class Parts:
     exit_maps: Mapping[int, Linear]
 
 
-def parts_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Parts:
+def weights_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Weights:
     """Takes apart what the reference runs."""
-    backbone, layers = runner.backbone, runner.parts.layers
+    backbone, layers = runner.backbone, runner.adapter.layers
     norms = [_norms(layer, backbone.config) for layer in layers]
-    keys = [runner.parts.rotary_key(idx) for idx in range(len(layers))]
+    keys = [runner.adapter.rotary_key(idx) for idx in range(len(layers))]
     tables = list(dict.fromkeys(keys))
     lm_head = backbone.lm_head
     weight, bias = linear(lm_head)
@@ -83,11 +83,11 @@ def parts_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Part
     if runner.shortlist is not None and bias is None:  # rows beside the list are read without one
         shortlist = weight[runner.shortlist], None
     maps = {} if runner.trained_exits is None else runner.trained_exits.maps
-    return Parts(
+    return Weights(
         layers=layers,
         norms=norms,
         rotaries=[tables.index(key) for key in keys],
-        windows=[window or 0 for window in runner.parts.sliding_windows],
+        windows=[window or 0 for window in runner.adapter.sliding_windows],
         final_norm=_norm(backbone.model.norm, backbone.config),
         statistics=statistics,
         head=(weight, bias),

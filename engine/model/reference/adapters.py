@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Rotary = tuple[torch.Tensor, torch.Tensor]  # cos, sin: [1, T, D_head]
 
 
-class DecoderParts(Protocol):
+class Adapter(Protocol):
     """A causal language model, taken apart."""
 
     layers: Sequence[nn.Module]
@@ -54,7 +54,7 @@ class DecoderParts(Protocol):
         ...
 
 
-class LlamaParts:
+class LlamaAdapter:
     """Llama, SmolLM2, Code Llama, and Qwen2, which differs by biases only."""
 
     def __init__(self, model: Any) -> None:
@@ -64,29 +64,29 @@ class LlamaParts:
         self.sliding_windows = _sliding_windows(model.config)
 
     def embed(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """See `DecoderParts.embed`; positions enter in the layers."""
+        """See `Adapter.embed`; positions enter in the layers."""
         return self._model.embed_tokens(token_ids)  # type: ignore[no-any-return]  # untyped module
 
     def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
-        """See `DecoderParts.rotary`; one table for all layers."""
+        """See `Adapter.rotary`; one table for all layers."""
         return self._model.rotary_emb(hidden, positions)  # type: ignore[no-any-return]  # untyped module
 
     def rotary_key(self, layer_idx: int) -> str:
-        """See `DecoderParts.rotary_key`."""
+        """See `Adapter.rotary_key`."""
         return ""
 
     def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
-        """See `DecoderParts.final_norm`."""
+        """See `Adapter.final_norm`."""
         return self._model.norm(hidden)  # type: ignore[no-any-return]  # untyped module
 
     def head(self, normed: torch.Tensor, lm_head: nn.Module | None = None) -> torch.Tensor:
-        """See `DecoderParts.head`."""
+        """See `Adapter.head`."""
         return (lm_head or self._lm_head)(normed)  # type: ignore[no-any-return]  # untyped module
 
     def project_kv(
         self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `DecoderParts.project_kv`."""
+        """See `Adapter.project_kv`."""
         layer: Any = self.layers[layer_idx]
         attention = layer.self_attn
         normed = layer.input_layernorm(hidden)
@@ -99,7 +99,7 @@ class LlamaParts:
         return keys
 
 
-class Gemma3Parts(LlamaParts):
+class Gemma3Adapter(LlamaAdapter):
     """Gemma 3 (text): sliding and full attention layers with a rotary table each, keys normed before rotation."""
 
     def __init__(self, model: Any) -> None:
@@ -107,19 +107,19 @@ class Gemma3Parts(LlamaParts):
         self._layer_types: Sequence[str] = model.config.layer_types
 
     def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
-        """See `DecoderParts.rotary`."""
+        """See `Adapter.rotary`."""
         layer_type = self._layer_types[layer_idx]
         return self._model.rotary_emb(hidden, positions, layer_type)  # type: ignore[no-any-return]  # untyped
 
     def rotary_key(self, layer_idx: int) -> str:
-        """See `DecoderParts.rotary_key`."""
+        """See `Adapter.rotary_key`."""
         return self._layer_types[layer_idx]
 
     def _norm_keys(self, attention: Any, keys: torch.Tensor) -> torch.Tensor:
         return attention.k_norm(keys)  # type: ignore[no-any-return]  # untyped module
 
 
-class OptParts:
+class OptAdapter:
     """OPT: learned positions added at the embedding, biases, and a projection round the head in the 350M model."""
 
     def __init__(self, model: Any) -> None:
@@ -129,7 +129,7 @@ class OptParts:
         self.sliding_windows: Sequence[int | None] = [None] * len(self.layers)
 
     def embed(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """See `DecoderParts.embed`."""
+        """See `Adapter.embed`."""
         decoder = self._decoder
         embedded = decoder.embed_tokens(token_ids)
         if decoder.project_in is not None:
@@ -141,16 +141,16 @@ class OptParts:
         return None
 
     def rotary_key(self, layer_idx: int) -> str:
-        """See `DecoderParts.rotary_key`."""
+        """See `Adapter.rotary_key`."""
         return ""
 
     def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
-        """See `DecoderParts.final_norm`; the 350M model has none."""
+        """See `Adapter.final_norm`; the 350M model has none."""
         norm = self._decoder.final_layer_norm
         return hidden if norm is None else norm(hidden)
 
     def head(self, normed: torch.Tensor, lm_head: nn.Module | None = None) -> torch.Tensor:
-        """See `DecoderParts.head`."""
+        """See `Adapter.head`."""
         project_out = self._decoder.project_out
         projected = normed if project_out is None else project_out(normed)
         return (lm_head or self._lm_head)(projected)  # type: ignore[no-any-return]  # untyped
@@ -158,7 +158,7 @@ class OptParts:
     def project_kv(
         self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `DecoderParts.project_kv`."""
+        """See `Adapter.project_kv`."""
         layer: Any = self.layers[layer_idx]
         attention = layer.self_attn
         normed = layer.self_attn_layer_norm(hidden) if layer.do_layer_norm_before else hidden
@@ -166,17 +166,17 @@ class OptParts:
         return keys, _split_heads(attention.v_proj(normed), attention.head_dim)
 
 
-_ADAPTERS: Mapping[str, Callable[[Any], DecoderParts]] = {
-    "llama": LlamaParts,
-    "qwen2": LlamaParts,
-    "gemma3_text": Gemma3Parts,
-    "opt": OptParts,
+_ADAPTERS: Mapping[str, Callable[[Any], Adapter]] = {
+    "llama": LlamaAdapter,
+    "qwen2": LlamaAdapter,
+    "gemma3_text": Gemma3Adapter,
+    "opt": OptAdapter,
 }
 
 SUPPORTED_FAMILIES: tuple[str, ...] = tuple(_ADAPTERS)
 
 
-def decoder_parts(model: Any) -> DecoderParts:
+def adapter_for(model: Any) -> Adapter:
     """Takes a transformers causal language model apart.
 
     Raises:

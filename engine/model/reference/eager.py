@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from engine.model.reference.adapters import DecoderParts, cache_argument, decoder_parts
+from engine.model.reference.adapters import Adapter, adapter_for, cache_argument
 from engine.model.reference.kv_cache import LayeredKVCache
 from engine.types import ModelGeometry
 
@@ -41,7 +41,7 @@ class TorchRunner:
 
     Attributes:
         backbone: The transformers model itself.
-        parts: It, taken apart.
+        adapter: Where its parts are.
         trained_exits: What the head reads exits through, on the model's device; None where nothing was trained.
     """
 
@@ -56,11 +56,11 @@ class TorchRunner:
             UnsupportedModelError: If no adapter knows the model's family.
         """
         self.backbone = backbone
-        self.parts: DecoderParts = decoder_parts(backbone)
-        self._cache_argument = cache_argument(self.parts.layers[0])
-        self.n_layers = len(self.parts.layers)
+        self.adapter: Adapter = adapter_for(backbone)
+        self._cache_argument = cache_argument(self.adapter.layers[0])
+        self.n_layers = len(self.adapter.layers)
         self.max_positions = int(backbone.config.max_position_embeddings)
-        self.geometry = _geometry(backbone, self.parts.layers)
+        self.geometry = _geometry(backbone, self.adapter.layers)
         self._device = next(backbone.parameters()).device
         self.n_vocabulary = int(backbone.lm_head.out_features)
         self.trained_exits = None if trained_exits is None else trained_exits.to(backbone.lm_head.weight)
@@ -83,7 +83,7 @@ class TorchRunner:
     @torch.inference_mode()
     def embed(self, token_ids: Sequence[int], position: int) -> torch.Tensor:
         """See `LayerRunner.embed`."""
-        return self.parts.embed(self._on_device(token_ids), self._positions(position, len(token_ids)))
+        return self.adapter.embed(self._on_device(token_ids), self._positions(position, len(token_ids)))
 
     @torch.inference_mode()
     def run_layers(self, hidden: torch.Tensor, start: int, stop: int, cache: KVCache) -> torch.Tensor:
@@ -104,7 +104,7 @@ class TorchRunner:
     @torch.inference_mode()
     def final_norm(self, hidden: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.final_norm`."""
-        return self.parts.final_norm(hidden)
+        return self.adapter.final_norm(hidden)
 
     @torch.inference_mode()
     def map_exit(self, normed: torch.Tensor, exit_layer: int) -> torch.Tensor:
@@ -114,7 +114,7 @@ class TorchRunner:
     @torch.inference_mode()
     def head(self, normed: torch.Tensor) -> torch.Tensor:
         """See `LayerRunner.head`."""
-        return self.parts.head(normed)
+        return self.adapter.head(normed)
 
     @torch.inference_mode()
     def head_rows(self, token_ids: Sequence[int]) -> torch.nn.Linear | None:
@@ -125,8 +125,8 @@ class TorchRunner:
     def shortlist_head(self, normed: torch.Tensor, further: torch.nn.Linear | None) -> torch.Tensor:
         """See `LayerRunner.shortlist_head`."""
         assert self._shortlist_head is not None
-        listed = self.parts.head(normed, self._shortlist_head)
-        return listed if further is None else torch.cat((listed, self.parts.head(normed, further)), dim=-1)
+        listed = self.adapter.head(normed, self._shortlist_head)
+        return listed if further is None else torch.cat((listed, self.adapter.head(normed, further)), dim=-1)
 
     def to_numpy(self, array: torch.Tensor) -> NDArray[np.float32]:
         """See `LayerRunner.to_numpy`."""
@@ -156,12 +156,12 @@ class TorchRunner:
         rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
         masks: dict[int | None, torch.Tensor | None] = {}
         for idx in layers:
-            key, window = self.parts.rotary_key(idx), self.parts.sliding_windows[idx]
+            key, window = self.adapter.rotary_key(idx), self.adapter.sliding_windows[idx]
             if key not in rotaries:
-                rotaries[key] = self.parts.rotary(hidden, positions, idx)
+                rotaries[key] = self.adapter.rotary(hidden, positions, idx)
             if window not in masks:
                 masks[window] = mask_for(window)
-            hidden = self.parts.layers[idx](
+            hidden = self.adapter.layers[idx](
                 hidden,
                 attention_mask=masks[window],
                 position_ids=positions,
@@ -175,10 +175,10 @@ class TorchRunner:
         """Keys and values of the layers from `start` on for rows [1, T, D] at positions [1, T]."""
         rotaries: dict[str, tuple[torch.Tensor, torch.Tensor] | None] = {}
         for idx in range(start, self.n_layers):
-            key = self.parts.rotary_key(idx)
+            key = self.adapter.rotary_key(idx)
             if key not in rotaries:
-                rotaries[key] = self.parts.rotary(hidden, positions, idx)
-            keys, values = self.parts.project_kv(idx, hidden, rotaries[key])
+                rotaries[key] = self.adapter.rotary(hidden, positions, idx)
+            keys, values = self.adapter.project_kv(idx, hidden, rotaries[key])
             cache.update(keys, values, idx)
 
     def _on_device(self, token_ids: Sequence[int]) -> torch.Tensor:

@@ -88,7 +88,7 @@ class CudaGraphs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Span:
     """Layers start to stop - 1 for so many rows: run, or their keys and values only."""
 
     start: int
@@ -101,7 +101,7 @@ class GraphRunner(TorchRunner):
     """See `LayerRunner`; no gradients.
 
     Attributes:
-        records: Whether parts are recorded; False from the first that fails or computes something else.
+        records: Whether spans are recorded; False from the first that fails or computes something else.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class GraphRunner(TorchRunner):
             UnsupportedModelError: If no adapter knows the model's family.
         """
         super().__init__(backbone, trained_exits)
-        attention: Any = self.parts.layers[0].self_attn
+        attention: Any = self.adapter.layers[0].self_attn
         self._buffers = KVBuffers(
             n_layers=self.n_layers,
             n_kv_heads=attention.k_proj.out_features // attention.head_dim,
@@ -129,7 +129,7 @@ class GraphRunner(TorchRunner):
         self.records = True
         self._recorder = recorder
         self._recorded_capacity = 0  # of the buffers that recordings are bound to
-        self._replays: dict[_Part, Replay] = {}
+        self._replays: dict[_Span, Replay] = {}
         self._inputs: dict[int, torch.Tensor] = {}  # number of rows -> [1, T, D]
         self._first = torch.zeros(1, dtype=torch.long, device=self._device)  # position of the first row
 
@@ -155,9 +155,9 @@ class GraphRunner(TorchRunner):
         n_rows, position = hidden.shape[1], cache.lengths[start]
         n_padded = next((count for count in _ROW_COUNTS if count >= n_rows), None)
         if not self.records or n_padded is None or position + n_padded > self.max_positions:
-            part = _Part(start=start, stop=stop, n_rows=n_rows, propagates=propagates)
-            return self._eagerly(part, hidden, cache)
-        part = _Part(start=start, stop=stop, n_rows=n_padded, propagates=propagates)
+            span = _Span(start=start, stop=stop, n_rows=n_rows, propagates=propagates)
+            return self._eagerly(span, hidden, cache)
+        span = _Span(start=start, stop=stop, n_rows=n_padded, propagates=propagates)
         self._buffers.admit(cache, position + n_padded)
         if self._buffers.capacity != self._recorded_capacity:
             self._replays.clear()
@@ -166,27 +166,27 @@ class GraphRunner(TorchRunner):
             self._inputs[n_padded] = hidden.new_zeros(1, n_padded, hidden.shape[2])
         self._inputs[n_padded][:, :n_rows] = hidden
         self._first.fill_(position)
-        if part not in self._replays:
-            return self._first_time(part, hidden, cache)
-        output = self._replays[part]()
+        if span not in self._replays:
+            return self._first_time(span, hidden, cache)
+        output = self._replays[span]()
         cache.advance(start, stop, n_rows)
-        return output[:, :n_rows].clone()  # rows may wait while the part is replayed
+        return output[:, :n_rows].clone()  # rows may wait while the span is replayed
 
-    def _eagerly(self, part: _Part, hidden: torch.Tensor, cache: StaticKVCache) -> torch.Tensor:
-        position = cache.lengths[part.start]
-        if not part.propagates:
-            return self._run(hidden, part.start, part.stop, position, cache)
-        self._propagate(hidden, part.start, self._positions(position, hidden.shape[1]), cache)
+    def _eagerly(self, span: _Span, hidden: torch.Tensor, cache: StaticKVCache) -> torch.Tensor:
+        position = cache.lengths[span.start]
+        if not span.propagates:
+            return self._run(hidden, span.start, span.stop, position, cache)
+        self._propagate(hidden, span.start, self._positions(position, hidden.shape[1]), cache)
         return hidden
 
-    def _first_time(self, part: _Part, hidden: torch.Tensor, cache: StaticKVCache) -> torch.Tensor:
-        """Computes a part as the reference does, records it, and compares the two; what the reference says holds."""
-        n_rows, position = hidden.shape[1], cache.lengths[part.start]
-        expected = self._eagerly(part, hidden, cache)
-        written = self._buffers.stored[part.start : part.stop, ..., position : position + n_rows, :]
+    def _first_time(self, span: _Span, hidden: torch.Tensor, cache: StaticKVCache) -> torch.Tensor:
+        """Computes a span as the reference does, records it, and compares the two; what the reference says holds."""
+        n_rows, position = hidden.shape[1], cache.lengths[span.start]
+        expected = self._eagerly(span, hidden, cache)
+        written = self._buffers.stored[span.start : span.stop, ..., position : position + n_rows, :]
         expected_written = written.clone()
         try:
-            replay = self._record(self._computation(part))
+            replay = self._record(self._computation(span))
             written.zero_()  # recording computed once already; what is asked is whether the replay writes it
             _compare(replay()[:, :n_rows], expected)
             _compare(written, expected_written)
@@ -197,23 +197,23 @@ class GraphRunner(TorchRunner):
             reason = str(cause).partition("\n")[0]  # CUDA's go on with advice for developers
             logger.warning("Completions are slower than this GPU allows, as CUDA graphs do not work: %s", reason)
         else:
-            self._replays[part] = replay
+            self._replays[span] = replay
         written.copy_(expected_written)
         return expected
 
-    def _computation(self, part: _Part) -> Replay:
-        """A part over whole buffers, with nothing that depends on what the host knows about positions."""
-        hidden, capacity = self._inputs[part.n_rows], self._buffers.capacity
+    def _computation(self, span: _Span) -> Replay:
+        """A span over whole buffers, with nothing that depends on what the host knows about positions."""
+        hidden, capacity = self._inputs[span.n_rows], self._buffers.capacity
 
         def compute() -> torch.Tensor:
-            positions = self._first + torch.arange(part.n_rows, device=self._device)
+            positions = self._first + torch.arange(span.n_rows, device=self._device)
             writer = WritesAt(self._buffers, positions)
-            if part.propagates:
-                self._propagate(hidden, part.start, positions.unsqueeze(0), writer)
+            if span.propagates:
+                self._propagate(hidden, span.start, positions.unsqueeze(0), writer)
                 return hidden
             return self._run_masked(
                 hidden,
-                range(part.start, part.stop),
+                range(span.start, span.stop),
                 positions.unsqueeze(0),
                 lambda window: visible(positions, capacity, window),
                 writer,

@@ -1,6 +1,6 @@
 """Our own folders of converted models: one folder each, with a manifest of sizes and hashes.
 
-Of two kinds: "models" that users name, and "runners", the same models prepared for a fast runner. A model appears and
+Of two kinds: "models" that users name, and "prepared", the same models prepared for a fast runner. A model appears and
 disappears in one step, under a lock that several processes respect; what a killed process left behind is cleared by
 the next one. Knows nothing of where models come from or how they are converted.
 """
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Kind = Literal["models", "runners"]
+Kind = Literal["models", "prepared"]
 
 _MANIFEST = "manifest.json"
+_FORMER_KINDS = ("runners",)  # as older code called them; nobody reads them any more
 _FORMAT = 1  # raise it when folders written by older code must not be used again
 
 
@@ -130,6 +131,8 @@ def store(
     name = description.name
     try:
         _root(kind).mkdir(parents=True, exist_ok=True)
+        for former in _FORMER_KINDS:
+            shutil.rmtree(config.cache_dir() / former, ignore_errors=True)
         with _locked(name, progress, kind) as work:
             if (whole := _verified_or_none(name, kind)) is not None:
                 return whole
@@ -166,9 +169,9 @@ def names(kind: Kind = "models") -> list[str]:
     return sorted(folder.name for folder in root.iterdir() if folder.is_dir() and folder.name[0] != ".")
 
 
-def derived(name: str) -> list[str]:
-    """The runners that were prepared from the model of that name, whole or damaged."""
-    return [other for other in names(kind="runners") if other.startswith(f"{config.folder_name(name)}-")]
+def prepared_from(name: str) -> list[str]:
+    """What was prepared from the model of that name, whole or damaged."""
+    return [other for other in names(kind="prepared") if other.startswith(f"{config.folder_name(name)}-")]
 
 
 def size_bytes(name: str, kind: Kind = "models") -> int:

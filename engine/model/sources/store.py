@@ -142,8 +142,8 @@ def remove(name: str) -> int:
         freed_bytes = model_cache.remove(name)
         if freed_bytes is None:
             freed_bytes = hub.remove(name)
-        for prepared in model_cache.derived(name):
-            freed_bytes = (freed_bytes or 0) + (model_cache.remove(prepared, kind="runners") or 0)
+        for prepared in model_cache.prepared_from(name):
+            freed_bytes = (freed_bytes or 0) + (model_cache.remove(prepared, kind="prepared") or 0)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ModelError(f"The model {name} could not be removed: {reason}.") from error
@@ -184,7 +184,7 @@ def _own_model(name: str) -> StoredModel:
 
 
 def _prepared_bytes(name: str) -> int:
-    return sum(model_cache.size_bytes(prepared, kind="runners") for prepared in model_cache.derived(name))
+    return sum(model_cache.size_bytes(prepared, kind="prepared") for prepared in model_cache.prepared_from(name))
 
 
 def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink) -> ModelFiles:

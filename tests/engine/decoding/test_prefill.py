@@ -10,7 +10,7 @@ from engine.decoding.prefill import CHUNK, prefill
 from engine.decoding.trajectory import Cancelled
 from engine.decoding.work import PhaseCounter
 from engine.model.early_exit import EarlyExitModel
-from tests.engine.model.fast_models import converted, small_model
+from tests.engine.model.fast_models import prepared, small_model
 
 N_LAYERS = 6
 
@@ -21,7 +21,7 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> EarlyExitModel:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        return converted(small_model("llama"), "int8")
+        return prepared(small_model("llama"), "int8")
 
 
 def go_on() -> None:

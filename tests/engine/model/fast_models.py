@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from engine.model.early_exit import EarlyExitModel
-from engine.model.prepared.layout import find_conversion
+from engine.model.prepared.layout import find_prepared
 from engine.model.prepared.native import library
 from engine.model.prepared.opening import open_runner
-from engine.model.prepared.preparation import convert
+from engine.model.prepared.preparation import prepare
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import Affine, TrainedExits, TrainedExitsInfo
 from engine.model.runner import Array, KVCache
@@ -25,9 +25,9 @@ EXITS = (2, 4)
 IDS = random.Random(0).choices(range(97), k=40)
 
 
-def convert_to(name: str, model: EarlyExitModel, precision: Precision, *, native: bool) -> None:
-    """Writes a conversion of that name into the cache."""
-    convert(
+def prepare_as(name: str, model: EarlyExitModel, precision: Precision, *, native: bool) -> None:
+    """Writes a prepared model of that name into the cache."""
+    prepare(
         name,
         model,
         Tokenization(LETTERS, [7]),
@@ -38,17 +38,17 @@ def convert_to(name: str, model: EarlyExitModel, precision: Precision, *, native
     )
 
 
-def converted(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
+def prepared(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
     """A model on the runner that this machine would choose for it."""
-    convert_to(f"tiny-{precision}-0", model, precision, native=library.load() is not None)
-    found = find_conversion(f"tiny-{precision}-0")
+    prepare_as(f"tiny-{precision}-0", model, precision, native=library.load() is not None)
+    found = find_prepared(f"tiny-{precision}-0")
     assert found is not None
-    folder, conversion = found
+    folder, stored = found
     return EarlyExitModel(
-        open_runner(folder, conversion.layout, threads=2),
-        conversion.layout.bounds[1:-1],
-        fingerprint=conversion.fingerprint,
-        exits_fingerprint=conversion.exits_fingerprint,
+        open_runner(folder, stored.layout, threads=2),
+        stored.layout.bounds[1:-1],
+        fingerprint=stored.fingerprint,
+        exits_fingerprint=stored.exits_fingerprint,
     )
 
 

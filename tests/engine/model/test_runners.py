@@ -8,11 +8,11 @@ import torch
 
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
-from engine.model.prepared.layout import conversion_name, find_conversion
+from engine.model.prepared.layout import find_prepared, prepared_name
 from engine.model.reference.eager import backbone_of
 from engine.model.sources import model_cache
 from engine.types import Precision
-from tests.engine.model.fast_models import IDS, convert_to, converted, logits, ragged, small_model, with_exits
+from tests.engine.model.fast_models import IDS, logits, prepare_as, prepared, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 
 
@@ -28,7 +28,7 @@ def reference(request: pytest.FixtureRequest) -> EarlyExitModel:
 
 @pytest.mark.parametrize("propagated", [False, True])
 def test_it_computes_what_the_reference_computes(reference: EarlyExitModel, *, propagated: bool) -> None:
-    fast = converted(reference, "fp32")
+    fast = prepared(reference, "fp32")
 
     for ours, theirs in zip(ragged(fast, propagated=propagated), ragged(reference, propagated=propagated), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
@@ -37,7 +37,7 @@ def test_it_computes_what_the_reference_computes(reference: EarlyExitModel, *, p
 def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.model.prepared.runner.CAPACITY_STEP", 8)
     reference = small_model("llama")
-    fast = converted(reference, "fp32")
+    fast = prepared(reference, "fp32")
     ours, theirs = fast.new_cache(), reference.new_cache()
 
     for start in range(0, 36, 6):
@@ -47,7 +47,7 @@ def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytes
 
 
 def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(reference: EarlyExitModel) -> None:
-    fast = converted(reference, "int8")
+    fast = prepared(reference, "int8")
     alone, together, split = fast.new_cache(), fast.new_cache(), fast.new_cache()
     for cache in (alone, together, split):
         logits(fast, 0, 20, cache)
@@ -59,7 +59,7 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(reference: Ea
 
 
 def test_two_texts_do_not_share_a_cache(reference: EarlyExitModel) -> None:
-    fast = converted(reference, "int8")
+    fast = prepared(reference, "int8")
     first, second = fast.new_cache(), fast.new_cache()
     logits(fast, 0, 8, first)
     logits(fast, 20, 30, second)
@@ -72,7 +72,7 @@ def test_two_texts_do_not_share_a_cache(reference: EarlyExitModel) -> None:
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 def test_rounded_weights_stay_near(reference: EarlyExitModel, precision: Precision) -> None:
-    fast = converted(reference, precision)
+    fast = prepared(reference, precision)
     expected = logits(reference, 0, 40, reference.new_cache())
 
     actual = logits(fast, 0, 40, fast.new_cache())
@@ -90,7 +90,7 @@ def test_a_listing_has_the_logits_of_the_whole_head_for_the_shortlist_and_the_te
         backbone.lm_head.weight = backbone.model.embed_tokens.weight
     listed = with_exits(reference, shortlist=torch.tensor(shortlist))
 
-    for model in (listed, converted(listed, "fp32")):
+    for model in (listed, prepared(listed, "fp32")):
         state = model.exit_state(model.embed(IDS, 0), 2)
         listing = model.listing(text)
         assert listing is not None
@@ -105,7 +105,7 @@ def test_a_listing_has_the_logits_of_the_whole_head_for_the_shortlist_and_the_te
 def test_a_text_of_listed_tokens_adds_none() -> None:
     listed = with_exits(small_model("llama"), shortlist=torch.tensor([3, 8, 60]))
 
-    for model in (listed, converted(listed, "fp32")):
+    for model in (listed, prepared(listed, "fp32")):
         listing = model.listing([60, 3])
         assert listing is not None
         assert listing.ids.tolist() == [3, 8, 60]
@@ -116,7 +116,7 @@ def test_the_head_reads_an_exit_through_its_map_and_full_depth_as_it_is() -> Non
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(64, 64, generator=generator) / 8, torch.randn(64, generator=generator)
     mapped = with_exits(small_model("llama"), maps={2: (weight, bias)})
-    fast = converted(mapped, "fp32")
+    fast = prepared(mapped, "fp32")
     state = fast.exit_state(fast.embed(IDS, 0), 2)
 
     assert np.array_equal(fast.logits(state, 4), fast.logits(state, 6))  # no map there
@@ -127,39 +127,37 @@ def test_the_head_reads_an_exit_through_its_map_and_full_depth_as_it_is() -> Non
 
 def test_probabilities_are_those_of_the_choices() -> None:
     reference = small_model("llama")
-    for model in (reference, converted(reference, "fp32")):
+    for model in (reference, prepared(reference, "fp32")):
         logits = model.logits(model.exit_state(model.embed(IDS, 0), 6), 6)
 
         expected = torch.from_numpy(model.to_numpy(logits))[0].softmax(-1).amax(-1)
         torch.testing.assert_close(torch.tensor(model.probabilities(logits)), expected)
 
 
-def test_a_conversion_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
+def test_a_prepared_model_is_named_by_what_it_was_made_from(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"one")
-    names = [
-        conversion_name("org/tiny", tmp_path, None, None, precision, native=False) for precision in ("int8", "fp32")
-    ]
-    names.append(conversion_name("org/tiny", tmp_path, None, (2,), "int8", native=False))
+    names = [prepared_name("org/tiny", tmp_path, None, None, precision, native=False) for precision in ("int8", "fp32")]
+    names.append(prepared_name("org/tiny", tmp_path, None, (2,), "int8", native=False))
     (tmp_path / "model.safetensors").write_bytes(b"other")
-    names.append(conversion_name("org/tiny", tmp_path, None, None, "int8", native=False))
+    names.append(prepared_name("org/tiny", tmp_path, None, None, "int8", native=False))
 
     assert len(set(names)) == 4
     assert all(name.startswith("org--tiny-") for name in names)
 
 
-def test_a_new_conversion_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:
+def test_a_newly_prepared_model_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:
     for name in ("tiny-int8-1", "tiny-int8-2"):
-        convert_to(name, reference, "int8", native=False)
+        prepare_as(name, reference, "int8", native=False)
 
-    assert model_cache.names(kind="runners") == ["tiny-int8-2"]
+    assert model_cache.names(kind="prepared") == ["tiny-int8-2"]
 
 
-def test_a_damaged_conversion_counts_as_missing(reference: EarlyExitModel) -> None:
-    convert_to("tiny-int8-1", reference, "int8", native=False)
-    (model_cache.folder_of("tiny-int8-1", kind="runners") / "head.weights").write_bytes(b"")
+def test_a_damaged_prepared_model_counts_as_missing(reference: EarlyExitModel) -> None:
+    prepare_as("tiny-int8-1", reference, "int8", native=False)
+    (model_cache.folder_of("tiny-int8-1", kind="prepared") / "head.weights").write_bytes(b"")
 
-    assert find_conversion("tiny-int8-1") is None
+    assert find_prepared("tiny-int8-1") is None
 
 
 @pytest.mark.parametrize("family", ["opt", "gemma3_text"])
@@ -167,4 +165,4 @@ def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
     model = EarlyExitModel.from_transformers(tiny_model(family))
 
     with pytest.raises(UnsupportedModelError, match=r"cannot run in int8, because .*choose the precision 'fp32'"):
-        convert_to("tiny-int8-1", model, "int8", native=False)
+        prepare_as("tiny-int8-1", model, "int8", native=False)

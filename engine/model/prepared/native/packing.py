@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.model.prepared.quantization import InputStatistics, QuantizedWeight
-    from engine.model.prepared.weights import Linear, Parts
+    from engine.model.prepared.weights import Linear, Weights
 
 WEIGHTS_FILE, PACK_FILE = "native.weights", "native.json"
 
@@ -137,15 +137,15 @@ def _activation(config: Any) -> str:
     return activation
 
 
-def write_pack(folder: Path, parts: Parts, *, progress: Callable[[int], None]) -> None:
+def write_pack(folder: Path, weights: Weights, *, progress: Callable[[int], None]) -> None:
     """Writes the file of weights and its record; `progress` is told each layer that is begun."""
-    attention = parts.layers[0].self_attn
+    attention = weights.layers[0].self_attn
     with (folder / WEIGHTS_FILE).open("wb") as file:
         packer = _Packer(file)
         layers = []
-        for idx in range(len(parts.layers)):
+        for idx in range(len(weights.layers)):
             progress(idx)
-            layers.append(packer.layer(parts, idx))
+            layers.append(packer.layer(weights, idx))
         pack = Pack(
             n_heads=attention.config.num_attention_heads,
             mlp_width=attention.config.intermediate_size,
@@ -153,10 +153,10 @@ def write_pack(folder: Path, parts: Parts, *, progress: Callable[[int], None]) -
             epsilon=attention.config.rms_norm_eps,
             attention_scale=attention.scaling,
             layers=tuple(layers),
-            head=packer.linear(parts.head),
-            shortlist=None if parts.shortlist is None else packer.linear(parts.shortlist),
-            propagation=packer.linear(parts.propagation),
-            exit_maps={layer: packer.linear(exit_map) for layer, exit_map in parts.exit_maps.items()},
+            head=packer.linear(weights.head),
+            shortlist=None if weights.shortlist is None else packer.linear(weights.shortlist),
+            propagation=packer.linear(weights.propagation),
+            exit_maps={layer: packer.linear(exit_map) for layer, exit_map in weights.exit_maps.items()},
         )
     (folder / PACK_FILE).write_text(json.dumps(cattrs.unstructure(pack)), encoding="utf-8")
 
@@ -167,10 +167,10 @@ class _Packer:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def layer(self, parts: Parts, idx: int) -> PackedLayer:
+    def layer(self, weights: Weights, idx: int) -> PackedLayer:
         """Appends a layer of transformers; gate and up in 4 bits where statistics of their inputs are given."""
-        attention, mlp, norms = parts.layers[idx].self_attn, parts.layers[idx].mlp, parts.norms[idx]
-        statistics = parts.statistics[idx] if parts.statistics else None
+        attention, mlp, norms = weights.layers[idx].self_attn, weights.layers[idx].mlp, weights.norms[idx]
+        statistics = weights.statistics[idx] if weights.statistics else None
         return PackedLayer(
             attention_norm=self.vector(norms.attention),
             mlp_norm=self.vector(norms.mlp),
@@ -178,8 +178,8 @@ class _Packer:
             mlp_out_norm=self._if_any(norms.mlp_out),
             query_norm=self._if_any(norms.query),
             key_norm=self._if_any(norms.key),
-            rotary=parts.rotaries[idx],
-            window=parts.windows[idx],
+            rotary=weights.rotaries[idx],
+            window=weights.windows[idx],
             qkv=self.linear(linear(attention.q_proj, attention.k_proj, attention.v_proj)),
             output=self.linear(linear(attention.o_proj)),
             gate_up=self.linear(linear(mlp.gate_proj, mlp.up_proj), statistics),

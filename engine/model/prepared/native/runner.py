@@ -18,10 +18,10 @@ import cattrs
 import numpy as np
 
 from engine.errors import ModelError
-from engine.model.prepared import runner as converted
+from engine.model.prepared import runner as shared
 from engine.model.prepared.native import library
 from engine.model.prepared.native.packing import LANES, PACK_FILE, WEIGHTS_FILE, Pack
-from engine.model.prepared.runner import ConvertedRunner, SegmentedCache
+from engine.model.prepared.runner import PreparedRunner, SegmentedCache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ class _SegmentCache:
         return first
 
     def _grow(self, needed: int) -> None:
-        step = converted.CAPACITY_STEP
+        step = shared.CAPACITY_STEP
         assert step % LANES == 0
         self.capacity = -(-needed // step) * step
         keys = (self._heads, self.capacity // LANES, self._head_dim, LANES)
@@ -141,8 +141,8 @@ class NativeCache(SegmentedCache[_SegmentCache]):
         super().__init__(layout, _SegmentCache)
 
 
-class NativeRunner(ConvertedRunner):
-    """See `LayerRunner`; it stops only between the segments that were converted."""
+class NativeRunner(PreparedRunner):
+    """See `LayerRunner`; it stops only between the segments that were prepared."""
 
     def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:
         """Maps what `engine.model.prepared.preparation` wrote.
@@ -225,7 +225,7 @@ class NativeRunner(ConvertedRunner):
     def propagate(self, hidden: NDArray[np.float32], start: int, cache: KVCache) -> None:
         """See `LayerRunner.propagate`."""
         assert isinstance(cache, NativeCache)
-        rows = self._product(self._propagation, converted.rms_normed(hidden, self._epsilon))
+        rows = self._product(self._propagation, shared.rms_normed(hidden, self._epsilon))
         width = 2 * self._layout.n_kv_heads * self._layout.head_dim
         first = self._by_start[start]
         for layers, segment in zip(self._segments[first:], cache.segments[first:], strict=True):

@@ -19,7 +19,7 @@ from engine.model.prepared.native.runner import NativeRunner
 from engine.model.prepared.onnx_runtime import OnnxRunner
 from engine.model.prepared.quantization import InputStatistics, dequantize, quantize_4, quantize_8
 from engine.types import Precision
-from tests.engine.model.fast_models import IDS, converted, logits, needs_kernels, ragged, small_model, with_exits
+from tests.engine.model.fast_models import IDS, logits, needs_kernels, prepared, ragged, small_model, with_exits
 from tests.tiny_models import tiny_model
 
 pytestmark = needs_kernels
@@ -58,7 +58,7 @@ def native_model(family: str, **sizes: int) -> EarlyExitModel:
 
 
 def native(model: EarlyExitModel, precision: Precision = "int8") -> EarlyExitModel:
-    fast = converted(model, precision)
+    fast = prepared(model, precision)
     assert isinstance(fast.runner, NativeRunner)
     return fast
 
@@ -163,7 +163,7 @@ def test_a_gemma_that_the_kernels_do_not_know_is_refused(changes: dict[str, Any]
     model = EarlyExitModel.from_transformers(tiny_model("gemma3_text", **changes))
 
     with pytest.raises(UnsupportedModelError, match=f"cannot run in int8, because {reason}.*choose the precision"):
-        converted(model, "int8")
+        prepared(model, "int8")
 
 
 def all_logits(model: EarlyExitModel) -> torch.Tensor:
@@ -282,7 +282,7 @@ def test_the_head_reads_an_exit_through_its_map() -> None:
 @pytest.mark.parametrize("sizes", [{"hidden_size": 64}, {"hidden_size": 128, "intermediate_size": 200}])
 def test_sizes_that_the_kernels_do_not_know_run_on_onnx_runtime(sizes: dict[str, int]) -> None:
     model = small_model("llama", **sizes)
-    fast = converted(model, "int8")
+    fast = prepared(model, "int8")
 
     assert isinstance(fast.runner, OnnxRunner)
     assert error(logits(fast, 0, 40, fast.new_cache()), logits(model, 0, 40, model.new_cache())) < ROUNDED

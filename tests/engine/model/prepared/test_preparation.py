@@ -89,7 +89,7 @@ def test_processes_with_and_without_kernels_keep_a_model_each(tmp_path: Path, mo
 
     assert isinstance(again.model.runner, NativeRunner)
     assert told == []
-    assert len(model_cache.names(kind="runners")) == 2
+    assert len(model_cache.names(kind="prepared")) == 2
 
 
 def test_who_prepares_a_model_never_imports_torch(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_prepared_model_is_prepared_once(tmp_path: Path) -> None:
     assert isinstance(first.model.runner, OnnxRunner)
     assert told == []
     assert second.model.fingerprint == first.model.fingerprint
-    assert len(model_cache.names(kind="runners")) == 1
+    assert len(model_cache.names(kind="prepared")) == 1
 
 
 def test_a_load_that_is_given_up_leaves_no_process_and_no_half_folder(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_load_that_is_given_up_leaves_no_process_and_no_half_folder(tmp_path: 
         load_model("tiny", folder_of(tmp_path, "llama"), INT8, progress=give_up)
 
     assert psutil.Process().children() == []
-    assert [path for path in (tmp_path / "cache" / "green-code" / "runners").iterdir() if path.is_dir()] == []
+    assert [path for path in (tmp_path / "cache" / "green-code" / "prepared").iterdir() if path.is_dir()] == []
 
 
 def test_weights_that_cannot_be_read_are_told_of_as_ever(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
-def test_shortcuts_come_back_as_they_were_saved(trained_exits: TrainedExits, tmp_path: Path) -> None:
+def test_trained_exits_come_back_as_they_were_saved(trained_exits: TrainedExits, tmp_path: Path) -> None:
     save_trained_exits(trained_exits, tmp_path / "new" / "trained_exits.safetensors")
 
     loaded = load_trained_exits(tmp_path / "new" / "trained_exits.safetensors", INFO.fingerprint)
@@ -54,14 +54,14 @@ def test_shortcuts_come_back_as_they_were_saved(trained_exits: TrainedExits, tmp
     torch.testing.assert_close(loaded.maps[3], trained_exits.maps[3], rtol=0, atol=0)
 
 
-def test_shortcuts_of_other_weights_are_refused(trained_exits: TrainedExits, tmp_path: Path) -> None:
+def test_trained_exits_of_other_weights_are_refused(trained_exits: TrainedExits, tmp_path: Path) -> None:
     save_trained_exits(trained_exits, tmp_path / "trained_exits.safetensors")
 
     with pytest.raises(PolicyError, match="trained for other weights"):
         load_trained_exits(tmp_path / "trained_exits.safetensors", "another")
 
 
-def test_shortcuts_of_another_format_are_refused(trained_exits: TrainedExits, tmp_path: Path) -> None:
+def test_trained_exits_of_another_format_are_refused(trained_exits: TrainedExits, tmp_path: Path) -> None:
     save_trained_exits(
         TrainedExits(replace(INFO, format=99), trained_exits.maps), tmp_path / "trained_exits.safetensors"
     )
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_told_in_one_sentence(trained_exits: TrainedExits, tmp
         load_trained_exits(path, INFO.fingerprint)
 
 
-def test_the_head_reads_an_exit_through_its_shortcut(trained_exits: TrainedExits) -> None:
+def test_the_head_reads_an_exit_through_its_map(trained_exits: TrainedExits) -> None:
     model = tiny_model("llama")
     with_map = EarlyExitModel.from_transformers(model, (3, 4), trained_exits)
     without = EarlyExitModel.from_transformers(model, (3, 4))
@@ -90,7 +90,7 @@ def test_the_head_reads_an_exit_through_its_shortcut(trained_exits: TrainedExits
 
 
 @pytest.mark.parametrize("layer", [4, 6])
-def test_full_depth_and_exits_without_a_shortcut_are_read_as_they_are(trained_exits: TrainedExits, layer: int) -> None:
+def test_full_depth_and_exits_without_a_map_are_read_as_they_are(trained_exits: TrainedExits, layer: int) -> None:
     model = tiny_model("llama")
     state = torch.randn(1, 2, D, generator=torch.Generator().manual_seed(1))
 
