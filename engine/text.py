@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.completion.cleanup import is_complete, suggestion, without_half_word
 from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.prompt import prompt_for
-from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
+from engine.completion.shape import shape_at
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition
 from engine.model.loaded import synchronize
@@ -75,7 +76,9 @@ class DecodedText:
 def site_for(request: CompletionRequest) -> Site:
     """The site that a request names."""
     prompt = prompt_for(request)
-    shape = shape_at(request.prefix, request.suffix, prompt, single_line=request.single_line)
+    shape = shape_at(
+        request.prefix, request.suffix, prompt, single_line=request.single_line, language_id=request.language_id
+    )
     return Site(prefix=request.prefix, suffix=request.suffix, prompt=prompt, shape=shape)
 
 

@@ -10,7 +10,8 @@ import re
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from engine.completion.brackets import CLOSERS, CLOSING, residue
+from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, residue
+from engine.completion.indentation import indent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,8 @@ _DIRECTIVES = ("#if", "#ifdef", "#ifndef", "#elif", "#else", "#endif", "#include
 _FIRST_WORD = re.compile(r"#?\w*")
 _LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
 _ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
+_END_CHARS = 500  # of a long line, at each end, that are read
+_PIECES = frozenset(CLOSING) | CLOSERS | QUOTES
 _STATEMENT_LINES = 12  # that a statement may have before its block
 
 
@@ -149,20 +152,35 @@ def closing_run(line: str) -> str:
     return run.group().rstrip(";,") if run else ""
 
 
+def closed_length(enclosing: str, body: str, closers: str) -> int:
+    """How much of `body` stands before a bracket that closes what the next line closes.
+
+    Args:
+        enclosing: The document from where the next line's brackets were opened to the cursor.
+        body: New text, of one or several lines.
+        closers: The closing brackets that the next line begins with.
+    """
+    if not residue(body).closers:
+        return len(body)
+    wanted = residue(f"{enclosing}\n{closers}").closers
+    lengths = (len(body), *(at for at in range(len(body) - 1, -1, -1) if body[at] in _PIECES))
+    fits = (at for at in lengths if len(residue(f"{enclosing}{body[:at]}\n{closers}").closers) <= len(wanted))
+    return next(fits, len(body))
+
+
 def filled(text: str) -> Iterator[str]:
-    """The first lines that are not blank."""
-    return (line for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
+    """The first lines that are not blank; of long ones their two ends."""
+    return (_shortened(line) for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
 
 
 def filled_upwards(text: str) -> list[str]:
-    """The last lines that are not blank, the last first."""
-    return [line for line in reversed(text.rsplit("\n", _LINES_SEARCHED)[-_LINES_SEARCHED:]) if line.strip()]
+    """The last lines that are not blank, the last first; of long ones their two ends."""
+    lines = text.rsplit("\n", _LINES_SEARCHED)[-_LINES_SEARCHED:]
+    return [_shortened(line) for line in reversed(lines) if line.strip()]
 
 
-def indent_of(line: str) -> int:
-    """Columns before a line's text."""
-    expanded = line.expandtabs(4)
-    return len(expanded) - len(expanded.lstrip(" "))
+def _shortened(line: str) -> str:
+    return line if len(line) <= 2 * _END_CHARS else line[:_END_CHARS] + line[-_END_CHARS:]
 
 
 def _code(line: str) -> str:

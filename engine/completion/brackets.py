@@ -1,10 +1,9 @@
 """Brackets and quotes of a few lines, counted without a grammar.
 
-One scanner for all languages: it knows strings, escapes and code inside strings, and that an apostrophe may be a
-lifetime or stand in a word. It knows no comments, so its answers are good for comparing a line with the same line and a
-few characters more, not for judging a file. No syntax tree: the grammars that the evaluation uses pin an old
-tree-sitter, a broken line is what an editor has under its cursor most of the time, and brackets and indentation say
-enough about where to end.
+One scanner for all languages: it knows strings, escapes and code inside strings, that an apostrophe may be a lifetime
+or stand in a word, and, where a language has them, type parameters in angle brackets. It knows no comments, so its
+answers are good for comparing a line with the same line and a few characters more, not for judging a file; what a
+place lies in `engine.completion.lexical` says. A scan goes on where another ended, so a line is read once.
 """
 
 from __future__ import annotations
@@ -15,10 +14,16 @@ from dataclasses import dataclass
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(CLOSING.values())
 
-_QUOTES = frozenset("\"'`")
+QUOTES = frozenset("\"'`")
 _STRING_PREFIX = re.compile(r"(?<!\w)[A-Za-z]{1,2}\Z")  # such as Python's f and rb
 _INTERPOLATED = re.compile(r"(?:(?<!\w)[rRbB]?[fF][rR]?|\$@?)\Z")  # such as f"{a}" and $"{a}"
 _PREFIX_CHARS = 3
+_STRING_CHARS = 256  # behind an apostrophe, where the one that ends its string is looked for
+_SIGNS = re.compile(r"[()\[\]{}\"'`]")
+_SIGNS_AND_ANGLES = re.compile(
+    r"[()\[\]{}\"'`;]|(?<=\w)<(?![\s=<])|(?<=::)<|(?<![-=\s])>(?!=)|(?<![-=])>(?=[\s>(),;]|\Z)"
+)
+_SIGNS_IN_STRINGS = re.compile(r"[\\\"'`\n{}$#]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,31 +41,66 @@ class Residue:
     @property
     def in_string(self) -> bool:
         """Whether the text ends inside a string."""
-        return self.openers[-1:] in _QUOTES
+        return self.openers[-1:] in QUOTES
+
+    def is_no_worse_than(self, other: Residue) -> bool:
+        """Whether nothing is closed or left open that is not in another residue."""
+        return self.closers == other.closers and other.openers.startswith(self.openers)
 
 
-def residue(text: str, until: int | None = None) -> Residue:
-    """The brackets and quotes of `text`, up to `until`, that have no partner in it."""
-    closers: list[str] = []
-    stack: list[str] = []
-    strings: list[str] = []  # for each open quote, what begins code inside its string
-    at, until = 0, len(text) if until is None else until
-    while at < until:
-        char = text[at]
-        if stack and stack[-1] in _QUOTES:
-            at += _in_string(text, at, stack, strings, closers)
-            continue
-        if char in CLOSING:
-            stack.append(char)
-        elif char in CLOSERS:
-            _close(char, stack, closers)
-        elif char in _QUOTES and (char != "'" or _opens_string(text, at)):
-            stack.append(char)
-            strings.append(
-                "${" if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
-            )
-        at += 1
-    return Residue(closers="".join(closers), openers="".join(stack))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Where a scan stands.
+
+    Attributes:
+        closers: Closing brackets without an opening one so far.
+        stack: What is open.
+        strings: For each open quote, what begins code inside its string.
+        with_angles: Whether angle brackets count, which enclose type parameters.
+    """
+
+    closers: tuple[str, ...] = ()
+    stack: tuple[str, ...] = ()
+    strings: tuple[str, ...] = ()
+    with_angles: bool = False
+
+    @property
+    def residue(self) -> Residue:
+        """What is unmatched so far; what looked like type parameters and was not closed is none."""
+        return Residue(closers="".join(self.closers), openers="".join(each for each in self.stack if each != "<"))
+
+    def over(self, text: str, start: int = 0, end: int | None = None) -> Scan:
+        """The scan of a text from `start` to `end`; what stands around that is looked at, but not counted."""
+        closers, stack, strings = list(self.closers), list(self.stack), list(self.strings)
+        at, end = start, len(text) if end is None else end
+        signs = _SIGNS_AND_ANGLES if self.with_angles else _SIGNS
+        while at < end:
+            in_string = bool(stack) and stack[-1] in QUOTES
+            found = (_SIGNS_IN_STRINGS if in_string else signs).search(text, at, end)
+            if found is None:
+                break
+            at, char = found.start(), found[0]
+            if in_string:
+                at += _in_string(text, at, stack, strings, closers)
+                continue
+            if char in CLOSING or char == "<":
+                stack.append(char)
+            elif char in CLOSERS or char == ">":
+                _close(char, stack, closers)
+            elif char == ";":
+                _drop_angles(stack)
+            elif char != "'" or _opens_string(text, at):
+                stack.append(char)
+                strings.append(
+                    "${" if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
+                )
+            at += 1
+        return Scan(closers=tuple(closers), stack=tuple(stack), strings=tuple(strings), with_angles=self.with_angles)
+
+
+def residue(text: str) -> Residue:
+    """The brackets and quotes of `text` that have no partner in it."""
+    return Scan().over(text).residue
 
 
 def _in_string(text: str, at: int, stack: list[str], strings: list[str], closers: list[str]) -> int:
@@ -81,15 +121,28 @@ def _in_string(text: str, at: int, stack: list[str], strings: list[str], closers
 
 
 def _close(char: str, stack: list[str], closers: list[str]) -> None:
-    if stack and CLOSING[stack[-1]] == char:
+    if char == ">":
+        if stack and stack[-1] == "<":
+            stack.pop()
+        else:
+            closers.append(char)
+        return
+    _drop_angles(stack)  # they were signs of comparison
+    if stack and CLOSING.get(stack[-1]) == char:
         stack.pop()
     else:
         closers.append(char)
 
 
+def _drop_angles(stack: list[str]) -> None:
+    while stack and stack[-1] == "<":
+        stack.pop()
+
+
 def _opens_string(text: str, at: int) -> bool:
     """Whether the apostrophe at `at` opens a string: not in `don't` or `&'a`, nor before a word that none ends."""
-    before, line = text[max(0, at - _PREFIX_CHARS) : at], text[at + 1 :].partition("\n")[0]
+    before = text[max(0, at - _PREFIX_CHARS) : at]
+    line = text[at + 1 : at + 1 + _STRING_CHARS].partition("\n")[0]
     if before.endswith(("&", "<")) or (line[:1].isalpha() and "'" not in line):
         return False
     return not (before and (before[-1].isalnum() or before[-1] == "_")) or _STRING_PREFIX.search(before) is not None

@@ -1,138 +1,232 @@
-"""What of a decoded text must go, so that it never gets in the way of the text around it.
+"""Decoded text to suggestion: the rules, in their order, by which some of it is not offered.
 
-Everything here answers with a length: a suggestion is one slice of what was decoded, and nothing is invented. Rules
-about whole lines are `engine.completion.repetition`. Strings only.
+A suggestion is always one slice of the decoded text; nothing is invented. What the rules know of the document is the
+place's `Shape`; what they do is one module each. Strings only: no tokens, no model.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from engine.completion.brackets import CLOSERS, CLOSING, Residue, residue
+from engine.completion.blocks import CLOSING_RUN, closed_length, closing_run, stays_inside
+from engine.completion.indentation import indent_of
+from engine.completion.line import ending_length, fitting_length, leaving_length, whole_words_length, word_before
+from engine.completion.repetition import repeats_from
+from engine.completion.worth import is_worth_showing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from engine.completion.shape import Shape
 
 # No text of a person: half a character, a carriage return before a line end that the editor writes, other controls.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffd]")
-_WORD_END = re.compile(r"\w+\Z")
-_QUOTES = frozenset("\"'`")
-_PIECES = frozenset(CLOSING) | CLOSERS | _QUOTES
 
 
-def printable_length(text: str) -> int:
-    """Characters before the first that no person types."""
+class Cut(Protocol):
+    """How many characters of a text stay, at the beginning."""
+
+    def __call__(self, text: str, shape: Shape, /) -> int:
+        """The length; that of the text where the rule finds nothing to object to."""
+        ...
+
+
+class Rule(NamedTuple):
+    """One of the product's manners.
+
+    Attributes:
+        name: What is wrong with the text that is cut off.
+        cut: How much stays.
+        is_final: Whether what is cut off goes whatever is decoded behind it, so that decoding may end.
+    """
+
+    name: str
+    cut: Cut
+    is_final: bool
+
+
+def _unprintable(text: str, shape: Shape) -> int:
     found = _UNPRINTABLE.search(text)
     return found.start() if found else len(text)
 
 
-def fitting_length(head: str, body: str, rest: str) -> int:
-    """How much of a line's new text fits between what stands before and behind the cursor on that line.
+def _beyond_the_line(text: str, shape: Shape) -> int:
+    newline = text.find("\n") if shape.single_line else -1
+    return newline if newline >= 0 else len(text)
 
-    Brackets and quotes that the rest closes are not closed a second time, and text that the rest begins with is not
-    repeated. A word is not glued to the next one.
+
+def _leaves_the_rest(text: str, shape: Shape) -> int:
+    length = leaving_length(text, shape.line) if shape.single_line else None
+    return len(text) if length is None else length
+
+
+def _ends_the_statement(text: str, shape: Shape) -> int:
+    in_text = shape.elements is not None and (not shape.elements.in_code or shape.elements.opened)
+    length = None if in_text else ending_length(text, shape.line)
+    return len(text) if length is None else length
+
+
+def _closed_below(text: str, shape: Shape) -> int:
+    """A string or comment is ended that the text behind the cursor ends."""
+    closer = shape.closed_below
+    at = text.find(closer) if closer else -1
+    while at > 0 and (at - len(text[:at].rstrip("\\"))) % 2:
+        at = text.find(closer, at + 1)  # a backslash before it takes its meaning away
+    return at if at >= 0 else len(text)
+
+
+def _closes_an_element(text: str, shape: Shape) -> int:
+    at = shape.elements.closed_again_at(text) if shape.elements is not None else None
+    return len(text) if at is None else at
+
+
+def _beyond_the_block(text: str, shape: Shape) -> int:
+    end = None if shape.single_line else _block_end(text, shape)
+    return len(text) if end is None else end
+
+
+def _repeats_whole_lines(text: str, shape: Shape) -> int:
+    whole = text[: max(0, text.rfind("\n"))]
+    length = _repeats(whole, shape) if whole else 0
+    return length if length < len(whole) else len(text)
+
+
+def _repeats(text: str, shape: Shape) -> int:
+    index = repeats_from((shape.head + text).split("\n"), shape.lines_above, shape.next_line)
+    return len(text) if index is None else _line_start(text, index)
+
+
+def _does_not_fit(text: str, shape: Shape) -> int:
+    return fitting_length(text, shape.line)
+
+
+def _closes_the_next_line(text: str, shape: Shape) -> int:
+    if not shape.enclosing or shape.line.goes_on or shape.closer:
+        return len(text)
+    return closed_length(shape.enclosing, text, closing_run(shape.next_line))
+
+
+def _blank_end(text: str, shape: Shape) -> int:
+    return len(text.rstrip())
+
+
+def _not_worth_showing(text: str, shape: Shape) -> int:
+    return len(text) if is_worth_showing(text, shape.head) else 0
+
+
+RULES = (
+    Rule("no character of a person", _unprintable, is_final=True),
+    Rule("beyond the line", _beyond_the_line, is_final=True),
+    Rule("closes what the rest of the line closes", _leaves_the_rest, is_final=True),
+    Rule("ends the statement that the rest goes on with", _ends_the_statement, is_final=True),
+    Rule("ends the string or comment that the text behind ends", _closed_below, is_final=True),
+    Rule("closes the element that the text behind closes", _closes_an_element, is_final=True),
+    Rule("beyond the block", _beyond_the_block, is_final=True),
+    Rule("says the same again", _repeats_whole_lines, is_final=True),
+    Rule("says the same again in its last line", _repeats, is_final=False),
+    Rule("does not fit before the rest of the line", _does_not_fit, is_final=False),
+    Rule("closes what the next line closes", _closes_the_next_line, is_final=False),
+    Rule("blanks at its end", _blank_end, is_final=False),
+    Rule("not worth showing", _not_worth_showing, is_final=False),
+)
+"""What a suggestion never does: each is asked about what the ones before have left."""
+
+
+def suggestion(text: str, shape: Shape) -> slice:
+    """The part of the decoded text to insert at the cursor; empty where nothing is worth showing."""
+    start = _start(text, shape)
+    if start is None:
+        return slice(0, 0)  # the model meant another indentation than the one typed
+    body = text[start:]
+    for rule in RULES:
+        body = body[: rule.cut(body, shape)]
+    return slice(start, start + len(body))
+
+
+def is_complete(text: str, shape: Shape) -> bool:
+    """True once more decoded text could not change the suggestion."""
+    start = _start(text, shape)
+    if start is None:
+        return bool(text) and not shape.typed_space.startswith(text)
+    body = text[start:]
+    for rule in RULES:
+        length = rule.cut(body, shape) if rule.is_final else len(body)
+        if length < len(body):
+            return shape.single_line or not _may_stay(body[length:], shape)
+    return False
+
+
+def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix: str) -> slice:
+    """The part of a decoded text that was cut off by a limit, without a last word that may go on.
 
     Args:
-        head: The line before the cursor.
-        body: New text.
-        rest: The line behind the cursor.
+        text: All that was decoded.
+        part: What of it would be the suggestion.
+        shape: Of the place.
+        prefix: The document before the cursor.
+        suffix: The document behind it.
     """
-    if _joins(head, rest):
-        return 0  # inside a word: whatever is put there spoils it
-    length = _balanced_length(head, body, rest) if rest.strip() else len(body)
-    kept = body[:length].rstrip()
-    if _joins(kept, rest):
-        kept = _WORD_END.sub("", kept).rstrip()
-    if rest[:1] in _QUOTES and (len(kept) - len(kept.rstrip("\\"))) % 2:
-        kept = kept[:-1].rstrip()  # it would take the quote's meaning away
-    return len(kept)
+    if part.stop < len(text) or part.start == part.stop:
+        return part  # something was decoded behind it: its last word is whole
+    body = text[part]
+    document = f"{prefix.removesuffix(word_before(shape.head))} {suffix}"
+    line = shape.head if "\n" not in body else ""
+    kept = body[: whole_words_length(body, line, document)]
+    return slice(part.start, part.start + _not_worth_showing(kept, shape))
 
 
-def leaving_length(head: str, body: str, rest: str) -> int | None:
-    """Where the new text leaves a bracket or a string that the rest of the line closes; None where it does not.
+def _start(text: str, shape: Shape) -> int | None:
+    """Where the new text begins; None where the model meant another indentation."""
+    if text.startswith(shape.typed_space):
+        return len(shape.typed_space)
+    return None if shape.starts_line else len(text) - len(text.lstrip(" \t"))
 
-    Whatever follows there belongs behind the rest.
-    """
-    if not _closes(rest):
-        return None
-    before, text = residue(head + rest), head + body + rest
-    for at, char in enumerate(body):
-        closes = char in CLOSERS or (char in _QUOTES and residue(text, len(head) + at).openers.endswith(char))
-        if (
-            closes
-            and not _no_worse(residue(head + body[: at + 1] + rest), before)
-            and _no_worse(residue(head + body[:at] + rest), before)
-        ):
-            return at
+
+def _block_end(body: str, shape: Shape) -> int | None:
+    newline = body.find("\n")
+    if shape.starts_line and newline >= 0 and not body[:newline].strip():
+        return 0  # the line is there already, and blank
+    n_more_lines, above = 0, shape.head + body[: newline if newline >= 0 else len(body)]
+    while newline >= 0:
+        if n_more_lines == shape.n_more_lines:
+            return newline
+        n_more_lines += 1
+        next_newline = body.find("\n", newline + 1)
+        line = body[newline + 1 : next_newline if next_newline >= 0 else len(body)]
+        if line.strip():
+            if indent_of(line) < shape.block_indent:
+                is_whole = next_newline >= 0
+                if not stays_inside(line, shape.block_indent, shape.head, is_whole=is_whole):
+                    return _closed_end(line, newline, shape, is_whole=is_whole)
+            elif shape.indentation.is_other(line, above):
+                return newline
+            above = line
+        elif next_newline >= 0 and body[:newline].strip():
+            return newline
+        newline = next_newline
     return None
 
 
-def closed_length(enclosing: str, body: str, closers: str) -> int:
-    """How much of `body` stands before a bracket that closes what the next line closes.
-
-    Args:
-        enclosing: The document from where the next line's brackets were opened to the cursor.
-        body: New text, of one or several lines.
-        closers: The closing brackets that the next line begins with.
-    """
-    if not residue(body).closers:
-        return len(body)
-    wanted = residue(f"{enclosing}\n{closers}").closers
-    lengths = (len(body), *_bracket_places(body))
-    fits = (at for at in lengths if len(residue(f"{enclosing}{body[:at]}\n{closers}").closers) <= len(wanted))
-    return next(fits, len(body))
+def _may_stay(rest: str, shape: Shape) -> bool:
+    """Whether the line that a block ended at may turn out to belong to it."""
+    line = rest.removeprefix("\n")
+    if len(line) == len(rest) or not line.strip() or "\n" in line or indent_of(line) >= shape.block_indent:
+        return False
+    return stays_inside(line, shape.block_indent, shape.head, is_whole=False) is None
 
 
-def whole_words_length(text: str, head: str, document: str) -> int:
-    """How much of a text is left without a last word that may be half of one, as where a limit cut it.
-
-    A word that stands in the document is whole. One that does not may be the beginning of a longer one.
-
-    Args:
-        text: What was decoded, as far as it is worth showing.
-        head: The cursor's line before the cursor, which may begin the word.
-        document: Text to know words from, without the word under the cursor.
-    """
-    found = _WORD_END.search(head + text)
-    if found is None or re.search(rf"(?<!\w){found.group()}(?!\w)", document):
-        return len(text)
-    return len(text[: max(0, found.start() - len(head))].rstrip())
+def _closed_end(line: str, newline: int, shape: Shape, *, is_whole: bool) -> int | None:
+    """The end of a block at a line that leaves it: behind the bracket that closes it, if that is still wanted."""
+    text = line.lstrip()
+    run = CLOSING_RUN.match(text)
+    if run is None or text[0] != shape.closer or indent_of(line) != shape.closer_indent:
+        return newline
+    end = len(line) - len(text) + run.end()
+    return newline + 1 + end if is_whole or end < len(line) else None
 
 
-def _balanced_length(head: str, body: str, rest: str) -> int:
-    before, closes = residue(head + rest), _closes(rest)
-    body = body[: leaving_length(head, body, rest)].rstrip()
-    lengths = (*_overlaps(body, rest.strip()), len(body), *(_bracket_places(body) if closes else ()))
-    fits = (at for at in lengths if not closes or _no_worse(residue(head + body[:at] + rest), before))
-    return next(fits, len(body))
-
-
-def _closes(rest: str) -> bool:
-    return any(char in CLOSERS or char in _QUOTES for char in rest)
-
-
-def _no_worse(after: Residue, before: Residue) -> bool:
-    return after.closers == before.closers and before.openers.startswith(after.openers)
-
-
-def _overlaps(body: str, rest: str) -> Iterator[int]:
-    """Lengths of the body without an end that the rest begins with, the longest such end first."""
-    for n_chars in range(min(len(body), len(rest)), 0, -1):
-        start = len(body) - n_chars
-        whole = n_chars == len(rest) or not _joins(rest[:n_chars], rest[n_chars:])
-        if body.endswith(rest[:n_chars]) and whole and not _joins(body[:start], body[start:]):
-            yield start
-
-
-def _bracket_places(body: str) -> Iterator[int]:
-    return (at for at in range(len(body) - 1, -1, -1) if body[at] in _PIECES)
-
-
-def _joins(left: str, right: str) -> bool:
-    """Whether a word goes on from one text into the other."""
-    return bool(left and right) and _is_word(left[-1]) and _is_word(right[0])
-
-
-def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"
+def _line_start(body: str, index: int) -> int:
+    """Where the line ends that stands before line `index`; 0 for the first."""
+    at = 0
+    for _ in range(index):
+        at = body.index("\n", at) + 1
+    return max(0, at - 1)

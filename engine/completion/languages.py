@@ -1,33 +1,211 @@
-"""The languages that editors name: whose files end how, and how a comment line begins. Nothing else about them."""
+"""The one table of languages: whose files end how, how comments begin, and whose lexer knows the rest.
+
+Languages are named as editors name them. It holds no rule of a grammar: those are the lexers' of pygments, which
+`engine.completion.lexical` reads.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _BY_SUFFIX = {
-    ".c": "c", ".cpp": "cpp", ".cs": "csharp", ".go": "go", ".java": "java", ".js": "javascript", ".kt": "kotlin",
-    ".py": "python", ".rb": "ruby", ".rs": "rust", ".sh": "shellscript", ".ts": "typescript",
+    ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".dart": "dart", ".ex": "elixir",
+    ".go": "go", ".h": "c", ".hpp": "cpp", ".hs": "haskell", ".html": "html", ".java": "java", ".jl": "julia",
+    ".js": "javascript", ".json": "json", ".jsx": "javascriptreact", ".kt": "kotlin", ".lua": "lua", ".md": "markdown",
+    ".php": "php", ".pl": "perl", ".ps1": "powershell", ".py": "python", ".r": "r", ".rb": "ruby", ".rs": "rust",
+    ".scala": "scala", ".scss": "scss", ".sh": "shellscript", ".sql": "sql", ".swift": "swift", ".tex": "latex",
+    ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".vue": "vue", ".xml": "xml", ".yaml": "yaml",
+    ".yml": "yaml", ".zig": "zig",
 }  # fmt: skip
-_LANGUAGES = {
-    "# ": "python ruby perl perl6 r julia elixir coffeescript shellscript fish powershell makefile dockerfile yaml "
-    "toml cmake nix crystal nim gdscript terraform starlark properties graphql jsonnet",
-    "// ": "c cpp csharp cuda-cpp dart fsharp go groovy java javascript javascriptreact jsonc kotlin less "
-    "objective-c objective-cpp php proto rust scala scss solidity swift typescript typescriptreact zig v",
-    "-- ": "ada elm haskell lua sql plsql purescript vhdl",
-    "; ": "asm clojure lisp scheme racket ini",
-    "% ": "erlang latex matlab prolog tex",
-    "! ": "fortran fortran-modern",
-    "' ": "vb",
+# How a line comment begins; where a language has several, the one that most people write.
+_LINE_COMMENTS = {
+    "#": "python ruby perl perl6 raku r julia elixir coffeescript shellscript fish powershell makefile dockerfile yaml "
+    "dockercompose toml cmake nix crystal nim gdscript terraform hcl starlark bazel properties graphql jsonnet dotenv "
+    "ignore tcl awk git-commit git-rebase cython mojo",
+    "//": "c cpp csharp cuda-cpp d dart fsharp go groovy java javascript javascriptreact jsonc json5 kotlin less "
+    "objective-c objective-cpp php proto proto3 rust sass scala scss solidity stylus swift typescript typescriptreact "
+    "zig v haxe pascal glsl hlsl wgsl shaderlab verilog systemverilog prisma rescript apex jade pug slim",
+    "--": "ada elm haskell lua sql plsql postgres mysql purescript vhdl applescript agda idris lean",
+    ";": "asm nasm clojure commonlisp lisp scheme racket ini autohotkey",
+    "%": "erlang latex matlab prolog tex bibtex",
+    "!": "fortran fortran-modern FortranFreeForm",
+    "'": "vb vbscript",
+    '"': "viml vim",
+    "REM ": "bat",
+    "*": "abap cobol",
 }
-_MARKS = {language: mark for mark, languages in _LANGUAGES.items() for language in languages.split()}
+_BLOCK_COMMENTS = {
+    ("/*", "*/"): "c cpp csharp css cuda-cpp d dart go groovy java javascript javascriptreact jsonc json5 kotlin less "
+    "objective-c objective-cpp php proto proto3 rust sass scala scss solidity stylus swift typescript typescriptreact "
+    "v haxe sql plsql postgres mysql glsl hlsl wgsl shaderlab verilog systemverilog terraform hcl nix apex rescript "
+    "prolog jsonnet",
+    ("<!--", "-->"): "html xml xsl vue vue-html svelte astro markdown handlebars razor php",
+    ("(*", "*)"): "fsharp ocaml pascal applescript",
+    ("{-", "-}"): "haskell elm purescript agda idris",
+    ("--[[", "]]"): "lua",
+    ("/-", "-/"): "lean",
+    ("#|", "|#"): "commonlisp lisp scheme racket",
+    ("<#", "#>"): "powershell",
+    ("#=", "=#"): "julia",
+    ("#[", "]#"): "nim",
+    ("###", "###"): "coffeescript",
+    ("%{", "%}"): "matlab",
+    ("=begin", "=end"): "ruby",
+}
+# Names that pygments spells otherwise; "" where it knows nothing like it.
+_LEXERS = {
+    "apex": "java",
+    "asm": "gas",
+    "astro": "html",
+    "bazel": "python",
+    "commonlisp": "common-lisp",
+    "cuda-cpp": "cuda",
+    "dockercompose": "yaml",
+    "dockerfile": "docker",
+    "dotenv": "properties",
+    "FortranFreeForm": "fortran",
+    "fortran-modern": "fortran",
+    "git-commit": "properties",
+    "git-rebase": "properties",
+    "hcl": "terraform",
+    "ignore": "properties",
+    "jade": "pug",
+    "javascriptreact": "javascript",
+    "json": "javascript",
+    "json5": "javascript",
+    "jsonc": "javascript",
+    "lisp": "common-lisp",
+    "makefile": "basemake",
+    "objective-cpp": "objective-c++",
+    "perl6": "raku",
+    "plaintext": "",
+    "plsql": "sql",
+    "postgres": "postgresql",
+    "prisma": "protobuf",
+    "proto": "protobuf",
+    "proto3": "protobuf",
+    "razor": "html",
+    "rescript": "javascript",
+    "restructuredtext": "",
+    "shaderlab": "hlsl",
+    "shellscript": "bash",
+    "slim": "",
+    "starlark": "python",
+    "stylus": "scss",
+    "svelte": "html",
+    "tex": "latex",
+    "v": "go",
+    "vb": "vb.net",
+    "viml": "vim",
+    "typescriptreact": "typescript",
+    "vbscript": "vb.net",
+    "vue": "html",
+    "vue-html": "html",
+    "xsl": "xml",
+}
+# A quote opens a string that its line need not end.
+_LONG_STRINGS = (
+    "ruby crystal perl perl6 raku php shellscript fish powershell sql plsql postgres mysql rust r julia elixir "
+    "erlang clojure commonlisp lisp scheme racket ocaml fsharp nix yaml dockercompose toml tcl coffeescript html "
+    "xml xsl vue vue-html svelte astro handlebars razor latex tex bibtex prolog"
+)
+# Prose between marks: what lexers call strings there are words in it.
+_PROSE = "markdown restructuredtext latex tex bibtex plaintext ini properties dotenv git-commit"
+_TAGS = (
+    "html xml xsl vue vue-html svelte astro handlebars razor php javascript javascriptreact typescriptreact markdown"
+)
+_TYPE_PARAMETERS = (
+    "c cpp csharp cuda-cpp dart java kotlin groovy rust scala swift typescript typescriptreact apex haxe zig v d "
+    "objective-c objective-cpp proto proto3 php"
+)
+
+
+# Strings that are begun and ended by more than quotes, and may go over several lines.
+_RAW_STRINGS = {
+    "cpp": (r"\w{0,2}R\"([^(\s]{0,16})\(", r')\1"'),
+    "csharp": (r"\$?@\$?\"", '"'),
+    "lua": (r"\[(=*)\[", r"]\1]"),
+    "rust": (r"b?r(#*)\"", r'"\1'),
+    "swift": (r"(#+)\"", r'"\1'),
+}
+
+
+class Delimiters(NamedTuple):
+    """What begins and what ends a string."""
+
+    opener: str
+    closer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawString:
+    """How a language's raw strings begin and end.
+
+    Attributes:
+        opener: Pattern of what begins them.
+        closer: What ends them, made from the opener's match.
+    """
+
+    opener: re.Pattern[str]
+    closer: str
+
+    def opened_at(self, text: str, at: int) -> Delimiters | None:
+        """The delimiters of the raw string that begins at a place; None where none does."""
+        found = self.opener.match(text, at)
+        return Delimiters(found[0], found.expand(self.closer)) if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """What is known of one language.
+
+    Attributes:
+        lexer: Its name in pygments; "" where there is none.
+        line_comment: What begins a comment that its line ends; "" without one.
+        block_comments: What begins and ends other comments.
+        has_long_strings: Whether quotes may enclose line ends.
+        is_prose: Whether quotes are signs of its text, and nothing begins a string.
+        raw_string: Strings that are begun by more than quotes; None where there are none.
+        has_tags: Whether elements are written as tags between angle brackets.
+        has_type_parameters: Whether parameters of types stand in angle brackets.
+    """
+
+    lexer: str = ""
+    line_comment: str = ""
+    block_comments: tuple[tuple[str, str], ...] = ()
+    has_long_strings: bool = False
+    is_prose: bool = False
+    raw_string: RawString | None = None
+    has_tags: bool = False
+    has_type_parameters: bool = False
+
+
+@cache
+def language_named(language_id: str) -> Language:
+    """What is known of the language that an editor names so; nothing but its name where it is in no table."""
+    opener, closer = _RAW_STRINGS.get(language_id, ("", ""))
+    return Language(
+        lexer=_LEXERS.get(language_id, language_id),
+        line_comment=next((mark for mark, ids in _LINE_COMMENTS.items() if language_id in ids.split()), ""),
+        block_comments=tuple(pair for pair, ids in _BLOCK_COMMENTS.items() if language_id in ids.split()),
+        has_long_strings=language_id in _LONG_STRINGS.split(),
+        is_prose=language_id in _PROSE.split(),
+        raw_string=RawString(opener=re.compile(opener), closer=closer) if opener else None,
+        has_tags=language_id in _TAGS.split(),
+        has_type_parameters=language_id in _TYPE_PARAMETERS.split(),
+    )
 
 
 def comment_mark(language_id: str) -> str | None:
     """What begins a comment line, with its blank; None for a language that is not known or has no such comments."""
-    return _MARKS.get(language_id)
+    mark = language_named(language_id).line_comment
+    return f"{mark.rstrip()} " if mark else None
 
 
 def language_of(path: Path) -> str:

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from engine.types import Snippet
 
-WINDOW_BEFORE = 32_768  # characters; more than the context of any model we run fits into
+# Characters: far more than the context of any model we run fits into, for what a place lies in, a comment or a string,
+# only the text from its beginning tells, and most files are shorter.
+WINDOW_BEFORE = 262_144
 WINDOW_AFTER = 8_192
 # The start of the window moves in steps, so that the prefix stays the same while a person types: the engine keeps
 # the KV cache of an unchanged beginning.
-WINDOW_STEP = 8_192
+WINDOW_STEP = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

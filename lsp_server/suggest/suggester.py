@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.blocks import invites_lines
-from lsp_server.context.lexical import part_at
+from engine.completion.lexical import part_at
 from lsp_server.suggest.jobs import Unserved
 from lsp_server.suggest.request import completion_request
 from lsp_server.suggest.reuse import Suggestion, SuggestionCache

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.completion.cleanup import is_complete
 from engine.completion.prompt import prompt_for
-from engine.completion.shape import is_complete, shape_at
+from engine.completion.shape import shape_at
 from engine.config import DEFAULT_MODEL
 from engine.energy.cost_model import energy_j
 from engine.engine import Engine

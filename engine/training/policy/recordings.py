@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from engine.completion.cleanup import is_complete
 from engine.completion.kept import kept_characters
-from engine.completion.shape import is_complete
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.decoding.lookup import lookup_draft
 from engine.errors import TrainingError

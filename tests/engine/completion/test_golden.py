@@ -3,8 +3,9 @@
 import pytest
 
 from engine.completion.blocks import invites_lines
+from engine.completion.cleanup import is_complete, suggestion, without_half_word
 from engine.completion.prompt import build_prompt
-from engine.completion.shape import is_complete, shape_at, suggestion, without_half_word
+from engine.completion.shape import shape_at
 
 CURSOR = "‸"
 
@@ -45,9 +46,11 @@ BRACKETS = [
     pytest.param("f(‸)  # don't (yet", "a)\n", "a", id="python: comment behind"),
     pytest.param("call(\n    a,\n    ‸\n)", " b)\n", "b", id="python: bracket on the next line"),
     pytest.param(
-        "f(\n    g(\n        a\n    ‸\n)", " )\n)\n", ")", id="python: the inner bracket, not the next line's"
+        "f(\n    g(\n        a\n    ‸\n)", " ),\n)\n", "),", id="python: the inner bracket, not the next line's"
     ),
-    pytest.param("f(\n    [\n        1,\n    ‸\n)", " ]\n)\n", "]", id="python: another bracket than the next line's"),
+    pytest.param(
+        "f(\n    [\n        1,\n    ‸\n)", " ],\n)\n", "],", id="python: another bracket than the next line's"
+    ),
     pytest.param("f() {\n    g(a‸\n}", ");\n}\n", ");", id="c: the line's own bracket, not the block's"),
     pytest.param("f() {\n    g(a‸\n}", '"b', '"b', id="c: an open string before a block's end"),
 ]
@@ -99,7 +102,7 @@ REPETITION = [
     pytest.param("\ta(1)\n\tb(2)\n\t‸", "\ta(1)\n\tb(2)\n", "", id="two lines above"),
     pytest.param("if x:\n    ‸", " a()\n    b()\n    b()\n    b()\n", "a()\n    b()", id="its own line"),
     pytest.param("if x:\n    ‸", " a()\n    b()\n    a()\n    b()\n", "a()\n    b()", id="its own two lines"),
-    pytest.param("f(\n  [\n    1\n  ]\n‸", "\n)\n", ")", id="brackets may follow brackets"),
+    pytest.param("f(\n  [\n    1\n  ]\n‸", "\n);\n", ");", id="brackets may follow brackets"),
     pytest.param(
         "{\n    ‸\n\n}",
         " if (a) {\n        b();\n    }\n    c();\n}",

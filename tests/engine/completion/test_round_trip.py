@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.completion.brackets import CLOSING, residue
+from engine.completion.cleanup import is_complete, suggestion
 from engine.completion.prompt import build_prompt
-from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.completion.shape import shape_at
 
 ROOT = Path(__file__).parents[3]
 FILES = [
@@ -17,6 +18,7 @@ FILES = [
     *sorted((ROOT / "vscode-extension" / "src").rglob("*.ts")),
 ]
 PLACES_A_FILE = 12
+EMPTY_PAIRS = {"()", "[]", "{}", '""', "''", "``"}  # an editor closes what is opened
 TOKEN_CHARS = 3  # text comes in pieces of about this length
 
 
@@ -51,7 +53,8 @@ def bracketed(path: Path) -> Iterator[tuple[str, str, str]]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_stands_in_brackets_is_offered_without_the_rest_of_its_line(path: Path) -> None:
     for before, content, after in bracketed(path):
-        assert offered(before, after, content + after[:200]) == content.rstrip()
+        expected = "" if content.strip() in EMPTY_PAIRS else content.rstrip()
+        assert offered(before, after, content + after[:200]) == expected
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,7 +1,8 @@
 import pytest
 
+from engine.completion.cleanup import is_complete, suggestion
 from engine.completion.prompt import build_prompt
-from engine.completion.shape import is_complete, shape_at, suggestion
+from engine.completion.shape import shape_at
 
 
 def suggest(before: str, decoded: str, after: str = "", *, single_line: bool | None = None) -> str:
@@ -31,13 +32,16 @@ def test_suggestion(before: str, decoded: str, after: str, expected: str) -> Non
     assert suggest(before, decoded, after) == expected
 
 
-@pytest.mark.parametrize("stop", range(1, 40))
-def test_complete_text_can_only_be_followed_by_what_is_cut(stop: int) -> None:
+def test_a_block_is_complete_at_its_blank_line_and_stays_as_it_is() -> None:
     before, decoded = "if x:\n    ", " a = 1\n    if a:\n        b\n\n    c = 2\n"
     shape = shape_at(before, "", build_prompt(before), single_line=None)
+    complete_from = decoded.index("\n\n") + 2
+    suggested = [decoded[:stop][suggestion(decoded[:stop], shape)] for stop in range(len(decoded) + 1)]
 
-    if is_complete(decoded[:stop], shape):
-        assert decoded[suggestion(decoded[:stop], shape)] == suggest(before, decoded)
+    assert [is_complete(decoded[:stop], shape) for stop in range(len(decoded) + 1)] == [
+        stop >= complete_from for stop in range(len(decoded) + 1)
+    ]
+    assert set(suggested[complete_from:]) == {"a = 1\n    if a:\n        b"}
 
 
 def test_single_line_may_be_asked_for() -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.completion.cleanup import suggestion
 from engine.completion.prompt import build_prompt
-from engine.completion.shape import shape_at, suggestion
+from engine.completion.shape import shape_at
 from lsp_server.replay.auto_close import AutoClose, Edit
 from lsp_server.replay.golden_rules import broken_rules
 from lsp_server.replay.mending import next_move

@@ -1,0 +1,236 @@
+"""The lexers of pygments, read step by step: from any place with a known state, and on through code that is broken.
+
+pygments reads a text from its beginning and takes what nothing closes for something else. While a person types, most
+of the text is known from the key before, and what stands before the cursor is seldom closed. So this walks over the
+same tables itself: it says in which state it may go on later, and what an unclosed opener opens lasts to the end of
+the text, or of the line where the language has it so. It knows no cursor. pygments loads when it is first used.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from engine.completion.dialects import lexer_named
+from engine.completion.languages import language_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Part = Literal["code", "comment", "string"]
+
+QUOTE = re.compile(r"[A-Za-z@$&]{0,3}(\"\"\"|'''|[\"'`])")
+"""How a string begins: what may stand before its quotes, and those."""
+
+LINE_QUOTES = frozenset("\"'")
+"""Quotes that their line ends, in most languages."""
+
+_QUOTES = LINE_QUOTES | {"`"}
+_LINE_END = re.compile(r"(?<!\\)\n")
+
+
+class Opened(NamedTuple):
+    """A string or comment that goes on.
+
+    Attributes:
+        start: Where it begins.
+        part: What it is.
+        depth: How many states the lexer had on its stack before it.
+    """
+
+    start: int
+    part: Part
+    depth: int
+
+
+class State(NamedTuple):
+    """Where a lexer stands, and all that it needs to go on from there.
+
+    Attributes:
+        at: Characters read.
+        stack: Its states, the innermost last.
+        opened: The strings and comments that the place lies in, the innermost last.
+        part: What was read last.
+    """
+
+    at: int
+    stack: tuple[str, ...]
+    opened: tuple[Opened, ...] = ()
+    part: Part = "code"
+
+
+class Lexer:
+    """One language's lexer.
+
+    Args:
+        language_id: The language, as the editor names it.
+
+    Raises:
+        LookupError: Without a lexer.
+    """
+
+    def __init__(self, language_id: str) -> None:
+        from pygments.lexer import ExtendedRegexLexer, RegexLexer
+
+        self._language = language_named(language_id)
+        self._lexer: Any = lexer_named(self._language.lexer, with_tags=self._language.has_tags)
+        # What the loop of pygments walks over; a lexer of another kind reads all at once.
+        self._rules: dict[str, Any] | None = self._lexer._tokens if isinstance(self._lexer, RegexLexer) else None  # noqa: SLF001
+        self._parts: dict[Any, Part] = {}  # by kind of token
+        self._with_context = isinstance(self._lexer, ExtendedRegexLexer)
+
+    def start(self, text: str) -> State:
+        """The state at the beginning of a text."""
+        is_bare = self._lexer.name == "PHP" and "<?" not in text  # a piece of code without the mark that begins it
+        return State(0, ("root", "php") if is_bare else ("root",))
+
+    def states(self, text: str, state: State, until: int) -> Iterator[State]:
+        """Reads on from a state; gives the state after each step, the last for what covers the place `until`."""
+        context = self._context(text, state)
+        while state.at <= until:
+            stack = tuple(context.stack)
+            tokens = [token for token in self._step(text, context) if token[0] <= until]
+            opened, part = _opened_after(state, tokens, len(stack))
+            state = State(context.pos, tuple(context.stack), opened, part)
+            broken = self._mended(text, state, tokens, stack)
+            if broken is not None:
+                state = broken
+                context.pos, context.stack[:] = state.at, state.stack
+            yield state
+
+    def _context(self, text: str, state: State) -> Any:  # noqa: ANN401 - pygments is untyped
+        from pygments.lexer import LexerContext
+        from pygments.lexers.data import YamlLexer, YamlLexerContext
+
+        kind = YamlLexerContext if isinstance(self._lexer, YamlLexer) else LexerContext
+        return kind(text, state.at, list(state.stack))
+
+    def _step(self, text: str, context: Any) -> list[tuple[int, Part, str]]:  # noqa: ANN401
+        at = context.pos
+        if self._rules is None:
+            context.pos = len(text)
+            read = [(at + where, self._part(kind), value) for where, kind, value in self._unstepped(text[at:])]
+            return [token for token in read if token[2]]
+        for match_at, action, new_states in self._rules[context.stack[-1]]:
+            match = match_at(text, at)
+            if match is None:
+                continue
+            if action is None:
+                tokens, context.pos = [], match.end()
+            elif not callable(action) or isinstance(action, tuple):
+                tokens, context.pos = [(at, action, match.group())], match.end()
+            elif self._with_context:
+                tokens = list(action(self._lexer, match, context))
+            else:
+                tokens, context.pos = list(action(self._lexer, match)), match.end()
+            _change(context.stack, new_states)
+            break
+        else:
+            from pygments.token import Error, Text
+
+            context.pos = at + 1
+            is_line_end = text[at] == "\n"  # ends what is broken on its line
+            if is_line_end:
+                del context.stack[1:]
+            tokens = [(at, Text if is_line_end else Error, text[at])]
+        return [(where, self._part(kind), value) for where, kind, value in tokens if value]
+
+    def _unstepped(self, text: str) -> Iterator[tuple[int, Any, str]]:
+        yield from self._lexer.get_tokens_unprocessed(text)
+
+    def _part(self, kind: Any) -> Part:  # noqa: ANN401
+        part = self._parts.get(kind)
+        if part is None:
+            part = self._parts[kind] = self._part_of(kind)
+        return part
+
+    def _part_of(self, kind: Any) -> Part:  # noqa: ANN401
+        from pygments.token import Comment, String
+
+        if kind in Comment:
+            return "code" if kind in Comment.Preproc or kind in Comment.PreprocFile else "comment"
+        if kind not in String or self._language.is_prose:
+            return "code"
+        return "code" if kind in String.Interpol or kind in String.Regex or kind in String.Symbol else "string"
+
+    def _mended(
+        self, text: str, state: State, tokens: list[tuple[int, Part, str]], stack: tuple[str, ...]
+    ) -> State | None:
+        """The state where a step read something amiss: an unclosed opener, or a string over the end of its line."""
+        if not tokens:
+            return None
+        start, part, first = tokens[0]
+        if part == "string":
+            return self._at_line_end(text, start, state, stack)
+        is_open = part == "comment" and len(state.stack) > len(stack)  # read as one already
+        for opener, closer in () if is_open else self._language.block_comments:
+            if text.startswith(opener, start) and text.find(closer, start + len(opener)) < 0:
+                return State(len(text), stack, (Opened(start, "comment", len(stack)),), "comment")
+        return self._unclosed_string(text, start, first, state, stack) if part == "code" else None
+
+    def _unclosed_string(self, text: str, start: int, first: str, state: State, stack: tuple[str, ...]) -> State | None:
+        raw = self._language.raw_string and self._language.raw_string.opened_at(text, start)
+        if raw and text.find(raw.closer, start + len(raw.opener)) < 0:
+            end = len(text)
+        elif first in _QUOTES and not self._language.is_prose and state.stack == stack:
+            end = self._string_end(text, start, first)
+        else:
+            return None
+        return State(end, stack, (*state.opened, Opened(start, "string", len(stack))), "string")
+
+    def _at_line_end(self, text: str, start: int, state: State, stack: tuple[str, ...]) -> State | None:
+        """The state where a string ends because its line does; None where it goes on."""
+        if self._language.has_long_strings or not state.opened or "\n" not in text[start : state.at]:
+            return None
+        inner = state.opened[-1]
+        quote = QUOTE.match(text, inner.start)
+        if quote is None or quote[1] not in LINE_QUOTES:
+            return None
+        end = self._string_end(text, start, quote[1])
+        return State(end, stack[: inner.depth], state.opened, "string") if end < state.at else None
+
+    def _string_end(self, text: str, start: int, quote: str) -> int:
+        if self._language.has_long_strings or quote not in LINE_QUOTES:
+            return len(text)
+        end = _LINE_END.search(text, start)
+        return end.start() if end else len(text)
+
+
+@cache
+def lexer_for(language_id: str) -> Lexer | None:
+    """A language's lexer; None where pygments has none."""
+    try:
+        return Lexer(language_id)
+    except LookupError:
+        return None
+
+
+def _opened_after(state: State, tokens: list[tuple[int, Part, str]], depth: int) -> tuple[tuple[Opened, ...], Part]:
+    """The strings and comments that a place lies in after a step, and what was read last."""
+    opened, part = list(state.opened), state.part
+    for start, kind, _ in tokens:
+        if kind == "code":
+            while opened and opened[-1].depth >= depth:
+                opened.pop()
+        elif not opened or depth <= opened[-1].depth:
+            while opened and opened[-1].depth >= depth:
+                opened.pop()
+            opened.append(Opened(start, kind, depth))
+        elif part == "code" and depth > opened[-1].depth + 1:  # a string in the code inside a string
+            opened.append(Opened(start, kind, depth))
+        part = kind
+    return tuple(opened), part
+
+
+def _change(stack: list[str], new_states: Any) -> None:  # noqa: ANN401
+    """What a rule does to the stack of states; as in pygments' own loop, a state always stays."""
+    for state in new_states if isinstance(new_states, tuple) else () if new_states is None else (new_states,):
+        if isinstance(state, int):
+            del stack[max(1, len(stack) + state) :]
+        elif state == "#pop":
+            del stack[max(1, len(stack) - 1) :]
+        elif state == "#push":
+            stack.append(stack[-1])
+        else:
+            stack.append(state)

@@ -1,0 +1,152 @@
+"""Whether a place lies in code, in a comment or in a string, and what would close that, by the language's own lexer.
+
+Between two keys little changes, so what was read of a text is remembered: a key costs what its line costs. In a
+language that no lexer knows, everything is code. Strings only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.completion.languages import language_named
+from engine.completion.lexers import LINE_QUOTES, QUOTE, State, lexer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.completion.lexers import Lexer, Part
+
+READ_CHARS = 327_680
+"""Before a place, that are read of a longer text; half a second, once, where it is code."""
+
+_BEHIND_CHARS = 8_192  # that may close what is open
+_MARK = "x"
+_STATE_CHARS = 200  # at least, between two states that are remembered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a place lies in.
+
+    Attributes:
+        part: Code, a comment or a string.
+        opener: What began the comment or string; "" in code.
+        closer: What ends it; "" where that is the end of its line, or not known.
+    """
+
+    part: Part
+    opener: str = ""
+    closer: str = ""
+
+
+CODE = Place(part="code")
+
+
+def part_at(prefix: str, language_id: str) -> Part:
+    """Where the end of a text stands.
+
+    Args:
+        prefix: The document before the cursor.
+        language_id: The editor's language identifier.
+    """
+    return place_at(prefix, language_id).part
+
+
+def place_at(prefix: str, language_id: str) -> Place:
+    """What the end of a text lies in."""
+    lexer = lexer_for(language_id)
+    if lexer is None:
+        return CODE
+    text = _last(prefix)
+    state = _read(lexer, text, language_id)
+    # The place is what the lexer takes a word there for; comments end with a line, so one ends behind it.
+    *_, state = lexer.states(f"{text}{_MARK}\n", state, len(text))
+    if state.part == "code" or not state.opened:
+        return CODE
+    return _place(text + _MARK, state.opened[-1].start, state.part, language_id)
+
+
+def is_closed_behind(place: Place, suffix: str, language_id: str) -> bool:
+    """Whether the text behind a comment or a string over several lines ends it.
+
+    Signs that open and close alike tell it by their number: behind a string that is closed they are odd.
+    """
+    text = suffix[:_BEHIND_CHARS]
+    at = text.find(place.closer) if place.closer else -1
+    if at < 0:
+        return False
+    if place.opener != place.closer:
+        opens = text.find(place.opener)
+        return opens < 0 or at <= opens
+    if text[: text.find("\n") + 1 or None].strip() == place.closer or len(suffix) > len(text):
+        return True  # alone on its line, or too far to count
+    return place_at(text, language_id).opener.endswith(place.closer)
+
+
+def _last(prefix: str) -> str:
+    """The text before a place, as far as it is read; it begins with a line."""
+    if len(prefix) <= READ_CHARS:
+        return prefix
+    # The beginning moves in steps, so that what is remembered stays true for a while.
+    start = (len(prefix) - READ_CHARS) // (READ_CHARS // 4) * (READ_CHARS // 4)
+    return prefix[prefix.find("\n", start) + 1 or start :]
+
+
+def _place(text: str, start: int, part: Part, language_id: str) -> Place:
+    language = language_named(language_id)
+    if part == "comment":
+        for opener, closer in language.block_comments:
+            if text.startswith(opener, start):
+                return Place(part=part, opener=opener, closer=closer)
+        return Place(part=part, opener=language.line_comment)
+    raw, quote = language.raw_string and language.raw_string.opened_at(text, start), QUOTE.match(text, start)
+    if raw:
+        return Place(part=part, opener=raw.opener, closer=raw.closer)
+    if quote is not None:
+        is_long = language.has_long_strings or quote[1] not in LINE_QUOTES
+        return Place(part=part, opener=quote[1], closer=quote[1] if is_long else "")
+    return Place(part=part) if text.startswith(("<<", "%", "$"), start) else CODE  # a plain value, as YAML's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What is remembered of the last text in a language: states, the last first."""
+
+    text: str
+    states: Sequence[State]
+
+
+_readings: dict[str, _Reading] = {}  # by language; replaced as a whole, so threads may share it
+
+
+def _read(lexer: Lexer, text: str, language_id: str) -> State:
+    """The last state that a text's lexer may go on from; reads what is new of it."""
+    known = _readings.get(language_id)
+    states = [lexer.start(text)]
+    if known is not None:
+        same = _common_prefix(known.text, text)
+        if same == len(text):  # the cursor has moved up: what is known of the text below stays true
+            return next(state for state in reversed(known.states) if state.at <= same - _STATE_CHARS or not state.at)
+        kept = [state for state in known.states if state.at <= same]
+        states = kept if kept and kept[0].stack == states[0].stack else states
+    for state in lexer.states(text, states[-1], len(text) - 1):
+        # Behind the text's last line nothing is settled yet: a longer text may read otherwise.
+        if state.at - states[-1].at >= _STATE_CHARS and state.at <= len(text) - _STATE_CHARS:
+            states.append(state)
+    _readings[language_id] = _Reading(text=text, states=states)
+    return states[-1]
+
+
+def _common_prefix(one: str, other: str) -> int:
+    """How many characters two texts share from the beginning; by halves, since they are long and mostly the same."""
+    if other.startswith(one):
+        return len(one)
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

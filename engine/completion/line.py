@@ -1,0 +1,199 @@
+"""What of new text fits between what stands before and behind the cursor on its line.
+
+Brackets, quotes and type parameters that the rest of the line closes are not closed a second time, a statement that
+goes on there is not ended, and text that the rest begins with is not repeated. A line is read once, and only a bounded
+part of it again for each token. Strings only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, Residue, Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAD_CHARS = 4_096  # of a line before the cursor, that its brackets are counted in
+REST_CHARS = 256  # of it behind the cursor, that are read for each bracket of new text
+
+_CONTEXT_CHARS = 3  # that tell what an apostrophe or an angle bracket is
+_WORD_CHARS = 200  # that a word has at most
+_WORD_END = re.compile(r"\w+\Z")
+_PIECES = frozenset(CLOSING) | CLOSERS | QUOTES | {">"}
+_NAMED_CHARACTER = re.compile(r"&#?\w+\Z")  # `&nbsp;` ends no statement
+_QUESTION = re.compile(r"\s\?\s")
+_ANSWER = re.compile(r"(?<![:?]):(?![:=])")
+_COMMENT = re.compile(r"\s*(?://|#|--|/\*|<!--|%|;)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The cursor's line.
+
+    Attributes:
+        head: What stands before the cursor.
+        rest: What stands behind it, as far as it is read.
+        before: The brackets of `head`, counted.
+        residue: What is unmatched in the line as it stands.
+        closes: Whether the rest closes brackets or strings.
+        is_code: Whether the cursor stands in code.
+    """
+
+    head: str
+    rest: str
+    before: Scan
+    residue: Residue
+    closes: bool
+    is_code: bool
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more than blanks stands behind the cursor."""
+        return bool(self.rest.strip())
+
+    def residue_with(self, body: str) -> Residue:
+        """What is unmatched in the line with new text at the cursor."""
+        return self.residue_behind(self.scan_to(body), body)
+
+    def scan_to(self, body: str) -> Scan:
+        """The scan of what stands before the end of new text at the cursor."""
+        context = self.head[-_CONTEXT_CHARS:]
+        return self.before.over(context + body + self.rest, len(context), len(context) + len(body))
+
+    def residue_behind(self, scan: Scan, body: str) -> Residue:
+        """What is unmatched where the rest follows a scan that has read new text."""
+        context = (self.head + body)[-_CONTEXT_CHARS:]
+        return scan.over(context + self.rest, len(context)).residue
+
+
+def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool) -> Line:
+    """The line of a cursor.
+
+    Args:
+        head: The line before it.
+        rest: The line behind it.
+        is_code: Whether the cursor stands in code, not in a comment.
+        with_angles: Whether the language has type parameters in angle brackets.
+    """
+    seen, rest = head[-HEAD_CHARS:], rest[:REST_CHARS]
+    closes_angles = with_angles and is_code and ">" in rest
+    before = Scan(with_angles=closes_angles).over(seen + rest, 0, len(seen))
+    return Line(
+        head=seen,
+        rest=rest,
+        before=before,
+        residue=before.over(seen + rest, len(seen)).residue,
+        closes=closes_angles or any(char in CLOSERS or char in QUOTES for char in rest),
+        is_code=is_code,
+    )
+
+
+def leaving_length(body: str, line: Line) -> int | None:
+    """Where the new text leaves a bracket or a string that the rest of the line closes; None where it does not.
+
+    Whatever follows there belongs behind the rest.
+    """
+    if not line.closes:
+        return None
+    for at, char in enumerate(body):
+        if char not in _PIECES or char in CLOSING:
+            continue
+        scan = line.scan_to(body[:at])
+        if char in QUOTES and scan.stack[-1:] != (char,):
+            continue
+        is_worse = not line.residue_with(body[: at + 1]).is_no_worse_than(line.residue)
+        if is_worse and line.residue_behind(scan, body[:at]).is_no_worse_than(line.residue):
+            return at
+    return None
+
+
+def ending_length(body: str, line: Line) -> int | None:
+    """Where the new text ends a statement that the rest of the line goes on with; None where it does not."""
+    if not line.goes_on or not line.is_code or line.rest.lstrip()[:1] == "}" or not line.head.strip():
+        return None
+    if "{" in line.before.stack or _COMMENT.match(line.rest):
+        return None
+    asks = line.rest.lstrip().startswith(":") and _QUESTION.search(line.head)
+    for at, char in enumerate(body):
+        ends = char == ";" and not _NAMED_CHARACTER.search(body[:at])
+        answers = asks and char == ":" and _ANSWER.match(body, at) and not _QUESTION.search(body[:at])
+        if (ends or answers) and line.scan_to(body[:at]).stack == line.before.stack:
+            return at
+    return None
+
+
+def fitting_length(body: str, line: Line) -> int:
+    """How much of a line's new text fits between what stands before and behind the cursor on that line.
+
+    A word is not glued to the next one, and nothing is put inside a word.
+    """
+    if joins(line.head, line.rest):
+        return 0  # inside a word: whatever is put there spoils it
+    length = _balanced_length(body, line) if line.goes_on else len(body)
+    kept = body[:length].rstrip()
+    if joins(kept, line.rest):
+        kept = _WORD_END.sub("", kept).rstrip()
+    if line.rest[:1] in QUOTES and (len(kept) - len(kept.rstrip("\\"))) % 2:
+        kept = kept[:-1].rstrip()  # it would take the quote's meaning away
+    return len(kept)
+
+
+def whole_words_length(text: str, head: str, document: str) -> int:
+    """How much of a text is left without a last word that may be half of one, as where a limit cut it.
+
+    A word that stands in the document is whole. One that does not may be the beginning of a longer one.
+
+    Args:
+        text: What was decoded, as far as it is worth showing.
+        head: The cursor's line before the cursor, which may begin the word.
+        document: Text to know words from, without the word under the cursor.
+    """
+    head = head[-_WORD_CHARS:]
+    found = _WORD_END.search(head + text)
+    if found is None or re.search(rf"(?<!\w){found.group()}(?!\w)", document):
+        return len(text)
+    return len(text[: max(0, found.start() - len(head))].rstrip())
+
+
+def word_before(head: str) -> str:
+    """The word that a line ends with; "" where it ends with none."""
+    found = _WORD_END.search(head[-_WORD_CHARS:])
+    return found.group() if found else ""
+
+
+def joins(left: str, right: str) -> bool:
+    """Whether a word goes on from one text into the other."""
+    return bool(left and right) and _is_word(left[-1]) and _is_word(right[0])
+
+
+def _balanced_length(body: str, line: Line) -> int:
+    body = body[: leaving_length(body, line)].rstrip()
+    pieces = (at for at in range(len(body) - 1, -1, -1) if body[at] in _PIECES)
+    lengths = (*_overlaps(body, line.rest.strip()), len(body), *pieces)
+    return next((at for at in lengths if _fits(body[:at], line)), 0)
+
+
+def _fits(body: str, line: Line) -> bool:
+    after, before = line.residue_with(body), line.residue
+    if line.closes and not after.is_no_worse_than(before):
+        return False
+    opens_more = line.is_code and len(after.openers) > len(before.openers) and not _COMMENT.match(line.rest)
+    return not opens_more
+
+
+def _overlaps(body: str, rest: str) -> Iterator[int]:
+    """Lengths of the body without an end that the rest begins with, the longest such end first."""
+    for n_chars in range(min(len(body), len(rest)), 0, -1):
+        start = len(body) - n_chars
+        if not body.endswith(rest[:n_chars]):
+            continue
+        whole = n_chars == len(rest) or not joins(rest[:n_chars], rest[n_chars:])
+        if whole and not joins(body[:start], body[start:]):
+            yield start
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"

@@ -1,0 +1,37 @@
+"""The least value of a suggestion: it must save a key against what the person and the editor do without it.
+
+To accept is a key, too; an editor closes what is opened by itself. Strings only.
+"""
+
+from __future__ import annotations
+
+import re
+
+from engine.completion.brackets import residue
+
+_EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+/?|--+|<!--|%+|;+|\"\"\"|'''")
+_LONE_SIGN = re.compile(r"[^\w\s]")
+_EMPTY_PAIR = re.compile(r"\(\)|\[\]|\{\}|\"\"|''|``|<>")
+_WORD = re.compile(r"\w")
+_GOES_ON = re.compile(r"[=,.&|?:@#$\\<]\Z")
+
+
+def is_worth_showing(text: str, head: str) -> bool:
+    """Whether a text is worth a person's look.
+
+    Args:
+        text: What would be inserted.
+        head: The cursor's line before the cursor.
+    """
+    sign = text.strip()
+    if not sign or _LONE_SIGN.fullmatch(sign) or _EMPTY_PAIR.fullmatch(sign):
+        return False
+    if not head.strip() and _EMPTY_COMMENT.fullmatch(sign):
+        return False
+    return bool(_WORD.search(sign)) or not _is_unfinished(sign)
+
+
+def _is_unfinished(sign: str) -> bool:
+    """Whether signs open something, and nothing that belongs there follows."""
+    left = residue(sign)
+    return bool(left.openers) or (not left.closers and _GOES_ON.search(sign) is not None)

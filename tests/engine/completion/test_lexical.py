@@ -1,0 +1,193 @@
+"""What the end of a text lies in, in many languages: code, a comment or a string; and what ends that."""
+
+import time
+
+import pytest
+
+from engine.completion.lexers import Part
+from engine.completion.lexical import is_closed_behind, part_at, place_at
+
+# What begins a comment, and the languages that have it so.
+COMMENTS = {
+    "<p><!--": "html",
+    "#": "php dockerfile makefile perl r elixir graphql terraform nix tcl cmake nim crystal gdscript properties "
+    "dotenv coffeescript fish awk starlark hcl jsonnet git-commit ignore dockercompose perl6",
+    "//": "c scss less jsonc dart groovy objective-c proto zig solidity pug verilog systemverilog cuda-cpp glsl hlsl "
+    "d stylus sass haxe prisma json5 jsonnet",
+    ";": "ini clojure lisp asm racket scheme commonlisp",
+    "REM": "bat",
+    "%": "erlang prolog tex bibtex",
+    "'": "vb vbscript",
+    "/*": "scala groovy",
+    "<!--": "vue svelte xml markdown handlebars razor astro",
+    "!": "fortran fortran-modern",
+    "--": "ada vhdl elm haskell plsql purescript applescript",
+    '"': "viml",
+    "*": "abap",
+}
+IN_COMMENTS = [
+    ("python", "x = 1  # not yet"),
+    ("java", "int x; // not"),
+    ("java", "/* a\n * b"),
+    ("sql", "SELECT 1 -- all"),
+    ("shellscript", "echo 'a' # b"),
+    ("ruby", "=begin\nabc"),
+    ("lua", "--[[ a\nb"),
+    ("haskell", "{- a\nb"),
+    ("powershell", "<# a\nb"),
+    ("php", "<?php\n// a"),
+    ("php", "<?php\n/* a\n b"),
+    ("c", "/* a\n b"),
+    ("rust", "/* a /* b */ c"),
+    ("css", "/* a\n"),
+    ("yaml", "a: b # c"),
+    ("toml", "a = 1 # b"),
+    ("julia", "#= a\nb"),
+    ("latex", "a % b"),
+    ("matlab", "% b"),
+    ("fsharp", "(* a\nb"),
+    ("ocaml", "(* a\nb"),
+    ("sql", "/* a\nb"),
+    ("coffeescript", "### a\nb"),
+    ("html", "<script>\n// a"),
+    ("vue", "<script>\n// a"),
+]
+IN_STRINGS = [
+    ("python", "x = 'in"),
+    ("python", "x = 'it\\'s"),
+    ("python", 'x = "a # b'),
+    ("python", 'def f():\n    """Says\n    '),
+    ("java", 'String s = "// '),
+    ("typescript", "const a = `x\n"),
+    ("rust", 'let s = "a'),
+    ("typescriptreact", "const A = () => (\n <p a='b' onClick={() => { f('x') }}>don't {a ? <b/> : 'x"),
+    ("javascript", "const m = `a ${f(() => { return {a: 1} })} b"),
+    ("go", "s := `a\nb"),
+    ("csharp", 'var s = @"a\nb'),
+    ("kotlin", 'val s = """a\nb'),
+    ("swift", 'let s = """\na'),
+    ("ruby", "x = 'a\nb"),
+    ("lua", "x = [[ a\nb"),
+    ("php", '<?php $x = "a\nb'),
+    ("c", 'x = "a'),
+    ("cpp", 'x = R"(a\nb'),
+    ("rust", 'let s = r#"a "b'),
+    ("sql", "SELECT 'a"),
+    ("json", '{"a": "b'),
+    ("vb", 'Dim s = "a'),
+    ("html", '<a href="x'),
+]
+IN_CODE = [
+    ("python", "x = 1"),
+    ("python", "# done\n"),
+    ("python", "x = 'in' + "),
+    ("python", 'x = "a # b" '),
+    ("python", 'def f():\n    """Says "it"."""\n    '),
+    ("python", 'x = "" '),
+    ("python", "x = 'never closed\ny"),
+    ("java", "/* a */ int "),
+    ("java", "char c = '\"'; "),
+    ("rust", "fn f<'a>(x: &'a str) "),
+    ("html", "<!-- a --><p>"),
+    ("no-such", "# x"),
+    ("", "// x"),
+    ("javascript", "const r = /^[/*]+/;\nfunction f() { return "),
+    ("javascript", "const r = s.replace(/\\/*$/, '');\nf("),
+    ("javascript", "const r = /`/g;\nf("),
+    ("javascriptreact", "const A = () => <p>Press ` twice</p>;\nf("),
+    ("javascript", "const A = () => <p>don't</p>;\nf("),
+    ("javascript", "const n = 1;\nconst m = `a ${"),
+    ("python", "name = 'a'\nprint(f'{"),
+    ("shellscript", "if [ $# -gt "),
+    ("shellscript", "n=${#a}; echo "),
+    ("css", ".a { background: url(//x.invalid/a.png); "),
+    ("javascript", "a = 'it\nb = "),
+    ("java", 's = "it\nb = '),
+    ("go", "s := `a`\nb"),
+    ("csharp", 'var s = $"a {'),
+    ("kotlin", 'val s = "a ${'),
+    ("swift", 'let s = "a \\('),
+    ("ruby", 'x = "a #{'),
+    ("lua", "-- a\nb"),
+    ("yaml", "a: b"),
+    ("json", '{"a": '),
+    ("markdown", "don't "),
+    ("html", "<p>it's "),
+]
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "part"),
+    [
+        *((language, f"{mark} a", "comment") for mark, ids in COMMENTS.items() for language in ids.split()),
+        *((language, prefix, "comment") for language, prefix in IN_COMMENTS),
+        *((language, prefix, "string") for language, prefix in IN_STRINGS),
+        *((language, prefix, "code") for language, prefix in IN_CODE),
+    ],
+)
+def test_the_language_tells_code_from_comments_and_strings(language: str, prefix: str, part: Part) -> None:
+    assert part_at(prefix, language) == part
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "closer"),
+    [
+        ("python", 'def f():\n    """Says ', '"""'),
+        ("python", "x = 'a", ""),
+        ("python", "# a", ""),
+        ("javascript", "x = `a", "`"),
+        ("java", "/** Says", "*/"),
+        ("html", "<!-- a", "-->"),
+        ("lua", "--[[ a", "]]"),
+        ("lua", "x = [==[ a", "]==]"),
+        ("rust", 'x = r##"a "# b', '"##'),
+        ("rust", 'x = "a', '"'),
+        ("cpp", 'x = R"sql(a )', ')sql"'),
+        ("ruby", "x = 'a", "'"),
+        ("shellscript", 'x="a', '"'),
+        ("haskell", "{- a", "-}"),
+        ("kotlin", 'x = """a "', '"""'),
+        ("go", "x := `a", "`"),
+        ("powershell", "<# a", "#>"),
+    ],
+)
+def test_what_goes_over_lines_is_known_by_what_ends_it(language: str, prefix: str, closer: str) -> None:
+    assert place_at(prefix, language).closer == closer
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "suffix", "closed"),
+    [
+        ("python", 'def f():\n    """Says ', '\n    """\n    return 1\n', True),
+        ("python", 'def f():\n    """Says ', ' what.\n\n    More.\n    Args: x\n    """\n', True),
+        ("python", 'def f():\n    """Says ', '\n    return 1\n\ndef g():\n    """Tells."""\n', False),
+        ("python", 'def f():\n    """Says ', "\n    return 1\n", False),
+        ("javascript", "x = `a", "\n`;\ny = `b`;\n", True),
+        ("javascript", "x = `a", "\ny = `b`;\n", False),
+        ("java", "/** Says", "\n */\nint a;\n", True),
+        ("java", "/** Says", "\nint a;\n/** Tells */\nint b;\n", False),
+        ("html", "<!-- a", "\n-->\n<p>\n", True),
+        ("html", "<!-- a", "\n<p>\n<!-- b -->", False),
+        ("lua", "--[[ a", "\n]]\n", True),
+        ("shellscript", 'x="a', '\nb"\n', True),
+        ("ruby", "=begin\na", "\n=end\n", True),
+    ],
+)
+def test_what_a_later_line_closes_is_closed(language: str, prefix: str, suffix: str, closed: bool) -> None:  # noqa: FBT001 - a case
+    assert is_closed_behind(place_at(prefix, language), suffix, language) is closed
+
+
+def test_a_key_costs_what_its_line_costs() -> None:
+    lines = 'x = "a" + \'b\'  # c\n"""d\ne"""\n'
+    text = lines * 8000  # 250 kB
+    place_at(text, "python")
+
+    def elapsed_s(prefix: str) -> float:
+        started_s = time.process_time()
+        assert part_at(prefix, "python") == "comment"
+        return time.process_time() - started_s
+
+    keys_s = sorted(elapsed_s(f"{text}# {'x' * n_keys}") for n_keys in range(1, 20))
+    assert keys_s[len(keys_s) // 2] < 0.01
+    above_s = sorted(elapsed_s(text[: len(lines) * n_times + lines.index("c")]) for n_times in range(100, 7000, 500))
+    assert above_s[len(above_s) // 2] < 0.01
