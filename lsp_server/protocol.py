@@ -54,8 +54,9 @@ class SessionEnergy:
         energy_j: Active energy of all requests, cancelled ones too.
         provenance: "measured", "sampled", "modelled", "mixed" or "none".
         source: The meter or model the figure came from.
-        baseline_energy_j: The same requests at full depth with KV cache and no early stop; always modelled.
-        saved_j: baseline_energy_j - energy_j, over the requests where both are known; always modelled.
+        baseline_energy_j: The requests whose energy is known, at full depth with KV cache and no early stop; always
+            modelled.
+        saved_j: What those of baseline_energy_j took less than that; always modelled.
         wasted_j: Energy of requests whose text was never accepted.
         prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
         requests: Requests that reached the engine.
@@ -120,12 +121,13 @@ class HistoryParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayEnergy:
-    """One day of the ledger, local time; joules are over what is known of them."""
+    """One day of the ledger, local time; the joules are as in `SessionEnergy`."""
 
     day: str
     energy_j: float | None
     provenance: str
     baseline_energy_j: float | None
+    saved_j: float | None
     requests: int
     reused: int
     accepted: int

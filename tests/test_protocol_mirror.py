@@ -12,7 +12,7 @@ from tests.extension_settings import EXTENSION, PACKAGE, README, with_settings, 
 
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
-CONSTANTS = {name: value for name, value in vars(protocol).items() if name.isupper() and isinstance(value, str)}
+MESSAGES = {name: value for name, value in vars(protocol).items() if name.isupper() and "/" in value}
 
 
 def typescript_fields(interface: str) -> list[tuple[str, str]]:
@@ -48,10 +48,12 @@ def test_no_record_is_on_the_other_side_alone() -> None:
     assert interfaces == [record.__name__ for record in RECORDS]
 
 
-def test_messages_have_the_same_names() -> None:
-    constants = dict(re.findall(r'export const (\w+) = "(.*?)";', TYPESCRIPT))
+def test_messages_have_the_same_names_and_parameters() -> None:
+    declared = re.findall(r'export const (\w+) = new (\w+)<(\w+).*?>\(\s*"(.*?)"', TYPESCRIPT)
+    parameters = {name: record for _, kind, record, name in declared if kind == "RequestType"}
 
-    assert constants == CONSTANTS
+    assert {constant: name for constant, _, _, name in declared} == MESSAGES
+    assert parameters == {name: record.__name__ for name, record in protocol.REQUESTS.items()}
 
 
 def test_health_has_the_same_values() -> None:
@@ -67,3 +69,15 @@ def test_the_settings_page_and_its_table_are_those_that_the_server_declares() ->
 
     assert package == with_settings(package), hint
     assert readme == with_table(readme), hint
+
+
+def test_the_slider_says_what_the_readme_measured() -> None:
+    readme = (EXTENSION.parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (\d+)(?: \(default\))? \| (\d+) % \(.*?\) \| (?:none|(\d+) %)", readme)
+    slider = re.findall(
+        r"greenMode: (\d+), savedPercent: (\d+), lostPercent: (\d+)",
+        (EXTENSION / "src" / "greenMode.ts").read_text(encoding="utf-8"),
+    )
+
+    assert slider
+    assert slider == [(position, saved, lost or "0") for position, saved, lost in rows]

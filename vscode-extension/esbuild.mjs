@@ -17,6 +17,7 @@ if (argv.includes("--tests")) {
     ...shared,
     entryPoints: ["test/unit/*.test.ts"],
     outdir: "out/test",
+    alias: { vscode: "./test/unit/fakes/vscode.ts" },
     outExtension: { ".js": ".cjs" },
   });
 } else {

@@ -77,7 +77,9 @@ _ACCEPT = """
 _REUSE = "UPDATE completion SET reused = reused + 1, offered_chars = MAX(offered_chars, :offered_chars) WHERE id = :id"
 _HISTORY = """
     SELECT date(created_at, 'unixepoch', 'localtime') AS day, SUM(energy_j) AS energy_j,
-           GROUP_CONCAT(DISTINCT provenance) AS provenances, SUM(baseline_energy_j) AS baseline_energy_j,
+           GROUP_CONCAT(DISTINCT provenance) AS provenances,
+           SUM(CASE WHEN energy_j IS NOT NULL THEN baseline_energy_j END) AS baseline_energy_j,
+           SUM(baseline_energy_j - energy_j) AS saved_j,  -- NULL where either is
            COUNT(*) AS requests, SUM(reused) AS reused, COUNT(accepted_at) AS accepted,
            COALESCE(SUM(accepted_chars), 0) AS accepted_chars
     FROM completion GROUP BY day ORDER BY day DESC LIMIT :days
@@ -257,6 +259,7 @@ def _history(database: sqlite3.Connection, days: int) -> list[DayEnergy]:
             energy_j=row["energy_j"],
             provenance=combine_provenance(map(Provenance, row["provenances"].split(","))).value,
             baseline_energy_j=row["baseline_energy_j"],
+            saved_j=row["saved_j"],
             requests=row["requests"],
             reused=row["reused"],
             accepted=row["accepted"],

@@ -39,8 +39,9 @@ class Session:
         """Adds one request that reached the engine."""
         energy = completion.energy
         self._energy_j.add(energy.energy_j)
-        self._baseline_j.add(completion.baseline_energy_j)
-        self._saved_j.add(completion.saved_j)
+        if completion.saved_j is not None:  # else a share of the one in the other would compare different requests
+            self._baseline_j.add(completion.baseline_energy_j)
+            self._saved_j.add(completion.saved_j)
         for phase, energy_j in energy.by_phase.items():
             self._phase_j[phase].add(energy_j)
         self._provenances.add(energy.provenance)

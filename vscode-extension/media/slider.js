@@ -1,11 +1,14 @@
 // The page of the slider view: shows what the extension sends, and sends back the slider's value.
 
 (() => {
-  /** @typedef {{ greenMode: number, energy: string, saved: string, exitLayer: string }} State */
+  /** @typedef {{ greenMode: number, meanings: string[], energy: string, saved: string, exitLayer: string }} State */
 
   // @ts-expect-error: VS Code defines this function in the page
   const vscode = acquireVsCodeApi();
   const slider = /** @type {HTMLInputElement} */ (document.getElementById("green-mode"));
+
+  /** What each position means, from 0 on. @type {string[]} */
+  let meanings = [];
 
   slider.addEventListener("input", () => showGreenMode(Number(slider.value)));
   slider.addEventListener("change", () => vscode.postMessage({ greenMode: Number(slider.value) }));
@@ -13,6 +16,7 @@
   window.addEventListener("message", (event) => {
     /** @type {State} */
     const state = event.data;
+    meanings = state.meanings;
     slider.value = String(state.greenMode);
     showGreenMode(state.greenMode);
     show("energy", state.energy);
@@ -24,20 +28,10 @@
 
   /** @param {number} greenMode */
   function showGreenMode(greenMode) {
-    const meaning = meaningOf(greenMode);
+    const meaning = meanings[greenMode] ?? "";
     show("value", String(greenMode));
     show("meaning", meaning);
     slider.setAttribute("aria-valuetext", `${greenMode}: ${meaning}`);
-  }
-
-  /** @param {number} greenMode */
-  function meaningOf(greenMode) {
-    if (greenMode === 0) return "Lossless: exactly the text of the whole model.";
-    if (greenMode < 40)
-      return "Careful: ends a suggestion early only where it is hardly worth going on.";
-    if (greenMode < 70) return "Balanced: about half the energy for nearly the same useful text.";
-    if (greenMode < 100) return "Saving: short suggestions, some good ones lost.";
-    return "Greenest: only what is worth its energy for certain.";
   }
 
   /**

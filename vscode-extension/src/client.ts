@@ -1,8 +1,8 @@
 /**
  * The server process and the connection to it: starts, restarts, and tells what it last said.
  *
- * Inline completion and the settings' way to the server are the language client's own features. Knows nothing of how anything is shown, but for
- * one rule: it never opens a notification, it only changes its snapshot.
+ * Inline completion and the settings' way to the server are the language client's own features. Knows nothing of how
+ * anything is shown, but for one rule: it never opens a notification, it only changes its snapshot.
  */
 
 import { createInterface } from "node:readline";
@@ -19,32 +19,32 @@ import {
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
 import {
+  HISTORY,
   RESET_SESSION,
   SESSION_ENERGY,
   SNOOZE,
   STATUS,
-  type SessionEnergy,
-  type SnoozeParams,
-  type Status,
+  type HistoryResult,
 } from "./protocol";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
-import type { ServerState, Snapshot } from "./totals";
+import type { ServerProcess, Snapshot } from "./snapshot";
+import { TaskQueue } from "./taskQueue";
 
-const STARTING: ServerState = { phase: "starting", message: "" };
-const MISSING: ServerState = {
+const STARTING: ServerProcess = { phase: "starting", message: "" };
+const MISSING: ServerProcess = {
   phase: "missing",
   message: "No green-code server was found: install it, or set greenCode.interpreter.",
 };
-const CANNOT_START: ServerState = {
+const CANNOT_START: ServerProcess = {
   phase: "stopped",
   message: "The server could not be started; the log says why.",
 };
-const CRASHED: ServerState = {
+const CRASHED: ServerProcess = {
   phase: "starting",
   message: "The server stopped unexpectedly and was started again; the session counts anew.",
 };
-const CRASHED_FOR_GOOD: ServerState = {
+const CRASHED_FOR_GOOD: ServerProcess = {
   phase: "stopped",
   message: "The server stopped too often and stays off until Restart Server; the log says why.",
 };
@@ -57,7 +57,7 @@ export class ServerClient implements vscode.Disposable {
   #snapshot: Snapshot = { server: STARTING, status: null, energy: null };
   #client: LanguageClient | undefined;
   #command: ServerCommand | undefined;
-  #queue: Promise<void> = Promise.resolve();
+  readonly #queue = new TaskQueue();
 
   constructor(logger: vscode.LogOutputChannel, resolve: () => ServerCommand | undefined) {
     this.#logger = logger;
@@ -75,11 +75,10 @@ export class ServerClient implements vscode.Disposable {
 
   /** Stops the server, if one runs, and starts it from the settings in force; calls are queued. */
   restart(): Promise<void> {
-    this.#queue = this.#queue.then(async () => {
+    return this.#queue.run(async () => {
       await this.#stop();
       await this.#start();
     });
-    return this.#queue;
   }
 
   /** Restarts only where the settings now name another server. */
@@ -90,21 +89,26 @@ export class ServerClient implements vscode.Disposable {
   /** Begins a new session in the ledger; false where no server answers. */
   async resetSession(): Promise<boolean> {
     if (this.#client?.state !== State.Running) return false;
-    this.#update({ energy: await this.#client.sendRequest<SessionEnergy>(RESET_SESSION) });
+    this.#update({ energy: await this.#client.sendRequest(RESET_SESSION) });
     return true;
   }
 
   /** Offers nothing for so many minutes, unless asked by hand; 0 ends it. False where no server answers. */
   async snooze(minutes: number): Promise<boolean> {
     if (this.#client?.state !== State.Running) return false;
-    await this.#client.sendRequest(SNOOZE, { minutes } satisfies SnoozeParams);
+    await this.#client.sendRequest(SNOOZE, { minutes });
     return true;
+  }
+
+  /** The newest days of the energy ledger; undefined where no server answers. */
+  async history(days: number): Promise<HistoryResult | undefined> {
+    if (this.#client?.state !== State.Running) return undefined;
+    return this.#client.sendRequest(HISTORY, { days });
   }
 
   /** Stops the server, after whatever is under way. */
   async stop(): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#stop());
-    await this.#queue;
+    await this.#queue.run(() => this.#stop());
   }
 
   dispose(): void {
@@ -140,6 +144,14 @@ export class ServerClient implements vscode.Disposable {
   }
 
   #connect(command: ServerCommand): LanguageClient {
+    // The client asks its handler only once it runs, and then `defaults` is there.
+    const errorHandler: ErrorHandler = {
+      error: async (error, message, count) => ({
+        ...(await defaults.error(error, message, count)),
+        handled: true,
+      }),
+      closed: () => this.#onClosed(client, defaults),
+    };
     const client: LanguageClient = new QuietLanguageClient(
       SECTION,
       "Green Code",
@@ -148,13 +160,7 @@ export class ServerClient implements vscode.Disposable {
         args: [...command.args],
         options: { cwd: command.cwd },
       },
-      clientOptions(this.#logger, {
-        error: async (error, message, count) => ({
-          ...(await defaults.error(error, message, count)),
-          handled: true,
-        }),
-        closed: () => this.#onClosed(client, defaults),
-      }),
+      clientOptions(this.#logger, errorHandler),
     );
     // Restarts a server that crashed four times at most in three minutes.
     const defaults: ErrorHandler = client.createDefaultErrorHandler();
@@ -162,10 +168,10 @@ export class ServerClient implements vscode.Disposable {
       if (newState !== State.Running || client !== this.#client) return;
       this.#update({ server: { ...this.#snapshot.server, phase: "running" } });
     });
-    client.onNotification(STATUS, (status: Status) => {
+    client.onNotification(STATUS, (status) => {
       this.#update({ status });
     });
-    client.onNotification(SESSION_ENERGY, (energy: SessionEnergy) => {
+    client.onNotification(SESSION_ENERGY, (energy) => {
       this.#update({ energy });
     });
     return client;

@@ -2,7 +2,13 @@
 
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
+import { COMMAND, OPEN_SLIDER, type CommandId } from "./commandIds";
+import { describeDay } from "./history";
 import { GREEN_MODE_MAX, isGreenMode, readSettings, writeEnable, writeGreenMode } from "./settings";
+
+const HISTORY_DAYS = 90;
+const NO_SERVER = "Green Code: no server is running.";
+const MESSAGE_MS = 3000;
 
 /** What the commands act on. */
 export interface CommandTargets {
@@ -17,18 +23,19 @@ export function registerCommands({
   logger,
   installServer,
 }: CommandTargets): vscode.Disposable {
-  const commands: Record<string, () => unknown> = {
-    "greenCode.enable": () => writeEnable(true),
-    "greenCode.disable": () => writeEnable(false),
-    "greenCode.setGreenMode": askGreenMode,
-    "greenCode.snooze": () => snooze(client),
-    "greenCode.resetSession": () => resetSession(client),
-    "greenCode.restart": () => client.restart(),
-    "greenCode.showLog": () => {
+  const commands: Record<CommandId, () => unknown> = {
+    [COMMAND.enable]: () => writeEnable(true),
+    [COMMAND.disable]: () => writeEnable(false),
+    [COMMAND.setGreenMode]: askGreenMode,
+    [COMMAND.snooze]: () => snooze(client),
+    [COMMAND.showHistory]: () => showHistory(client),
+    [COMMAND.resetSession]: () => resetSession(client),
+    [COMMAND.restart]: () => client.restart(),
+    [COMMAND.showLog]: () => {
       logger.show();
     },
-    "greenCode.installServer": installServer,
-    "greenCode.showMenu": () => showMenu(client),
+    [COMMAND.installServer]: installServer,
+    [COMMAND.showMenu]: () => showMenu(client),
   };
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
@@ -48,14 +55,26 @@ async function snooze(client: ServerClient): Promise<void> {
     placeHolder: "Asking by hand works all the while",
   });
   if (picked === undefined || (await client.snooze(picked.minutes))) return;
-  vscode.window.setStatusBarMessage("Green Code: no server is running.", 3000);
+  vscode.window.setStatusBarMessage(NO_SERVER, MESSAGE_MS);
+}
+
+async function showHistory(client: ServerClient): Promise<void> {
+  const history = await client.history(HISTORY_DAYS);
+  if (history === undefined) {
+    vscode.window.setStatusBarMessage(NO_SERVER, MESSAGE_MS);
+    return;
+  }
+  await vscode.window.showQuickPick(history.days.map(describeDay), {
+    title: "Energy by day",
+    placeHolder: history.days.length === 0 ? "Nothing was computed yet" : "The newest day first",
+  });
 }
 
 async function resetSession(client: ServerClient): Promise<void> {
   const done = await client.resetSession();
   vscode.window.setStatusBarMessage(
-    done ? "Green Code: a new session began." : "Green Code: no server is running.",
-    3000,
+    done ? "Green Code: a new session began." : NO_SERVER,
+    MESSAGE_MS,
   );
 }
 
@@ -87,21 +106,22 @@ async function showMenu(client: ServerClient): Promise<void> {
   const { server } = client.snapshot;
   const items: MenuItem[] = [
     ...(server.phase === "missing"
-      ? [{ label: "$(cloud-download) Install server", command: "greenCode.installServer" }]
+      ? [{ label: "$(cloud-download) Install server", command: COMMAND.installServer }]
       : []),
     {
       label: "$(settings) Set green mode…",
       description: `now ${greenMode} of ${GREEN_MODE_MAX}`,
-      command: "greenCode.setGreenMode",
+      command: COMMAND.setGreenMode,
     },
-    { label: "$(window) Open slider", command: "greenCode.slider.focus" },
+    { label: "$(window) Open slider", command: OPEN_SLIDER },
     enable
-      ? { label: "$(circle-slash) Disable completions", command: "greenCode.disable" }
-      : { label: "$(zap) Enable completions", command: "greenCode.enable" },
-    { label: "$(bell-slash) Snooze completions…", command: "greenCode.snooze" },
-    { label: "$(history) Reset session energy", command: "greenCode.resetSession" },
-    { label: "$(refresh) Restart server", command: "greenCode.restart" },
-    { label: "$(output) Show log", command: "greenCode.showLog" },
+      ? { label: "$(circle-slash) Disable completions", command: COMMAND.disable }
+      : { label: "$(zap) Enable completions", command: COMMAND.enable },
+    { label: "$(bell-slash) Snooze completions…", command: COMMAND.snooze },
+    { label: "$(graph) Show energy by day", command: COMMAND.showHistory },
+    { label: "$(history) Reset session energy", command: COMMAND.resetSession },
+    { label: "$(refresh) Restart server", command: COMMAND.restart },
+    { label: "$(output) Show log", command: COMMAND.showLog },
   ];
   const picked = await vscode.window.showQuickPick(items, {
     title: "Green Code",

@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { env, platform } from "node:process";
 import * as vscode from "vscode";
 import { ServerClient } from "./client";
+import { COMMAND } from "./commandIds";
 import { registerCommands } from "./commands";
 import { installServer } from "./installation";
 import { createLogger } from "./logger";
@@ -66,8 +67,8 @@ function notifyOnce(client: ServerClient): vscode.Disposable {
     subscription.dispose();
     const [action, command] =
       server.phase === "missing"
-        ? ["Install Server", "greenCode.installServer"]
-        : ["Show Log", "greenCode.showLog"];
+        ? ["Install Server", COMMAND.installServer]
+        : ["Show Log", COMMAND.showLog];
     void vscode.window
       .showWarningMessage(`Green Code: ${server.message}`, action)
       .then((chosen) => {

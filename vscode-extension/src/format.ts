@@ -1,10 +1,13 @@
 /**
- * Figures for people: joules, watt-hours, shares, layers. Pure; knows nothing of the editor.
+ * Figures for people: joules, watt-hours, shares, layers, times. Pure; knows nothing of the editor.
  *
  * Unknown (null) is a dash, never 0.
  */
 
 export const UNKNOWN = "–";
+
+/** What savings are measured against. */
+export const BASELINE = "full depth with KV cache";
 
 const JOULES_PER_WATT_HOUR = 3600;
 
@@ -28,6 +31,16 @@ export function formatShare(part: number | null, whole: number | null): string {
 export function formatExitLayer(exitLayer: number | null, layersTotal: number | null): string {
   if (exitLayer === null || layersTotal === null) return UNKNOWN;
   return `${exitLayer.toFixed(1)} of ${layersTotal} layers`;
+}
+
+/** A moment of ISO 8601 in the local time and language: "28 Nov, 14:03". */
+export function formatTime(moment: string): string {
+  return new Date(moment).toLocaleString(undefined, {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
 }
 
 function withPrefix(value: number, unit: string): string {

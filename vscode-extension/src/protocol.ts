@@ -5,12 +5,13 @@
  * explained there. Unknown is null, never 0.
  */
 
-export const STATUS = "greenCode/status";
-export const SESSION_ENERGY = "greenCode/sessionEnergy";
-export const RESET_SESSION = "greenCode/resetSession";
-export const HISTORY = "greenCode/history";
-export const SNOOZE = "greenCode/snooze";
-export const DID_ACCEPT = "greenCode.didAccept";
+import { NotificationType, RequestType, RequestType0 } from "vscode-languageserver-protocol";
+
+export const STATUS = new NotificationType<Status>("greenCode/status");
+export const SESSION_ENERGY = new NotificationType<SessionEnergy>("greenCode/sessionEnergy");
+export const RESET_SESSION = new RequestType0<SessionEnergy, void>("greenCode/resetSession");
+export const HISTORY = new RequestType<HistoryParams, HistoryResult, void>("greenCode/history");
+export const SNOOZE = new RequestType<SnoozeParams, null, void>("greenCode/snooze");
 
 export type Health = "ok" | "warning" | "error";
 
@@ -67,6 +68,7 @@ export interface DayEnergy {
   readonly energyJ: number | null;
   readonly provenance: string;
   readonly baselineEnergyJ: number | null;
+  readonly savedJ: number | null;
   readonly requests: number;
   readonly reused: number;
   readonly accepted: number;

@@ -7,11 +7,13 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
+import { SLIDER_VIEW } from "./commandIds";
 import { formatExitLayer, formatJoules, formatShare, UNKNOWN } from "./format";
+import { meaningOf } from "./greenMode";
 import type { SessionEnergy } from "./protocol";
-import { isGreenMode, readSettings, writeGreenMode } from "./settings";
+import { GREEN_MODE_MAX, isGreenMode, readSettings, writeGreenMode } from "./settings";
 
-const VIEW = "greenCode.slider";
+const MEANINGS = Array.from({ length: GREEN_MODE_MAX + 1 }, (_, greenMode) => meaningOf(greenMode));
 
 /** Registers the view of the activity bar. */
 export function registerSliderView(
@@ -19,7 +21,7 @@ export function registerSliderView(
   extensionUri: vscode.Uri,
 ): vscode.Disposable {
   const media = vscode.Uri.joinPath(extensionUri, "media");
-  return vscode.window.registerWebviewViewProvider(VIEW, {
+  return vscode.window.registerWebviewViewProvider(SLIDER_VIEW, {
     resolveWebviewView: (view) => resolveView(view, client, media),
   });
 }
@@ -33,6 +35,7 @@ async function resolveView(
   const refresh = (): void => {
     void webview.postMessage({
       greenMode: readSettings().greenMode,
+      meanings: MEANINGS,
       ...describe(client.snapshot.energy),
     });
   };

@@ -1,13 +1,14 @@
-/** The status bar item that shows the totals. What it says is decided in totals.ts. */
+/** The status bar item that shows the text. What it says is decided in statusText.ts. */
 
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
+import { COMMAND } from "./commandIds";
 import { readSettings, SECTION } from "./settings";
-import { renderTotals, type Totals } from "./totals";
+import { renderStatus, TOOLTIP_COMMANDS, type StatusText } from "./statusText";
 
 const PRIORITY = 100; // left of the cursor position and the language
 
-const BACKGROUNDS: Record<Totals["severity"], string | undefined> = {
+const BACKGROUNDS: Record<StatusText["severity"], string | undefined> = {
   none: undefined,
   warning: "statusBarItem.warningBackground",
   error: "statusBarItem.errorBackground",
@@ -21,9 +22,9 @@ export function createStatusBar(client: ServerClient): vscode.Disposable {
     PRIORITY,
   );
   item.name = "Green Code";
-  item.command = "greenCode.showMenu";
+  item.command = COMMAND.showMenu;
   const refresh = (): void => {
-    draw(item, renderTotals(client.snapshot, readSettings()));
+    draw(item, renderStatus(client.snapshot, readSettings()));
   };
   refresh();
   item.show();
@@ -36,14 +37,14 @@ export function createStatusBar(client: ServerClient): vscode.Disposable {
   );
 }
 
-function draw(item: vscode.StatusBarItem, totals: Totals): void {
-  const tooltip = new vscode.MarkdownString(totals.tooltip);
+function draw(item: vscode.StatusBarItem, text: StatusText): void {
+  const tooltip = new vscode.MarkdownString(text.tooltip);
   tooltip.isTrusted = {
-    enabledCommands: ["greenCode.setGreenMode", "greenCode.resetSession", "greenCode.showLog"],
+    enabledCommands: TOOLTIP_COMMANDS.map(([, command]) => command),
   };
-  const background = BACKGROUNDS[totals.severity];
-  item.text = totals.text;
+  const background = BACKGROUNDS[text.severity];
+  item.text = text.text;
   item.tooltip = tooltip;
-  item.accessibilityInformation = { label: totals.accessibilityLabel, role: "button" };
+  item.accessibilityInformation = { label: text.accessibilityLabel, role: "button" };
   item.backgroundColor = background === undefined ? undefined : new vscode.ThemeColor(background);
 }

@@ -106,4 +106,12 @@ def test_unknown_energy_is_not_zero() -> None:
     session.record("a", fake_completion(energy_j=None, provenance=Provenance.NONE))
 
     assert (totals(session).energy_j, totals(session).saved_j, totals(session).wasted_j) == (None, None, None)
-    assert totals(session).baseline_energy_j == 5.0
+    assert totals(session).baseline_energy_j is None
+
+
+def test_what_was_saved_and_what_it_is_compared_with_are_of_the_same_requests() -> None:
+    session = Session()
+    session.record("a", fake_completion(energy_j=None, provenance=Provenance.NONE))
+    session.record("b", fake_completion())
+
+    assert (totals(session).energy_j, totals(session).baseline_energy_j, totals(session).saved_j) == (2.0, 5.0, 3.0)

@@ -4,24 +4,20 @@
  * Every joule stands beside how it was had; what was saved, beside what it was saved against.
  */
 
-import { formatExitLayer, formatJoules, formatShare, formatWattHours } from "./format";
+import { COMMAND, type CommandId } from "./commandIds";
+import {
+  BASELINE,
+  formatExitLayer,
+  formatJoules,
+  formatShare,
+  formatTime,
+  formatWattHours,
+} from "./format";
 import type { SessionEnergy, Status } from "./protocol";
-
-/** Where the server process is; the sentence is for people, "" when there is nothing to say. */
-export interface ServerState {
-  readonly phase: "missing" | "starting" | "running" | "stopped";
-  readonly message: string;
-}
-
-/** Everything the status bar and the slider view show. */
-export interface Snapshot {
-  readonly server: ServerState;
-  readonly status: Status | null;
-  readonly energy: SessionEnergy | null;
-}
+import type { Snapshot } from "./snapshot";
 
 /** The status bar item, before it is drawn. */
-export interface Totals {
+export interface StatusText {
   readonly text: string;
   /** Markdown. */
   readonly tooltip: string;
@@ -29,9 +25,15 @@ export interface Totals {
   readonly severity: "none" | "warning" | "error";
 }
 
-type Condition = "disabled" | "missing" | "error" | "warning" | "busy" | "ready";
+/** What the tooltip links to; the editor runs nothing else from it. */
+export const TOOLTIP_COMMANDS: readonly (readonly [label: string, command: CommandId])[] = [
+  ["Set green mode", COMMAND.setGreenMode],
+  ["Energy by day", COMMAND.showHistory],
+  ["Reset session", COMMAND.resetSession],
+  ["Show log", COMMAND.showLog],
+];
 
-const BASELINE = "full depth with KV cache";
+type Condition = "disabled" | "missing" | "error" | "warning" | "busy" | "ready";
 
 const ICONS: Record<Condition, string> = {
   disabled: "$(circle-slash)",
@@ -52,7 +54,7 @@ const WORDS: Record<Condition, string> = {
 };
 
 /** Renders the newest snapshot; `enable` is the setting `greenCode.enable`. */
-export function renderTotals(snapshot: Snapshot, { enable }: { enable: boolean }): Totals {
+export function renderStatus(snapshot: Snapshot, { enable }: { enable: boolean }): StatusText {
   const condition = conditionOf(snapshot, enable);
   const { energy } = snapshot;
   const figure = energy === null ? "Green Code" : formatJoules(energy.energyJ);
@@ -78,7 +80,7 @@ function conditionOf({ server, status }: Snapshot, enable: boolean): Condition {
   return status.quiescent ? "ready" : "busy";
 }
 
-function severityOf(condition: Condition): Totals["severity"] {
+function severityOf(condition: Condition): StatusText["severity"] {
   if (condition === "missing" || condition === "error") return "error";
   return condition === "warning" ? "warning" : "none";
 }
@@ -98,8 +100,7 @@ function renderTooltip(snapshot: Snapshot, condition: Condition): string {
     ...(sentence === "" ? [] : [escapeMarkdown(sentence)]),
     ...(rows.length === 0 ? [] : [table(rows)]),
     ...(notes.length === 0 ? [] : [`Why not a better meter:\n\n${notes.join("\n")}`]),
-    "[Set green mode](command:greenCode.setGreenMode) · [Reset session](command:greenCode.resetSession)" +
-      " · [Show log](command:greenCode.showLog)",
+    TOOLTIP_COMMANDS.map(([label, command]) => `[${label}](command:${command})`).join(" · "),
   ].join("\n\n");
 }
 
@@ -109,6 +110,7 @@ function energyRows(energy: SessionEnergy): Row[] {
   const { savedJ, baselineEnergyJ, layersTotal } = energy;
   return [
     ["Session energy", energyWithProvenance(energy)],
+    ["Since", formatTime(energy.startedAt)],
     [
       "Saved",
       `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)}) against ${BASELINE}, modelled`,
@@ -116,6 +118,7 @@ function energyRows(energy: SessionEnergy): Row[] {
     ["Spent on text not accepted", formatJoules(energy.wastedJ)],
     ["By phase, modelled", phases(energy)],
     ["Completions", `${energy.offered} offered, ${energy.accepted} accepted`],
+    ["Characters", `${energy.offeredChars} offered, ${energy.acceptedChars} accepted`],
     [
       "Requests",
       `${energy.requests} computed, ${energy.reused} reused, ${energy.skipped} not asked`,

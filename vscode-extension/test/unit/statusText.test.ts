@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SessionEnergy, Status } from "../../src/protocol";
-import { renderTotals, type Snapshot } from "../../src/totals";
+import type { Snapshot } from "../../src/snapshot";
+import { renderStatus } from "../../src/statusText";
 
 const STATUS: Status = {
   health: "ok",
@@ -52,17 +53,17 @@ const RUNNING: Snapshot = {
 const ON = { enable: true };
 
 test("the session's energy is the text of the item", () => {
-  assert.equal(renderTotals(RUNNING, ON).text, "$(zap) 12.4 J");
+  assert.equal(renderStatus(RUNNING, ON).text, "$(zap) 12.4 J");
 });
 
 test("energy that is not known is a dash", () => {
   const snapshot = { ...RUNNING, energy: { ...ENERGY, energyJ: null } };
 
-  assert.equal(renderTotals(snapshot, ON).text, "$(zap) –");
+  assert.equal(renderStatus(snapshot, ON).text, "$(zap) –");
 });
 
 test("the energy stands beside how it was had", () => {
-  const { tooltip } = renderTotals(RUNNING, ON);
+  const { tooltip } = renderStatus(RUNNING, ON);
 
   assert.match(
     tooltip,
@@ -71,20 +72,28 @@ test("the energy stands beside how it was had", () => {
 });
 
 test("what was saved names its baseline and that it is modelled", () => {
-  const { tooltip } = renderTotals(RUNNING, ON);
+  const { tooltip } = renderStatus(RUNNING, ON);
 
   assert.match(tooltip, /Saved \| 3\.56 J \(22 %\) against full depth with KV cache, modelled/);
 });
 
+test("what was offered and kept is counted, and since when", () => {
+  const { tooltip } = renderStatus(RUNNING, ON);
+
+  assert.match(tooltip, /Since \| .*\d\d:00/);
+  assert.match(tooltip, /Completions \| 10 offered, 3 accepted/);
+  assert.match(tooltip, /Characters \| 200 offered, 60 accepted/);
+});
+
 test("the mean exit layer is shown for the session and for the newest completion", () => {
-  const { tooltip } = renderTotals(RUNNING, ON);
+  const { tooltip } = renderStatus(RUNNING, ON);
 
   assert.match(tooltip, /Mean exit layer \| 24\.3 of 30 layers/);
   assert.match(tooltip, /Newest completion \| 1\.50 J, 0\.8 s, mean exit layer 21\.0 of 30 layers/);
 });
 
 test("the reasons why better meters were refused are listed", () => {
-  const { tooltip } = renderTotals(RUNNING, ON);
+  const { tooltip } = renderStatus(RUNNING, ON);
 
   assert.match(tooltip, /Why not a better meter:\n\n- RAPL: \/sys\/class\/powercap is not there/);
 });
@@ -92,7 +101,7 @@ test("the reasons why better meters were refused are listed", () => {
 test("the server's words are not read as markup", () => {
   const status = { ...STATUS, message: "[click](command:evil) | <b>now</b>" };
 
-  const { tooltip } = renderTotals({ ...RUNNING, status }, ON);
+  const { tooltip } = renderStatus({ ...RUNNING, status }, ON);
 
   assert.ok(tooltip.includes("\\[click\\](command:evil) \\| \\<b\\>now\\</b\\>"));
 });
@@ -100,7 +109,7 @@ test("the server's words are not read as markup", () => {
 test("work under way shows as a spinner", () => {
   const status = { ...STATUS, quiescent: false };
 
-  assert.equal(renderTotals({ ...RUNNING, status }, ON).text, "$(loading~spin) 12.4 J");
+  assert.equal(renderStatus({ ...RUNNING, status }, ON).text, "$(loading~spin) 12.4 J");
 });
 
 test("before the server said anything it is loading", () => {
@@ -110,26 +119,26 @@ test("before the server said anything it is loading", () => {
     energy: null,
   };
 
-  assert.equal(renderTotals(snapshot, ON).text, "$(loading~spin) Green Code");
+  assert.equal(renderStatus(snapshot, ON).text, "$(loading~spin) Green Code");
 });
 
 test("a warning of the server colours the item and is told", () => {
   const status: Status = { ...STATUS, health: "warning", message: "The ledger is read-only." };
 
-  const totals = renderTotals({ ...RUNNING, status }, ON);
+  const text = renderStatus({ ...RUNNING, status }, ON);
 
-  assert.equal(totals.severity, "warning");
-  assert.match(totals.accessibilityLabel, /The ledger is read-only\./);
+  assert.equal(text.severity, "warning");
+  assert.match(text.accessibilityLabel, /The ledger is read-only\./);
 });
 
 test("an error of the server colours the item and is told", () => {
   const status: Status = { ...STATUS, health: "error", message: "The model is not there." };
 
-  const totals = renderTotals({ ...RUNNING, status }, ON);
+  const text = renderStatus({ ...RUNNING, status }, ON);
 
-  assert.equal(totals.text, "$(error) 12.4 J");
-  assert.equal(totals.severity, "error");
-  assert.match(totals.tooltip, /The model is not there\./);
+  assert.equal(text.text, "$(error) 12.4 J");
+  assert.equal(text.severity, "error");
+  assert.match(text.tooltip, /The model is not there\./);
 });
 
 test("a machine without a server says so in one sentence", () => {
@@ -139,15 +148,15 @@ test("a machine without a server says so in one sentence", () => {
     energy: null,
   };
 
-  const totals = renderTotals(snapshot, ON);
+  const text = renderStatus(snapshot, ON);
 
-  assert.equal(totals.text, "$(error) Green Code");
-  assert.equal(totals.accessibilityLabel, "Green Code: no server. No server was found.");
+  assert.equal(text.text, "$(error) Green Code");
+  assert.equal(text.accessibilityLabel, "Green Code: no server. No server was found.");
 });
 
 test("disabled completions are no error", () => {
-  const totals = renderTotals(RUNNING, { enable: false });
+  const text = renderStatus(RUNNING, { enable: false });
 
-  assert.equal(totals.text, "$(circle-slash) 12.4 J");
-  assert.equal(totals.severity, "none");
+  assert.equal(text.text, "$(circle-slash) 12.4 J");
+  assert.equal(text.severity, "none");
 });

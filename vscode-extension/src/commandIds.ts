@@ -1,0 +1,20 @@
+/** The identifiers of our commands, as package.json contributes them. Knows nothing of what they do. */
+
+export const COMMAND = {
+  enable: "greenCode.enable",
+  disable: "greenCode.disable",
+  setGreenMode: "greenCode.setGreenMode",
+  snooze: "greenCode.snooze",
+  showHistory: "greenCode.showHistory",
+  resetSession: "greenCode.resetSession",
+  restart: "greenCode.restart",
+  showLog: "greenCode.showLog",
+  installServer: "greenCode.installServer",
+  showMenu: "greenCode.showMenu",
+} as const;
+
+export type CommandId = (typeof COMMAND)[keyof typeof COMMAND];
+
+/** The view of the slider, and the command that VS Code makes to open it. */
+export const SLIDER_VIEW = "greenCode.slider";
+export const OPEN_SLIDER = `${SLIDER_VIEW}.focus`;

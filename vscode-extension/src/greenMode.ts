@@ -1,0 +1,40 @@
+/**
+ * What a position of the slider means, from what was measured. Pure; draws nothing.
+ *
+ * The figures are those of the first table of results in the repository's README; tests/test_protocol_mirror.py compares them.
+ */
+
+/** What was measured at one position. */
+interface Measured {
+  readonly greenMode: number;
+  /** Of the energy of decoding, against full depth with KV cache. */
+  readonly savedPercent: number;
+  /** Of the text that would have been kept. */
+  readonly lostPercent: number;
+}
+
+const MEASURED: readonly Measured[] = [
+  { greenMode: 0, savedPercent: 38, lostPercent: 0 },
+  { greenMode: 20, savedPercent: 53, lostPercent: 0 },
+  { greenMode: 50, savedPercent: 68, lostPercent: 10 },
+  { greenMode: 80, savedPercent: 80, lostPercent: 24 },
+];
+
+/** One or two sentences about a position from 0 to 100. */
+export function meaningOf(greenMode: number): string {
+  if (greenMode === 0) return `Lossless: exactly the text of the whole model. ${figures(0)}`;
+  return `${character(greenMode)} ${figures(greenMode)}`;
+}
+
+function character(greenMode: number): string {
+  if (greenMode < 40) return "Careful: stops early where going on is hardly worth it.";
+  if (greenMode < 70) return "Balanced: some text that would have been kept is lost.";
+  return "Saving: short suggestions, and some good ones lost.";
+}
+
+function figures(greenMode: number): string {
+  const distance = (measured: Measured): number => Math.abs(measured.greenMode - greenMode);
+  const nearest = MEASURED.reduce((best, next) => (distance(next) < distance(best) ? next : best));
+  const lost = nearest.lostPercent === 0 ? "no" : `${nearest.lostPercent} %`;
+  return `Measured at ${nearest.greenMode}: ${nearest.savedPercent} % of decode energy saved, ${lost} kept text lost.`;
+}
