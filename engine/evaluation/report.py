@@ -158,8 +158,9 @@ def _markdown(
         (
             f"{len(places)} places ({languages}) in {conditions.source}, {conditions.seeds} seed(s), at most "
             f"{conditions.max_new_tokens} tokens. {conditions.device}. Exits: {conditions.exits}. "
-            f"Decode energy is modelled ({conditions.cost_model}): decoding, policy and verification, the prompt apart. Savings and losses are "
-            f"relative to `{BASELINE}`, plain decoding through all {conditions.n_layers} layers with a KV cache; in "
+            f"Decode energy is modelled ({conditions.cost_model}): decoding, policy and verification, the prompt "
+            f"apart. Savings and losses are relative to `{BASELINE}`, plain decoding through all "
+            f"{conditions.n_layers} layers with a KV cache; in "
             "brackets, 95 % intervals by paired bootstrap over places."
         ),
         *(f"\n{note}" for note in conditions.notes),

@@ -11,7 +11,7 @@ from engine.completion.kept import kept_characters
 from engine.energy.cost_model import default_cost_model
 from engine.engine import Engine
 from engine.evaluation.arms import all_arms
-from engine.evaluation.places import TrainingPlace as JudgedPlace
+from engine.evaluation.places import Place
 from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
 from engine.policy.base import OperatingPoint
@@ -63,7 +63,7 @@ def by_product(loaded: LoadedModel, prefix: str, n_tokens: int) -> str:
 
 
 def by_evaluation(loaded: LoadedModel, prefix: str, truth: str, n_tokens: int) -> tuple[str, int]:
-    place = JudgedPlace(
+    place = Place(
         language="python",
         file="a.py",
         kind="mid-line",
