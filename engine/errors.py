@@ -13,6 +13,7 @@ and what to do. Borders (command line, server) print the sentence and never the 
     ├── PolicyError            a policy cannot be loaded or does not fit its model
     ├── DeviceError            the device asked for is not there, or is out of memory
     ├── MeterError             an energy counter is missing or may not be read
+    │   └── CounterResetError      it began anew between two readings
     └── TrainingError          training text or a training run cannot be had or used
 """
 
@@ -55,6 +56,10 @@ class DeviceError(EngineError):
 
 class MeterError(EngineError):
     """An energy counter is missing or may not be read."""
+
+
+class CounterResetError(MeterError):
+    """An energy counter began anew between two readings; what was used in between is not known."""
 
 
 class TrainingError(EngineError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from engine.errors import MeterError
+from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance, combine_provenance
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class EnergyMeter(Protocol):
         The caller synchronises an asynchronous device first, or work still under way is missed.
 
         Raises:
+            CounterResetError: It began anew since the last reading, which the next reading no longer minds.
             MeterError: The counter can no longer be read.
         """
         ...
@@ -94,7 +95,7 @@ class EnergyWindow:
     def __enter__(self) -> EnergyWindow:
         if self._meter:
             try:
-                self._start_j = self._meter.read_j()
+                self._start_j = _read_at_start(self._meter)
             except MeterError as error:
                 self._meter, self.refusal = None, str(error)
         self._start_s = self._clock()
@@ -154,6 +155,14 @@ class CompositeMeter:
         """Closes every part."""
         for meter in self._meters:
             meter.close()
+
+
+def _read_at_start(meter: EnergyMeter) -> float:
+    """Reads a meter at the start of a window, which a reset before it does not spoil."""
+    try:
+        return meter.read_j()
+    except CounterResetError:
+        return meter.read_j()
 
 
 def _refusal(meter: EnergyMeter, energy_j: float, elapsed_s: float) -> str | None:

@@ -9,22 +9,33 @@ platform: adding any of them would count joules twice. AMD processors answer thr
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.errors import MeterError
+from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POWERCAP_ROOT = Path("/sys/class/powercap")
 RAPL_REFRESH_S = 0.001
 """The counters are updated about every millisecond (Intel SDM volume 3B, 16.10.1, RAPL interfaces)."""
 
+MAX_DOMAIN_W = 1_000.0
+"""More than any domain draws: the largest server packages are rated at 500 W."""
 
-def open_rapl_meter(root: Path = POWERCAP_ROOT) -> RaplMeter:
+_LATE_S = 0.02  # by which an update may lag behind the clock, with much to spare
+
+
+def open_rapl_meter(root: Path = POWERCAP_ROOT, *, clock: Callable[[], float] = time.monotonic) -> RaplMeter:
     """Opens the counters of all CPU packages, and of their memory where it has one.
 
     Args:
         root: The powercap folder.
+        clock: Seconds that only grow.
 
     Raises:
         MeterError: There are no such counters, or they may not be read; the message says how to allow it.
@@ -35,20 +46,24 @@ def open_rapl_meter(root: Path = POWERCAP_ROOT) -> RaplMeter:
     counted = {domain: zone for zone in zones if _is_counted(domain := _domain(zone))}
     if not counted:
         raise MeterError(f"The energy counters under {root} have no CPU package among them.")
-    return RaplMeter({domain: _WrappingCounter.open(zone) for domain, zone in counted.items()})
+    return RaplMeter({domain: _WrappingCounter.open(zone) for domain, zone in counted.items()}, clock=clock)
 
 
 class RaplMeter:
     """The sum of several RAPL counters, each with its own wrap-around. Read from one thread at a time.
 
     A counter wraps after some 260 kJ, more than an hour at full load; a window longer than that loses whole turns.
+    It begins anew where the driver is loaded again or the machine was suspended. Power tells the two apart: a step that
+    needs more than `MAX_DOMAIN_W`, as a wrap or as it stands, is no energy.
     """
 
     provenance = Provenance.MEASURED
     refresh_s = RAPL_REFRESH_S
 
-    def __init__(self, counters: dict[str, _WrappingCounter]) -> None:
+    def __init__(self, counters: dict[str, _WrappingCounter], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._counters = counters
+        self._clock = clock
+        self._last_s = clock()
 
     @property
     def name(self) -> str:
@@ -59,9 +74,17 @@ class RaplMeter:
         """Reads all domains and adds up the joules since the meter was opened.
 
         Raises:
+            CounterResetError: A counter began anew since the last reading; the next one counts on from here.
             MeterError: A counter can no longer be read.
         """
-        return sum(counter.advance_uj() for counter in self._counters.values()) / 1e6
+        now_s = self._clock()
+        most_uj = 1e6 * MAX_DOMAIN_W * (now_s - self._last_s + _LATE_S)
+        # Every domain moves on before one is judged: they begin anew together.
+        anew = [domain for domain, counter in self._counters.items() if not counter.advance(most_uj)]
+        self._last_s = now_s
+        if anew:
+            raise CounterResetError(f"The CPU's energy counter began anew for {' and '.join(anew)}.")
+        return sum(counter.total_uj for counter in self._counters.values()) / 1e6
 
     def close(self) -> None:
         """Holds nothing open."""
@@ -81,13 +104,17 @@ class _WrappingCounter:
         path = zone / "energy_uj"
         return cls(path=path, range_uj=_read_int(zone / "max_energy_range_uj"), last_uj=_read_int(path))
 
-    def advance_uj(self) -> int:
-        """Reads the counter and gives the microjoules since it was opened."""
+    def advance(self, most_uj: float) -> bool:
+        """Reads the counter; False where the step since the last reading would be more than `most_uj`."""
         now_uj = _read_int(self.path)
         step_uj = now_uj - self.last_uj
-        self.total_uj += step_uj if step_uj >= 0 else step_uj + self.range_uj
+        if step_uj < 0:
+            step_uj += self.range_uj
         self.last_uj = now_uj
-        return self.total_uj
+        if not 0 <= step_uj <= most_uj:
+            return False
+        self.total_uj += step_uj
+        return True
 
 
 def _domain(zone: Path) -> str:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pynvml
 
-from engine.errors import MeterError
+from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance
 
 
@@ -34,8 +34,12 @@ class FakeMeter:
     refresh_s: float = 0.1
     counter_j: float | None = 1000.0
     closed: bool = False
+    has_begun_anew: bool = False
 
     def read_j(self) -> float:
+        if self.has_begun_anew:
+            self.has_begun_anew = False
+            raise CounterResetError("The fake counter began anew.")
         if self.counter_j is None:
             raise MeterError("The fake counter is gone.")
         return self.counter_j

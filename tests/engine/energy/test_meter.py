@@ -72,6 +72,27 @@ def test_failing_counter_never_raises_into_the_completion(*, fails_at_start: boo
     assert (window.energy_j, window.elapsed_s, window.refusal) == (None, 2.0, "The fake counter is gone.")
 
 
+def test_counter_that_begins_anew_inside_a_window_leaves_it_unknown() -> None:
+    meter, clock = FakeMeter(), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(2.0)
+        meter.has_begun_anew = True
+
+    assert (window.energy_j, window.provenance) == (None, Provenance.NONE)
+    assert window.refusal == "The fake counter began anew."
+
+
+def test_counter_that_began_anew_before_a_window_spoils_nothing() -> None:
+    meter, clock = FakeMeter(counter_j=1000.0, has_begun_anew=True), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(2.0)
+        meter.counter_j = 1042.0
+
+    assert (window.energy_j, window.refusal) == (42.0, None)
+
+
 def test_window_lets_the_error_of_its_body_through_and_is_closed() -> None:
     meter, clock = FakeMeter(counter_j=1000.0), FakeClock()
     window = EnergyWindow(meter, clock=clock)

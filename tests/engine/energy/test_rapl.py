@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.energy.meter import EnergyWindow
 from engine.energy.rapl import open_rapl_meter
-from engine.errors import MeterError
+from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance
+from tests.engine.energy.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,56 @@ def test_each_socket_wraps_on_its_own(tmp_path: Path) -> None:
     second.write_text("9000000")
 
     assert meter.read_j() == pytest.approx(1.0 + 2.0)
+
+
+@pytest.mark.parametrize(
+    ("before_uj", "after_uj"),
+    [
+        pytest.param(5_000_000_000, 0, id="driver loaded again"),
+        pytest.param(5_000_000_000, 4_999_999_000, id="falls a little"),
+        pytest.param(RANGE_UJ // 2, 3_000_000, id="in the middle of its range"),
+        pytest.param(1_000, RANGE_UJ - 5, id="another machine's value"),
+        pytest.param(RANGE_UJ - 5, RANGE_UJ + 900_000_000, id="beyond its range"),
+    ],
+)
+def test_counter_that_begins_anew_is_no_turn(tmp_path: Path, before_uj: int, after_uj: int) -> None:
+    counter, clock = add_zone(tmp_path, "intel-rapl:0", "package-0", before_uj), FakeClock()
+    meter = open_rapl_meter(tmp_path, clock=clock)
+    clock.wait(0.5)
+    counter.write_text(f"{after_uj}")
+
+    with pytest.raises(CounterResetError, match=r"^The CPU's energy counter began anew for package-0\.$"):
+        meter.read_j()
+
+    start_j = meter.read_j()
+    clock.wait(0.5)
+    counter.write_text(f"{after_uj + 15_000_000}")
+    assert meter.read_j() - start_j == pytest.approx(15.0)
+
+
+def test_all_domains_that_begin_anew_are_told_at_once(tmp_path: Path) -> None:
+    package = add_zone(tmp_path, "intel-rapl:0", "package-0", 5_000_000_000)
+    memory = add_zone(tmp_path, "intel-rapl:0:1", "dram", 700_000_000)
+    clock = FakeClock()
+    meter = open_rapl_meter(tmp_path, clock=clock)
+    package.write_text("0")
+    memory.write_text("0")
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(1.0)
+        package.write_text("1000000")
+
+    assert window.energy_j == pytest.approx(1.0)
+
+
+def test_wrap_during_a_long_pause_is_one_turn(tmp_path: Path) -> None:
+    counter, clock = add_zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000), FakeClock()
+    meter = open_rapl_meter(tmp_path, clock=clock)
+    clock.wait(3600.0)  # at 72 W
+
+    counter.write_text("500000")
+
+    assert meter.read_j() == pytest.approx((RANGE_UJ - 500_000) / 1e6)
 
 
 def test_parts_and_repetitions_of_a_package_are_not_counted_twice(tmp_path: Path) -> None:
