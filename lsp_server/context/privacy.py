@@ -1,167 +1,167 @@
 """`PrivateFiles`: which files are neither completed nor read as context, and by which pattern.
 
-Three lists, all in the language of .gitignore (pathspec reads it): the user's own, which has the last word; names that
-secrets usually have; and what git ignores. It knows no editor and no settings, and of the files it judges it reads
-none, only the lists beside them.
+Three lists: the user's own, which has the last word; names that secrets usually have; and what git ignores. In doubt a
+file is private. It knows no editor and no settings, and of the files it judges it reads none.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from dataclasses import dataclass
+import re
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
+from lsp_server.context.git_ignore import GitIgnores, repository_root
+from lsp_server.context.secret_names import SECRET_NAMES, originals
+
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable, Iterator, Sequence
 
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-SECRET_NAMES = (
-    *("*.env", ".env", ".env.*", "!.env.example", "!.env.sample", "!.env.template", ".envrc", ".dev.vars"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.der", "*.crt", "*.cert", "*.ppk", "*.gpg", "*.asc"),
-    *("*.jks", "*.keystore", "*.kdbx", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
-    *(".ssh/", ".aws/", ".azure/", ".gnupg/", ".kube/", ".docker/config.json", ".secrets/"),
-    *(".netrc", "_netrc", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass", ".my.cnf"),
-    *("credentials", "credentials.*", "client_secret*.json", "service-account*.json", "service_account*.json"),
-    *("secrets.yml", "secrets.yaml", "secrets.json", "secrets.toml", "secrets.ini", "*.tfvars", "*.tfstate"),
-)
-"""Of keys, credentials and environments; matched in lower case, anywhere on the disk."""
-
-_MAX_LISTS = 512  # read lists that are kept
-_GITIGNORE = ".gitignore"
-_SPELLED_OUT = {"*": "?*", "!*": "!?*", "*/": "?*/", "!*/": "!?*/"}
-_Stamp = tuple[int, int]  # a file's time of change in nanoseconds, and its size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rule:
-    """One line of a list; `paths` matches in full the files, and the folders with "/" behind them, that it means."""
-
-    pattern: str
-    excludes: bool  # False for an exception, "!pattern"
-    paths: re.Pattern[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _List:
-    stamp: _Stamp
-    rules: tuple[_Rule, ...]
+NOT_KNOWN_YET = "git has not said yet whether it ignores it"
+UNREADABLE = "its place on the disk cannot be looked at"
+_MAX_KEPT = 4096  # names whose verdict is kept
+_FOLDS_CASE = sys.platform in {"win32", "darwin"}
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_HAS_MEANING = re.compile(r"[^\s/!]")
 
 
 class PrivateFiles:
-    """Judges files by name; a changed .gitignore counts from the next question on.
+    """Judges files by name. Belongs to one event loop.
 
     Args:
-        patterns: The user's own; a later one outweighs an earlier one, and "!" makes an exception to everything.
+        patterns: The user's own, in the language of .gitignore, absolute ones and those from "~" on among them; a later
+            one outweighs an earlier one, and "!" makes an exception to everything. What is no pattern is passed over.
         folders: The workspace's, which the user's patterns are relative to.
+        git: Whom to ask what git ignores.
     """
 
-    def __init__(self, patterns: Sequence[str] = (), folders: Sequence[Path] = ()) -> None:
-        self._own = _spec(patterns)
+    def __init__(
+        self, patterns: Sequence[str] = (), folders: Sequence[Path] = (), *, git: GitIgnores | None = None
+    ) -> None:
+        self._own = _spec(filter(None, map(_from_root, patterns)))
         self._secret = _spec(SECRET_NAMES)
         self._folders = tuple(folders)
-        self._lists: dict[Path, _List] = {}
+        self._git = git or GitIgnores()
+        self._by_name: dict[Path, str | None] = {}
 
     def reason(self, path: Path) -> str:
         """Why a file is private, as a part of a sentence; "" where it may be completed and read.
 
+        It never waits. What git has not been asked yet, see `learn`, or has to be asked anew is private for so long.
+
         Args:
             path: Absolute; the file itself need not exist. A link is judged by its own name and by its target's.
         """
-        target = Path(os.path.realpath(path))
-        return self._reason(path) or (self._reason(target) if target != path else "")
-
-    def _reason(self, path: Path) -> str:
-        own = self._own.check_file(self._below_folder(path))
-        if own.index is not None:
-            return f"the setting greenCode.privateFiles has {_text(self._own, own.index)}" if own.include else ""
-        secret = self._secret.check_file(_from_root(path).lower())
-        if secret.index is not None and secret.include:
-            return f"{_text(self._secret, secret.index)} is a usual name of secrets"
-        return self._ignored_by_git(path)
-
-    def _below_folder(self, path: Path) -> str:
-        for folder in self._folders:
-            if path.is_relative_to(folder):
-                return path.relative_to(folder).as_posix()
-        return _from_root(path)
-
-    def _ignored_by_git(self, path: Path) -> str:
-        """Git's own order: from the root down, for nothing comes back inside an ignored folder."""
-        root = self._root_of(path)
-        if root is None:
-            return ""
-        folders = [root]
-        for name in path.relative_to(root).parts[:-1]:
-            folders.append(folders[-1] / name)
-        for depth, below in enumerate((*folders[1:], path), start=1):
-            end = "" if below is path else "/"
-            relative = {folder: below.relative_to(folder).as_posix() + end for folder in folders[:depth]}
-            rules = (
-                rule
-                for folder in reversed(folders[:depth])
-                for listed in _lists_of(folder, root)
-                for rule in reversed(self._read(listed))
-                if rule.paths.fullmatch(relative[folder])
-            )
-            rule = next(rules, None)
-            if rule is not None and rule.excludes:
-                return f"git ignores it by {rule.pattern}"
+        try:
+            for name in _names(path):
+                if reason := self._reason(name):
+                    return reason
+        except (OSError, ValueError):  # no permission, too many links, a NUL
+            return UNREADABLE
         return ""
 
-    def _root_of(self, path: Path) -> Path | None:
-        """The repository of a file; without one, its folder of the workspace."""
-        for folder in path.parents:
-            if (folder / ".git").exists():
-                return folder
-        return next((folder for folder in self._folders if path.is_relative_to(folder)), None)
+    async def learn(self, paths: Iterable[Path]) -> None:
+        """Asks git about files, where it has to be asked, until it answers or its time is over."""
+        asked = []
+        for path in paths:
+            try:
+                for name in _names(path):
+                    root = self._asked_at(name)
+                    if root is not None and self._git.known(name, root) is None:
+                        asked.append(self._git.learn(name, root))
+            except (OSError, ValueError):
+                continue
+        if asked:
+            await asyncio.gather(*asked)
 
-    def _read(self, path: Path) -> tuple[_Rule, ...]:
-        try:
-            stat = path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size)
-            known = self._lists.get(path)
-            if known is None or known.stamp != stamp:
-                known = _List(stamp=stamp, rules=_rules(path.read_text(encoding="utf-8", errors="replace")))
-                if len(self._lists) >= _MAX_LISTS:
-                    self._lists.clear()
-                self._lists[path] = known
-        except OSError:  # most folders have none
-            return ()
-        return known.rules
+    def _reason(self, path: Path) -> str:
+        if path not in self._by_name:
+            if len(self._by_name) >= _MAX_KEPT:
+                self._by_name.clear()
+            self._by_name[path] = self._reason_by_name(path)
+        by_name = self._by_name[path]
+        if by_name is not None:
+            return by_name
+        root = self._asked_at(path)
+        known = self._git.known(path, root) if root is not None else ""
+        return NOT_KNOWN_YET if known is None else known
+
+    def _reason_by_name(self, path: Path) -> str | None:
+        """None where the name alone does not tell."""
+        index = max(
+            (index for name in self._own_names(path) if (index := _last(self._own, name)) is not None), default=-1
+        )
+        if index >= 0:
+            pattern = self._own.patterns[index]
+            return f"the setting greenCode.privateFiles has {_text(pattern)}" if pattern.include else ""
+        for name, is_own in originals(path.as_posix().lower().lstrip("/")).items():
+            index = _last(self._secret, name)
+            if index is not None and self._secret.patterns[index].include:
+                copy = "" if is_own else ", of which it may be a copy"
+                return f"{_text(self._secret.patterns[index])} is a usual name of secrets{copy}"
+        return None
+
+    def _own_names(self, path: Path) -> Iterator[str]:
+        """As the user's patterns may mean a file: inside each folder of the workspace, and on the whole disk."""
+        for folder in (*self._folders, None):
+            if folder is None or path.is_relative_to(folder):
+                name = (path.relative_to(folder) if folder else path).as_posix().lstrip("/")
+                yield name.lower() if _FOLDS_CASE else name
+
+    def _asked_at(self, path: Path) -> Path | None:
+        """The repository of a file; without one, its folder of the workspace, whose lists count as well."""
+        if self._by_name.get(path) is not None:
+            return None
+        folder = next((folder for folder in self._folders if path.is_relative_to(folder)), None)
+        return repository_root(path) or folder
 
 
 def is_pattern(text: str) -> bool:
-    """True for one line of a .gitignore that matches something."""
+    """True for one line of a .gitignore that matches something, or takes something off a list."""
     return bool(_spec([text]).patterns)
 
 
-def _lists_of(folder: Path, root: Path) -> Iterator[Path]:
-    """The lists that speak of what is in a folder, the weightiest first."""
-    yield folder / _GITIGNORE
-    if folder == root:
-        yield folder / ".git" / "info" / "exclude"
-        yield Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git" / "ignore"
+def is_remark(text: str) -> bool:
+    """True for an empty line of a .gitignore, or a comment."""
+    return not text.strip() or text.startswith("#")
 
 
-def _rules(text: str) -> tuple[_Rule, ...]:
-    """The lines of a .gitignore."""
-    rules = []
-    for line in text.splitlines():
-        # Only what a folder holds, which pathspec does not tell from the folder itself; and what it writes too short.
-        stripped = line.strip()
-        line_for_paths = line.rstrip().removesuffix("*") if stripped.endswith("/**") else line
-        line_for_paths = _SPELLED_OUT.get(stripped, line_for_paths)
-        rules += [
-            _Rule(pattern=stripped, excludes=bool(pattern.include), paths=pattern.regex)
-            for pattern in _spec([line_for_paths]).patterns
-            if pattern.regex is not None
-        ]
-    return tuple(rules)
+def _names(path: Path) -> list[Path]:
+    """As a file may be called: as it is, without links in its folders, and as what it leads to."""
+    target = Path(os.path.realpath(path))
+    if target == path:
+        return [path]
+    folder = Path(os.path.realpath(path.parent))
+    # Of a link to a folder git knows the link, and nothing beyond it.
+    links = [parent for parent in path.parents if parent.is_symlink()] if folder != path.parent else []
+    return list(dict.fromkeys([path, folder / path.name, target, *links]))
+
+
+def _from_root(pattern: str) -> str:
+    """A pattern of the user's as pathspec reads it: "~" and drives as folders from the root of the disk on."""
+    if is_remark(pattern):
+        return ""
+    sign, rest = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+    if rest == "~" or rest.startswith(("~/", "~\\")):
+        rest = _escaped(Path.home().as_posix()) + rest[1:].replace("\\", "/")
+    elif _DRIVE.match(rest):
+        rest = rest.replace("\\", "/")
+    return sign + (rest.lower() if _FOLDS_CASE else rest)
+
+
+def _escaped(folder: str) -> str:
+    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", folder)
+
+
+def _last(spec: GitIgnoreSpec, name: str) -> int | None:
+    return spec.check_file(name).index
 
 
 def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
@@ -170,15 +170,15 @@ def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
 
 def _compiled(line: str) -> Sequence[GitIgnoreSpecPattern]:
     """A comment and an empty line are none; git, too, passes over a line that means nothing."""
+    if not _HAS_MEANING.search(line):
+        return ()
     try:
-        return GitIgnoreSpec.from_lines([line]).patterns
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of re, about classes that it may come to read otherwise
+            return GitIgnoreSpec.from_lines([line]).patterns
     except ValueError:
         return ()
 
 
-def _text(spec: GitIgnoreSpec, index: int) -> str:
-    return str(spec.patterns[index].pattern)
-
-
-def _from_root(path: Path) -> str:
-    return path.relative_to(path.anchor).as_posix()
+def _text(pattern: GitIgnoreSpecPattern) -> str:
+    return str(pattern.pattern)

@@ -1,155 +1,160 @@
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lsp_server.context.privacy import PrivateFiles, is_pattern
+from lsp_server.context import privacy
+from lsp_server.context.git_ignore import GitIgnores
+from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles, is_pattern, is_remark
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose user has no list of their own."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    project = tmp_path.resolve() / "project"
-    project.mkdir()
-    subprocess.run(["git", "init", "--quiet", project], check=True, capture_output=True)
-    return project
+@pytest.fixture(autouse=True)
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ends what the tests ask git with."""
+    made: list[GitIgnores] = []
+
+    def make() -> GitIgnores:
+        made.append(GitIgnores())
+        return made[-1]
+
+    monkeypatch.setattr(privacy, "GitIgnores", make)
+    yield
+    for git in made:
+        git.close()
 
 
-def write(path: Path, *lines: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+async def reason(private: PrivateFiles, path: Path) -> str:
+    await private.learn([path])
+    return private.reason(path)
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *(
-            ".env",
-            ".env.local",
-            "deploy/prod.env",
-            "Server.PEM",
-            "certs/tls.key",
-            "home/.ssh/config",
-            ".aws/credentials",
-        ),
-        *("id_ed25519", "id_rsa.pub", ".npmrc", "config/secrets.yml", "client_secret_42.json", "live.tfvars"),
+        *(".env", ".env.local", "deploy/prod.env", "Server.PEM", "certs/tls.key", "home/.ssh/config"),
+        *(".aws/credentials", "id_ed25519", "id_rsa.pub", ".npmrc", "config/secrets.yml", "client_secret_42.json"),
+        *("live.tfvars", "live.tfstate", ".docker/config.json", "home/.docker/config.json", ".Renviron", ".pypirc"),
+        *(".kube/config", "kubeconfig", "prod.kubeconfig", "kubeconfig.yaml", ".netrc", ".pgpass", ".git/config"),
+        *(".git-credentials", "a.p12", "a.jks", ".config/gcloud/x.db", ".htpasswd", "wp-config.php", "master.key"),
+        *(".config/gh/hosts.yml", ".m2/settings.xml", ".bash_history", "gcp_service-account.json", ".vault-token"),
     ],
 )
-def test_usual_names_of_secrets_are_private(project: Path, name: str) -> None:
-    assert "usual name of secrets" in PrivateFiles().reason(project / name)
+def test_usual_names_of_secrets_are_private(tmp_path: Path, name: str) -> None:
+    assert PrivateFiles().reason(tmp_path / name).endswith("is a usual name of secrets")
 
 
 @pytest.mark.parametrize(
-    "name", [".env.example", "environment.py", "keys.py", "src/secrets.py", "monkey.py", "a.envelope"]
+    "name",
+    [
+        *(".env~", "#.env#", ".credentials.swp", ".env - Copy", "credentials copy.json", "credentials (1).json"),
+        *("credentials~", "terraform.tfvars.old", "wp-config.php.bak", "secrets_backup.yml", ".netrc.1", ".npmrc.orig"),
+        *("kaggle.json.2024", ".pgpass.bak~", ".ssh.bak/config", ".aws-old/config", "Copy of .htpasswd"),
+    ],
 )
-def test_other_names_are_not(project: Path, name: str) -> None:
-    assert PrivateFiles().reason(project / name) == ""
-
-
-CASES = [
-    ["*.log", "!keep.log"],
-    ["build/", "!build/a.py"],
-    ["build/*", "!build/a.py"],
-    ["build/**", "!build/a.py"],
-    ["/a.py"],
-    ["src/a.py"],
-    ["**/deep/*.py"],
-    ["src/**/a.py"],
-    ["*.py", "!src/"],
-    ["a.py ", "#a.log", "", "\\#x", "!"],
-    ["[ab].py", "?.log"],
-    ["*", "!*/", "!*.py"],
-]
-NAMES = [
-    *("a.py", "b.py", "keep.log", "a.log", "x.log", "build/a.py", "build/b.py", "build/deep/a.py", "src/a.py"),
-    *("src/deep/a.py", "src/deep/more/a.py", "src/build/a.py", "src/keep.log", "#x"),
-]
-
-
-@pytest.mark.parametrize("nested", [(), ("!a.py", "!*.log"), ("*.py",)], ids=repr)
-@pytest.mark.parametrize("patterns", CASES, ids=repr)
-def test_ignored_is_what_git_says(project: Path, patterns: list[str], nested: tuple[str, ...]) -> None:
-    write(project / ".gitignore", *patterns)
-    write(project / "src" / ".gitignore", *nested)
-    private = PrivateFiles()
-
-    ours = [name for name in NAMES if private.reason(project / name)]
-
-    gits = subprocess.run(
-        ["git", "check-ignore", "--no-index", "--stdin"],
-        cwd=project, input="\n".join(NAMES), capture_output=True, text=True, check=False,
-    ).stdout.splitlines()  # fmt: skip
-    assert ours == gits
-
-
-def test_the_pattern_is_named(project: Path) -> None:
-    write(project / ".gitignore", "generated/")
-
-    assert PrivateFiles().reason(project / "generated" / "a.py") == "git ignores it by generated/"
-
-
-def test_a_changed_list_counts_at_once(project: Path) -> None:
-    private = PrivateFiles()
-    assert private.reason(project / "a.py") == ""
-
-    write(project / ".gitignore", "a.py")
-    assert private.reason(project / "a.py")
-
-    write(project / ".gitignore", "b.py # longer than before")
-    assert private.reason(project / "a.py") == ""
-
-    (project / ".gitignore").unlink()
-    assert private.reason(project / "b.py") == ""
-
-
-def test_lists_that_are_no_part_of_the_repository_count_as_in_git(project: Path, tmp_path: Path) -> None:
-    write(project / ".git" / "info" / "exclude", "mine.py")
-    write(tmp_path / "config" / "git" / "ignore", "*.bak")
-
-    assert PrivateFiles().reason(project / "src" / "mine.py")
-    assert PrivateFiles().reason(project / "a.bak")
-
-
-def test_outside_the_repository_its_lists_say_nothing(project: Path) -> None:
-    write(project.parent / ".gitignore", "*.py")
-
-    assert PrivateFiles().reason(project / "a.py") == ""
-
-
-def test_a_folder_of_the_workspace_needs_no_repository(tmp_path: Path) -> None:
-    write(tmp_path / "plain" / ".gitignore", "*.py")
-
-    assert PrivateFiles(folders=[tmp_path / "plain"]).reason(tmp_path / "plain" / "src" / "a.py")
-    assert PrivateFiles().reason(tmp_path / "plain" / "src" / "a.py") == ""
-
-
-def test_the_user_has_the_last_word(project: Path) -> None:
-    write(project / ".gitignore", "generated/")
-    private = PrivateFiles(["customers/", "/config.py", "!.npmrc", "!generated/"], [project])
-
-    assert private.reason(project / "src" / "customers" / "a.py") == "the setting greenCode.privateFiles has customers/"
-    assert private.reason(project / "config.py")
-    assert private.reason(project / "src" / "config.py") == ""
-    assert private.reason(project / ".npmrc") == ""
-    assert private.reason(project / "generated" / "a.py") == ""
-
-
-def test_a_link_is_as_private_as_what_it_leads_to(project: Path) -> None:
-    write(project / ".env", "TOKEN=1")
-    (project / "notes.txt").symlink_to(project / ".env")
-
-    assert "usual name of secrets" in PrivateFiles().reason(project / "notes.txt")
-
-
-def test_an_unreadable_list_is_passed_over(project: Path) -> None:
-    (project / ".gitignore").mkdir()
-
-    assert PrivateFiles().reason(project / "a.py") == ""
+def test_copies_of_secrets_are_private(tmp_path: Path, name: str) -> None:
+    assert PrivateFiles().reason(tmp_path / name).endswith("is a usual name of secrets, of which it may be a copy")
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"), [("*.py", True), ("!a", True), ("", False), ("# words", False), ("!", False)]
+    "name",
+    [
+        *(".env.example", ".env.sample", "environment.py", "keys.py", "src/secrets.py", "monkey.py", "a.envelope"),
+        *("config.json", "docker/config.json", "copy.py", "backup.sh.old", "Makefile~", "kube/config.go", "token.py"),
+        *("test_1.py", "auth.py", "settings.xml", "history.py", "a_rsa.py"),
+    ],
+)
+async def test_other_names_are_not(tmp_path: Path, name: str) -> None:
+    assert await reason(PrivateFiles(), tmp_path / name) == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "is_private"),
+    [
+        ("customers/", "src/customers/a.py", True),
+        ("/config.py", "config.py", True),
+        ("/config.py", "src/config.py", False),
+        ("{folder}/deep/", "deep/a.py", True),
+        ("{folder}/deep", "deep/more/a.py", True),
+        ("{folder}/*.sql", "a.sql", True),
+        ("{folder}/*.sql", "deep/a.sql", False),
+        ("~/work/", "work/a.py", True),
+        ("~/work/*.py", "work/a.py", True),
+        ("~/work/", "other/a.py", False),
+        ("~", "other/a.py", True),
+    ],
+)
+async def test_patterns_from_a_folder_the_disk_or_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, name: str, *, is_private: bool
+) -> None:
+    folder = tmp_path.resolve() / "of [me] & my*self"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    pattern = pattern.replace("{folder}", str(folder).replace("[", "\\[").replace("*self", "\\*self"))
+
+    for folders in ([folder], [folder, folder.parent], [folder.parent, folder]):
+        assert bool(await reason(PrivateFiles([pattern], folders), folder / name)) is is_private
+    if not pattern.startswith("/config"):
+        assert bool(await reason(PrivateFiles([pattern]), folder / name)) is is_private
+
+
+async def test_the_user_has_the_last_word(tmp_path: Path) -> None:
+    private = PrivateFiles(["customers/", "!.npmrc", "*.sql", "!/public.sql"], [tmp_path])
+
+    assert private.reason(tmp_path / "customers" / "a.py") == "the setting greenCode.privateFiles has customers/"
+    assert private.reason(tmp_path / ".npmrc") == ""
+    assert private.reason(tmp_path / "a.sql")
+    assert private.reason(tmp_path / "public.sql") == ""
+
+
+def test_an_exception_spares_git_the_question(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("generated/\n")
+
+    assert PrivateFiles(["!generated/"], [tmp_path]).reason(tmp_path / "generated" / "a.py") == ""
+
+
+@pytest.mark.parametrize("odd", ["[", "# words", "", " ", "!", "foo\\", "/", "a[b"])
+def test_what_is_no_pattern_takes_no_protection_away(tmp_path: Path, odd: str) -> None:
+    for patterns in (["customers/", odd], [odd, "customers/"]):
+        assert PrivateFiles(patterns, [tmp_path]).reason(tmp_path / "customers" / "a.py")
+
+
+async def test_private_until_git_has_answered(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    private = PrivateFiles(folders=[tmp_path])
+
+    assert private.reason(tmp_path / "a.py") == NOT_KNOWN_YET
+    assert await reason(private, tmp_path / "a.py") == ""
+    assert private.reason(tmp_path / "b.py") == NOT_KNOWN_YET
+
+
+def test_a_link_is_as_private_as_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TOKEN=1")
+    (tmp_path / "notes.txt").symlink_to(tmp_path / ".env")
+    (tmp_path / "keys").symlink_to(tmp_path / ".ssh")
+
+    assert PrivateFiles().reason(tmp_path / "notes.txt")
+    assert PrivateFiles().reason(tmp_path / "keys" / "config")
+
+
+@pytest.mark.parametrize("name", ["a\0b.py", "\ud800.py"], ids=["NUL", "surrogate"])
+async def test_a_name_that_no_file_can_have_is_private(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".gitignore").write_text("*.log\n")
+
+    assert await reason(PrivateFiles(folders=[tmp_path]), tmp_path / name)
+
+
+def test_a_link_that_leads_to_itself_breaks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.py").symlink_to(tmp_path / "a.py")
+
+    PrivateFiles().reason(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("*.py", True), ("!a", True), ("", False), ("# words", False), ("!", False), ("a\\", False)]
 )
 def test_lines_that_match_nothing_are_told_apart(text: str, *, is_one: bool) -> None:
     assert is_pattern(text) is is_one
+
+
+def test_remarks_are_no_mistakes() -> None:
+    assert [is_remark(text) for text in ("# who we work for", "", "  ", "a", "[")] == [True, True, True, False, False]
