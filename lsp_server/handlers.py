@@ -29,7 +29,7 @@ from lsp_server.protocol import (
     SessionEnergy,
     SnoozeParams,
 )
-from lsp_server.settings import SECTION
+from lsp_server.settings_entries import SECTION
 from lsp_server.suggest.request import insert_text
 from lsp_server.suggest.suggester import Question
 
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DISTRIBUTION = "green-code"
+_EVERY_FILE = types.FileOperationRegistrationOptions(
+    filters=[types.FileOperationFilter(pattern=types.FileOperationPattern(glob="**/*"))]
+)
 MAX_HISTORY_DAYS = 3660
 MAX_SNOOZE_MINUTES = 24 * 60
 
@@ -112,6 +115,7 @@ def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFold
 def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> None:
     """Somebody looks at a document; pygls keeps the text."""
     ls.surroundings.visit(params.text_document.uri)
+    ls.keep(ls.note_document(params.text_document.uri))
 
 
 @_handles(types.TEXT_DOCUMENT_DID_CHANGE)
@@ -135,6 +139,19 @@ def did_save(ls: GreenCodeServer, params: types.DidSaveTextDocumentParams) -> No
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
     """Nobody looks at that document any more."""
     ls.suggester.forget(params.text_document.uri)
+    ls.surroundings.close(params.text_document.uri)
+
+
+@_handles(types.WORKSPACE_DID_RENAME_FILES, _EVERY_FILE)
+def did_rename_files(ls: GreenCodeServer, params: types.RenameFilesParams) -> None:
+    """Files have other names now, and what was seen under the old ones is theirs."""
+    ls.surroundings.forget(file.old_uri for file in params.files)
+
+
+@_handles(types.WORKSPACE_DID_DELETE_FILES, _EVERY_FILE)
+def did_delete_files(ls: GreenCodeServer, params: types.DeleteFilesParams) -> None:
+    """Files are gone."""
+    ls.surroundings.forget(file.uri for file in params.files)
 
 
 # Without options pygls announces no inline completion, and no client asks.
@@ -149,6 +166,10 @@ async def inline_completion(
         logger.warning("A completion was asked in a document that is not open")
         return None
     is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    version = document.version
+    await ls.quiet.learn([uri, *ls.surroundings.names])
+    if document.version != version:  # git took its time, and the position is no more what it was
+        return None
     refusal = ls.quiet.refusal(uri, document.language_id or "", is_invoked=is_invoked)
     ls.tell(replace(ls.state, not_offered=refusal))
     if refusal:

@@ -27,7 +27,8 @@ from lsp_server.context.surroundings import Surroundings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.progress import LoadProgress
 from lsp_server.protocol import SESSION_ENERGY, STATUS
-from lsp_server.settings import SECTION, Settings, engine_config, parse_settings
+from lsp_server.settings import Settings, engine_config, parse_settings
+from lsp_server.settings_entries import SECTION
 from lsp_server.status import ServerState, engine_facts, status_of
 from lsp_server.suggest.gate import Gate
 from lsp_server.suggest.quiet import Quiet
@@ -77,7 +78,9 @@ class GreenCodeServer(LanguageServer):
         gate = Gate(acceptance.chance, acceptance.mean)
         self.suggester = Suggester(self.scheduler, gate, on_reused=self.books.reused, on_skipped=self.books.skipped)
         self.quiet = Quiet(lambda sentence: self.tell(replace(self.state, snoozed=sentence)))
-        self.surroundings = Surroundings(self.quiet.why_private)
+        self.surroundings = Surroundings(
+            self.quiet.why_private, is_undecided=self.quiet.is_undecided, on_forgotten=self.suggester.clear
+        )
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
@@ -179,6 +182,11 @@ class GreenCodeServer(LanguageServer):
         """Takes over the folders of the workspace and what the settings say of files in them."""
         self.quiet.use(self.settings, self.documents.folder_paths)
         self.surroundings.use(self.documents, other_files=self.settings.other_files)
+
+    async def note_document(self, uri: str) -> None:
+        """Finds out whether a document that was opened may be read; if not, neither may what is like it."""
+        await self.quiet.learn([uri])
+        self.surroundings.visit(uri)
 
     def push_energy(self) -> None:
         """Tells the client what the session has cost."""

@@ -8,7 +8,6 @@ what is allowed.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - cattrs reads the annotations at run time
 from dataclasses import dataclass, field
@@ -19,15 +18,13 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
-from lsp_server.context.privacy import is_pattern
 from lsp_server.protocol import wire_name
+from lsp_server.settings_entries import SECTION, mend_entries, shown
 
-SECTION = "greenCode"
 ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 MAX_DEBOUNCE_MS = 5000
-_SHOWN_CHARS = 60  # of a bad value, in a message
 _POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
 
 
@@ -80,7 +77,7 @@ def _is_switches(value: object) -> bool:
 
 
 def _is_patterns(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(pattern, str) and is_pattern(pattern) for pattern in value)
+    return isinstance(value, list) and all(isinstance(pattern, str) for pattern in value)
 
 
 SWITCH = Allowed(words="true or false", schema={"type": "boolean"}, test=lambda value: type(value) is bool)
@@ -248,13 +245,14 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
     if raw is None:
         return Settings(), ()
     if not isinstance(raw, dict):
-        return Settings(), (f"The settings of Green Code must be an object, not {_shown(raw)}.",)
+        return Settings(), (f"The settings of Green Code must be an object, not {shown(raw)}.",)
+    raw, problems = mend_entries(raw)
     try:
-        return _CONVERTER.structure(raw, Settings), ()
+        return _CONVERTER.structure(raw, Settings), problems
     except cattrs.ClassValidationError as error:
         bad = [_DECLARED[note.name] for _, note in error.group_exceptions()[0]]
     good = {key: value for key, value in raw.items() if key not in {setting.key for setting in bad}}
-    return _CONVERTER.structure(good, Settings), tuple(_problem(setting, raw[setting.key]) for setting in bad)
+    return _CONVERTER.structure(good, Settings), (*problems, *(_problem(setting, raw[setting.key]) for setting in bad))
 
 
 def engine_config(settings: Settings) -> EngineConfig:
@@ -271,21 +269,16 @@ def why_off(settings: Settings, language_id: str) -> str:
     """Why the user has switched completions off for a language, as one sentence; "" where they are on."""
     if not settings.enable:
         return f"Completions are switched off ({SECTION}.enable)."
-    if not settings.languages.get(language_id, settings.languages.get(ANY_LANGUAGE, True)):
+    if not settings.languages.get(language_id.lower(), settings.languages.get(ANY_LANGUAGE, True)):
         return f'Completions are switched off for the language "{language_id}" ({SECTION}.languages).'
     return ""
 
 
 def _problem(setting: Declaration, value: object) -> str:
     return (
-        f"The setting {SECTION}.{setting.key} cannot be {_shown(value)}: use {setting.allowed.words}; "
-        f"until then it is {_shown(setting.default)}."
+        f"The setting {SECTION}.{setting.key} cannot be {shown(value)}: use {setting.allowed.words}; "
+        f"until then it is {shown(setting.default)}."
     )
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
 def _make_converter() -> cattrs.Converter:

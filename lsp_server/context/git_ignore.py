@@ -27,6 +27,7 @@ from lsp_server.context.git_process import (
     IgnoreProcess,
     LateError,
     RefusedError,
+    Stamp,
     find_git,
     safe_environment,
 )
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GIVEN_UP_S = 60.0  # for which a repository is not asked after an answer that was late
-MAX_AGE_S = 60.0  # of an answer, and of a process: what it depends on may be where no look is taken, such as an included configuration
+MAX_AGE_S = 60.0  # of an answer, and of a process: an included configuration, for one, is not looked at
 IDLE_S = 300.0  # after which a process that nobody asks is ended
 MAX_ANSWERS = 4096  # kept for a repository
 MAX_ASKED_AT_ONCE = 4  # repositories: one that is slow must not hold the others up
@@ -190,7 +191,7 @@ class _Repository:
 
     def _is_tracked(self, path: Path) -> bool:
         command = (*self._git, "--literal-pathspecs", "ls-files", "--error-unmatch", "-z", "--", os.fspath(path))
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - git, with its options made safe
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=safe_environment(), timeout=TIME_LIMIT_S, check=False,
         )  # fmt: skip

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import threading
 import time
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class IgnoreProcess:
         self.stamps: dict[Path, Stamp] = {}
         self._started_s = time.monotonic()
         # What it says of lists it cannot read is not for people.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - git, with its options made safe
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
             env=safe_environment(),
         )  # fmt: skip
@@ -127,12 +127,13 @@ class IgnoreProcess:
 
 
 def safe_environment() -> dict[str, str]:
+    """For git: without what leads it elsewhere or makes it wait."""
     own = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
     return {**own, **_SAFE_ENVIRONMENT}
 
 
 def find_git() -> tuple[str, ...]:
     """Git, from absolute folders of PATH alone: a workspace must not bring its own."""
-    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if Path(folder).is_absolute()]
     git = shutil.which("git", path=os.pathsep.join(folders))
     return (git,) if git else ()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.prompt import STEP_LINES, build_prompt
 from engine.types import Snippet
+from lsp_server.context.documents import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ PIECE_LINES = 2 * BLOCK_LINES  # pieces overlap by a block
 QUERY_BEFORE, QUERY_AFTER = 500, 200  # characters around the cursor that a piece is compared with
 LEAST_ALIKE = 0.15  # with all pieces, however little alike, there is twice as much to read for a third more finds
 SAME = 0.9  # of two pieces more alike than this, one is enough
+
+COPIED = 0.5  # of a document's lines in a private one, from which on it may be what that was before it got its name
 
 NEAR_LINES = 400  # of a document, around the place of the last visit
 # When the prompt's window moves, all of it is read anew in any case, so a choice should seldom end in between: in
@@ -63,12 +66,17 @@ class _Visited:
     """A document as it was at the last visit."""
 
     def __init__(self, uri: str, path: str, text: str, line: int) -> None:
-        self._uri, self._path, self._text, self.line = uri, path, text, line
+        self._uri, self._path, self.text, self.line = uri, path, text, line
+
+    def is_like(self, text: str) -> bool:
+        """True where much of it stands in another text, as in a copy that was edited a little."""
+        ours = _lines_of(self.text)
+        return len(ours & _lines_of(text)) >= COPIED * len(ours) > 0
 
     @cached_property
     def pieces(self) -> tuple[_Piece, ...]:
         """What stands around the place."""
-        lines = self._text.split("\n")
+        lines = normalised(self.text).split("\n")
         start = max(0, self.line - NEAR_LINES // 2) // BLOCK_LINES * BLOCK_LINES
         end = max(start + PIECE_LINES, min(len(lines), start + NEAR_LINES))
         starts = range(start, end, BLOCK_LINES)
@@ -89,12 +97,26 @@ class Neighbours:
 
     Args:
         why_private: Says of a document's name why it must not be read; "" where it may be.
+        is_undecided: Says of a document whether that is to be found out yet; it is not read so long.
+        on_forgotten: Called where something that was read must not be read any more.
     """
 
-    def __init__(self, why_private: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        why_private: Callable[[str], str],
+        is_undecided: Callable[[str], bool] = lambda _: False,
+        on_forgotten: Callable[[], None] = lambda: None,
+    ) -> None:
         self._why_private = why_private
+        self._is_undecided = is_undecided
+        self._on_forgotten = on_forgotten
         self._visited: OrderedDict[str, _Visited] = OrderedDict()  # by name, the newest last
         self._choice: _Choice | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the documents that are remembered."""
+        return tuple(self._visited)
 
     def visit(self, uri: str, *, path: str, text: str, line: int | None = None) -> None:
         r"""Takes note of a document that was opened, edited, saved or looked at.
@@ -102,11 +124,15 @@ class Neighbours:
         Args:
             uri: Its name.
             path: As the model may be shown it.
-            text: All of it, with "\n" line ends.
+            text: All of it, with any line ends.
             line: The place, from 0; None where it is not known to have changed.
         """
         known = self._visited.pop(uri, None)
-        if len(text) > MAX_DOCUMENT_CHARS or (known is None and self._why_private(uri)):
+        if known is None and self._is_to_be_forgotten(uri):
+            if line is None and len(text) <= MAX_DOCUMENT_CHARS:  # opened or saved
+                self._forget_copies(text)
+            return
+        if len(text) > MAX_DOCUMENT_CHARS:
             return
         if line is None:
             line = known.line if known else 0
@@ -146,15 +172,35 @@ class Neighbours:
 
     def forget_private(self) -> None:
         """Drops what has become private since it was visited."""
-        for uri in [uri for uri in self._visited if self._why_private(uri)]:
-            del self._visited[uri]
-        if self._choice is not None and self._is_private(self._choice):
-            self._choice = None
+        private = [uri for uri in self._visited if self._is_to_be_forgotten(uri)]
+        texts = [self._visited[uri].text for uri in private]
+        self._forget(private)
+        for text in texts:
+            self._forget_copies(text)
+
+    def forget(self, name: str) -> None:
+        """Drops a document, or all in a folder of that name."""
+        self._forget([uri for uri in self._visited if uri == name or uri.startswith(f"{name.rstrip('/')}/")])
 
     def clear(self) -> None:
         """Drops everything."""
         self._visited.clear()
         self._choice = None
+
+    def _is_to_be_forgotten(self, uri: str) -> bool:
+        return bool(self._why_private(uri)) and not self._is_undecided(uri)
+
+    def _forget_copies(self, text: str) -> None:
+        """Drops what was seen of a private document before it had its name."""
+        self._forget([uri for uri, visited in self._visited.items() if visited.is_like(text)])
+
+    def _forget(self, uris: list[str]) -> None:
+        for uri in uris:
+            del self._visited[uri]
+        if self._choice is not None and any(piece.uri not in self._visited for piece in self._choice.pieces):
+            self._choice = None
+        if uris:
+            self._on_forgotten()
 
     def _is_private(self, choice: _Choice) -> bool:
         return any(self._why_private(uri) for uri in {piece.uri for piece in choice.pieces})
@@ -174,8 +220,12 @@ class Neighbours:
 
     def _others(self, uri: str) -> Iterator[_Piece]:
         for name, visited in reversed(self._visited.items()):
-            if name != uri:
+            if name != uri and not self._why_private(name):
                 yield from visited.pieces
+
+
+def _lines_of(text: str) -> frozenset[str]:
+    return frozenset(filter(None, map(str.strip, text.splitlines())))
 
 
 def words_of(text: str) -> frozenset[str]:

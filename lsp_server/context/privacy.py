@@ -69,29 +69,32 @@ class PrivateFiles:
 
     async def learn(self, paths: Iterable[Path]) -> None:
         """Asks git about files, where it has to be asked, until it answers or its time is over."""
-        asked = []
-        for path in paths:
-            try:
-                for name in _names(path):
-                    root = self._asked_at(name)
-                    if root is not None and self._git.known(name, root) is None:
-                        asked.append(self._git.learn(name, root))
-            except (OSError, ValueError):
-                continue
+        asked = [self._git.learn(name, root) for path in paths for name, root in self._unknown(path)]
         if asked:
             await asyncio.gather(*asked)
 
+    def _unknown(self, path: Path) -> list[tuple[Path, Path]]:
+        """What git must be asked about a file, with the repositories."""
+        try:
+            asked = [(name, root) for name in _names(path) if (root := self._asked_at(name)) is not None]
+        except (OSError, ValueError):
+            return []
+        return [(name, root) for name, root in asked if self._git.known(name, root) is None]
+
     def _reason(self, path: Path) -> str:
-        if path not in self._by_name:
-            if len(self._by_name) >= _MAX_KEPT:
-                self._by_name.clear()
-            self._by_name[path] = self._reason_by_name(path)
-        by_name = self._by_name[path]
+        by_name = self._kept_reason_by_name(path)
         if by_name is not None:
             return by_name
         root = self._asked_at(path)
         known = self._git.known(path, root) if root is not None else ""
         return NOT_KNOWN_YET if known is None else known
+
+    def _kept_reason_by_name(self, path: Path) -> str | None:
+        if path not in self._by_name:
+            if len(self._by_name) >= _MAX_KEPT:
+                self._by_name.clear()
+            self._by_name[path] = self._reason_by_name(path)
+        return self._by_name[path]
 
     def _reason_by_name(self, path: Path) -> str | None:
         """None where the name alone does not tell."""
@@ -102,10 +105,10 @@ class PrivateFiles:
             pattern = self._own.patterns[index]
             return f"the setting greenCode.privateFiles has {_text(pattern)}" if pattern.include else ""
         for name, is_own in originals(path.as_posix().lower().lstrip("/")).items():
-            index = _last(self._secret, name)
-            if index is not None and self._secret.patterns[index].include:
+            last = _last(self._secret, name)
+            if last is not None and self._secret.patterns[last].include:
                 copy = "" if is_own else ", of which it may be a copy"
-                return f"{_text(self._secret.patterns[index])} is a usual name of secrets{copy}"
+                return f"{_text(self._secret.patterns[last])} is a usual name of secrets{copy}"
         return None
 
     def _own_names(self, path: Path) -> Iterator[str]:
@@ -117,7 +120,7 @@ class PrivateFiles:
 
     def _asked_at(self, path: Path) -> Path | None:
         """The repository of a file; without one, its folder of the workspace, whose lists count as well."""
-        if self._by_name.get(path) is not None:
+        if self._kept_reason_by_name(path) is not None:
             return None
         folder = next((folder for folder in self._folders if path.is_relative_to(folder)), None)
         return repository_root(path) or folder

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from lsp_server.context.documents import cursor_context, normalised
+from lsp_server.context.documents import cursor_context
 from lsp_server.context.neighbours import Neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from lsprotocol import types
     from pygls.workspace import TextDocument
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lsp_server.context.documents import CursorContext, OpenDocuments
 
 _NAMELESS = "untitled"
+_UNSAVED = "untitled"
 
 
 class Surroundings:
@@ -27,10 +29,18 @@ class Surroundings:
 
     Args:
         why_private: Says of a document's name why it must not be read; "" where it may be.
+        is_undecided: Says of a document whether that is to be found out yet; it is not read so long.
+        on_forgotten: Called where something that was read must not be read any more, nor what was made of it.
     """
 
-    def __init__(self, why_private: Callable[[str], str]) -> None:
-        self._neighbours = Neighbours(why_private)
+    def __init__(
+        self,
+        why_private: Callable[[str], str],
+        *,
+        is_undecided: Callable[[str], bool] = lambda _: False,
+        on_forgotten: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._neighbours = Neighbours(why_private, is_undecided, on_forgotten)
         self._documents: OpenDocuments | None = None
         self._sees_others = False
 
@@ -44,6 +54,21 @@ class Surroundings:
             for document in documents.text_documents.values():
                 self.visit(document.uri)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the documents that may be read from."""
+        return self._neighbours.names
+
+    def forget(self, uris: Iterable[str]) -> None:
+        """Drops files that have another name now, or are gone, and what a folder of that name held."""
+        for uri in uris:
+            self._neighbours.forget(uri)
+
+    def close(self, uri: str) -> None:
+        """Drops a document that was never saved: under which name it lives on, if it does, is not known."""
+        if urlsplit(uri).scheme == _UNSAVED:
+            self._neighbours.forget(uri)
+
     def visit(self, uri: str, line: int | None = None) -> None:
         """Takes note of where the person is; `line` from 0, None for no new place."""
         if not self._sees_others or self._documents is None:
@@ -51,7 +76,7 @@ class Surroundings:
         document = self._documents.find(uri)
         if document is not None:
             path = self._documents.shown_path(uri) or _NAMELESS
-            self._neighbours.visit(uri, path=path, text=normalised(document.source), line=line)
+            self._neighbours.visit(uri, path=path, text=document.source, line=line)
 
     def look(
         self, document: TextDocument, position: types.Position, selected: types.SelectedCompletionInfo | None

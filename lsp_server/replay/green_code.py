@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from lsp_server.protocol import DID_ACCEPT
 from lsp_server.replay.server_process import ServerProcess
 from lsp_server.replay.servers import Costs, Offer
-from lsp_server.settings import SECTION
+from lsp_server.settings_entries import SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lsp_server.context.documents import path_of
-from lsp_server.context.privacy import PrivateFiles
+from lsp_server.context.git_ignore import GitIgnores
+from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles
 from lsp_server.settings import Settings, why_off
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 
@@ -29,14 +30,19 @@ class Quiet:
     def __init__(self, on_snooze: Callable[[str], None]) -> None:
         self._on_snooze = on_snooze
         self._settings = Settings()
-        self._private_files = PrivateFiles()
+        self._git = GitIgnores()
+        self._private_files = PrivateFiles(git=self._git)
         self._snoozed = ""
         self._snooze_end: asyncio.TimerHandle | None = None
 
     def use(self, settings: Settings, folders: Sequence[Path]) -> None:
         """Takes over settings and the folders of the workspace."""
         self._settings = settings
-        self._private_files = PrivateFiles(settings.private_files, folders)
+        self._private_files = PrivateFiles(settings.private_files, folders, git=self._git)
+
+    async def learn(self, uris: Iterable[str]) -> None:
+        """Asks git about documents, where it has to be asked; until then they are private."""
+        await self._private_files.learn(path for uri in uris if (path := path_of(uri)) is not None)
 
     def refusal(self, uri: str, language_id: str, *, is_invoked: bool) -> str:
         """Why nothing may be offered in a document, as one sentence; "" where something may be.
@@ -54,9 +60,14 @@ class Quiet:
         reason = self._private_files.reason(path) if path is not None else ""
         return f"{path.name} stays private: {reason}." if path is not None and reason else ""
 
+    def is_undecided(self, uri: str) -> bool:
+        """True where a document is private only until git has been asked."""
+        path = path_of(uri)
+        return path is not None and self._private_files.reason(path) == NOT_KNOWN_YET
+
     def snooze(self, minutes: int) -> None:
         """Offers nothing for so many minutes, unless asked by hand; 0 ends it."""
-        self.close()
+        self._end_snooze()
         self._snoozed = ""
         if minutes:
             self._snooze_end = asyncio.get_running_loop().call_later(60 * minutes, self.snooze, 0)
@@ -65,7 +76,11 @@ class Quiet:
         self._on_snooze(self._snoozed)
 
     def close(self) -> None:
-        """Cancels the timer of a snooze."""
+        """Ends what is kept open."""
+        self._end_snooze()
+        self._git.close()
+
+    def _end_snooze(self) -> None:
         if self._snooze_end is not None:
             self._snooze_end.cancel()
             self._snooze_end = None

@@ -79,7 +79,6 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         ("policy", "fixed:0"),
         ("policy", "confidence:1.5"),
         ("policy", "sometimes"),
-        ("languages", {"python": "on"}),
         ("languages", ["python"]),
         ("inComments", 1),
         ("debounceMs", -1),
@@ -88,9 +87,6 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         ("reuse", None),
         ("otherFiles", "yes"),
         ("filePath", 1),
-        ("privateFiles", "customers/"),
-        ("privateFiles", ["", "*.py"]),
-        ("privateFiles", [7]),
         ("logLevel", "loud"),
     ],
 )
@@ -172,3 +168,62 @@ def test_what_is_switched_off_names_its_setting(settings: Settings, language: st
     reason = why_off(settings, language)
 
     assert (named in reason) if named else (reason == "")
+
+
+@pytest.mark.parametrize("odd", ["[", "!", "foo\\", 3, None, ["a/"]])
+def test_a_bad_pattern_is_named_and_takes_no_other_along(odd: object) -> None:
+    settings, (problem,) = parse_settings({"privateFiles": ["customers/", odd, "!.npmrc"], "greenMode": 7})
+
+    assert (settings.private_files, settings.green_mode) == (["customers/", "!.npmrc"], 7)
+    assert problem.startswith("The setting greenCode.privateFiles has ")
+    assert problem.endswith("which is no pattern of .gitignore; the others hold.")
+
+
+@pytest.mark.parametrize("remark", ["# who we work for", "", " "])
+def test_a_remark_among_the_patterns_is_no_mistake(remark: str) -> None:
+    settings, problems = parse_settings({"privateFiles": ["customers/", remark]})
+
+    assert (settings.private_files, problems) == (["customers/"], ())
+
+
+@pytest.mark.parametrize("value", [{"customers/": True}, 7, True, "", "#"])
+def test_a_list_that_cannot_be_read_opens_nothing(value: object) -> None:
+    settings, (problem,) = parse_settings({"privateFiles": value})
+
+    assert settings.private_files == ["*"]
+    assert problem.endswith("until then every file stays private.")
+
+
+def test_one_pattern_is_taken_for_a_list_of_one() -> None:
+    settings, (problem,) = parse_settings({"privateFiles": "customers/"})
+
+    assert settings.private_files == ["customers/"]
+    assert 'use ["customers/"]' in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "language_id"),
+    [
+        ("Python", "python"),
+        ("PYTHON", "python"),
+        ("TypeScriptReact", "typescriptreact"),
+        ("C++", "cpp"),
+        ("C#", "csharp"),
+        ("Shell Script", "shellscript"),
+        ("python", "Python"),
+        ("MyOwn", "myown"),
+    ],
+)
+def test_languages_are_found_whatever_their_capitals(name: str, language_id: str) -> None:
+    settings, problems = parse_settings({"languages": {name: False}})
+
+    assert problems == ()
+    assert why_off(settings, language_id)
+    assert why_off(settings, "java") == ""
+
+
+def test_a_bad_switch_of_a_language_takes_no_other_along() -> None:
+    settings, (problem,) = parse_settings({"languages": {"python": False, "java": "no"}})
+
+    assert why_off(settings, "python")
+    assert problem == ('The setting greenCode.languages has "no" for "java": use true or false; the others hold.')

@@ -13,6 +13,7 @@ import pytest
 
 from lsp_server.context import git_ignore
 from lsp_server.context.git_ignore import GitIgnores
+from lsp_server.context.git_process import IgnoreProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,10 +101,10 @@ async def test_a_changed_list_counts_at_once(project: Path, ignores: GitIgnores)
     for change in (
         lambda: write(project / ".gitignore", "*.py"),
         lambda: write(project / "src" / ".gitignore", "!a.py"),
-        lambda: (project / "src" / ".gitignore").unlink(),
+        (project / "src" / ".gitignore").unlink,
         lambda: write(project / ".gitignore", "*.c"),
         lambda: write(project / ".git" / "info" / "exclude", "a.py"),
-        lambda: (project / ".git" / "info" / "exclude").unlink(),
+        (project / ".git" / "info" / "exclude").unlink,
     ):
         before = ignores.known(project / "src" / "a.py", project)
         change()
@@ -149,11 +150,10 @@ async def test_one_process_answers_many_questions(
 ) -> None:
     started = []
 
-    def counted(command: tuple[str, ...]) -> git_ignore.IgnoreProcess:
+    def counted(command: tuple[str, ...]) -> IgnoreProcess:
         started.append(command)
-        return process(command)
+        return IgnoreProcess(command)
 
-    process = git_ignore.IgnoreProcess
     monkeypatch.setattr(git_ignore, "IgnoreProcess", counted)
     for number in range(50):
         assert await reason(ignores, project / f"folder{number % 7}" / f"{number}.py", project) == ""
@@ -328,10 +328,13 @@ def gits_own(project: Path, names: list[str]) -> list[str]:
     for name in names:
         asked = ["git", "check-ignore", "--quiet", "--no-index", f"./{name}"]
         tracked = ["git", "--literal-pathspecs", "ls-files", "--error-unmatch", "--", name]
-        if subprocess.run(asked, cwd=project, check=False, capture_output=True).returncode == 0:
-            if subprocess.run(tracked, cwd=project, check=False, capture_output=True).returncode != 0:
-                ignored.append(name)
+        if succeeds(asked, project) and not succeeds(tracked, project):
+            ignored.append(name)
     return ignored
+
+
+def succeeds(command: list[str], cwd: Path) -> bool:
+    return subprocess.run(command, cwd=cwd, check=False, capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize("seed", range(12))

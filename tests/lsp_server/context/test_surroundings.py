@@ -1,5 +1,6 @@
 """What reaches the engine of other documents, through a real server process around a fake engine."""
 
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,7 +67,7 @@ async def test_a_document_that_has_become_private_is_read_no_more(client: Client
 
 async def test_a_file_that_git_has_come_to_ignore_is_read_no_more(client: Client, tmp_path: Path) -> None:
     client.change_settings(OTHERS)
-    (tmp_path / ".git").mkdir()
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     client.open(SHOP_TEXT, uri=(tmp_path / "till.py").as_uri())
     assert "till.py" in await read_first(client)
 
@@ -90,3 +91,32 @@ async def test_the_path_is_read_where_so_set(client: Client) -> None:
     client.change_settings({**OTHERS, "filePath": True})
 
     assert await read_first(client) == PIECE + "# a.py\n"
+
+
+NOTES = "API_TOKEN = 'tok_live_1'\nAPI_URL = 'https://pay.invalid'\nAPI_USER = 'shop'\n"
+
+
+@pytest.mark.parametrize(
+    "how", ["saved under a private name", "renamed by the editor", "renamed elsewhere", "renamed and edited", "deleted"]
+)
+async def test_what_was_seen_under_another_name_is_read_no_more(client: Client, how: str) -> None:
+    client.change_settings(OTHERS)
+    first = "untitled:Untitled-1" if how.startswith("saved") else "file:///project/notes.py"
+    client.open(NOTES, uri=first)
+    client.open(NOTES + "# context", uri="file:///project/pay.py")
+    assert "tok_live_1" in (await offered(client, "file:///project/pay.py", 3))
+    client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(first)))
+    if how == "renamed by the editor":
+        client.workspace_did_rename_files(types.RenameFilesParams([types.FileRename(first, "file:///project/b.py")]))
+    elif how == "deleted":
+        client.workspace_did_delete_files(types.DeleteFilesParams([types.FileDelete(first)]))
+    elif not how.startswith("saved"):
+        changed = NOTES.replace("shop", "till") if how == "renamed and edited" else NOTES
+        client.open(changed, uri="file:///project/.env", language_id="dotenv")
+
+    assert "tok_live_1" not in (await offered(client, "file:///project/pay.py", 3))
+
+
+async def offered(client: Client, uri: str, line: int) -> str:
+    item = await client.complete(line, 9, uri=uri, invoked=True)
+    return str(item.insert_text) if item else ""

@@ -1,0 +1,94 @@
+"""`mend_entries`: settings that are lists of the user's, entry by entry, so that a bad one takes no good one along.
+
+What cannot be understood protects rather than opens. It knows no other setting.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from lsp_server.context.privacy import is_pattern, is_remark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECTION = "greenCode"
+PRIVATE_FILES = "privateFiles"
+LANGUAGES = "languages"
+_SHOWN_CHARS = 60  # of a bad value, in a message
+_EVERYTHING = "*"
+
+# As people call languages whose identifier is another.
+_IDENTIFIERS = {
+    "c++": "cpp",
+    "c#": "csharp",
+    "f#": "fsharp",
+    "objective-c++": "objective-cpp",
+    "batch": "bat",
+    "shell": "shellscript",
+    "bash": "shellscript",
+    "sh": "shellscript",
+    "shell script": "shellscript",
+    "plain text": "plaintext",
+    "text": "plaintext",
+    "golang": "go",
+    "js": "javascript",
+    "ts": "typescript",
+    "jsx": "javascriptreact",
+    "tsx": "typescriptreact",
+    "visual basic": "vb",
+    "py": "python",
+}
+
+
+def mend_entries(raw: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Takes the bad entries out of the user's lists.
+
+    Returns:
+        The settings, and one sentence for each entry or list that is not as it should be.
+    """
+    mended = dict(raw)
+    problems: list[str] = []
+    if PRIVATE_FILES in raw:
+        mended[PRIVATE_FILES], found = _patterns(raw[PRIVATE_FILES])
+        problems += found
+    if isinstance(languages := raw.get(LANGUAGES), dict):
+        mended[LANGUAGES], found = _switches(languages)
+        problems += found
+    return mended, tuple(problems)
+
+
+def shown(value: object) -> str:
+    """A value of the user's, in a message."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+
+
+def _patterns(value: object) -> tuple[list[str], list[str]]:
+    if value is None:
+        return [], []
+    name = f"The setting {SECTION}.{PRIVATE_FILES}"
+    if isinstance(value, str) and is_pattern(value):
+        return [value], [f"{name} should be a list: use [{shown(value)}]; {shown(value)} is taken for its only entry."]
+    if not isinstance(value, list):
+        use = 'use a list of patterns such as ["customers/", "!.npmrc"]'
+        return [_EVERYTHING], [f"{name} cannot be {shown(value)}: {use}; until then every file stays private."]
+    good = [entry for entry in value if isinstance(entry, str) and is_pattern(entry)]
+    bad = [entry for entry in value if entry not in good and not (isinstance(entry, str) and is_remark(entry))]
+    return good, [f"{name} has {shown(entry)}, which is no pattern of .gitignore; the others hold." for entry in bad]
+
+
+def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[str]]:
+    good: dict[str, object] = {}
+    problems = []
+    for entry, is_on in value.items():
+        if isinstance(entry, str) and type(is_on) is bool:
+            folded = entry.strip().lower()
+            good[_IDENTIFIERS.get(folded, folded)] = is_on
+        else:
+            problems.append(
+                f"The setting {SECTION}.{LANGUAGES} has {shown(is_on)} for {shown(entry)}: use true or false; "
+                "the others hold."
+            )
+    return good, problems
