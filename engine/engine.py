@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.config import data_dir
-from engine.energy.accounting import account
+from engine.energy.accounting import account, energy_source
 from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
 from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
@@ -79,6 +79,16 @@ class Engine:
     def device_name(self) -> str:
         """Where it runs, for people."""
         return self._loaded.device_name
+
+    @property
+    def energy_source(self) -> str:
+        """How joules are had, for people."""
+        return energy_source(self.meter_report.meter, self.cost_model)
+
+    @property
+    def meters_refused(self) -> tuple[str, ...]:
+        """Why each better meter is not in use, one sentence each."""
+        return self.meter_report.refused
 
     @property
     def kernels_refused(self) -> str | None:

@@ -55,13 +55,12 @@ class ServerState:
 
 def engine_facts(engine: CompletionEngine) -> EngineFacts:
     """Reads what people are told from an engine."""
-    report = engine.meter_report
     return EngineFacts(
         model=engine.model_name,
         device=engine.device_name,
         layers_total=engine.layers_total,
-        meter=report.source,
-        meter_notes=tuple(report.refused),
+        meter=engine.energy_source,
+        meter_notes=engine.meters_refused,
     )
 
 

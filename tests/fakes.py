@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.completion.prompt import prompt_for
@@ -64,12 +63,6 @@ def fake_completion(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeMeterReport:
-    source: str = "fake counter"
-    refused: tuple[str, ...] = ("NVML: no GPU.",)
-
-
 class FakeEngine:
     """An engine that does what the last word before the cursor says.
 
@@ -83,7 +76,8 @@ class FakeEngine:
         self.model_name = (config or EngineConfig()).model
         self.device_name = "CPU, 1 thread"
         self.layers_total = FAKE_LAYERS
-        self.meter_report = FakeMeterReport()
+        self.energy_source = "measured: fake counter"
+        self.meters_refused = ("NVML: no GPU.",)
         self.requests: list[CompletionRequest] = []
         self.is_closed = False
         self.started = threading.Event()  # set when a request reaches the engine

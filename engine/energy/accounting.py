@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from engine.energy.cost_model import DeviceCostModel
-    from engine.energy.meter import EnergyWindow
+    from engine.energy.meter import EnergyMeter, EnergyWindow
+
+
+def energy_source(meter: EnergyMeter | None, cost_model: DeviceCostModel) -> str:
+    """How joules are had, for people, such as "modelled: shipped default by weight bytes"."""
+    if meter is None:
+        return f"{Provenance.MODELLED.value}: {cost_model.source}"
+    return f"{meter.provenance.value}: {meter.name}"
 
 
 def account(

@@ -23,12 +23,10 @@ class MeterReport:
 
     Attributes:
         meter: The meter to use; None where there is none, and joules can only be modelled.
-        source: The meter's name, or that there is none, for people.
         refused: Why each source that was tried is not used, one sentence each.
     """
 
     meter: EnergyMeter | None
-    source: str
     refused: tuple[str, ...]
 
 
@@ -64,9 +62,9 @@ def detect_meter(
         parts.pop("CPU").close()
         refused.append("The CPU's energy counter is not used alone, because the model runs on the GPU.")
     if not parts:
-        return MeterReport(meter=None, source="no energy counter", refused=tuple(refused))
+        return MeterReport(meter=None, refused=tuple(refused))
     chosen = CompositeMeter(parts) if len(parts) > 1 else next(iter(parts.values()))
-    return MeterReport(meter=chosen, source=chosen.name, refused=tuple(refused))
+    return MeterReport(meter=chosen, refused=tuple(refused))
 
 
 def _attempt(part: str, open_meter: Callable[[], EnergyMeter]) -> EnergyMeter | str:

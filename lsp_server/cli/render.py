@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from engine.energy.cost_model import DeviceCostModel
-    from engine.energy.detect import MeterReport
     from engine.engine import Engine
     from engine.errors import EngineError
     from engine.evaluation.decode_report import DecodeReport
@@ -72,7 +71,7 @@ def show_engine(console: Console, engine: Engine, green_mode: int) -> None:
     """One line on what completes, and how its joules are had."""
     console.print(
         f"[bold]{escape(engine.model_name)}[/] on {escape(engine.device_name)}, {engine.layers_total} layers, "
-        f"green mode {green_mode}; joules: {_meter(engine.meter_report)}",
+        f"green mode {green_mode}; joules: {engine.energy_source}",
         soft_wrap=True,
     )
 
@@ -110,8 +109,8 @@ def show_parts(console: Console, engine: Engine) -> None:
     console.print(f"[green]device[/]  {escape(engine.device_name)}", highlight=False)
     if engine.kernels_refused is not None:
         console.print(f"        {escape(engine.kernels_refused)}", highlight=False, soft_wrap=True)
-    console.print(f"[green]energy[/]  {escape(_meter(engine.meter_report))}", highlight=False, soft_wrap=True)
-    for reason in engine.meter_report.refused:
+    console.print(f"[green]energy[/]  {escape(engine.energy_source)}", highlight=False, soft_wrap=True)
+    for reason in engine.meters_refused:
         console.print(f"        not used: {escape(reason)}", highlight=False, soft_wrap=True)
 
 
@@ -192,7 +191,3 @@ def _saved(energy: EnergyReading, baseline_j: float | None) -> str:
     if not percent:
         return f"as much as {BASELINE} (modelled)"
     return f"{abs(percent)} % {'saved' if percent > 0 else 'more'} against {BASELINE} (modelled)"
-
-
-def _meter(report: MeterReport) -> str:
-    return report.source if report.meter is not None else f"modelled ({report.source})"

@@ -12,20 +12,6 @@ if TYPE_CHECKING:
     from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink
 
 
-class MeterReport(Protocol):
-    """How joules are had."""
-
-    @property
-    def source(self) -> str:
-        """The meter or model in use, for people."""
-        ...
-
-    @property
-    def refused(self) -> tuple[str, ...]:
-        """Why each better meter is not in use, one sentence each."""
-        ...
-
-
 class CompletionEngine(Protocol):
     """What the server needs of `engine.engine.Engine`."""
 
@@ -45,8 +31,13 @@ class CompletionEngine(Protocol):
         ...
 
     @property
-    def meter_report(self) -> MeterReport:
-        """How joules are had."""
+    def energy_source(self) -> str:
+        """How joules are had, for people, such as "modelled: shipped default by weight bytes"."""
+        ...
+
+    @property
+    def meters_refused(self) -> tuple[str, ...]:
+        """Why each better meter is not in use, one sentence each."""
         ...
 
     def complete(

@@ -117,6 +117,7 @@ def test_joules_are_work_times_the_cost_of_a_unit_where_no_counter_runs(
         CompletionRequest(prefix=prefix_to("2 * math.pi"), green_mode=100, policy="fixed:15", single_line=True)
     )
 
+    assert engine.energy_source == f"modelled: {completion.energy.source}"
     energy, work, n_tokens = completion.energy, completion.work, len(completion.tokens)
     assert completion.finish_reason is FinishReason.STOP
     assert n_tokens > 1

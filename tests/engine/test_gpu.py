@@ -32,7 +32,7 @@ def test_a_request_as_long_as_the_counter_needs_is_measured(gpu_engine: Engine) 
         CompletionRequest(prefix=PREFIX * 20, policy="full-depth", max_new_tokens=256, single_line=False)
     )
 
-    assert "NVML" in gpu_engine.meter_report.source
+    assert "NVML" in gpu_engine.energy_source
     assert completion.energy.provenance in {Provenance.MEASURED, Provenance.SAMPLED, Provenance.MODELLED}
     assert (completion.energy.provenance is Provenance.MODELLED) == (completion.elapsed_s < 0.5)
 

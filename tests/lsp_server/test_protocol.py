@@ -68,7 +68,11 @@ async def test_a_loaded_server_says_how_it_is(client: Client) -> None:
     status = client.statuses.messages[-1]
 
     assert (status.health, status.message, status.model) == ("ok", "", "smollm2-135m")
-    assert (status.device, status.meter, status.meter_notes) == ("CPU, 1 thread", "fake counter", ["NVML: no GPU."])
+    assert (status.device, status.meter, status.meter_notes) == (
+        "CPU, 1 thread",
+        "measured: fake counter",
+        ["NVML: no GPU."],
+    )
     loading = client.statuses.messages[0]
     assert (loading.quiescent, loading.message) == (False, "Loading the model smollm2-135m.")
 

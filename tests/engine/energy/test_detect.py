@@ -12,7 +12,13 @@ from tests.engine.energy.test_rapl import add_zone
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.energy.detect import MeterReport
+
 NO_RAPL = "This machine shows no energy counter of its CPU: {} has no intel-rapl folder."
+
+
+def name_of(report: MeterReport) -> str | None:
+    return report.meter.name if report.meter else None
 
 
 def test_cpu_is_metered_by_its_package(tmp_path: Path) -> None:
@@ -20,7 +26,7 @@ def test_cpu_is_metered_by_its_package(tmp_path: Path) -> None:
 
     report = detect_meter("cpu", powercap=tmp_path)
 
-    assert (report.source, report.refused) == ("RAPL counter, package-0", ())
+    assert (name_of(report), report.refused) == ("RAPL counter, package-0", ())
 
 
 def test_gpu_and_package_are_metered_together(tmp_path: Path) -> None:
@@ -29,14 +35,14 @@ def test_gpu_and_package_are_metered_together(tmp_path: Path) -> None:
     report = detect_meter("cuda", nvml=FakeNvml(FakeGpu()), gpu_uuid="GPU-0000", powercap=tmp_path)
 
     assert report.meter is not None
-    assert (report.source, report.refused) == ("NVML counter, GPU 0 + RAPL counter, package-0", ())
+    assert (name_of(report), report.refused) == ("NVML counter, GPU 0 + RAPL counter, package-0", ())
     assert report.meter.provenance is Provenance.MEASURED
 
 
 def test_gpu_alone_is_metered_where_the_package_may_not_be_read(tmp_path: Path) -> None:
     report = detect_meter("cuda", nvml=FakeNvml(FakeGpu()), gpu_uuid="GPU-0000", powercap=tmp_path)
 
-    assert (report.source, report.refused) == ("NVML counter, GPU 0", (NO_RAPL.format(tmp_path),))
+    assert (name_of(report), report.refused) == ("NVML counter, GPU 0", (NO_RAPL.format(tmp_path),))
 
 
 def test_package_alone_does_not_pass_for_the_gpu(tmp_path: Path) -> None:
@@ -57,7 +63,7 @@ def test_machine_without_counters_says_so_for_each(tmp_path: Path) -> None:
 
     report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path)
 
-    assert (report.meter, report.source) == (None, "no energy counter")
+    assert report.meter is None
     assert report.refused == (
         "The GPU's energy cannot be read: no NVIDIA driver is installed on this machine.",
         NO_RAPL.format(tmp_path),

@@ -10,7 +10,7 @@ const STATUS: Status = {
   message: "",
   model: "smollm2-135m",
   device: "CPU, 2 threads",
-  meter: "modelled: shipped default",
+  meter: "modelled: shipped default by weight bytes",
   meterNotes: ["RAPL: /sys/class/powercap is not there."],
 };
 
