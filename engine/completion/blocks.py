@@ -53,7 +53,7 @@ def invites_lines(prefix: str, suffix: str) -> bool:
 
     They are where that line ends a statement, nothing follows it in its block, and something may.
     """
-    head = prefix[prefix.rfind("\n") + 1 :]
+    head = shortened(prefix[prefix.rfind("\n") + 1 :])
     rest_of_line, _, below = suffix.partition("\n")
     code = _code(head).strip()
     if rest_of_line.strip() or not head.strip() or opens_block(head):
@@ -170,16 +170,17 @@ def closed_length(enclosing: str, body: str, closers: str) -> int:
 
 def filled(text: str) -> Iterator[str]:
     """The first lines that are not blank; of long ones their two ends."""
-    return (_shortened(line) for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
+    return (shortened(line) for line in text.split("\n", _LINES_SEARCHED)[:_LINES_SEARCHED] if line.strip())
 
 
 def filled_upwards(text: str) -> list[str]:
     """The last lines that are not blank, the last first; of long ones their two ends."""
     lines = text.rsplit("\n", _LINES_SEARCHED)[-_LINES_SEARCHED:]
-    return [_shortened(line) for line in reversed(lines) if line.strip()]
+    return [shortened(line) for line in reversed(lines) if line.strip()]
 
 
-def _shortened(line: str) -> str:
+def shortened(line: str) -> str:
+    """A line as it is, or of a long one its two ends: what opens, closes and indents a block stands there."""
     return line if len(line) <= 2 * _END_CHARS else line[:_END_CHARS] + line[-_END_CHARS:]
 
 

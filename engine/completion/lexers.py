@@ -26,6 +26,7 @@ QUOTE = re.compile(r"[A-Za-z@$&]{0,3}(\"\"\"|'''|[\"'`])")
 LINE_QUOTES = frozenset("\"'")
 """Quotes that their line ends, in most languages."""
 
+_LONG_QUOTES = frozenset({'"""', "'''"})  # read as an empty string, and what follows, where nothing closes them
 _QUOTES = LINE_QUOTES | {"`"}
 _LINE_END = re.compile(r"(?<!\\)\n")
 
@@ -161,6 +162,8 @@ class Lexer:
         if not tokens:
             return None
         start, part, first = tokens[0]
+        if part == "string" and state.at == start + 2 and text[start : start + 3] in _LONG_QUOTES:
+            return State(len(text), stack, (*state.opened[:-1], Opened(start, "string", len(stack))), "string")
         if part == "string":
             return self._at_line_end(text, start, state, stack)
         is_open = part == "comment" and len(state.stack) > len(stack)  # read as one already
@@ -209,7 +212,9 @@ def lexer_for(language_id: str) -> Lexer | None:
 def _opened_after(state: State, tokens: list[tuple[int, Part, str]], depth: int) -> tuple[tuple[Opened, ...], Part]:
     """The strings and comments that a place lies in after a step, and what was read last."""
     opened, part = list(state.opened), state.part
-    for start, kind, _ in tokens:
+    for start, kind, value in tokens:
+        if kind == part == "string" and opened and opened[-1].depth == depth and not QUOTE.match(value):
+            continue  # the lexer has changed its state, and the string goes on
         if kind == "code":
             while opened and opened[-1].depth >= depth:
                 opened.pop()

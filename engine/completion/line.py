@@ -177,7 +177,10 @@ def _balanced_length(body: str, line: Line) -> int:
 
 
 def _fits(body: str, line: Line) -> bool:
-    after, before = line.residue_with(body), line.residue
+    scan, before = line.scan_to(body), line.residue
+    after = line.residue_behind(scan, body)
+    if scan.stack.count("<") > line.before.stack.count("<"):
+        return False
     if line.closes and not after.is_no_worse_than(before):
         return False
     opens_more = line.is_code and len(after.openers) > len(before.openers) and not _COMMENT.match(line.rest)

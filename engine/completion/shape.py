@@ -14,6 +14,7 @@ from engine.completion.blocks import (
     filled_upwards,
     open_bracket,
     opening_line,
+    shortened,
     wants_block,
 )
 from engine.completion.indentation import Indentation, indent_of, indentation_of
@@ -36,7 +37,7 @@ class Shape:
 
     Attributes:
         typed_space: Blanks that the decoded text is expected to repeat first.
-        head: The cursor's line before the cursor.
+        head: The cursor's line before the cursor; of a long one its two ends.
         line: That line's brackets, and what stands behind the cursor.
         single_line: True where the text ends with its line.
         n_more_lines: How many lines a block may have behind the cursor's; None where it ends by itself.
@@ -85,9 +86,16 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         language_id: The editor's name of the language; "" knows nothing of comments, strings and elements.
     """
     language, place = language_named(language_id), place_at(prefix, language_id)
-    head = prefix[prefix.rfind("\n") + 1 :]
+    line_start = prefix.rfind("\n") + 1
     rest_of_line, _, below = suffix.partition("\n")
-    above = filled_upwards(prefix[: len(prefix) - len(head)])
+    line = line_at(
+        prefix[line_start:],
+        rest_of_line,
+        is_code=bool(language_id) and place.part == "code",
+        with_angles=language.has_type_parameters,
+    )
+    head = shortened(prefix[line_start:])
+    above = filled_upwards(prefix[:line_start])
     opener, opener_indent = opening_line(head, above)
     is_opener = bool(head.strip() and opener)
     if single_line is None:
@@ -97,12 +105,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     return Shape(
         typed_space=prompt.typed_space,
         head=head,
-        line=line_at(
-            head,
-            rest_of_line,
-            is_code=bool(language_id) and place.part == "code",
-            with_angles=language.has_type_parameters,
-        ),
+        line=line,
         single_line=single_line,
         n_more_lines=_LINES_BEHIND if head.strip() and not is_opener else None,
         block_indent=opener_indent + 1 if is_opener else indent_of(head),

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 # Characters: far more than the context of any model we run fits into, for what a place lies in, a comment or a string,
 # only the text from its beginning tells, and most files are shorter.
-WINDOW_BEFORE = 262_144
+WINDOW_BEFORE = 131_072
 WINDOW_AFTER = 8_192
 # The start of the window moves in steps, so that the prefix stays the same while a person types: the engine keeps
 # the KV cache of an unchanged beginning.
-WINDOW_STEP = 65_536
+WINDOW_STEP = 32_768
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

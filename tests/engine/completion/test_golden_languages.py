@@ -1,0 +1,210 @@
+"""Golden rules of clean-up that ask for the language: what of a decoded text is inserted at the cursor `‸`."""
+
+import time
+
+import pytest
+
+from engine.completion.cleanup import RULES, is_complete, suggestion
+from engine.completion.prompt import build_prompt
+from engine.completion.shape import shape_at
+
+CURSOR = "‸"
+
+# (language, document, decoded text, what is offered of it)
+CLOSED_BELOW = [
+    ("python", 'def f(r):\n    """Return ‸\n    """\n    return 3\n', ' the area."""\n    x', "the area."),
+    ("python", "def f(r):\n    '''Return ‸\n    '''\n    return 3\n", " the area.'''\n    x", "the area."),
+    (
+        "python",
+        'def f(r):\n    """Return ‸\n\n    Args: r\n    """\n    return 3\n',
+        ' the area.\n    """\n',
+        "the area.",
+    ),
+    (
+        "python",
+        'def f(r):\n    """Return ‸\n    return 3\n\n\ndef g():\n    """Other."""\n',
+        ' the area."""\n',
+        'the area."""',
+    ),
+    ("javascript", "const q = `SELECT * FROM users ‸\n`;\nrun(q);\n", " WHERE id = 1`;\n", "WHERE id = 1"),
+    ("typescript", "const q = `a ${b} ‸\n`;\nrun(`x`);\n", " c`;\n", "c"),
+    ("java", "/** Returns the sum ‸\n */\nint add() {}\n", " of two numbers. */\n", "of two numbers."),
+    ("kotlin", "/** Returns the sum ‸\n */\nfun add() {}\n", " of two numbers. */\n", "of two numbers."),
+    ("kotlin", 'val s = """a ‸\n"""\n', ' b"""\n', "b"),
+    ("c", "/* Returns ‸\n */\nint a;\n", " it */ int b;\n", "it"),
+    ("rust", "/* Returns ‸\n */\nfn a() {}\n", " it */\n", "it"),
+    ("rust", 'let s = "a ‸\nb";\n', ' c";\n', "c"),
+    ("rust", 'let s = r#"a ‸\n"#;\n', ' c"#;\n', "c"),
+    ("go", "q := `SELECT ‸\n`\nrun(q)\n", " 1`\n", "1"),
+    ("go", "/* Adds ‸\n*/\nfunc add() {}\n", " one */\n", "one"),
+    ("csharp", "/* Adds ‸\n*/\nint a;\n", " one */\n", "one"),
+    ("csharp", 'var s = @"a ‸\nb";\n', ' c";\n', "c"),
+    ("css", "/* Colours ‸\n*/\n.a {}\n", " of it */\n", "of it"),
+    ("scss", "/* Colours ‸\n*/\n.a {}\n", " of it */\n", "of it"),
+    ("html", "<!-- Header ‸\n-->\n<h1>Hi</h1>\n", " of it -->\n", "of it"),
+    ("xml", "<!-- Header ‸\n-->\n<a/>\n", " of it -->\n", "of it"),
+    ("php", "<?php\n/** Adds ‸\n */\nfunction a() {}\n", " one */\n", "one"),
+    ("php", '<?php\n$s = "a ‸\nb";\n', ' c";\n', "c"),
+    ("ruby", "=begin\nAdds ‸\n=end\n", " one\n=end\n", "one"),
+    ("ruby", 's = "a ‸\nb"\n', ' c"\n', "c"),
+    ("shellscript", 's="a ‸\nb"\n', ' c"\n', "c"),
+    ("sql", "/* All ‸\n*/\nSELECT 1;\n", " of it */\n", "of it"),
+    ("sql", "SELECT 'a ‸\nb';\n", " c';\n", "c"),
+    ("swift", "/* Adds ‸\n*/\nfunc a() {}\n", " one */\n", "one"),
+    ("swift", 'let s = """\na ‸\n"""\n', ' c"""\n', "c"),
+    ("lua", "--[[ Adds ‸\n]]\nlocal a = 1\n", " one ]]\n", "one"),
+    ("lua", "s = [[ a ‸\n]]\n", " c]]\n", "c"),
+    ("haskell", "{- Adds ‸\n-}\na = 1\n", " one -}\n", "one"),
+    ("powershell", "<# Adds ‸\n#>\n$a = 1\n", " one #>\n", "one"),
+    ("scala", 'val s = """a ‸\n"""\n', ' c"""\n', "c"),
+    ("dart", "/* Adds ‸\n*/\nint a;\n", " one */\n", "one"),
+    ("elixir", '@doc """\nAdds ‸\n"""\n', ' one\n"""\n', "one"),
+    ("julia", '"""\nAdds ‸\n"""\nf(x) = 1\n', ' one"""\n', "one"),
+    ("toml", 'a = """\nx ‸\n"""\n', ' y"""\n', "y"),
+    ("markdown", "```python\nprint(1)\n‸\n```\n", "\n```\n", ""),
+]
+CLOSED_BEHIND = [
+    ("javascriptreact", '<label>Name <input type="text" ‸ /></label>\n', ' name="n" /></label>\n', 'name="n"'),
+    (
+        "javascriptreact",
+        "<button ‸>Cancel</button>\n",
+        " onClick={() => go()}>Cancel</button>\n",
+        "onClick={() => go()}",
+    ),
+    ("javascript", "const a = <p>‸</p>;\n", "Hi</p>;\n", "Hi"),
+    ("typescriptreact", "return (\n    <div>\n      ‸\n    </div>\n);\n", " <p>a</p>\n    </div>\n  );", "<p>a</p>"),
+    ("html", "<a ‸>About</a>\n", ' href="/about">About</a>\n', 'href="/about"'),
+    ("html", "<ul>\n  <li>‸\n</ul>\n", "One</li>\n", "One</li>"),
+    ("html", "<ul>\n  <li>‸</li>\n</ul>\n", "One</li>\n  <li>Two</li>\n", "One"),
+    ("html", '<svg><circle r="2" /><path d="M0 0" ‸/></svg>\n', ' fill="red"/></svg>\n', 'fill="red"'),
+    ("html", "<img ‸>\n", ' src="a.png">\n', 'src="a.png"'),
+    ("html", "<p>a &nbsp;‸</p>\n", " b &lt; c</p>\n", " b &lt; c"),
+    ("xml", "<item ‸/>\n", ' id="1"/>\n', 'id="1"'),
+    ("vue", "<template>\n  <p ‸>a</p>\n</template>\n", ' v-if="b">a</p>\n', 'v-if="b"'),
+    ("java", "List<‸> names = new ArrayList<>();\n", "String> names = new ArrayList<>();\n", "String"),
+    ("java", "Map<String, ‸> m = f();\n", " List<Integer>> m = f();\n", "List<Integer>"),
+    ("java", "if (a < b && ‸) {\n", " c > d) {\n", "c > d"),
+    ("java", "x.map(a -> ‸);\n", " a.b());\n", "a.b()"),
+    ("rust", "let v: Vec<‸> = Vec::new();\n", "u8> = Vec::new();\n", "u8"),
+    ("rust", "let v = Vec::<‸>::new();\n", "u8>::new();\n", "u8"),
+    ("cpp", "std::map<std::string, ‸> counts;\n", " int> counts;\n", "int"),
+    ("cpp", "#include <‸>\n", "vector>\n", "vector"),
+    ("csharp", "List<‸> a = new();\n", "string> a = new();\n", "string"),
+    ("kotlin", "val a: List<‸> = f()\n", "String> = f()\n", "String"),
+    ("swift", "let a: Array<‸> = f()\n", "String> = f()\n", "String"),
+    ("typescript", "const a: Promise<‸> = load();\n", "string> = load();\n", "string"),
+    ("typescript", "const m = new Map<string, ‸>();\n", " number>();\n", "number"),
+    ("typescript", "const f = (a: number): Array<‸> => [];\n", "number> => [];\n", "number"),
+    ("scala", "val a: F[‸] = f\n", "Int] = f\n", "Int"),
+    ("go", "var a map[‸]int\n", "string]int\n", "string"),
+    ("dart", "List<‸> a = [];\n", "int> a = [];\n", "int"),
+    ("php", "<?php\n$x = $a ? ‸ : 0;\n", " $a : 1;\n", "$a"),
+    ("javascript", "const x = a ? ‸ : 0;\n", " a : a + 1;\n", "a"),
+    ("c", "int x = a ? ‸ : 0;\n", " a : 1;\n", "a"),
+    ("c", "for (int i = 0; ‸; i++) {\n", " i < n; i++) {\n", "i < n"),
+    ("java", "int x = ‸;\n", " 1;\n", "1"),
+    ("java", "int x = ‸ + 1;\n", " a;\n", "a"),
+    ("css", ".a { color: ‸; }\n", " red; }\n", "red"),
+]
+OPENED_BEFORE_TEXT = [
+    ("python", "x = ‸foo\n", '"bar', ""),
+    ("python", "print(‸name)\n", "f(", ""),
+    ("python", "print(‸ name)\n", "f(", "f"),
+    ("javascript", "const a = ‸ b;\n", " `c", ""),
+]
+NOT_WORTH_SHOWING = [
+    ("python", "x = ‸\n", " (", ""),
+    ("python", "x = ‸\n", ' "', ""),
+    ("python", "x‸\n", " =", ""),
+    ("java", "foo‸\n", "(", ""),
+    ("javascript", "const f = ‸\n", " {", ""),
+    ("python", "x = f(a‸\n", ")", ""),
+    ("c", "int a‸\n", ";", ""),
+    ("python", "x = ‸\n", " []", ""),
+    ("python", "print(‸\n", '"', ""),
+    ("ruby", "puts ‸\n", '"#{', ""),
+    ("html", "<p‸\n", ">", ""),
+    ("html", "‸\n", "<", ""),
+    ("python", "x = 'a‸\n", "'", ""),
+    ("go", "x := ‸\n", " &", ""),
+    ("shellscript", "echo ‸\n", ' "$', ""),
+    ("css", ".a ‸\n", " {", ""),
+]
+WORTH_SHOWING = [
+    ("shellscript", "echo ‸\n", ' "$a"', '"$a"'),
+    ("python", "x = ‸\n", " 1", "1"),
+    ("c", "i‸\n", "--;\n", "--;"),
+    ("javascript", "foo(() => {\n  a();\n‸\n", "\n});\n", "});"),
+    ("python", "x = f(a‸\n", "))", "))"),
+]
+INDENTED_OTHERWISE = [
+    (
+        "python",
+        "class A:\n        def f(self):\n                return 1\n\n        def g(self):‸\n",
+        "\n            return 2\n",
+        "",
+    ),
+    (
+        "python",
+        "class A:\n        def f(self):\n                return 1\n\n        def g(self):‸\n",
+        "\n                return 2\n",
+        "\n                return 2",
+    ),
+    ("python", "if a:\n  b()\nif c:\n  ‸\n", " for d in e:\n      f()\n", "for d in e:"),
+    ("python", "if a:\n  b()\nif c:\n  ‸\n", " for d in e:\n    f()\n", "for d in e:\n    f()"),
+    (
+        "java",
+        "class A {\n        void f() {\n                a();\n        }\n\n        void g() {‸\n}\n",
+        "\n            b();\n        }\n",
+        "",
+    ),
+    (
+        "java",
+        "class A {\n   void f() {\n      a();\n   }\n\n   void g() {‸\n}\n",
+        "\n      b();\n   }\n",
+        "\n      b();\n   }",
+    ),
+    ("go", "func f() {\n\ta()\n}\n\nfunc g() {‸\n", "\n\tb()\n}\n", "\n\tb()\n}"),
+    ("go", "func f() {\n\ta()\n}\n\nfunc g() {‸\n", "\n\t\tb()\n}\n", ""),
+    ("javascript", "function f() {\n a();\n}\nfunction g() {‸\n", "\n b();\n}\n", "\n b();\n}"),
+    ("yaml", "a:\n    b: 1\nc:‸\n", "\n  d: 2\n", ""),
+    ("c", "void f(void)\n{\n\ta();\n}\n\nvoid g(void)\n{‸\n", "\n\tb();\n}\n", "\n\tb();\n}"),
+    ("rust", "fn f() {\n    a();\n}\n\nfn g() {‸\n", "\n  b();\n}\n", ""),
+]
+ALL = [
+    *(pytest.param(*case, id=f"closed below: {case[0]}") for case in CLOSED_BELOW),
+    *(pytest.param(*case, id=f"closed behind: {case[0]}") for case in CLOSED_BEHIND),
+    *(pytest.param(*case, id=f"opened before text: {case[0]}") for case in OPENED_BEFORE_TEXT),
+    *(pytest.param(*case, id=f"not worth showing: {case[0]}") for case in NOT_WORTH_SHOWING),
+    *(pytest.param(*case, id=f"worth showing: {case[0]}") for case in WORTH_SHOWING),
+    *(pytest.param(*case, id=f"indented otherwise: {case[0]}") for case in INDENTED_OTHERWISE),
+]
+
+
+@pytest.mark.parametrize(("language", "document", "decoded", "expected"), ALL)
+def test_golden_in_many_languages(language: str, document: str, decoded: str, expected: str) -> None:
+    before, _, after = document.partition(CURSOR)
+    shape = shape_at(before, after, build_prompt(before, after), single_line=None, language_id=language)
+    complete = [decoded[:end] for end in range(len(decoded) + 1) if is_complete(decoded[:end], shape)]
+
+    assert decoded[suggestion(decoded, shape)] == expected
+    assert {text[suggestion(text, shape)] for text in complete} <= {expected}
+
+
+def test_each_rule_has_a_name_of_its_own_and_those_that_end_decoding_come_first() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert [rule.is_final for rule in RULES] == sorted((rule.is_final for rule in RULES), reverse=True)
+
+
+@pytest.mark.parametrize("language", ["json", "python", "javascript", "html", "cpp", ""])
+def test_a_long_line_is_read_once_and_not_for_each_token(language: str) -> None:
+    line = '[{"id": 1, "name": "a", "tags": ["a<b>", \'c\'], "ok": true}, ' * 6000  # 360 kB
+    before, after = line[: len(line) // 2], line[len(line) // 2 :]
+    decoded = ' "b", "c": [1, 2, (3, 4)], "d": `e` > f, {"g": "h"}, '
+    shape = shape_at(before, after, build_prompt(before, after), single_line=None, language_id=language)
+    started_s = time.process_time()
+    for end in range(0, len(decoded), 3):
+        is_complete(decoded[:end], shape)
+        suggestion(decoded[:end], shape)
+
+    assert (time.process_time() - started_s) / (len(decoded) / 3) < 0.01  # of a token's ten milliseconds or more
