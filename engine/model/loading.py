@@ -85,7 +85,7 @@ def _load_fast(
                     refuse_other_blocks(name, folder, native=native)  # before torch is imported in vain, at every start
             progress("Preparing the model for this CPU", 0, None)
             run_apart(
-                "engine.model.prepared.preparation:load_and_prepare",
+                "engine.model.reference.preparation:load_and_prepare",
                 {
                     "prepared_name": key,
                     "name": name,

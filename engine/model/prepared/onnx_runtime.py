@@ -90,7 +90,7 @@ class OnnxRunner(PreparedRunner):
     """See `LayerRunner`; it stops only between the segments that were prepared."""
 
     def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:
-        """Opens what `engine.model.prepared.preparation` wrote.
+        """Opens what `engine.model.reference.preparation` wrote.
 
         Args:
             folder: With the graphs and tables.

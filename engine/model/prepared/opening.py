@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_runner(folder: Path, layout: Layout, *, threads: int) -> LayerRunner:
-    """Opens what `engine.model.prepared.preparation` wrote; neither runtime is imported in vain.
+    """Opens what `engine.model.reference.preparation` wrote; neither runtime is imported in vain.
 
     Args:
         folder: With weights and tables.

@@ -107,7 +107,7 @@ class PreparedRunner:
         """Opens the tables.
 
         Args:
-            folder: What `engine.model.prepared.preparation` wrote.
+            folder: What `engine.model.reference.preparation` wrote.
             layout: What it holds.
             threads: The most that the runner takes.
         """

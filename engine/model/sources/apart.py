@@ -38,7 +38,7 @@ def run_apart(function: str, arguments: dict[str, Any], *, task: str, progress: 
     What `progress` raises ends the process, at the place where it would have ended the function.
 
     Args:
-        function: Its module and name, as "engine.model.sources.gguf:convert_gguf"; what it returns is lost.
+        function: Its module and name, as "engine.model.reference.gguf:convert_gguf"; what it returns is lost.
         arguments: What can be pickled, without importing more than this process has imported.
         task: What it does, for people, such as "prepares the model tiny".
         progress: Called in this process, on this thread.

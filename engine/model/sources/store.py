@@ -207,7 +207,7 @@ def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink
 
 def _convert(gguf_file: Path, folder: Path, supported: Collection[str], progress: ProgressSink) -> None:
     run_apart(
-        "engine.model.sources.gguf:convert_gguf",
+        "engine.model.reference.gguf:convert_gguf",
         {"gguf_file": gguf_file, "folder": folder, "supported": list(supported)},
         task=f"converts {gguf_file.name}",
         progress=progress,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from engine.model.sources.gguf import convert_gguf
+from engine.model.reference.gguf import convert_gguf
 from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
 from tests.tiny_models import tiny_model
 

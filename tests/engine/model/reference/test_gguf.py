@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import ModelCorruptError, UnsupportedModelError
-from engine.model.sources.gguf import convert_gguf
+from engine.model.reference.gguf import convert_gguf
 from tests.engine.model.sources.tiny_gguf import TOKENS, tiny_llama, write_tiny_gguf
 
 PROMPT = torch.tensor([[7, 42, 99, 3, 3, 250]])

@@ -34,7 +34,6 @@ from engine.model.prepared.layout import (
     exit_map_file,
     segment_file,
 )
-from engine.model.prepared.mlp_inputs import mlp_inputs, standard_library_ids
 from engine.model.prepared.native import packing
 from engine.model.prepared.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
 from engine.model.prepared.opening import open_runner
@@ -42,6 +41,7 @@ from engine.model.prepared.quantization import BYTES_PER_WEIGHT
 from engine.model.prepared.weights import weights_of
 from engine.model.reference.eager import TorchRunner, backbone_of
 from engine.model.reference.loading import load_reference
+from engine.model.reference.mlp_inputs import mlp_inputs, standard_library_ids
 from engine.model.sources import model_cache
 
 if TYPE_CHECKING:

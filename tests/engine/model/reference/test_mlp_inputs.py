@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.errors import UnsupportedModelError
-from engine.model.prepared.mlp_inputs import mlp_inputs, standard_library_ids
+from engine.model.reference.mlp_inputs import mlp_inputs, standard_library_ids
 from engine.types import no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
