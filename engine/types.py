@@ -77,10 +77,10 @@ class Work:
 
 
 Runtime = Literal["torch", "onnx", "native", "native-avx2"]
-"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own, on CPUs with AVX-512 and without.
+"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own, on CPUs with AVX-512 and without."""
 
-Models are written for "native", whichever it is.
-"""
+PreparedRuntime = Literal["onnx", "native"]
+"""What a model can be prepared for; one for "native" kernels runs with AVX-512 and without."""
 
 Precision = Literal["fp32", "bf16", "int8", "int4"]
 """How a model's weights are held: bf16 on GPUs only, int8 and int4 on CPUs only."""

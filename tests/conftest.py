@@ -8,7 +8,6 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.engine import Engine, load_engine
-from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.sources.store import resolve_model
 
 tqdm.monitor_interval = 0  # transformers' bars would start a thread that stumbles over bars of other threads
@@ -23,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def default_model_path() -> Path:
-    return resolve_model(DEFAULT_MODEL, supported=SUPPORTED_FAMILIES).path
+    return resolve_model(DEFAULT_MODEL).path
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,14 @@
 """Tiny seeded models of every supported family: real transformers code, random weights, milliseconds."""
 
+from collections.abc import Sequence
+
 import torch
 import transformers
 
-from engine.model.reference.adapters import SUPPORTED_FAMILIES
+from engine.model.early_exit import EarlyExitModel
+from engine.model.families import FAMILIES
+from engine.model.reference.eager import TorchRunner
+from engine.model.reference.trained_exits import UNTRAINED, TrainedExits, model_fingerprint
 
 _SHARED = {
     "vocab_size": 97,
@@ -32,13 +37,27 @@ def tiny_model(family: str, seed: int = 0, **changes: object) -> transformers.Pr
         ),
         "opt": lambda: transformers.OPTConfig(**_SHARED | {"ffn_dim": 48, "word_embed_proj_dim": 16} | changes),
     }
-    assert set(configs) == set(SUPPORTED_FAMILIES)
+    assert set(configs) == set(FAMILIES)
     model = transformers.AutoModelForCausalLM.from_config(configs[family](), dtype=torch.float32)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1 and "embed_positions" not in name:
                 parameter.mul_(_SPREAD[family])
     return model.eval()
+
+
+def early_exit_model(
+    backbone: transformers.PreTrainedModel,
+    exit_layers: Sequence[int] | None = None,
+    trained_exits: TrainedExits | None = None,
+) -> EarlyExitModel:
+    """A transformers model on the reference runner."""
+    return EarlyExitModel(
+        TorchRunner(backbone, trained_exits),
+        exit_layers,
+        fingerprint=model_fingerprint(backbone),
+        exits_fingerprint=UNTRAINED if trained_exits is None else trained_exits.fingerprint,
+    )
 
 
 def greedy(model: transformers.PreTrainedModel, prompt_ids: list[int], max_new_tokens: int) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.model.reference.trained_exits import TrainedExits
     from engine.model.runner import Array, KVCache, LayerRunner
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
@@ -72,29 +71,6 @@ class EarlyExitModel:
         self.geometry, self.n_vocabulary = runner.geometry, runner.n_vocabulary
         self.fingerprint = fingerprint
         self.exits_fingerprint = exits_fingerprint
-
-    @classmethod
-    def from_transformers(
-        cls,
-        backbone: Any,
-        exit_layers: Sequence[int] | None = None,
-        trained_exits: TrainedExits | None = None,
-    ) -> EarlyExitModel:
-        """A transformers model on the reference runner.
-
-        Raises:
-            UnsupportedModelError: If no adapter knows the model's family.
-            ConfigError: If an exit lies outside the model.
-        """
-        from engine.model.reference.eager import TorchRunner  # imports torch, as do the trained_exits
-        from engine.model.reference.trained_exits import UNTRAINED, model_fingerprint
-
-        return cls(
-            TorchRunner(backbone, trained_exits),
-            exit_layers,
-            fingerprint=model_fingerprint(backbone),
-            exits_fingerprint=UNTRAINED if trained_exits is None else trained_exits.fingerprint,
-        )
 
     @property
     def callers(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from engine.config import Device, DeviceChoice, EngineConfig
     from engine.model.prepared.layout import PreparedModel
-    from engine.types import Precision, ProgressSink
+    from engine.types import Precision, ProgressSink, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -84,20 +85,17 @@ def _load_fast(
                 with readable(name):
                     refuse_other_blocks(name, folder, native=native)  # before torch is imported in vain, at every start
             progress("Preparing the model for this CPU", 0, None)
-            run_apart(
-                "engine.model.reference.preparation:load_and_prepare",
-                {
-                    "prepared_name": key,
-                    "name": name,
-                    "folder": folder,
-                    "config": config,
-                    "precision": precision,
-                    "native": native,
-                    "with_trained_exits": with_trained_exits,
-                },
-                task=f"prepares the model {name}",
-                progress=progress,
+            call = partial(
+                _prepare,
+                key,
+                name=name,
+                folder=folder,
+                config=config,
+                precision=precision,
+                native=native,
+                with_trained_exits=with_trained_exits,
             )
+            run_apart(call, task=f"prepares the model {name}", progress=progress)
         except UnsupportedModelError as error:
             if config.precision != "auto":
                 raise
@@ -110,6 +108,33 @@ def _load_fast(
     return _open_prepared(name, *found, config=config, precision=precision)
 
 
+def _prepare(
+    prepared_name: str,
+    *,
+    name: str,
+    folder: Path,
+    config: EngineConfig,
+    precision: Precision,
+    native: bool,
+    with_trained_exits: bool,
+    progress: ProgressSink,
+) -> None:
+    """What the other process does: only there torch is imported."""
+    from engine.model.reference.loading import load_reference
+    from engine.model.reference.preparation import prepare
+
+    loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
+    prepare(
+        prepared_name,
+        loaded.model,
+        loaded.tokenization,
+        model_name=name,
+        precision=precision,
+        native=native,
+        progress=progress,
+    )
+
+
 def _open_prepared(
     name: str, folder: Path, prepared: PreparedModel, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
@@ -117,7 +142,8 @@ def _open_prepared(
     from engine.model.prepared.native import library
     from engine.model.prepared.opening import open_runner
 
-    threads, runtime = cpu_threads(config), prepared.layout.runtime
+    threads = cpu_threads(config)
+    runtime: Runtime = prepared.layout.runtime
     if runtime == "native" and library.instructions() == "avx2":
         runtime = "native-avx2"
     with readable(name):

@@ -55,7 +55,6 @@ def evaluate(
     from engine.evaluation.evaluate import evaluate as run
     from engine.evaluation.metrics import check_libraries
     from engine.model.loading import load_model
-    from engine.model.reference.adapters import SUPPORTED_FAMILIES
     from engine.model.sources.store import resolve_model
 
     check_libraries()
@@ -68,7 +67,7 @@ def evaluate(
         benchmark=benchmark,
     )
     with progress_bar(counting=True) as progress:
-        files = resolve_model(model, supported=SUPPORTED_FAMILIES, progress=progress)
+        files = resolve_model(model, progress=progress)
         held_out: tuple[SourceFile, ...] = ()
         if protocol != "infilling":
             wanted = [language for language in LANGUAGES if language in wanted_languages]

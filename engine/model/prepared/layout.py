@@ -15,11 +15,12 @@ import cattrs
 
 from engine import config
 from engine.errors import ModelCorruptError, UnsupportedModelError
+from engine.model.families import supported_family
 from engine.model.sources import model_cache
-from engine.types import ModelGeometry, Runtime  # noqa: TC001 - cattrs reads the annotations
+from engine.types import ModelGeometry, PreparedRuntime  # noqa: TC001 - cattrs reads the annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from engine.types import Precision
@@ -30,12 +31,6 @@ SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
 HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "prepared.json"
-
-FAMILIES: Mapping[Runtime, tuple[str, ...]] = {
-    "onnx": ("llama", "qwen2"),
-    "native": ("llama", "qwen2", "gemma3_text"),
-}
-"""Whose blocks the runners know."""
 
 _FORMAT = 10  # raise it when folders written by older code must not be used again
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
@@ -57,7 +52,7 @@ class Layout:
         embedding_scale: What a token's embedding is multiplied by.
     """
 
-    runtime: Runtime
+    runtime: PreparedRuntime
     geometry: ModelGeometry
     bounds: tuple[int, ...]
     n_vocabulary: int
@@ -139,7 +134,8 @@ def refuse_other_blocks(name: str, folder: Path, *, native: bool) -> None:
         ValueError: If it cannot be read.
     """
     family = json.loads((folder / "config.json").read_bytes()).get("model_type")
-    if family not in FAMILIES["native" if native else "onnx"]:
+    runtimes = supported_family(family, f"The model '{name}'").runtimes
+    if ("native" if native else "onnx") not in runtimes:
         raise UnsupportedModelError(f"The fast runner does not know the model '{name}': its family is '{family}'.")
 
 

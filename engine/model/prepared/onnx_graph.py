@@ -16,7 +16,6 @@ from onnx import helper, numpy_helper
 
 from engine.model.prepared.layout import (
     COS,
-    FAMILIES,
     HIDDEN,
     LAST_POSITION,
     OUTPUT,
@@ -44,9 +43,7 @@ _HEAD_DIM_STEP = 16  # of GroupQueryAttention
 
 
 def unsupported(config: Any) -> str | None:
-    """Why a transformers model cannot be written as these graphs; None where it can."""
-    if config.model_type not in FAMILIES["onnx"]:
-        return f"the family '{config.model_type}' has other blocks"
+    """Why a model of a family that ONNX Runtime runs cannot be written as these graphs; None where it can."""
     if config.hidden_act != "silu":
         return f"its activation is '{config.hidden_act}'"
     if "sliding_attention" in (getattr(config, "layer_types", None) or ()):

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.types import Runtime
+    from engine.types import PreparedRuntime
 
 _GROUP = 64  # of 32, the 4-bit kernel takes as long as the 8-bit one of 64
-BYTES_PER_WEIGHT: Mapping[Runtime, Mapping[int, float]] = {
+BYTES_PER_WEIGHT: Mapping[PreparedRuntime, Mapping[int, float]] = {
     "onnx": {8: 1 + 4 / _GROUP, 4: 0.5 + 4.5 / _GROUP},
     "native": {8: 1 + 2 / _GROUP, 4: 0.5 + 4 / _GROUP},
 }

@@ -1,8 +1,8 @@
 """Where the parts of a decoder live in each family of transformers models.
 
-One adapter a family: embedding, layers, rotary tables, final norm, LM head, and the K/V projection that
-propagation needs. The layers themselves stay transformers' own modules, so a family is right by construction;
-an adapter knows nothing of exits, caches or policies. A new family is one more class and one line in `_ADAPTERS`.
+One adapter a family: embedding, layers, rotary tables, norms, LM head, and the K/V projection that propagation needs.
+The layers themselves stay transformers' own modules, so a family is right by construction; an adapter knows nothing of
+exits, caches or policies. A new family is a row in `engine.model.families`, and a class here if it differs from Llama.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import UnsupportedModelError
+import torch
+
+from engine.model.families import supported_family
+from engine.model.prepared.weights import Norms, array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import torch
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     Rotary = tuple[torch.Tensor, torch.Tensor]  # cos, sin: [1, T, D_head]
@@ -25,6 +29,7 @@ class Adapter(Protocol):
     """A causal language model, taken apart."""
 
     layers: Sequence[nn.Module]
+    lm_head: nn.Module
     sliding_windows: Sequence[int | None]  # for each layer: how far back it attends; None for all the way
 
     def embed(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -55,11 +60,21 @@ class Adapter(Protocol):
 
 
 class LlamaAdapter:
-    """Llama, SmolLM2, Code Llama, and Qwen2, which differs by biases only."""
+    """Llama, SmolLM2, Code Llama, and Qwen2, which differs by biases only.
+
+    Attributes:
+        embedding: The table of the vocabulary.
+        embedding_scale: What a token's row in it is multiplied by.
+        norm_epsilon: Of every RMS norm.
+    """
+
+    embedding_scale = 1.0
 
     def __init__(self, model: Any) -> None:
+        self.embedding: Any = model.model.embed_tokens
+        self.norm_epsilon = float(model.config.rms_norm_eps)
         self._model = model.model
-        self._lm_head = model.lm_head
+        self.lm_head = model.lm_head
         self.layers = self._model.layers
         self.sliding_windows = _sliding_windows(model.config)
 
@@ -81,7 +96,7 @@ class LlamaAdapter:
 
     def head(self, normed: torch.Tensor, lm_head: nn.Module | None = None) -> torch.Tensor:
         """See `Adapter.head`."""
-        return (lm_head or self._lm_head)(normed)  # type: ignore[no-any-return]  # untyped module
+        return (lm_head or self.lm_head)(normed)  # type: ignore[no-any-return]  # untyped module
 
     def project_kv(
         self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
@@ -95,6 +110,21 @@ class LlamaAdapter:
         assert rotary is not None
         return _rotate(self._norm_keys(attention, keys), rotary), values
 
+    @property
+    def final_norm_weight(self) -> NDArray[np.float32]:
+        """What the norm before the LM head multiplies by, [D]."""
+        return self._norm_weight(self._model.norm)
+
+    def norms(self, layer_idx: int) -> Norms:
+        """What the norms of a layer multiply by."""
+        layer: Any = self.layers[layer_idx]
+        return Norms(
+            attention=self._norm_weight(layer.input_layernorm), mlp=self._norm_weight(layer.post_attention_layernorm)
+        )
+
+    def _norm_weight(self, norm: Any) -> NDArray[np.float32]:
+        return array(norm.weight)
+
     def _norm_keys(self, attention: Any, keys: torch.Tensor) -> torch.Tensor:
         return keys
 
@@ -105,6 +135,7 @@ class Gemma3Adapter(LlamaAdapter):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self._layer_types: Sequence[str] = model.config.layer_types
+        self.embedding_scale = float(self.embedding.embed_scale)
 
     def rotary(self, hidden: torch.Tensor, positions: torch.Tensor, layer_idx: int) -> Rotary | None:
         """See `Adapter.rotary`."""
@@ -115,6 +146,21 @@ class Gemma3Adapter(LlamaAdapter):
         """See `Adapter.rotary_key`."""
         return self._layer_types[layer_idx]
 
+    def norms(self, layer_idx: int) -> Norms:
+        """See `LlamaAdapter.norms`; Gemma norms what attention and MLP add, and queries and keys, as well."""
+        layer: Any = self.layers[layer_idx]
+        return Norms(
+            attention=self._norm_weight(layer.input_layernorm),
+            mlp=self._norm_weight(layer.pre_feedforward_layernorm),
+            attention_out=self._norm_weight(layer.post_attention_layernorm),
+            mlp_out=self._norm_weight(layer.post_feedforward_layernorm),
+            query=self._norm_weight(layer.self_attn.q_norm),
+            key=self._norm_weight(layer.self_attn.k_norm),
+        )
+
+    def _norm_weight(self, norm: Any) -> NDArray[np.float32]:
+        return 1 + array(norm.weight)  # Gemma's say how far they are from one
+
     def _norm_keys(self, attention: Any, keys: torch.Tensor) -> torch.Tensor:
         return attention.k_norm(keys)  # type: ignore[no-any-return]  # untyped module
 
@@ -124,7 +170,7 @@ class OptAdapter:
 
     def __init__(self, model: Any) -> None:
         self._decoder = model.model.decoder
-        self._lm_head = model.lm_head
+        self.lm_head = model.lm_head
         self.layers = self._decoder.layers
         self.sliding_windows: Sequence[int | None] = [None] * len(self.layers)
 
@@ -153,7 +199,7 @@ class OptAdapter:
         """See `Adapter.head`."""
         project_out = self._decoder.project_out
         projected = normed if project_out is None else project_out(normed)
-        return (lm_head or self._lm_head)(projected)  # type: ignore[no-any-return]  # untyped
+        return (lm_head or self.lm_head)(projected)  # type: ignore[no-any-return]  # untyped
 
     def project_kv(
         self, layer_idx: int, hidden: torch.Tensor, rotary: Rotary | None
@@ -166,29 +212,18 @@ class OptAdapter:
         return keys, _split_heads(attention.v_proj(normed), attention.head_dim)
 
 
-_ADAPTERS: Mapping[str, Callable[[Any], Adapter]] = {
-    "llama": LlamaAdapter,
-    "qwen2": LlamaAdapter,
-    "gemma3_text": Gemma3Adapter,
-    "opt": OptAdapter,
-}
-
-SUPPORTED_FAMILIES: tuple[str, ...] = tuple(_ADAPTERS)
+# Whose parts lie or count otherwise than Llama's.
+_ADAPTERS: Mapping[str, Callable[[Any], Adapter]] = {"gemma3_text": Gemma3Adapter, "opt": OptAdapter}
 
 
 def adapter_for(model: Any) -> Adapter:
     """Takes a transformers causal language model apart.
 
     Raises:
-        UnsupportedModelError: If no adapter knows the model's family.
+        UnsupportedModelError: If the model's family is not supported.
     """
-    family = model.config.model_type
-    if family not in _ADAPTERS:
-        known = ", ".join(SUPPORTED_FAMILIES)
-        raise UnsupportedModelError(
-            f"Models of the family '{family}' are not supported; the supported families are {known}."
-        )
-    return _ADAPTERS[family](model)
+    family = supported_family(model.config.model_type, "The model")
+    return _ADAPTERS.get(family.name, LlamaAdapter)(model)
 
 
 def cache_argument(layer: nn.Module) -> str:
@@ -211,8 +246,6 @@ def _split_heads(projected: torch.Tensor, head_dim: int) -> torch.Tensor:
 
 
 def _rotate(keys: torch.Tensor, rotary: Rotary) -> torch.Tensor:
-    import torch  # who only asks which families there are needs none
-
     # RoPE in the half-split layout of these families (arXiv 2104.09864)
     cos, sin = (table.unsqueeze(1) for table in rotary)  # [1, 1, T, D_head]
     first, second = keys.chunk(2, dim=-1)

@@ -18,13 +18,13 @@ from gguf import GGUFReader
 from safetensors import SafetensorError
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
-from engine.errors import ModelCorruptError, UnsupportedModelError
+from engine.errors import ModelCorruptError
+from engine.model.families import family_of_gguf, supported_family
+from engine.model.reference.quiet import quiet
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 # What each `tokenizer.ggml.pre` means, where transformers' converter loses it. "smollm" splits digits one by one
@@ -37,35 +37,25 @@ _LOST_PRE_TOKENIZERS = {
         ]
     ),
 }
-# GGUF's names of families, where transformers' differ.
-_FAMILIES = {"gemma3": "gemma3_text"}
 _STEPS = 3
 
 
-def convert_gguf(
-    gguf_file: Path, folder: Path, *, supported: Collection[str], progress: ProgressSink = no_progress
-) -> None:
+def convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink = no_progress) -> None:
     """Writes weights (float32), configuration and tokenizer of `gguf_file` into `folder`.
 
     Args:
         gguf_file: The file to read.
         folder: Where to write; created when missing.
-        supported: Families that may be converted, as transformers names them.
         progress: Told of each of the three steps.
 
     Raises:
         ModelCorruptError: If the file is not GGUF, or cut short.
-        UnsupportedModelError: If its family is not among `supported`.
+        UnsupportedModelError: If its family is not supported.
         OSError: If `folder` cannot be written, such as on a full disk.
     """
-    with _quiet():
+    with quiet(), contextlib.redirect_stderr(io.StringIO()):  # its GGUF reader writes a tqdm bar without asking
         family, pre_tokenizer = _read_header(gguf_file)
-        if family not in supported:
-            known = ", ".join(sorted(supported))
-            raise UnsupportedModelError(
-                f"{gguf_file.name} holds a model of the family '{family}', which is not supported; "
-                f"the supported families are {known}."
-            )
+        supported_family(family, f"The model in {gguf_file.name}")
         progress("Converting the tokenizer", 0, _STEPS)
         tokenizer = _load_tokenizer(gguf_file, pre_tokenizer)
         progress("Converting the weights", 1, _STEPS)
@@ -84,7 +74,7 @@ def _read_header(gguf_file: Path) -> tuple[str, str | None]:
     except (ValueError, IndexError, KeyError, EOFError) as error:
         raise ModelCorruptError(f"{gguf_file.name} is not a whole GGUF file.") from error
     name = fields.get("tokenizer.ggml.pre")
-    return _FAMILIES.get(architecture, architecture), None if name is None else name.contents()
+    return family_of_gguf(architecture), None if name is None else name.contents()
 
 
 def _load_tokenizer(gguf_file: Path, pre_tokenizer: str | None) -> Any:
@@ -114,19 +104,3 @@ def _save_model(model: Any, folder: Path) -> None:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers' bars and warnings off the terminal, where they would cut through our own."""
-    verbosity = transformers_logging.get_verbosity()
-    had_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # its GGUF reader writes a tqdm bar without asking
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

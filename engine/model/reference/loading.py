@@ -5,24 +5,22 @@ Which of these is wanted is `engine.model.loading`'s decision; importing this mo
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
-from engine.errors import DeviceError, UnsupportedModelError
+from engine.errors import DeviceError
 from engine.model.early_exit import EarlyExitModel
+from engine.model.families import supported_family
 from engine.model.loaded import LoadedModel, cpu_threads, readable
-from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
+from engine.model.reference.quiet import quiet
 from engine.model.reference.trained_exits import UNTRAINED, find_trained_exits, model_fingerprint
 from engine.model.tokenization import Tokenization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tokenizers import Tokenizer
@@ -48,13 +46,8 @@ def load_reference(
         # cuDNN's attention plans anew for every length: on Hopper and Blackwell that takes longer than a token.
         torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    with readable(name), _quiet():
-        family = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-        if family not in SUPPORTED_FAMILIES:
-            known = ", ".join(SUPPORTED_FAMILIES)
-            raise UnsupportedModelError(
-                f"The model '{name}' is of the family '{family}', which is not supported; choose one of {known}."
-            )
+    with readable(name), quiet():
+        supported_family(AutoConfig.from_pretrained(folder, local_files_only=True).model_type, f"The model '{name}'")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = _tokenizer(folder)
     fingerprint = model_fingerprint(model)
@@ -102,17 +95,3 @@ def _eos_ids(model: Any) -> list[int]:
     if eos is None:
         return []
     return [int(idx) for idx in (eos if isinstance(eos, list | tuple) else [eos])]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers' progress bars and advice away from stdout and stderr: they may be a protocol's."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -18,6 +18,7 @@ import onnx
 import torch
 
 from engine.errors import UnsupportedModelError
+from engine.model.families import supported_family
 from engine.model.prepared.layout import (
     EMBEDDING_FILE,
     HEAD_FILE,
@@ -38,9 +39,8 @@ from engine.model.prepared.native import packing
 from engine.model.prepared.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
 from engine.model.prepared.opening import open_runner
 from engine.model.prepared.quantization import BYTES_PER_WEIGHT
-from engine.model.prepared.weights import weights_of
 from engine.model.reference.eager import TorchRunner, backbone_of
-from engine.model.reference.loading import load_reference
+from engine.model.reference.extraction import weights_of
 from engine.model.reference.mlp_inputs import mlp_inputs, standard_library_ids
 from engine.model.sources import model_cache
 
@@ -48,46 +48,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from engine.config import EngineConfig
     from engine.model.early_exit import EarlyExitModel
     from engine.model.prepared.weights import Weights
     from engine.model.runner import LayerRunner
     from engine.model.tokenization import Tokenization
-    from engine.types import ModelGeometry, Precision, ProgressSink, Runtime
+    from engine.types import ModelGeometry, Precision, PreparedRuntime, ProgressSink
 
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
 _CHECKED_TOKENS = 48
 _INLINE_BYTES = 1024
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.6}  # median error of logits over their median size
-
-
-def load_and_prepare(
-    prepared_name: str,
-    *,
-    name: str,
-    folder: Path,
-    config: EngineConfig,
-    precision: Precision,
-    native: bool,
-    with_trained_exits: bool,
-    progress: ProgressSink,
-) -> None:
-    """Loads a model as the reference and prepares it; what `engine.model.loading` calls in a process of its own.
-
-    Raises:
-        ModelError: As `prepare`, or if the model's files cannot be read.
-        PolicyError: If the user's own trained exits belong to other weights.
-    """
-    loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
-    prepare(
-        prepared_name,
-        loaded.model,
-        loaded.tokenization,
-        model_name=name,
-        precision=precision,
-        native=native,
-        progress=progress,
-    )
 
 
 def prepare(
@@ -134,15 +104,18 @@ def prepare(
             model_cache.remove(other, kind="prepared")  # of older weights, exits or format
 
 
-def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool) -> Runtime:
+def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool) -> PreparedRuntime:
     """What a model of this configuration is written for: the first that can run it."""
-    reasons: dict[Runtime, str | None] = {}
+    known = supported_family(config.model_type, f"The model '{model_name}'").runtimes
+    asked: dict[PreparedRuntime, Callable[[Any], str | None]] = {"onnx": unsupported}
     if native and precision != "fp32":
-        reasons["native"] = packing.unsupported(config)
-    reasons["onnx"] = unsupported(config)
-    for runtime, reason in reasons.items():
+        asked = {"native": packing.unsupported, **asked}
+    reasons = {}
+    for runtime, why_not in asked.items():
+        reason = why_not(config) if runtime in known else f"the family '{config.model_type}' has other blocks"
         if reason is None:
             return runtime
+        reasons[runtime] = reason
     raise UnsupportedModelError(
         f"The model '{model_name}' cannot run in {precision}, because {next(iter(reasons.values()))}; "
         "choose the precision 'fp32'."
@@ -155,7 +128,7 @@ def _write(
     folder: Path,
     *,
     precision: Precision,
-    runtime: Runtime,
+    runtime: PreparedRuntime,
     progress: ProgressSink,
 ) -> PreparedModel:
     runner = model.runner
@@ -175,12 +148,11 @@ def _write(
         packing.write_pack(folder, weights, progress=at_layer)
     else:
         _write_graphs(folder, weights, model.segments, precision=precision, progress=at_layer)
-    head, embedding = backbone.lm_head.weight.detach(), backbone.model.embed_tokens.weight.detach()
     if runner.shortlist is not None and weights.shortlist is not None:
         np.save(folder / SHORTLIST_IDS_FILE, runner.shortlist)
-        if not torch.equal(head, embedding):
-            np.save(folder / HEAD_ROWS_FILE, head.half().numpy())
-    np.save(folder / EMBEDDING_FILE, embedding.half().numpy())
+        if not np.array_equal(weights.head[0], weights.embedding):
+            np.save(folder / HEAD_ROWS_FILE, weights.head[0].astype(np.float16))
+    np.save(folder / EMBEDDING_FILE, weights.embedding.astype(np.float16))
     np.save(folder / NORM_FILE, weights.final_norm)
     np.save(folder / ROTARY_FILE, _rotary_tables(runner, weights.rotaries, n_positions, attention.head_dim))
     layout = Layout(
@@ -193,8 +165,8 @@ def _write(
         n_kv_heads=attention.config.num_key_value_heads,
         head_dim=attention.head_dim,
         max_positions=n_positions - 1,  # ONNX Runtime is given a row of zeros behind the last
-        norm_epsilon=backbone.config.rms_norm_eps,
-        embedding_scale=float(getattr(backbone.model.embed_tokens, "embed_scale", 1.0)),
+        norm_epsilon=weights.norm_epsilon,
+        embedding_scale=weights.embedding_scale,
     )
     return PreparedModel(
         layout=layout,
@@ -220,14 +192,13 @@ def _write_graphs(
     _save(head_graph(*weights.head, precision), folder / HEAD_FILE)
     if weights.shortlist is not None:
         _save(head_graph(*weights.shortlist, precision), folder / SHORTLIST_FILE)
-    epsilon = weights.layers[0].input_layernorm.variance_epsilon
-    _save(propagation_graph(*weights.propagation, epsilon, precision), folder / PROPAGATION_FILE)
+    _save(propagation_graph(*weights.propagation, weights.norm_epsilon, precision), folder / PROPAGATION_FILE)
     for exit_layer, exit_map in weights.exit_maps.items():
         # In fp32: they are read seldom, and small.
         _save(head_graph(*exit_map, "fp32"), folder / exit_map_file(exit_layer))
 
 
-def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision, runtime: Runtime) -> float:
+def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision, runtime: PreparedRuntime) -> float:
     """What a pass at full depth reads for a weight, on average over layers and head."""
     if precision == "fp32":
         return 4.0

@@ -3,12 +3,14 @@
 Work on weights takes torch and some gigabytes once, and a server that had done it itself would keep them for hours.
 The process is told its function on stdin, and tells its progress on stdout in lines of JSON, each of which waits for an
 answer: so it ends, cleaning up behind it, as soon as nobody listens any more. Knows nothing of models or of editors.
+
+Why not multiprocessing: its children run their parent's `__main__` again, inherit its stdout (a protocol's, perhaps),
+are not isolated from the user's Python variables, and do not end when their parent is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import logging
 import os
@@ -16,7 +18,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from engine import errors
 from engine.errors import EngineError, ModelError
@@ -32,14 +34,21 @@ _START = "import sys; sys.path[:] = sys.argv[1:]; from engine.model.sources.apar
 _GRACE_S = 5.0  # for an abandoned process to clear its working folder
 
 
-def run_apart(function: str, arguments: dict[str, Any], *, task: str, progress: ProgressSink) -> None:
-    """Calls `function(**arguments, progress=progress)` in another process and waits for its end.
+class Apart(Protocol):
+    """A function of a module, or a `functools.partial` of one, whose arguments can be pickled."""
+
+    def __call__(self, *, progress: ProgressSink) -> None:
+        """Does the work, telling `progress` of it."""
+        ...
+
+
+def run_apart(call: Apart, *, task: str, progress: ProgressSink) -> None:
+    """Calls `call(progress=progress)` in another process and waits for its end.
 
     What `progress` raises ends the process, at the place where it would have ended the function.
 
     Args:
-        function: Its module and name, as "engine.model.reference.gguf:convert_gguf"; what it returns is lost.
-        arguments: What can be pickled, without importing more than this process has imported.
+        call: Imported anew there by the name of its module: what it needs alone, such as torch, it imports itself.
         task: What it does, for people, such as "prepares the model tiny".
         progress: Called in this process, on this thread.
 
@@ -49,7 +58,7 @@ def run_apart(function: str, arguments: dict[str, Any], *, task: str, progress: 
     """
     with tempfile.TemporaryFile() as words, _started(words) as child:
         try:
-            outcome = _follow(child, (*function.split(":"), arguments), progress)
+            outcome = _follow(child, pickle.dumps(call), progress)
         finally:
             _end(child)
         _log(words, logging.WARNING if outcome is None else logging.INFO)
@@ -76,9 +85,9 @@ def main() -> None:
         if not sys.stdin.buffer.readline():
             sys.exit(1)
 
-    module, name, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our parent
+    call: Apart = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our parent
     try:
-        getattr(importlib.import_module(module), name)(**arguments, progress=progress)
+        call(progress=progress)
     except EngineError as error:
         tell(outcome=[type(error).__name__, str(error)])
     except OSError as error:
@@ -97,10 +106,10 @@ def _started(words: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _follow(child: subprocess.Popen[bytes], call: tuple[Any, ...], progress: ProgressSink) -> list[Any] | None:
+def _follow(child: subprocess.Popen[bytes], call: bytes, progress: ProgressSink) -> list[Any] | None:
     """Answers each line until the last; gives the outcome, or None where the process ended without one."""
     assert child.stdout is not None
-    _answer(child, pickle.dumps(call))
+    _answer(child, call)
     for text in child.stdout:
         line = json.loads(text)
         if "outcome" in line:

@@ -18,8 +18,8 @@ import yaml  # type: ignore[import-untyped]  # it ships no types
 from huggingface_hub import errors as hub_errors
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # it ships no types
 
-from engine.errors import ModelCorruptError, ModelDownloadError, ModelError, ModelNotFoundError, UnsupportedModelError
-from engine.model.sources.checksum import sha256_of
+from engine.errors import ModelCorruptError, ModelDownloadError, ModelError, ModelNotFoundError
+from engine.model.families import FAMILIES, supported_family
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _METADATA = ["*.json", "*.jinja", "merges.txt", "tokenizer.model", "README.md", "LICENSE*"]
 _SAFETENSORS = ["model.safetensors", "model-*-of-*.safetensors"]
 _PICKLED = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]  # all there is of OPT; read with weights_only=True
-_SHA256_DIGITS = 64
 
 # What the hub client lets through: of the disk, of hf_xet, of a name that cannot be an id, and of its HTTP library,
 # which is httpx or httpx2 according to its version.
@@ -51,7 +50,7 @@ class CachedRepo:
     licence: str | None
 
 
-def fetch(repo_id: str, *, supported: Collection[str], progress: ProgressSink = no_progress) -> Path:
+def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
     """The folder of a model of the hub, from the cache or else downloaded.
 
     Raises:
@@ -62,9 +61,9 @@ def fetch(repo_id: str, *, supported: Collection[str], progress: ProgressSink = 
     """
     try:
         if (cached := _cached_folder(repo_id)) is not None:
-            check_folder(cached, supported)
+            check_folder(cached)
             return cached
-        check_family(_snapshot(repo_id, ["config.json"]), supported)
+        check_family(_snapshot(repo_id, ["config.json"]))
         for weights in (_SAFETENSORS, _PICKLED):
             folder = _snapshot(repo_id, [*_METADATA, *weights], progress=progress)
             if _has_weights(folder):
@@ -74,7 +73,7 @@ def fetch(repo_id: str, *, supported: Collection[str], progress: ProgressSink = 
     raise ModelCorruptError(f"The model {repo_id} holds no weights in a format that can be used.")
 
 
-def check_folder(folder: Path, supported: Collection[str]) -> None:
+def check_folder(folder: Path) -> None:
     """Checks that a folder holds a model that can be loaded.
 
     Raises:
@@ -82,12 +81,12 @@ def check_folder(folder: Path, supported: Collection[str]) -> None:
         ModelCorruptError: If its configuration or weights are not whole.
         UnsupportedModelError: If its family is not supported.
     """
-    check_family(folder, supported)
+    check_family(folder)
     if not _has_weights(folder):
         raise ModelCorruptError(f"The model in {folder} lacks its weights, or part of them.")
 
 
-def check_family(folder: Path, supported: Collection[str]) -> None:
+def check_family(folder: Path) -> None:
     """Checks the family that config.json names.
 
     Raises:
@@ -102,45 +101,19 @@ def check_family(folder: Path, supported: Collection[str]) -> None:
     family = _family(folder)
     if family is None:
         raise ModelCorruptError(f"{folder / 'config.json'} does not describe a model.")
-    if family not in supported:
-        known = ", ".join(sorted(supported))
-        raise UnsupportedModelError(
-            f"Models of the family '{family}' are not supported; the supported families are {known}."
-        )
+    supported_family(family, f"The model in {folder}")
 
 
-def cached_repos(supported: Collection[str]) -> list[CachedRepo]:
+def cached_repos() -> list[CachedRepo]:
     """The models of supported families in the Hugging Face cache."""
     found = []
     for repo in _scan():
         folder = _cached_folder(repo.repo_id) if repo.repo_type == "model" else None
-        if folder is not None and _family(folder) in supported:
+        if folder is not None and _family(folder) in FAMILIES:
             found.append(
                 CachedRepo(name=repo.repo_id, path=folder, size_bytes=repo.size_on_disk, licence=_licence(folder))
             )
     return found
-
-
-def verify(repo_id: str) -> bool:
-    """Compares a cached model's weights with their SHA-256, by which the cache names them.
-
-    Returns:
-        False if the model is not in the cache.
-
-    Raises:
-        ModelCorruptError: If a file has changed.
-    """
-    folder = _cached_folder(repo_id)
-    if folder is None:
-        return False
-    for file in folder.iterdir():
-        blob = file.resolve()
-        if len(blob.name) == _SHA256_DIGITS and sha256_of(blob) != blob.name:
-            raise ModelCorruptError(
-                f"The files of the model {repo_id} are damaged ({file.name} has changed): "
-                f"run `green-code models remove {repo_id}`, and it is fetched anew when it is next used."
-            )
-    return True
 
 
 def remove(repo_id: str) -> int | None:

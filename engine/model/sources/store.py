@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from engine.model.sources import hub, model_cache
@@ -18,9 +18,6 @@ from engine.model.sources.apart import run_apart
 from engine.model.sources.checksum import sha256_of
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
 from engine.types import ProgressSink, no_progress
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 _EMBEDDED = {SMOLLM2.name: SMOLLM2}
 
@@ -59,31 +56,27 @@ class StoredModel:
     licence: str | None
 
 
-def resolve_model(
-    name: str, *, supported: Collection[str] | None = None, progress: ProgressSink = no_progress
-) -> ModelFiles:
+def resolve_model(name: str, *, progress: ProgressSink = no_progress) -> ModelFiles:
     """Finds a model by its name, fetching it first where it is not in a cache yet.
 
     With the model in a cache, nothing touches the network. Two processes may ask at once: the second waits.
 
     Args:
         name: "smollm2-135m", a Hugging Face id, a local folder, or a local GGUF file.
-        supported: Families that may be used, as config.json names them; any other is refused before its weights
-            are fetched. None for those that `engine.model.reference.adapters` has an adapter for.
         progress: Told of downloads (in bytes) and conversion (in steps).
 
     Raises:
         ModelNotFoundError: If there is no such model.
         ModelDownloadError: If the network or the disk fails.
         ModelCorruptError: If its files are damaged or not the ones that were pinned.
-        UnsupportedModelError: If its family is not supported.
+        UnsupportedModelError: If its family is not supported; its weights are not fetched then.
     """
     if (found := model_cache.find(name)) is not None:
         return _files_of(found)
-    return pull(name, supported=supported, progress=progress)
+    return pull(name, progress=progress)
 
 
-def pull(name: str, *, supported: Collection[str] | None = None, progress: ProgressSink = no_progress) -> ModelFiles:
+def pull(name: str, *, progress: ProgressSink = no_progress) -> ModelFiles:
     """Fetches a model that is missing, and mends the default model where one byte of it is wrong.
 
     Raises:
@@ -91,14 +84,13 @@ def pull(name: str, *, supported: Collection[str] | None = None, progress: Progr
     """
     if name in _EMBEDDED:
         return pull_embedded(_EMBEDDED[name], progress=progress)
-    supported = _known_families() if supported is None else supported
     path = Path(name).expanduser()
     if path.is_file() or (path.suffix == ".gguf" and _is_path(name)):
-        return _convert_file(path, supported, progress)
+        return _convert_file(path, progress)
     if path.is_dir() or _is_path(name):
-        hub.check_folder(path, supported)
+        hub.check_folder(path)
         return ModelFiles(name=name, path=path.resolve(), source="local folder")
-    folder = hub.fetch(name, supported=supported, progress=progress)
+    folder = hub.fetch(name, progress=progress)
     return ModelFiles(name=name, path=folder, source="Hugging Face hub")
 
 
@@ -107,7 +99,7 @@ def pull_embedded(model: EmbeddedModel, *, progress: ProgressSink = no_progress)
 
     def build(work: Path, folder: Path) -> None:
         gguf_file, licence_text = fetch_gguf(model, work, progress=progress)
-        _convert(gguf_file, folder, {"llama"}, progress)
+        _convert(gguf_file, folder, progress)
         (folder / "LICENSE").write_text(licence_text, encoding="utf-8")
 
     manifest = model_cache.Manifest(
@@ -115,17 +107,6 @@ def pull_embedded(model: EmbeddedModel, *, progress: ProgressSink = no_progress)
     )
     needed_bytes = model.wheel_bytes + model.gguf_bytes + model.converted_bytes
     return _files_of(model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress))
-
-
-def verify_model(name: str) -> None:
-    """Compares every file of a model in a cache with its SHA-256.
-
-    Raises:
-        ModelNotFoundError: If it is in no cache.
-        ModelCorruptError: If a file is missing or has changed.
-    """
-    if model_cache.verify(name) is None and not hub.verify(name):
-        raise _not_cached(name)
 
 
 def remove(name: str) -> int:
@@ -152,9 +133,8 @@ def remove(name: str) -> int:
     return freed_bytes
 
 
-def list_models(*, supported: Collection[str] | None = None) -> list[StoredModel]:
+def list_models() -> list[StoredModel]:
     """The models in the caches, by name: our own, damaged ones too, and the usable ones of the Hugging Face cache."""
-    supported = _known_families() if supported is None else supported
     own = [_own_model(name) for name in model_cache.names()]
     cached = [
         StoredModel(
@@ -164,7 +144,7 @@ def list_models(*, supported: Collection[str] | None = None) -> list[StoredModel
             source="Hugging Face hub",
             licence=repo.licence,
         )
-        for repo in hub.cached_repos(supported)
+        for repo in hub.cached_repos()
     ]
     return sorted([*own, *cached], key=lambda model: model.name)
 
@@ -187,7 +167,7 @@ def _prepared_bytes(name: str) -> int:
     return sum(model_cache.size_bytes(prepared, kind="prepared") for prepared in model_cache.prepared_from(name))
 
 
-def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink) -> ModelFiles:
+def _convert_file(path: Path, progress: ProgressSink) -> ModelFiles:
     """A GGUF file is converted once, and then known by its hash wherever it lies."""
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}.")
@@ -196,7 +176,7 @@ def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink
         return _files_of(found)
 
     def build(work: Path, folder: Path) -> None:
-        _convert(path, folder, supported, progress)
+        _convert(path, folder, progress)
 
     manifest = model_cache.Manifest(
         name=name, source=f"converted from {path.name}", licence=None, converted_with=_converter()
@@ -205,13 +185,16 @@ def _convert_file(path: Path, supported: Collection[str], progress: ProgressSink
     return _files_of(model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress))
 
 
-def _convert(gguf_file: Path, folder: Path, supported: Collection[str], progress: ProgressSink) -> None:
-    run_apart(
-        "engine.model.reference.gguf:convert_gguf",
-        {"gguf_file": gguf_file, "folder": folder, "supported": list(supported)},
-        task=f"converts {gguf_file.name}",
-        progress=progress,
-    )
+def _convert(gguf_file: Path, folder: Path, progress: ProgressSink) -> None:
+    call = partial(_convert_gguf, gguf_file, folder)
+    run_apart(call, task=f"converts {gguf_file.name}", progress=progress)
+
+
+def _convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink) -> None:
+    """What the other process does: only there torch is imported."""
+    from engine.model.reference.gguf import convert_gguf
+
+    convert_gguf(gguf_file, folder, progress=progress)
 
 
 def _files_of(manifest: model_cache.Manifest) -> ModelFiles:
@@ -220,12 +203,6 @@ def _files_of(manifest: model_cache.Manifest) -> ModelFiles:
 
 def _converter() -> str:
     return f"transformers {importlib.metadata.version('transformers')}"
-
-
-def _known_families() -> Collection[str]:
-    from engine.model.reference.adapters import SUPPORTED_FAMILIES
-
-    return SUPPORTED_FAMILIES
 
 
 def _is_path(name: str) -> bool:

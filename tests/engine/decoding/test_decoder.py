@@ -6,14 +6,13 @@ import torch
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
-from engine.model.early_exit import EarlyExitModel
-from engine.model.reference.adapters import SUPPORTED_FAMILIES
+from engine.model.families import FAMILIES
 from engine.model.reference.kv_cache import LayeredKVCache
 from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase
-from tests.tiny_models import greedy, tiny_model
+from tests.tiny_models import early_exit_model, greedy, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
@@ -61,13 +60,13 @@ def ids(tokens: list[DecodedToken]) -> list[int]:
     return [token.token_id for token in tokens]
 
 
-@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("seed", range(3))
 class TestEveryFamily:
     def test_full_depth_equals_transformers_generate(self, family: str, seed: int) -> None:
         model = tiny_model(family, seed)
 
-        tokens = decode(Decoder(EarlyExitModel.from_transformers(model)), FullDepth(), LOSSLESS)
+        tokens = decode(Decoder(early_exit_model(model)), FullDepth(), LOSSLESS)
 
         assert ids(tokens) == greedy(model, PROMPT, 24)
         assert {token.exit_layer for token in tokens} == {6}
@@ -87,14 +86,14 @@ class TestEveryFamily:
         self, family: str, seed: int, policy: ExitPolicy
     ) -> None:
         model = tiny_model(family, seed)
-        early_exit = EarlyExitModel.from_transformers(model, exit_layers=range(1, 6))
+        early_exit = early_exit_model(model, exit_layers=range(1, 6))
 
         tokens = decode(Decoder(early_exit), policy, LOSSLESS)
 
         assert ids(tokens) == greedy(model, PROMPT, 24)
 
     def test_exact_fill_leaves_the_cache_that_full_depth_would(self, family: str, seed: int) -> None:
-        model = EarlyExitModel.from_transformers(tiny_model(family, seed), exit_layers=(2, 4))
+        model = early_exit_model(tiny_model(family, seed), exit_layers=(2, 4))
         exits = decode(Decoder(model), RandomPolicy(seed, (Action.CONTINUE, Action.EXIT)), LOSSY)
         text = PROMPT + ids(exits)
         warm, cold = Decoder(model), Decoder(model)
@@ -106,7 +105,7 @@ class TestEveryFamily:
         assert ids(after_exits) == ids(decode(cold, FullDepth(), LOSSLESS, prompt=text))
 
     def test_propagated_keys_and_values_are_those_of_the_layer(self, family: str, seed: int) -> None:
-        model = EarlyExitModel.from_transformers(tiny_model(family, seed), exit_layers=(5,))
+        model = early_exit_model(tiny_model(family, seed), exit_layers=(5,))
         ran, propagated = LayeredKVCache(6), LayeredKVCache(6)
         with torch.inference_mode():
             hidden = model.run_layers(model.embed(PROMPT, 0), 0, 5, ran)
@@ -119,7 +118,7 @@ class TestEveryFamily:
 
 
 def test_exits_shorten_the_work_and_are_reported() -> None:
-    decoder = Decoder(EarlyExitModel.from_transformers(tiny_model("llama"), exit_layers=(2, 4)))
+    decoder = Decoder(early_exit_model(tiny_model("llama"), exit_layers=(2, 4)))
 
     tokens = decode(decoder, FixedExit(2), PROPAGATE)
 
@@ -131,7 +130,7 @@ def test_exits_shorten_the_work_and_are_reported() -> None:
 
 def test_waiting_rows_are_bounded() -> None:
     point = OperatingPoint(energy_weight=0.5, lossless=False, max_waiting=3)
-    decoder = Decoder(EarlyExitModel.from_transformers(tiny_model("llama"), exit_layers=(2, 4)))
+    decoder = Decoder(early_exit_model(tiny_model("llama"), exit_layers=(2, 4)))
 
     tokens = decode(decoder, FixedExit(2), point)
 
@@ -142,7 +141,7 @@ def test_verify_takes_wrong_drafts_back_where_exits_are_final() -> None:
     model = tiny_model("llama")
     verify_deep = RandomPolicy(3, (Action.VERIFY,))
 
-    tokens = decode(Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2, 4))), verify_deep, LOSSY)
+    tokens = decode(Decoder(early_exit_model(model, exit_layers=(2, 4))), verify_deep, LOSSY)
 
     assert ids(tokens) == greedy(model, PROMPT, 24)
 
@@ -154,7 +153,7 @@ def test_stop_ends_before_the_token_at_hand() -> None:
         def decide(self, candidate: ExitCandidate) -> Action:
             return Action.STOP if candidate.n_emitted == 3 else Action.EXIT
 
-    decoder = Decoder(EarlyExitModel.from_transformers(tiny_model("llama"), exit_layers=(2, 4)))
+    decoder = Decoder(early_exit_model(tiny_model("llama"), exit_layers=(2, 4)))
 
     tokens = decode(decoder, StopAtThird(), LOSSY)
 
@@ -166,7 +165,7 @@ def test_text_ends_at_an_end_token_which_is_not_part_of_it() -> None:
     model = tiny_model("llama")
     expected = greedy(model, PROMPT, 24)
     stop = StopCondition(max_new_tokens=24, end_ids=frozenset({expected[5]}))
-    decoder = Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2, 4)))
+    decoder = Decoder(early_exit_model(model, exit_layers=(2, 4)))
 
     tokens = decode(decoder, FixedExit(2), LOSSLESS, stop=stop)
 
@@ -177,18 +176,18 @@ def test_text_ends_at_an_end_token_which_is_not_part_of_it() -> None:
 def test_a_draft_that_is_taken_back_does_not_end_the_text() -> None:
     model = tiny_model("llama")
     expected = greedy(model, PROMPT, 24)
-    drafts = decode(Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2,))), FixedExit(2), PROPAGATE)
+    drafts = decode(Decoder(early_exit_model(model, exit_layers=(2,))), FixedExit(2), PROPAGATE)
     wrong = next(token_id for token_id in ids(drafts) if token_id not in expected)
     stop = StopCondition(max_new_tokens=24, is_complete=lambda token_ids: token_ids[-1] == wrong)
 
-    decoder = Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2,)))
+    decoder = Decoder(early_exit_model(model, exit_layers=(2,)))
     tokens = decode(decoder, FixedExit(2), LOSSLESS, stop=stop)
 
     assert ids(tokens) == expected
 
 
 def test_typing_on_prefills_only_what_is_new() -> None:
-    decoder = Decoder(EarlyExitModel.from_transformers(tiny_model("llama")))
+    decoder = Decoder(early_exit_model(tiny_model("llama")))
     decode(decoder, FullDepth(), LOSSLESS)
 
     decode(decoder, FullDepth(), LOSSLESS, prompt=[*PROMPT, 96, 95])
@@ -201,7 +200,7 @@ def test_a_long_prompt_in_chunks_equals_transformers_generate() -> None:
     model = tiny_model("gemma3_text")
     prompt = random.Random(1).choices(range(97), k=450)
 
-    tokens = decode(Decoder(EarlyExitModel.from_transformers(model)), FullDepth(), LOSSLESS, prompt=prompt)
+    tokens = decode(Decoder(early_exit_model(model)), FullDepth(), LOSSLESS, prompt=prompt)
 
     assert ids(tokens) == greedy(model, prompt, 24)
 
@@ -209,7 +208,7 @@ def test_a_long_prompt_in_chunks_equals_transformers_generate() -> None:
 @pytest.mark.parametrize("n_questions", range(0, 60, 3))
 def test_a_cancelled_request_leaves_a_sound_cache(n_questions: int) -> None:
     model = tiny_model("llama")
-    decoder = Decoder(EarlyExitModel.from_transformers(model, exit_layers=(2, 4)))
+    decoder = Decoder(early_exit_model(model, exit_layers=(2, 4)))
     cancelled = decoder.generate(
         PROMPT,
         policy=RandomPolicy(n_questions, (Action.CONTINUE, Action.EXIT)),
@@ -225,7 +224,7 @@ def test_a_cancelled_request_leaves_a_sound_cache(n_questions: int) -> None:
 
 
 def test_tokens_stream_before_the_text_is_complete() -> None:
-    decoder = Decoder(EarlyExitModel.from_transformers(tiny_model("llama")))
+    decoder = Decoder(early_exit_model(tiny_model("llama")))
     stream = decoder.generate(
         PROMPT,
         policy=FullDepth(),
@@ -242,7 +241,7 @@ def test_tokens_stream_before_the_text_is_complete() -> None:
 @pytest.mark.parametrize("policy", [FullDepth(), FixedExit(4)])
 def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPolicy) -> None:
     backbone, shortlist = tiny_model("llama"), [1, 4, 50, 96]
-    plain = EarlyExitModel.from_transformers(backbone)
+    plain = early_exit_model(backbone)
     info = TrainedExitsInfo(
         model="tiny",
         fingerprint=plain.fingerprint,
@@ -252,9 +251,7 @@ def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPoli
         created="2026-01-31",
         agreement=(),
     )
-    listed = EarlyExitModel.from_transformers(
-        backbone, (2, 4), TrainedExits(info, {}, shortlist=torch.tensor(shortlist))
-    )
+    listed = early_exit_model(backbone, (2, 4), TrainedExits(info, {}, shortlist=torch.tensor(shortlist)))
     decoder = Decoder(listed)
 
     assert ids(decode(decoder, policy, LOSSLESS)) == greedy(backbone, PROMPT, 24)

@@ -6,12 +6,11 @@ import pytest
 from engine.decoding.decoder import Decoder
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.stopping import StopCondition
-from engine.model.early_exit import EarlyExitModel
 from engine.model.runner import Array
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase
-from tests.tiny_models import greedy, tiny_model
+from tests.tiny_models import early_exit_model, greedy, tiny_model
 
 PROMPT = [5, 17, 3, 88, 42, 9, 9, 61, 30, 12, 77, 2]
 
@@ -46,7 +45,7 @@ def test_no_draft_where_nothing_was_said_before(ids: list[int], n_tokens: int) -
 @pytest.mark.parametrize("lookup", [1, 4, 9])
 def test_accepted_drafts_save_passes_and_change_no_token(lookup: int) -> None:
     model = tiny_model("llama", seed=2)  # one that repeats itself
-    drafted, alone = Decoder(EarlyExitModel.from_transformers(model)), Decoder(EarlyExitModel.from_transformers(model))
+    drafted, alone = Decoder(early_exit_model(model)), Decoder(early_exit_model(model))
     stop = StopCondition(max_new_tokens=80)
 
     tokens = _ids(drafted, FullDepth(), lossless=True, lookup=lookup, stop=stop)
@@ -57,7 +56,7 @@ def test_accepted_drafts_save_passes_and_change_no_token(lookup: int) -> None:
 
 @pytest.mark.parametrize("n_new", [71, 72, 76, 79])  # where it is drafting
 def test_drafts_end_where_the_models_positions_end(n_new: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = EarlyExitModel.from_transformers(tiny_model("llama", seed=2, max_position_embeddings=len(PROMPT) + n_new))
+    model = early_exit_model(tiny_model("llama", seed=2, max_position_embeddings=len(PROMPT) + n_new))
     embed, ends = model.embed, []
 
     def noted(token_ids: Sequence[int], position: int) -> Array:
@@ -73,7 +72,7 @@ def test_drafts_end_where_the_models_positions_end(n_new: int, monkeypatch: pyte
 
 @pytest.mark.parametrize("exit_layer", [2, 4])
 def test_drafts_that_an_exit_agrees_with_save_passes_and_change_no_token(exit_layer: int) -> None:
-    model = EarlyExitModel.from_transformers(tiny_model("llama", seed=2), exit_layers=(2, 4))
+    model = early_exit_model(tiny_model("llama", seed=2), exit_layers=(2, 4))
     drafted, alone = Decoder(model), Decoder(model)
     stop = StopCondition(max_new_tokens=80)
 
@@ -86,7 +85,7 @@ def test_drafts_that_an_exit_agrees_with_save_passes_and_change_no_token(exit_la
 def test_text_ends_inside_an_accepted_draft_and_the_next_request_is_sound() -> None:
     model = tiny_model("llama", seed=2)
     expected = greedy(model, PROMPT, 80)
-    decoder = Decoder(EarlyExitModel.from_transformers(model))
+    decoder = Decoder(early_exit_model(model))
 
     for n_tokens in range(40, 80, 3):
         stop = StopCondition(max_new_tokens=80, is_complete=lambda ids, n=n_tokens: len(ids) == n)  # type: ignore[misc]
@@ -112,7 +111,7 @@ class _Random:
 def test_lossless_stays_lossless_with_drafts_of_both_kinds_and_ends_anywhere(seed: int) -> None:
     model = tiny_model("llama", seed % 3)
     expected = greedy(model, PROMPT, 80)
-    decoder = Decoder(EarlyExitModel.from_transformers(model, exit_layers=(1, 2, 4)))
+    decoder = Decoder(early_exit_model(model, exit_layers=(1, 2, 4)))
 
     for n_tokens in (3, 17, 80):
         stop = StopCondition(max_new_tokens=n_tokens)

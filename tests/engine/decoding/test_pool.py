@@ -6,7 +6,7 @@ from engine.model.early_exit import EarlyExitModel
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.types import NeverCancelled
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 FILES = [[1, *range(start, start + 30)] for start in (2, 34, 66)]
 ONE_CACHE_BYTES = 2 * 6 * 2 * 8 * 1024 * 4  # keys and values, layers, heads, width, first room, fp32
@@ -14,7 +14,7 @@ ONE_CACHE_BYTES = 2 * 6 * 2 * 8 * 1024 * 4  # keys and values, layers, heads, wi
 
 @pytest.fixture
 def model() -> EarlyExitModel:
-    return EarlyExitModel.from_transformers(tiny_model("llama"))
+    return early_exit_model(tiny_model("llama"))
 
 
 def decode(pool: DecoderPool, prompt: list[int]) -> tuple[list[int], int]:

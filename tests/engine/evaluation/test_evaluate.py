@@ -13,19 +13,18 @@ from engine.evaluation.arms import all_arms
 from engine.evaluation.evaluate import Evaluation, evaluate
 from engine.evaluation.places import sample_places
 from engine.evaluation.runs import run_arms
-from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
 from engine.policy.learned import own_policy_path, save_policy
 from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 SMALL = Evaluation(protocol="kept", n_places=6, seeds=2, max_new_tokens=8, arms=("all",))
 
 
 @pytest.fixture
 def loaded() -> LoadedModel:
-    return replace(tiny_loaded(), model=EarlyExitModel.from_transformers(tiny_model("llama"), exit_layers=range(1, 6)))
+    return replace(tiny_loaded(), model=early_exit_model(tiny_model("llama"), exit_layers=range(1, 6)))
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +177,7 @@ def test_transformers_own_early_exit_is_timed_beside(loaded: LoadedModel, tmp_pa
 def test_the_original_weights_are_judged_as_one_more_arm(loaded: LoadedModel, tmp_path: Path) -> None:
     places = sample_places(files(), 4, max_new_tokens=8)
     [full, *_] = all_arms(loaded.model.exit_layers, loaded.model.n_layers, None)
-    other = replace(loaded, model=EarlyExitModel.from_transformers(tiny_model("llama", seed=5)))
+    other = replace(loaded, model=early_exit_model(tiny_model("llama", seed=5)))
 
     def identical(original: LoadedModel) -> list[int]:
         cost_model = default_cost_model(loaded.model.geometry, "cpu")

@@ -16,7 +16,7 @@ from engine.model.runner import Array, KVCache
 from engine.model.tokenization import Tokenization
 from engine.types import Precision, no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 # That they load where the CPU can run them is tested in `test_native_library`, which skips nothing of that.
 needs_kernels = pytest.mark.skipif(library.load() is None, reason=library.why_not() or "")
@@ -61,7 +61,7 @@ def small_model(family: str, **sizes: int) -> EarlyExitModel:
                 parameter.add_(0.3 * torch.randn(parameter.shape))
             else:
                 parameter.mul_(0.4)  # without it rounding errors grow to the size of what is compared
-    return EarlyExitModel.from_transformers(backbone, EXITS)
+    return early_exit_model(backbone, EXITS)
 
 
 def with_exits(
@@ -79,7 +79,7 @@ def with_exits(
         agreement=(),
     )
     trained_exits = TrainedExits(info, maps, shortlist=shortlist)
-    return EarlyExitModel.from_transformers(backbone_of(model.runner), EXITS, trained_exits)
+    return early_exit_model(backbone_of(model.runner), EXITS, trained_exits)
 
 
 def logits(model: EarlyExitModel, start: int, stop: int, cache: KVCache) -> torch.Tensor:

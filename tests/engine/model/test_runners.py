@@ -13,7 +13,7 @@ from engine.model.reference.eager import backbone_of
 from engine.model.sources import model_cache
 from engine.types import Precision
 from tests.engine.model.fast_models import IDS, logits, prepare_as, prepared, ragged, small_model, with_exits
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +162,7 @@ def test_a_damaged_prepared_model_counts_as_missing(reference: EarlyExitModel) -
 
 @pytest.mark.parametrize("family", ["opt", "gemma3_text"])
 def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
-    model = EarlyExitModel.from_transformers(tiny_model(family))
+    model = early_exit_model(tiny_model(family))
 
     with pytest.raises(UnsupportedModelError, match=r"cannot run in int8, because .*choose the precision 'fp32'"):
         prepare_as("tiny-int8-1", model, "int8", native=False)

@@ -11,9 +11,8 @@ import torch
 
 from engine.corpus.packages import Package
 from engine.corpus.source_text import SourceFile
-from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 
 class LetterTokenization:
@@ -39,7 +38,7 @@ class LetterTokenization:
 def tiny_loaded() -> LoadedModel:
     return LoadedModel(
         name="tiny",
-        model=EarlyExitModel.from_transformers(tiny_model("llama")),
+        model=early_exit_model(tiny_model("llama")),
         tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
         device="cpu",
         processor="CPU",

@@ -17,6 +17,6 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = work / "my-model"
     tiny_model("llama", vocab_size=len(TOKENS)).save_pretrained(folder)
     write_tiny_gguf(work / "tiny.gguf")
-    convert_gguf(work / "tiny.gguf", work / "converted", supported={"llama"})
+    convert_gguf(work / "tiny.gguf", work / "converted")
     AutoTokenizer.from_pretrained(work / "converted", local_files_only=True).save_pretrained(folder)
     return folder

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import cattrs
 import numpy as np
 
-from engine.model.prepared.layout import FAMILIES
 from engine.model.prepared.quantization import halves, quantize_4, quantize_8
 from engine.model.prepared.weights import linear
 
@@ -116,9 +115,7 @@ class Pack:
 
 
 def unsupported(config: Any) -> str | None:
-    """Why the native kernels cannot run a transformers model; None where they can."""
-    if config.model_type not in FAMILIES["native"]:
-        return f"the family '{config.model_type}' has other blocks"
+    """Why the native kernels cannot run a model of a family that they know; None where they can."""
     if (activation := _activation(config)) not in ("silu", _GELU):
         return f"its activation is '{activation}'"
     if getattr(config, "attn_logit_softcapping", None) or getattr(config, "use_bidirectional_attention", None):

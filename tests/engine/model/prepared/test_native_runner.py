@@ -20,7 +20,7 @@ from engine.model.prepared.onnx_runtime import OnnxRunner
 from engine.model.prepared.quantization import InputStatistics, dequantize, quantize_4, quantize_8
 from engine.types import Precision
 from tests.engine.model.fast_models import IDS, logits, needs_kernels, prepared, ragged, small_model, with_exits
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 pytestmark = needs_kernels
 
@@ -160,7 +160,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("changes", "reason"), UNKNOWN)
 def test_a_gemma_that_the_kernels_do_not_know_is_refused(changes: dict[str, Any], reason: str) -> None:
-    model = EarlyExitModel.from_transformers(tiny_model("gemma3_text", **changes))
+    model = early_exit_model(tiny_model("gemma3_text", **changes))
 
     with pytest.raises(UnsupportedModelError, match=f"cannot run in int8, because {reason}.*choose the precision"):
         prepared(model, "int8")

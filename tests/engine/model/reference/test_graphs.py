@@ -16,16 +16,16 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
 from engine.model.early_exit import EarlyExitModel
+from engine.model.families import FAMILIES
 from engine.model.loaded import LoadedModel
 from engine.model.loading import load_model
-from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import CudaGraphs, GraphRunner, Recorder
 from engine.model.runner import KVCache
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import NeverCancelled
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 EXACT_FILL = OperatingPoint(energy_weight=0.5, lossless=False)
@@ -63,7 +63,7 @@ class RandomPolicy:
 
 def reference_model(family: str, device: str = "cpu", *, max_positions: int = 512) -> EarlyExitModel:
     backbone: Any = tiny_model(family, max_position_embeddings=max_positions)
-    return EarlyExitModel.from_transformers(backbone.to(device), (2, 4))
+    return early_exit_model(backbone.to(device), (2, 4))
 
 
 def on_graphs(reference: EarlyExitModel, recorder: Callable[[], Recorder] | None = None) -> EarlyExitModel:
@@ -89,7 +89,7 @@ def decode(
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 class TestEveryFamily:
     @pytest.mark.parametrize(
         ("point", "new_policy"),
@@ -205,7 +205,7 @@ class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("propagates", [False, True])
-@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_recorded_depends_on_no_position_and_asks_the_host_for_nothing(
     family: str, *, propagates: bool
 ) -> None:
@@ -331,7 +331,7 @@ def exit_decision(model: EarlyExitModel, cache: KVCache, place: int) -> tuple[li
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_decision_waits_for_the_gpu_once(family: str) -> None:
     model = on_graphs(reference_model(family, "cuda"))
     cache = model.new_cache()

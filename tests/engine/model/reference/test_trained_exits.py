@@ -7,7 +7,6 @@ import torch
 
 from engine.config import DEFAULT_MODEL, EngineConfig, data_dir
 from engine.errors import ModelCorruptError, PolicyError
-from engine.model.early_exit import EarlyExitModel
 from engine.model.loading import load_model
 from engine.model.reference.trained_exits import (
     UNTRAINED,
@@ -19,7 +18,7 @@ from engine.model.reference.trained_exits import (
     save_trained_exits,
 )
 from engine.model.trained_exit_files import own_trained_exits_path
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 D = 32
 INFO = TrainedExitsInfo(
@@ -81,8 +80,8 @@ def test_a_damaged_file_is_told_in_one_sentence(trained_exits: TrainedExits, tmp
 
 def test_the_head_reads_an_exit_through_its_map(trained_exits: TrainedExits) -> None:
     model = tiny_model("llama")
-    with_map = EarlyExitModel.from_transformers(model, (3, 4), trained_exits)
-    without = EarlyExitModel.from_transformers(model, (3, 4))
+    with_map = early_exit_model(model, (3, 4), trained_exits)
+    without = early_exit_model(model, (3, 4))
     state = torch.randn(1, 2, D, generator=torch.Generator().manual_seed(1))
     weight, bias = trained_exits.maps[3]
 
@@ -94,8 +93,8 @@ def test_full_depth_and_exits_without_a_map_are_read_as_they_are(trained_exits: 
     model = tiny_model("llama")
     state = torch.randn(1, 2, D, generator=torch.Generator().manual_seed(1))
 
-    with_map = EarlyExitModel.from_transformers(model, (3, 4), trained_exits)
-    without = EarlyExitModel.from_transformers(model, (3, 4))
+    with_map = early_exit_model(model, (3, 4), trained_exits)
+    without = early_exit_model(model, (3, 4))
 
     assert torch.equal(with_map.logits(state, layer), without.logits(state, layer))
 

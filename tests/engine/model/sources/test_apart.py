@@ -1,7 +1,9 @@
 """A function in a process of its own: what comes back of it, and that nothing stays behind."""
 
 import os
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -9,14 +11,10 @@ import pytest
 
 from engine.errors import EngineError, ModelCorruptError, ModelError
 from engine.model.sources.apart import run_apart
-from engine.types import no_progress
+from engine.types import ProgressSink, no_progress
 
-FUNCTIONS = """
-import os, signal, sys
-from pathlib import Path
-from engine.errors import EngineError, ModelCorruptError
 
-def step_by_step(folder, steps, progress):
+def step_by_step(folder: Path, steps: int, *, progress: ProgressSink) -> None:
     (folder / "pid").write_text(str(os.getpid()))
     work = folder / "work"
     work.mkdir()
@@ -27,24 +25,23 @@ def step_by_step(folder, steps, progress):
     finally:
         work.rmdir()
 
-def fail(kind, progress):
-    raise {"engine": ModelCorruptError("It is damaged."), "disk": OSError(28, "No space left"),
-           "fault": ZeroDivisionError("by zero")}[kind]
 
-def chat(progress):
-    print("printed", flush=True)
+def fail(kind: str, *, progress: ProgressSink) -> None:
+    raise {
+        "engine": ModelCorruptError("It is damaged."),
+        "disk": OSError(28, "No space left"),
+        "fault": ZeroDivisionError("by zero"),
+    }[kind]
+
+
+def chat(*, progress: ProgressSink) -> None:
+    print("printed", flush=True)  # noqa: T201 - as libraries do
     os.write(1, b"written")
     progress("Chatting", 1, None)
 
-def die(progress):
+
+def die(*, progress: ProgressSink) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.fixture(autouse=True)
-def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "functions_apart.py").write_text(FUNCTIONS)
-    monkeypatch.syspath_prepend(tmp_path)
 
 
 class GivenUpError(Exception):
@@ -55,8 +52,7 @@ def test_it_runs_elsewhere_and_its_progress_is_told_here(tmp_path: Path) -> None
     told = []
 
     run_apart(
-        "functions_apart:step_by_step",
-        {"folder": tmp_path, "steps": 3},
+        partial(step_by_step, tmp_path, 3),
         task="works",
         progress=lambda *step: told.append(step),
     )
@@ -64,7 +60,6 @@ def test_it_runs_elsewhere_and_its_progress_is_told_here(tmp_path: Path) -> None
     assert told == [("Working", 0, 3), ("Working", 1, 3), ("Working", 2, 3)]
     assert (tmp_path / "done").exists()
     assert int((tmp_path / "pid").read_text()) != os.getpid()
-    assert "functions_apart" not in sys.modules
 
 
 def test_who_gives_up_leaves_no_process_and_no_half_work(tmp_path: Path) -> None:
@@ -73,7 +68,7 @@ def test_who_gives_up_leaves_no_process_and_no_half_work(tmp_path: Path) -> None
             raise GivenUpError
 
     with pytest.raises(GivenUpError):
-        run_apart("functions_apart:step_by_step", {"folder": tmp_path, "steps": 10**9}, task="works", progress=give_up)
+        run_apart(partial(step_by_step, tmp_path, 10**9), task="works", progress=give_up)
 
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
     assert not (tmp_path / "work").exists()
@@ -85,14 +80,14 @@ def test_who_gives_up_leaves_no_process_and_no_half_work(tmp_path: Path) -> None
 )
 def test_an_error_is_raised_here_as_it_was_there(kind: str, expected: Exception) -> None:
     with pytest.raises(type(expected)) as raised:
-        run_apart("functions_apart:fail", {"kind": kind}, task="fails", progress=no_progress)
+        run_apart(partial(fail, kind), task="fails", progress=no_progress)
 
     assert raised.value.args == expected.args
 
 
 def test_a_fault_is_one_sentence_here_and_the_rest_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ModelError, match=r"^The process that fails failed \(exit status 1\).*in the log\.$"):
-        run_apart("functions_apart:fail", {"kind": "fault"}, task="fails", progress=no_progress)
+        run_apart(partial(fail, "fault"), task="fails", progress=no_progress)
 
     assert "ZeroDivisionError: by zero" in caplog.text
 
@@ -100,13 +95,13 @@ def test_a_fault_is_one_sentence_here_and_the_rest_in_the_log(caplog: pytest.Log
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_killed_process_is_one_sentence() -> None:
     with pytest.raises(EngineError, match=r"^The process that works was killed \(signal 9\), most likely because"):
-        run_apart("functions_apart:die", {}, task="works", progress=no_progress)
+        run_apart(die, task="works", progress=no_progress)
 
 
 def test_what_libraries_print_is_no_progress(capfd: pytest.CaptureFixture[str]) -> None:
     told = []
 
-    run_apart("functions_apart:chat", {}, task="chats", progress=lambda *step: told.append(step))
+    run_apart(chat, task="chats", progress=lambda *step: told.append(step))
 
     assert told == [("Chatting", 1, None)]
     assert capfd.readouterr().out == ""

@@ -13,7 +13,7 @@ from filelock import FileLock
 from engine.errors import ModelCorruptError, ModelDownloadError
 from engine.model.sources import model_cache
 from engine.model.sources.embedded import EmbeddedModel
-from engine.model.sources.store import pull_embedded, resolve_model, verify_model
+from engine.model.sources.store import pull_embedded, resolve_model
 from tests.engine.model.sources.tiny_gguf import write_tiny_gguf
 from tests.engine.model.sources.tiny_wheel import PULL, in_new_process, publish, stored_files
 
@@ -68,7 +68,7 @@ def test_leftovers_of_a_killed_pull_do_not_matter(tiny: EmbeddedModel) -> None:
     pull_embedded(tiny)
 
     assert not leftover.exists()
-    verify_model("tiny")
+    model_cache.verify("tiny")
 
 
 def test_two_processes_fetch_it_once(tiny: EmbeddedModel) -> None:
@@ -79,7 +79,7 @@ def test_two_processes_fetch_it_once(tiny: EmbeddedModel) -> None:
     assert [process.returncode for process in processes] == [0, 0], results
     output = "".join(told for told, _ in results)
     assert output.count("Model converted") == 1
-    verify_model("tiny")
+    model_cache.verify("tiny")
 
 
 def test_second_process_says_that_it_waits(tiny: EmbeddedModel) -> None:
@@ -93,7 +93,7 @@ def test_second_process_says_that_it_waits(tiny: EmbeddedModel) -> None:
     process.communicate()
 
     assert process.returncode == 0
-    verify_model("tiny")
+    model_cache.verify("tiny")
 
 
 def shorten(path: Path) -> None:
@@ -104,7 +104,7 @@ def test_missing_file_is_told_with_the_remedy(tiny: EmbeddedModel) -> None:
     (pull_embedded(tiny).path / "tokenizer.json").unlink()
 
     with pytest.raises(ModelCorruptError, match=r"tokenizer\.json is missing.*`green-code models remove tiny`"):
-        resolve_model("tiny", supported={"llama"})
+        resolve_model("tiny")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
@@ -113,7 +113,7 @@ def test_damaged_file_is_told(tiny: EmbeddedModel, name: str, damage: Callable[[
     damage(pull_embedded(tiny).path / name)
 
     with pytest.raises(ModelCorruptError, match=f"damaged \\({name} "):
-        resolve_model("tiny", supported={"llama"})
+        resolve_model("tiny")
 
 
 def change_last_byte(path: Path) -> None:
@@ -126,7 +126,7 @@ def test_one_changed_byte_is_found_by_verification(tiny: EmbeddedModel) -> None:
     change_last_byte(pull_embedded(tiny).path / "model.safetensors")
 
     with pytest.raises(ModelCorruptError, match=r"model\.safetensors has changed"):
-        verify_model("tiny")
+        model_cache.verify("tiny")
 
 
 def test_pull_mends_a_damaged_model(tiny: EmbeddedModel) -> None:
@@ -134,7 +134,7 @@ def test_pull_mends_a_damaged_model(tiny: EmbeddedModel) -> None:
 
     pull_embedded(tiny)
 
-    verify_model("tiny")
+    model_cache.verify("tiny")
 
 
 def test_model_stored_by_older_code_is_made_anew(tiny: EmbeddedModel) -> None:

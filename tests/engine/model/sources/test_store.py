@@ -9,9 +9,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelNotFoundError, UnsupportedModelError
+from engine.model.sources import model_cache
 from engine.model.sources.checksum import sha256_of
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel
-from engine.model.sources.store import list_models, pull_embedded, remove, resolve_model, verify_model
+from engine.model.sources.store import list_models, pull_embedded, remove, resolve_model
 from tests.engine.model.sources.tiny_gguf import tiny_llama
 from tests.engine.model.sources.tiny_wheel import in_new_process, stored_files
 from tests.tiny_models import tiny_model
@@ -61,9 +62,9 @@ print(path)
 
 def test_models_are_listed_damaged_ones_too(tiny: EmbeddedModel) -> None:
     path = pull_embedded(tiny).path
-    [whole] = list_models(supported={"llama"})
+    [whole] = list_models()
     (path / "config.json").unlink()
-    [damaged] = list_models(supported={"llama"})
+    [damaged] = list_models()
 
     assert (whole.name, whole.path, whole.source, whole.licence) == ("tiny", path, "a test", "WTFPL")
     assert whole.size_bytes > damaged.size_bytes > 0
@@ -72,7 +73,7 @@ def test_models_are_listed_damaged_ones_too(tiny: EmbeddedModel) -> None:
 
 def test_remove_frees_what_the_list_says(tiny: EmbeddedModel) -> None:
     pull_embedded(tiny)
-    [model] = list_models(supported={"llama"})
+    [model] = list_models()
 
     assert remove("tiny") == model.size_bytes
     assert stored_files() == []
@@ -84,22 +85,17 @@ def test_model_that_is_not_cached_cannot_be_removed(name: str) -> None:
         remove(name)
 
 
-def test_unknown_model_cannot_be_verified() -> None:
-    with pytest.raises(ModelNotFoundError, match="not in the cache"):
-        verify_model(DEFAULT_MODEL)
-
-
 def test_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
     tiny_model("llama").save_pretrained(tmp_path / "mine")
 
-    assert resolve_model(str(tmp_path / "mine"), supported={"llama"}).path == tmp_path / "mine"
+    assert resolve_model(str(tmp_path / "mine")).path == tmp_path / "mine"
 
 
 def test_local_folder_of_an_unsupported_family(tmp_path: Path) -> None:
-    tiny_model("llama").save_pretrained(tmp_path / "mine")
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
 
-    with pytest.raises(UnsupportedModelError, match=r"'llama' are not supported; the supported families are opt\.$"):
-        resolve_model(str(tmp_path / "mine"), supported={"opt"})
+    with pytest.raises(UnsupportedModelError, match=r"'mamba', which is not supported; .* are llama, .*, opt\.$"):
+        resolve_model(str(tmp_path))
 
 
 def test_local_folder_that_lacks_a_shard(tmp_path: Path) -> None:
@@ -107,7 +103,7 @@ def test_local_folder_that_lacks_a_shard(tmp_path: Path) -> None:
     next((tmp_path / "mine").glob("model-00002-*")).unlink()
 
     with pytest.raises(ModelCorruptError, match="lacks its weights"):
-        resolve_model(str(tmp_path / "mine"), supported={"llama"})
+        resolve_model(str(tmp_path / "mine"))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"model_type": 3'])
@@ -115,51 +111,51 @@ def test_local_folder_with_a_broken_configuration(tmp_path: Path, content: str) 
     (tmp_path / "config.json").write_text(content)
 
     with pytest.raises(ModelCorruptError, match="does not describe a model"):
-        resolve_model(str(tmp_path), supported={"llama"})
+        resolve_model(str(tmp_path))
 
 
 def test_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"no config\.json"):
-        resolve_model(str(tmp_path), supported={"llama"})
+        resolve_model(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["/nowhere/model", "~/nowhere/model", "./nowhere"])
 def test_folder_that_does_not_exist(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match="There is no folder"):
-        resolve_model(name, supported={"llama"})
+        resolve_model(name)
 
 
 def test_gguf_file_is_converted_once(tiny_gguf: Path, tmp_path: Path) -> None:
-    first = resolve_model(str(tiny_gguf), supported={"llama"})
+    first = resolve_model(str(tiny_gguf))
     moved = tmp_path / "moved" / "tiny.gguf"
     moved.parent.mkdir()
     moved.write_bytes(tiny_gguf.read_bytes())
     told: list[str] = []
 
-    second = resolve_model(str(moved), supported={"llama"}, progress=lambda message, *_: told.append(message))
+    second = resolve_model(str(moved), progress=lambda message, *_: told.append(message))
 
     assert second == first
     assert told == []
-    assert resolve_model(first.name, supported={"llama"}) == first
+    assert resolve_model(first.name) == first
 
 
 def test_gguf_file_that_does_not_exist() -> None:
     with pytest.raises(ModelNotFoundError, match=r"There is no file /nowhere/tiny\.gguf"):
-        resolve_model("/nowhere/tiny.gguf", supported={"llama"})
+        resolve_model("/nowhere/tiny.gguf")
 
 
 def test_file_that_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
 
     with pytest.raises(ModelCorruptError, match=r"notes\.txt is not a whole GGUF file"):
-        resolve_model(str(tmp_path / "notes.txt"), supported={"llama"})
+        resolve_model(str(tmp_path / "notes.txt"))
 
 
 @pytest.mark.model
 def test_default_model_is_the_pinned_one(monkeypatch: pytest.MonkeyPatch, default_model_path: Path) -> None:
     monkeypatch.undo()  # the real cache
 
-    verify_model(DEFAULT_MODEL)
+    model_cache.verify(DEFAULT_MODEL)
 
     manifest = json.loads((default_model_path / "manifest.json").read_text())
     assert (manifest["source"], manifest["licence"]) == (SMOLLM2.source, "Apache-2.0")

@@ -1,12 +1,11 @@
 """A tiny model with trained-exit places, and training text for it."""
 
 from engine.corpus.datasets import Corpus
-from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
 from engine.training.policy.policy_training import PolicyPlan
 from engine.training.policy.ppo import PpoPlan
 from tests.engine.training.fakes import LetterTokenization, code, source_file
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 CHECK_LAYERS = (1, 2, 4, 5)
 
@@ -25,7 +24,7 @@ PLAN = PolicyPlan(
 def tiny_loaded() -> LoadedModel:
     return LoadedModel(
         name="tiny",
-        model=EarlyExitModel.from_transformers(tiny_model("llama", max_position_embeddings=2048), range(1, 6)),
+        model=early_exit_model(tiny_model("llama", max_position_embeddings=2048), range(1, 6)),
         tokenization=LetterTokenization(),  # type: ignore[arg-type]  # its methods are all that is used
         device="cpu",
         processor="CPU",

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from engine.energy.cost_model import default_cost_model
-from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
@@ -18,6 +17,7 @@ from engine.training.policy.recordings import Recording, TrainingPlace, record_o
 from engine.training.policy.rewards import Prices, prices_of
 from engine.training.policy.rollout import EnvParams, Rollout
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
+from tests.tiny_models import early_exit_model
 
 # So that every unit counts, and none for as much as another.
 PRICES = Prices(layer=0.1, row=0.01, head=0.4, head_row=0.003, check=0.0007, n_layers=6)
@@ -141,7 +141,7 @@ def with_words_of(recorded: Iterable[tuple[TrainingPlace, Recording]]) -> Loaded
         agreement=(),
     )
     trained_exits = TrainedExits(info, {}, shortlist=torch.tensor(said))
-    model = EarlyExitModel.from_transformers(backbone_of(loaded.model.runner), loaded.model.exit_layers, trained_exits)
+    model = early_exit_model(backbone_of(loaded.model.runner), loaded.model.exit_layers, trained_exits)
     return replace(loaded, model=model)
 
 
