@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.cleanup import is_complete, suggestion, without_half_word
 from engine.completion.fim import find_fim_format, prompt_parts
+from engine.completion.loops import loop_length
 from engine.completion.prompt import prompt_for
 from engine.completion.shape import shape_at
 from engine.decoding.pool import DecoderPool
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from engine.types import CancellationToken, CompletionRequest, Phase, Work
 
 _MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH})
+_SEPARATORS = " \t\n,"  # that would lead to what is not said again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +91,25 @@ def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
     if site.shape is None:
         space = site.prompt.typed_space
         return raw.removeprefix(space) if raw.startswith(space) else raw.lstrip(" \t")
+    if finish_reason is FinishReason.REPETITION:
+        raw = raw[: _loop_length(site, raw)].rstrip(_SEPARATORS)
     part = suggestion(raw, site.shape)
     if finish_reason in _MAY_CUT_A_WORD:
         part = without_half_word(raw, part, site.shape, site.prefix, site.suffix)
     return raw[part]
+
+
+def ended_by_rules(site: Site, raw: str) -> FinishReason | None:
+    """Why the product's own rules end a text that has grown to `raw`; None where they do not, as without a shape."""
+    if site.shape is None:
+        return None
+    if is_complete(raw, site.shape):
+        return FinishReason.STOP
+    return None if _loop_length(site, raw) is None else FinishReason.REPETITION
+
+
+def _loop_length(site: Site, raw: str) -> int | None:
+    return loop_length(raw, head=site.prefix.rpartition("\n")[2], document=site.prefix)
 
 
 def ignore_text(text: str) -> None:
@@ -135,6 +152,7 @@ class TextRun:
         self.decoder = decoders.decoder_for(prompt_ids)
         self.ids: tuple[int, ...] = ()
         self._loaded = loaded
+        self._spelled: tuple[tuple[int, ...], str] = ((), "")
 
     def decode(
         self,
@@ -165,7 +183,7 @@ class TextRun:
             stop=StopCondition(
                 max_new_tokens=max_new_tokens,
                 end_ids=self._loaded.tokenization.end_ids,
-                is_complete=self._is_complete,
+                rule=self._ended_by_rules,
             ),
             cancellation=cancellation or NeverCancelled(),
         ):
@@ -188,8 +206,11 @@ class TextRun:
 
     def text_of(self, token_ids: Sequence[int]) -> str:
         """The text that tokens add behind the prompt."""
-        return self._loaded.tokenization.continuation(self.prompt_ids, token_ids)
+        ids = tuple(token_ids)
+        if ids != self._spelled[0]:  # the stop rules and the reader ask for the same text one after the other
+            self._spelled = ids, self._loaded.tokenization.continuation(self.prompt_ids, ids)
+        return self._spelled[1]
 
-    def _is_complete(self, token_ids: Sequence[int]) -> bool:
+    def _ended_by_rules(self, token_ids: Sequence[int]) -> FinishReason | None:
         self.ids = tuple(token_ids)
-        return self.site.shape is not None and is_complete(self.text_of(token_ids), self.site.shape)
+        return ended_by_rules(self.site, self.text_of(token_ids))

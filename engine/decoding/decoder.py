@@ -116,9 +116,9 @@ def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> Finis
     """Why the text ends, if it does; tokens behind the first end after `n_judged` tokens are forgotten."""
     ids = [token.token_id for token in run.tokens]
     for n_tokens in range(n_judged + 1, len(ids) + 1):
-        ended = ids[n_tokens - 1] in stop.end_ids or stop.is_complete(ids[:n_tokens])
-        if ended or n_tokens >= stop.max_new_tokens:
+        reason = stop.reason_to_end(ids[:n_tokens])
+        if reason is not None:
             if n_tokens < len(ids):
                 run.cut(n_tokens)
-            return FinishReason.STOP if ended else FinishReason.LENGTH
+            return reason
     return FinishReason.POLICY if run.stopped else None

@@ -1,17 +1,19 @@
-"""When decoding ends for reasons of its own: the model's end of text, or a condition on the tokens so far."""
+"""When decoding ends for reasons of its own: the model's end of text, or a rule about the tokens so far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from engine.types import FinishReason
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def never(token_ids: Sequence[int]) -> bool:
-    """The condition of a caller who reads on to the length limit."""
-    return False
+def no_rule(token_ids: Sequence[int]) -> FinishReason | None:
+    """The rule of a caller who reads on to the length limit."""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +23,16 @@ class StopCondition:
     Attributes:
         max_new_tokens: Upper bound on tokens.
         end_ids: Token ids that end the text; they are not part of it.
-        is_complete: Asked after each token with all ids so far; True ends the text after that token.
+        rule: Asked after each token with all ids so far; a reason ends the text after that token.
     """
 
     max_new_tokens: int
     end_ids: frozenset[int] = frozenset()
-    is_complete: Callable[[Sequence[int]], bool] = field(default=never)
+    rule: Callable[[Sequence[int]], FinishReason | None] = field(default=no_rule)
+
+    def reason_to_end(self, token_ids: Sequence[int]) -> FinishReason | None:
+        """Why the text ends with the last of these tokens; None where it goes on."""
+        if token_ids[-1] in self.end_ids:
+            return FinishReason.STOP
+        at_limit = FinishReason.LENGTH if len(token_ids) >= self.max_new_tokens else None
+        return self.rule(token_ids) or at_limit

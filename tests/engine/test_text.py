@@ -89,7 +89,7 @@ def by_training(loaded: LoadedModel, prefix: str, truth: str) -> int:
     ("prefix", "script", "expected"),
     [
         # ended by the limit: the last word may be half of one, and is left out
-        ("def f(xs):\n    return ", " compute" + "d" * 20, ""),
+        ("def f(xs):\n    return ", " computeabcdfghijklnqrsvw", ""),
         ("def f(xs):\n    return ", " sum(xs) + comput", "sum(xs) +"),
         # ... unless the document knows it
         ("def total(xs):\n    return ", " total", "total"),
@@ -110,7 +110,7 @@ def test_product_evaluation_and_training_offer_the_same_text(prefix: str, script
 
 @pytest.mark.parametrize(
     ("script", "expected"),
-    [(" compute" + "d" * 16, 0), (" sum(xs) + " + "computed" * 2, 9), (" compute\n" + "x" * 16, 7)],
+    [(" computeabcdfghijklnqrsvw", 0), (" sum(xs) + " + "computed" * 2, 9), (" compute\n" + "x" * 16, 7)],
 )
 def test_training_counts_what_the_product_offers(script: str, expected: int) -> None:
     prefix = "def f(xs):\n    return "
@@ -150,6 +150,19 @@ def test_at_random_places_all_three_agree(seed: int) -> None:
     assert by_training(loaded, prefix, truth) == kept == kept_characters(product, truth)
 
 
+def test_a_text_that_repeats_itself_is_ended_before_its_limit_and_offered_once() -> None:
+    loaded = scripted(" total(items), total(items), total(items), total(items), total(items), total(items)")
+    prefix = "def f(items):\n    return "
+    engine = Engine(loaded)
+    completion = engine.complete(CompletionRequest(prefix=prefix, green_mode=0, max_new_tokens=80))
+    text, kept = by_evaluation(loaded, prefix, "total(items), max(items)\n", 80)
+
+    assert completion.finish_reason is FinishReason.REPETITION
+    assert len(completion.tokens) < 60
+    assert completion.text == text == "total(items)"
+    assert kept == len("total(items)")
+
+
 class Infilling(LetterTokenization):
     """Knows control tokens for filling in the middle; one token each."""
 
@@ -174,7 +187,7 @@ def test_evaluation_and_training_read_both_sides_of_the_cursor_where_the_product
 
 def test_a_prompt_leaves_room_for_the_answer() -> None:
     loaded = tiny_loaded()
-    site = site_for(CompletionRequest(prefix="x" * 4000, prompt=PromptOptions(window_chars=4000)))
+    site = replace(site_for(CompletionRequest(prefix="x" * 4000, prompt=PromptOptions(window_chars=4000))), shape=None)
 
     run = TextDecoder(loaded).at(site, max_new_tokens=8)
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from engine.training.policy.recordings import TrainingPlace
 
 _CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP comes cheap, above them exits are good
-_FORMAT = 5  # of the recordings; raise it when the same places give other ones
+_FORMAT = 6  # of the recordings; raise it when the same places give other ones
 _SAMPLED_PROMPTS = 8
 _JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
 

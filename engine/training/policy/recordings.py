@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from engine.completion.cleanup import is_complete
 from engine.completion.kept import kept_characters
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.decoding.lookup import lookup_draft
 from engine.errors import TrainingError
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.prefix import common_prefix
-from engine.text import TextDecoder, offered, site_for
+from engine.text import TextDecoder, ended_by_rules, offered, site_for
 from engine.types import CompletionRequest, FinishReason, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -194,10 +193,9 @@ def site_at(place: TrainingPlace) -> Site:
 
 def _end(site: Site, texts: Sequence[str], said: DecodedText) -> tuple[int, FinishReason]:
     """After how many tokens the product's rules end the text, at most all of them, and why it ends there."""
-    assert site.shape is not None
     for n_tokens, text in enumerate(texts[1:], 1):
-        if is_complete(text, site.shape):
-            return n_tokens, FinishReason.STOP
+        if (reason := ended_by_rules(site, text)) is not None:
+            return n_tokens, reason
     return len(texts) - 1, said.finish_reason
 
 

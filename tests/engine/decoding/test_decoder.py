@@ -178,7 +178,9 @@ def test_a_draft_that_is_taken_back_does_not_end_the_text() -> None:
     expected = greedy(model, PROMPT, 24)
     drafts = decode(Decoder(early_exit_model(model, exit_layers=(2,))), FixedExit(2), PROPAGATE)
     wrong = next(token_id for token_id in ids(drafts) if token_id not in expected)
-    stop = StopCondition(max_new_tokens=24, is_complete=lambda token_ids: token_ids[-1] == wrong)
+    stop = StopCondition(
+        max_new_tokens=24, rule=lambda token_ids: FinishReason.STOP if token_ids[-1] == wrong else None
+    )
 
     decoder = Decoder(early_exit_model(model, exit_layers=(2,)))
     tokens = decode(decoder, FixedExit(2), LOSSLESS, stop=stop)

@@ -1,5 +1,5 @@
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -88,7 +88,7 @@ def test_text_ends_inside_an_accepted_draft_and_the_next_request_is_sound() -> N
     decoder = Decoder(early_exit_model(model))
 
     for n_tokens in range(40, 80, 3):
-        stop = StopCondition(max_new_tokens=80, is_complete=lambda ids, n=n_tokens: len(ids) == n)  # type: ignore[misc]
+        stop = StopCondition(max_new_tokens=80, rule=_at(n_tokens))
         tokens = _ids(decoder, FullDepth(), lossless=True, lookup=9, stop=stop)
 
         assert tokens == expected[:n_tokens]
@@ -134,3 +134,8 @@ def _ids(
 
 def _passes(decoder: Decoder) -> int:
     return decoder.work.by_phase()[Phase.DECODE].layer_passes
+
+
+def _at(n_tokens: int) -> Callable[[Sequence[int]], FinishReason | None]:
+    """The rule that ends a text at so many tokens."""
+    return lambda ids: FinishReason.STOP if len(ids) == n_tokens else None
