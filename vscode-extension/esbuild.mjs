@@ -17,7 +17,10 @@ if (argv.includes("--tests")) {
     ...shared,
     entryPoints: ["test/unit/*.test.ts"],
     outdir: "out/test",
-    alias: { vscode: "./test/unit/fakes/vscode.ts" },
+    alias: {
+      vscode: "./test/unit/fakes/vscode.ts",
+      "vscode-languageclient/node": "./test/unit/fakes/languageClient.ts",
+    },
     outExtension: { ".js": ".cjs" },
   });
 } else {

@@ -1,4 +1,6 @@
-/** Stands in for the editor's module in unit tests: settings in memory, by scope. */
+/** Stands in for the editor's module in unit tests: settings in memory, and what a person is shown, kept. */
+
+import { join } from "node:path";
 
 export enum ConfigurationTarget {
   Global = 1,
@@ -34,3 +36,61 @@ const SECTION: Section = {
 };
 
 export const workspace = { getConfiguration: (): Section => SECTION };
+
+export enum ProgressLocation {
+  Notification = 15,
+}
+
+interface FileUri {
+  readonly fsPath: string;
+}
+
+export const Uri = {
+  file: (fsPath: string): FileUri => ({ fsPath }),
+  joinPath: ({ fsPath }: FileUri, ...parts: string[]): FileUri => ({
+    fsPath: join(fsPath, ...parts),
+  }),
+};
+
+/** What the person was shown, oldest first. */
+export const shown = { errors: [] as string[], progress: [] as string[] };
+
+interface Progress {
+  report(value: { message: string }): void;
+}
+
+interface Cancellation {
+  onCancellationRequested(listener: () => void): void;
+}
+
+export const window = {
+  withProgress: (
+    _options: unknown,
+    task: (progress: Progress, cancellation: Cancellation) => Promise<void>,
+  ): Promise<void> =>
+    task(
+      { report: ({ message }) => void shown.progress.push(message) },
+      { onCancellationRequested: () => undefined },
+    ),
+  showErrorMessage(message: string): Promise<undefined> {
+    shown.errors.push(message);
+    return Promise.resolve(undefined);
+  },
+};
+
+export class EventEmitter<T> {
+  readonly #listeners = new Set<(value: T) => void>();
+
+  readonly event = (listener: (value: T) => void): { dispose: () => void } => {
+    this.#listeners.add(listener);
+    return { dispose: () => this.#listeners.delete(listener) };
+  };
+
+  fire(value: T): void {
+    for (const listener of this.#listeners) listener(value);
+  }
+
+  dispose(): void {
+    this.#listeners.clear();
+  }
+}

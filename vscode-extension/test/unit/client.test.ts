@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { ServerClient } from "../../src/client";
+import { SNOOZE, STATUS } from "../../src/protocol";
+import type { ServerCommand } from "../../src/server";
+import { clients, fate, type LanguageClient } from "./fakes/languageClient";
+import { fakeLogger } from "./fakes/logger";
+
+const SERVER: ServerCommand = { command: "/bin/green-code", args: ["serve"], cwd: "/extension" };
+
+let resolved: ServerCommand | undefined;
+
+function newClient(): ServerClient {
+  return new ServerClient(fakeLogger().logger, () => resolved);
+}
+
+function newest(): LanguageClient {
+  const client = clients.at(-1);
+  assert.ok(client);
+  return client;
+}
+
+beforeEach(() => {
+  resolved = SERVER;
+  clients.length = 0;
+  Object.assign(fate, { failsToStart: false, restarts: true, answer: undefined });
+});
+
+test("a server that starts is running", async () => {
+  const client = newClient();
+  const phases: string[] = [];
+  client.onDidChange(({ server }) => phases.push(server.phase));
+
+  await client.restart();
+
+  assert.deepEqual(phases, ["starting", "running"]);
+  assert.equal(newest().server.command, SERVER.command);
+});
+
+test("without a server nothing is started, and one sentence says what helps", async () => {
+  resolved = undefined;
+  const client = newClient();
+
+  await client.restart();
+
+  assert.equal(client.snapshot.server.phase, "missing");
+  assert.match(client.snapshot.server.message, /install it, or set greenCode\.interpreter/);
+  assert.equal(clients.length, 0);
+});
+
+test("restarts that are asked for at once run one after another, and one server is left", async () => {
+  const client = newClient();
+
+  await Promise.all([client.restart(), client.restart(), client.restart()]);
+
+  assert.deepEqual(
+    clients.map(({ isDisposed }) => isDisposed),
+    [true, true, false],
+  );
+  assert.equal(client.snapshot.server.phase, "running");
+});
+
+test("a server that cannot be started is told, and the next restart tries again", async () => {
+  fate.failsToStart = true;
+  const client = newClient();
+  await client.restart();
+  const { phase, message } = client.snapshot.server;
+
+  fate.failsToStart = false;
+  await client.restart();
+
+  assert.deepEqual(
+    [phase, message],
+    ["stopped", "The server could not be started; the log says why."],
+  );
+  assert.equal(client.snapshot.server.phase, "running");
+});
+
+test("settings that name the same server restart nothing", async () => {
+  const client = newClient();
+  await client.restart();
+
+  await client.restartIfChanged();
+  assert.equal(clients.length, 1);
+
+  resolved = { ...SERVER, command: "/venv/bin/green-code" };
+  await client.restartIfChanged();
+  assert.equal(newest().server.command, "/venv/bin/green-code");
+});
+
+test("what a server said is forgotten when it stops", async () => {
+  const client = newClient();
+  await client.restart();
+  newest().notify(STATUS, { health: "ok" });
+  assert.notEqual(client.snapshot.status, null);
+
+  await newest().options.errorHandler.closed();
+
+  assert.equal(client.snapshot.status, null);
+  assert.match(client.snapshot.server.message, /was started again/);
+});
+
+test("a server that stops too often stays off", async () => {
+  fate.restarts = false;
+  const client = newClient();
+  await client.restart();
+
+  await newest().options.errorHandler.closed();
+
+  assert.equal(client.snapshot.server.phase, "stopped");
+  assert.match(client.snapshot.server.message, /stays off until Restart Server/);
+});
+
+test("the end of a server that was replaced changes nothing", async () => {
+  const client = newClient();
+  await client.restart();
+  const old = newest();
+  await client.restart();
+
+  await old.options.errorHandler.closed();
+
+  assert.equal(client.snapshot.server.phase, "running");
+});
+
+test("requests go to the running server, and to none where none runs", async () => {
+  const client = newClient();
+  assert.equal(await client.snooze(5), false);
+  assert.equal(await client.history(7), undefined);
+  await client.restart();
+
+  fate.answer = { days: [] };
+
+  assert.equal(await client.snooze(5), true);
+  assert.deepEqual(await client.history(7), { days: [] });
+  assert.deepEqual(newest().requests[0], [SNOOZE, { minutes: 5 }]);
+});

@@ -1,0 +1,83 @@
+/** Stands in for vscode-languageclient/node: a client whose server starts, fails and dies as a test wants. */
+
+export enum State {
+  Stopped = 1,
+  Running = 2,
+  Starting = 3,
+}
+
+export enum CloseAction {
+  DoNotRestart = 1,
+  Restart = 2,
+}
+
+export enum RevealOutputChannelOn {
+  Never = 4,
+}
+
+interface ServerOptions {
+  readonly command: string;
+}
+
+interface ErrorHandler {
+  closed(): Promise<{ action: CloseAction }>;
+}
+
+/** What happens to the servers of the test at hand. */
+export const fate = { failsToStart: false, restarts: true, answer: undefined as unknown };
+
+/** Every client that was made, the newest last. */
+export const clients: LanguageClient[] = [];
+
+export class LanguageClient {
+  state = State.Stopped;
+  isDisposed = false;
+  readonly requests: unknown[] = [];
+  readonly #listeners: ((event: { newState: State }) => void)[] = [];
+  readonly #handlers = new Map<unknown, (params: unknown) => void>();
+
+  constructor(
+    _id: string,
+    _name: string,
+    readonly server: ServerOptions,
+    readonly options: { errorHandler: ErrorHandler },
+  ) {
+    clients.push(this);
+  }
+
+  createDefaultErrorHandler(): ErrorHandler {
+    const action = fate.restarts ? CloseAction.Restart : CloseAction.DoNotRestart;
+    return { closed: () => Promise.resolve({ action }) };
+  }
+
+  onDidChangeState(listener: (event: { newState: State }) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  onNotification(type: unknown, handler: (params: unknown) => void): void {
+    this.#handlers.set(type, handler);
+  }
+
+  sendRequest(type: unknown, params?: unknown): Promise<unknown> {
+    this.requests.push([type, params]);
+    return Promise.resolve(fate.answer);
+  }
+
+  async start(): Promise<void> {
+    await Promise.resolve();
+    if (fate.failsToStart) throw new Error("spawn ENOENT");
+    this.state = State.Running;
+    for (const listener of this.#listeners) listener({ newState: State.Running });
+  }
+
+  dispose(): Promise<void> {
+    this.isDisposed = true;
+    this.state = State.Stopped;
+    return Promise.resolve();
+  }
+
+  /** The server sends a notification. */
+  notify(type: unknown, params: unknown): void {
+    this.#handlers.get(type)?.(params);
+  }
+}
