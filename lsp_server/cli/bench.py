@@ -14,7 +14,17 @@ from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, listed, progress_bar
 from lsp_server.replay.auto_close import PAIRS
-from lsp_server.replay.server_arms import ARMS, PEER, Accept, Peer, PeerEndpoint, Typing, replay_in_turns, settings_of
+from lsp_server.replay.server_arms import (
+    ARMS,
+    PEER,
+    Accept,
+    Peer,
+    PeerEndpoint,
+    Typing,
+    build_named,
+    replay_in_turns,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +40,10 @@ def replay(
     arms: Annotated[
         str, typer.Option("--arms", help=f"Comma-separated, the first is compared with: {', '.join(ARMS)}.")
     ] = "first,now",
+    builds: Annotated[
+        list[str] | None,
+        typer.Option("--build", help="Another build to measure first: what starts its server.", metavar="NAME=COMMAND"),
+    ] = None,
     peer: Annotated[str, typer.Option("--peer", help="A running llama.cpp server to measure too.", metavar="URL")] = "",
     peer_endpoint: Annotated[PeerEndpoint, typer.Option("--peer-endpoint", help="What its model can do.")] = "infill",
     model: Model = DEFAULT_MODEL,
@@ -65,9 +79,9 @@ def replay(
     """
     from lsp_server.replay.stretches import stretches_of
 
-    wanted = {
-        name: settings_of(name) | {"greenMode": green_mode, "model": model, "device": device} for name in listed(arms)
-    }
+    others = dict(build_named(text) for text in builds or ())
+    common = {"greenMode": green_mode, "model": model, "device": device}
+    wanted = dict.fromkeys(others, common) | {name: settings_of(name) | common for name in listed(arms)}
     typing = Typing(seeds=seeds, accept=accept, pairs=PAIRS if auto_close else {}, time_scale=time_scale)
     runs: list[ReplayRun] = []
     try:
@@ -76,7 +90,7 @@ def replay(
 
             async def type_all() -> None:
                 beside = Peer(url=peer, endpoint=peer_endpoint) if peer else None
-                async for turn in replay_in_turns(wanted, beside, stretches, typing, progress=progress):
+                async for turn in replay_in_turns(wanted, others, beside, stretches, typing, progress=progress):
                     runs.extend(turn)
 
             asyncio.run(type_all())
@@ -88,6 +102,7 @@ def replay(
                 "time_scale": time_scale,
                 "chars": chars,
                 "settings": wanted,
+                "builds": others,
             }
             _show_replay(sorted(runs, key=lambda run: [*wanted, PEER].index(run.arm)), output, facts)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _LOAD_PATIENCE_S = 600.0
 _REST_PATIENCE_S = 30.0
-_REAL_SERVER = (sys.executable, "-I", "-m", "lsp_server.replay.serve")
 
 
 class GreenCodeUnderTest:
@@ -37,7 +35,7 @@ class GreenCodeUnderTest:
         command: Starts it; the ledger's file is added.
     """
 
-    def __init__(self, settings: Mapping[str, object], folder: Path, command: Sequence[str] = _REAL_SERVER) -> None:
+    def __init__(self, settings: Mapping[str, object], folder: Path, command: Sequence[str]) -> None:
         self._settings = settings
         self._ledger = folder / "ledger.sqlite3"
         self._log = folder / "server.log"

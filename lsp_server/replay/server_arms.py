@@ -6,6 +6,8 @@ It also has the rules by which text is taken. It knows neither what is typed nor
 from __future__ import annotations
 
 import itertools
+import shlex
+import sys
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 Settings = dict[str, object]
 Accept = Literal["words", "whole"]
 PeerEndpoint = Literal["infill", "completion"]
+
+THIS_BUILD = (sys.executable, "-I", "-m", "lsp_server.replay.serve")
+"""Starts our server; the ledger's file is added."""
 
 PEER = "peer"
 """The name of the peer's arm."""
@@ -77,6 +82,21 @@ class Peer:
     endpoint: PeerEndpoint = "infill"
 
 
+def build_named(text: str) -> tuple[str, list[str]]:
+    """An arm's name and what starts its server, from NAME=COMMAND.
+
+    Raises:
+        ConfigError: If that is not what it is.
+    """
+    name, _, command = text.partition("=")
+    if not name.isidentifier() or name in ARMS or name == PEER or not command.strip():
+        raise ConfigError(
+            f"'{text}' names no build: write NAME=COMMAND with a name that no arm has, "
+            "such as released=OTHER/.venv/bin/python -I -m lsp_server.replay.serve."
+        )
+    return name, shlex.split(command)
+
+
 def settings_of(arm: str) -> Settings:
     """What an arm changes of the server's settings.
 
@@ -90,6 +110,7 @@ def settings_of(arm: str) -> Settings:
 
 async def replay_in_turns(
     arms: Mapping[str, Settings],
+    builds: Mapping[str, Sequence[str]],
     peer: Peer | None,
     stretches: Sequence[Stretch],
     typing: Typing,
@@ -100,6 +121,7 @@ async def replay_in_turns(
 
     Args:
         arms: The settings of our servers, by arm.
+        builds: What starts the server of an arm where it is another build than this one, by arm.
         peer: A server to measure beside them.
         stretches: What is typed.
         typing: How it is typed.
@@ -113,7 +135,8 @@ async def replay_in_turns(
     """
     async with AsyncExitStack() as stack:
         servers: dict[str, ServerUnderTest] = {
-            name: await stack.enter_async_context(_green_code(settings)) for name, settings in arms.items()
+            name: await stack.enter_async_context(_green_code(settings, builds.get(name, THIS_BUILD)))
+            for name, settings in arms.items()
         }
         if peer is not None:
             servers[PEER] = _connected(peer)
@@ -137,11 +160,11 @@ async def replay_in_turns(
 
 
 @asynccontextmanager
-async def _green_code(settings: Settings) -> AsyncIterator[ServerUnderTest]:
+async def _green_code(settings: Settings, command: Sequence[str]) -> AsyncIterator[ServerUnderTest]:
     from lsp_server.replay.green_code import GreenCodeUnderTest
 
     with tempfile.TemporaryDirectory(prefix="green-code-bench-") as folder:
-        server = GreenCodeUnderTest(settings, Path(folder))
+        server = GreenCodeUnderTest(settings, Path(folder), command)
         try:
             await server.start()
             yield server
