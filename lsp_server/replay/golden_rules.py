@@ -28,6 +28,11 @@ _LONG_STRING = r"\"\"\"(?:\\.|[^\\])*?(?:\"\"\"|\Z)|'''(?:\\.|[^\\])*?(?:'''|\Z)
 _LIKE_C = re.compile(rf"//[^\n]*|/\*.*?(?:\*/|\Z)|{_LONG_STRING}|{_STRING}|{_TEMPLATE}", re.DOTALL)
 _LIKE_SHELL = re.compile(rf"#[^\n]*|{_LONG_STRING}|{_STRING}|{_TEMPLATE}", re.DOTALL)
 _HASH_COMMENTS = frozenset({"python", "ruby", "shellscript", "perl", "r", "yaml", "toml", "makefile", "dockerfile"})
+_LIKE_MARKUP = frozenset({"html", "xml", "vue", "svelte", "javascriptreact", "typescriptreact"})
+_LONG_COMMENTS = {"*/": "/*", "-->": "<!--"}
+_LONG_QUOTES = ('"""', "'''", "`")
+_LOOP = re.compile(r"(.{4,200}?)\1{3,}", re.DOTALL)
+_WORTHLESS = re.compile(r"[^\w\s]|[(\[{<\"'`=,.&|]+")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -108,6 +113,54 @@ def _doubled_quote(case: _Case) -> bool:
     return any(quote in case.rest for quote in "\"'`") and _grows(case, _unended)
 
 
+def _doubled_end(case: _Case) -> bool:
+    """A comment or a string over several lines is ended that the next line ends: it begins with what ends it."""
+    if case.rest.strip() or not case.below:
+        return False
+    below = case.below[0].lstrip()
+    comments = (
+        closer in case.answer
+        and below.startswith(closer)
+        and case.before.rfind(opener) > case.before.rfind(closer)
+        and opener not in case.answer
+        for closer, opener in _LONG_COMMENTS.items()
+    )
+    strings = (
+        case.answer.count(quote) % 2 == 1 and below.startswith(quote) and case.before.count(quote) % 2 == 1
+        for quote in _LONG_QUOTES
+    )
+    return any(comments) or any(strings)
+
+
+def _doubled_tag(case: _Case) -> bool:
+    """An element, a tag or type parameters are closed that the rest of the line closes."""
+    if case.language_id in _LIKE_MARKUP and "</" in case.rest and _grows_on_line(case, _unopened_elements):
+        return True
+    is_inside = re.search(r"<[\w$]*(?:\s[^<>]*|[\w\s,.:]*)\Z", case.head) and re.match(r"[^<>]*>", case.rest)
+    if not is_inside or re.search(r"\s<\s", case.head):
+        return False
+    answer = re.sub(rf"{_STRING}|\{{[^{{}}]*\}}|[-=]>|\s>=?\s", "", case.answer)
+    n_open = 0
+    for sign in re.findall(r"[<>]", answer):
+        n_open += 1 if sign == "<" else -1
+        if n_open < 0:
+            return True
+    return False
+
+
+def _loop(case: _Case) -> bool:
+    """It says the same four times in a row, and the document does not."""
+    return any(
+        any(map(str.isalpha, found.group(1))) and found.group(1) * 2 not in case.before + case.after
+        for found in _LOOP.finditer(case.answer)
+    )
+
+
+def _lone_sign(case: _Case) -> bool:
+    """One sign, or openers and nothing that they open: one key, which the person has as well."""
+    return bool(_WORTHLESS.fullmatch(case.answer.strip()))
+
+
 def _wrong_indentation(case: _Case) -> bool:
     """Tabs in a file that is indented by spaces, or spaces in one by tabs; a comment's aligned star is none."""
     used = {line[0] for line in (*case.above, *case.below) if line[0] in " \t" and not line.startswith(" *")}
@@ -143,6 +196,10 @@ _RULES: tuple[tuple[str, Callable[[_Case], bool]], ...] = (
     ("broken word", _broken_word),
     ("doubled bracket", _doubled_bracket),
     ("doubled quote", _doubled_quote),
+    ("doubled end of a comment or string", _doubled_end),
+    ("doubled tag", _doubled_tag),
+    ("loop", _loop),
+    ("lone sign", _lone_sign),
     ("wrong indentation", _wrong_indentation),
     ("repeats what follows", _repeats_below),
     ("repeats the lines above", _repeats_above),
@@ -168,6 +225,23 @@ def _tells(lines: Sequence[str], case: _Case) -> bool:
 def _grows(case: _Case, faults: Callable[[str, str], int]) -> bool:
     text = case.before + case.answer + case.rest
     return faults(text, case.language_id) > faults(case.before + case.rest, case.language_id)
+
+
+def _grows_on_line(case: _Case, faults: Callable[[str], int]) -> bool:
+    return faults(case.head + case.answer + case.rest) > faults(case.head + case.rest)
+
+
+def _unopened_elements(text: str) -> int:
+    """Closing tags without the tags that open their elements."""
+    n_unopened, opened = 0, []
+    for is_end, name in re.findall(r"<(/?)([A-Za-z][\w.:-]*)", text):
+        if not is_end:
+            opened.append(name)
+        elif name in opened:
+            opened.remove(name)
+        else:
+            n_unopened += 1
+    return n_unopened
 
 
 def _unopened(text: str, language_id: str) -> int:
