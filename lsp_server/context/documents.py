@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ WINDOW_AFTER = 8_192
 # The start of the window moves in steps, so that the prefix stays the same while a person types: the engine keeps
 # the KV cache of an unchanged beginning.
 WINDOW_STEP = 32_768
+_STRETCH = 65_536  # characters whose lines are counted at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,8 @@ def cursor_context(
     text, codec = document.source, document.position_codec
     replaced = selected.range if selected else types.Range(start=position, end=position)
     start, start_position = locate(text, replaced.start, codec)
-    end, end_position = locate(text, replaced.end, codec)
+    is_place = replaced.end == replaced.start
+    end, end_position = (start, start_position) if is_place else locate(text, replaced.end, codec)
     selected_text = selected.text if selected else ""
     before = text[_window_start(text, start) : start]
     after = text[max(start, end) : max(start, end) + WINDOW_AFTER]
@@ -111,18 +113,39 @@ def locate(text: str, position: types.Position, codec: PositionCodec) -> tuple[i
     A line beyond the last is the end of the text, a column beyond a line's end is that end, and one inside a
     surrogate pair is the end of the pair.
     """
-    # StringIO knows exactly the line ends LSP knows (str.splitlines knows others, such as form feed), and reads in C.
-    lines = io.StringIO(text, newline="")
-    line_start, n_lines = 0, 0
-    for line in islice(lines, position.line):
-        line_start, n_lines = line_start + len(line), n_lines + 1
-    line = next(lines, "")
-    if n_lines < position.line:
+    line_start = _line_start(text, position.line)
+    if line_start is None:
         return _end(text, codec)
-    content = line.rstrip("\r\n")
-    column = _column(content, position.character, codec)
-    character = column if content[:column].isascii() else codec.client_num_units(content[:column])
+    line_end = text.find("\n", line_start)
+    line = text[line_start : len(text) if line_end < 0 else line_end].partition("\r")[0]
+    column = _column(line, position.character, codec)
+    character = column if line[:column].isascii() else codec.client_num_units(line[:column])
     return line_start + column, types.Position(line=position.line, character=character)
+
+
+def _line_start(text: str, n_line: int) -> int | None:
+    r"""Where a line begins, counted from 0; None where there are not so many.
+
+    Of "\n", "\r\n" and "\r", which are LSP's line ends, the last alone is rare: without it, stretches of the text are
+    counted in C and none is copied, since a key must be cheap in a file of many megabytes, too.
+    """
+    if text.count("\r") != text.count("\r\n"):
+        lines = io.StringIO(text, newline="")  # knows the same line ends; str.splitlines knows others
+        starts = list(accumulate((len(line) for line in islice(lines, n_line)), initial=0))
+        has_line = len(starts) == n_line + 1 and (starts[-1] < len(text) or not text or text[-1] in "\r\n")
+        return starts[-1] if has_line else None
+    at, n_lines = 0, n_line
+    while n_lines:
+        n_here = text.count("\n", at, at + _STRETCH)
+        if n_here < n_lines and at + _STRETCH < len(text):
+            at, n_lines = at + _STRETCH, n_lines - n_here
+            continue
+        for _ in range(n_lines):
+            at = text.find("\n", at) + 1
+            if not at:
+                return None
+        break
+    return at
 
 
 def normalised(text: str) -> str:
