@@ -75,10 +75,14 @@ class GreenCodeProtocol(OpenProtocol):
         if "method" in data:
             data.setdefault("params", None)  # JSON-RPC lets it be left out, pygls does not
         try:
-            return super().structure_message(data)
+            message = super().structure_message(data)
         except JsonRpcException as error:
             self._answer_misunderstood(data, error)
             return None
+        if "id" in data and not hasattr(message, "id"):
+            self.refuse(data["id"], JsonRpcInvalidRequest(f"The message {data['method']} is no request."))
+            return None
+        return message
 
     def handle_message(self, message: Any) -> None:  # noqa: ANN401 - the type of the supertype
         """Passes a message on unless the server's state forbids it."""
@@ -94,6 +98,8 @@ class GreenCodeProtocol(OpenProtocol):
             self.refuse(message.id, JsonRpcInvalidRequest("The server is shutting down."))
         elif is_request and not self.is_initialized and message.method != INITIALIZE:
             self.refuse(message.id, JsonRpcServerNotInitialized("The server is not initialized."))
+        elif is_request and self.is_initialized and message.method == INITIALIZE:
+            self.refuse(message.id, JsonRpcInvalidRequest("The server is initialized already."))
         else:
             super().handle_message(message)
 

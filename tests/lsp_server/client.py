@@ -128,9 +128,12 @@ class Client(LanguageClient):
 
     def send(self, body: str) -> None:
         """Sends any body in a proper frame."""
-        content = body.encode()
+        self.write(b"Content-Length: %d\r\n\r\n%s" % (len(body.encode()), body.encode()))
+
+    def write(self, data: bytes) -> None:
+        """Sends any bytes."""
         assert self.server_process.stdin is not None
-        self.server_process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(content), content))
+        self.server_process.stdin.write(data)
 
     def disconnect(self) -> None:
         """Closes the server's input, as a client that dies does."""

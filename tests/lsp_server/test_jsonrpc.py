@@ -29,6 +29,8 @@ PRIVATE = {
     "_workspace": LanguageServerProtocol,
 }
 """What we use of pygls that is not public, and whose it is."""
+INITIALIZE: dict[str, Any] = {"capabilities": {}, "processId": None, "rootUri": None}
+START = {"line": 0, "character": 0}
 
 
 def sample(hint: Any) -> Any:  # noqa: ANN401 - a value of any type
@@ -77,29 +79,69 @@ def test_the_parameters_of_every_request_are_read(method: str, tmp_path: Path) -
     assert server.protocol.structure_message(sent).params == params
 
 
-async def test_nothing_is_kept_of_a_notification_that_was_handled(tmp_path: Path) -> None:
-    server = create_server(lambda config, _: FakeEngine(config), ledger_path=tmp_path / "ledger.sqlite3")
-    writer = Writer()
-    server.protocol.set_writer(writer)
+class Connection:
+    """A server in this process, with one open document, and what it has sent."""
 
-    def receive(method: str, params: dict[str, Any], **message: object) -> None:
+    def __init__(self, ledger: Path) -> None:
+        self.server = create_server(lambda config, _: FakeEngine(config), ledger_path=ledger)
+        self.writer = Writer()
+        self.server.protocol.set_writer(self.writer)
+        self.send("initialize", INITIALIZE, id=1)
+        document = {"uri": URI, "languageId": "python", "version": 1, "text": ""}
+        self.send("textDocument/didOpen", {"textDocument": document})
+
+    @property
+    def text(self) -> str:
+        """The document's text."""
+        return self.server.documents.get_text_document(URI).source
+
+    def send(self, method: str, params: dict[str, Any], **message: object) -> None:
+        """Sends a message, a request where it has an id."""
         body = {"jsonrpc": "2.0", "method": method, "params": params, **message}
-        server.protocol.receive(json.dumps(body).encode())
+        self.server.protocol.receive(json.dumps(body).encode())
 
-    receive("initialize", {"capabilities": {}, "processId": None, "rootUri": None}, id=1)
-    document = {"uri": URI, "languageId": "python", "version": 1, "text": ""}
-    receive("textDocument/didOpen", {"textDocument": document})
-    place = {"line": 0, "character": 0}
-    for version in range(50):
-        change = {"range": {"start": place, "end": place}, "text": "x"}
-        receive(
-            "textDocument/didChange",
-            {"textDocument": {"uri": URI, "version": version}, "contentChanges": [change]},
-        )
+    def type(self, text: str, **message: object) -> None:
+        """Types at the start of the document."""
+        change = {"range": {"start": START, "end": START}, "text": text}
+        document = {"uri": URI, "version": 2}
+        self.send("textDocument/didChange", {"textDocument": document, "contentChanges": [change]}, **message)
 
-    assert [message["id"] for message in writer.messages] == [1]
-    assert server.documents.get_text_document(URI).source == "x" * 50
-    assert server.protocol._request_futures == {}
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> Connection:
+    return Connection(tmp_path / "ledger.sqlite3")
+
+
+async def test_nothing_is_kept_of_a_notification_that_was_handled(connection: Connection) -> None:
+    for _ in range(50):
+        connection.type("x")
+
+    assert [message["id"] for message in connection.writer.messages] == [1]
+    assert connection.text == "x" * 50
+    assert connection.server.protocol._request_futures == {}
+
+
+async def test_a_second_handshake_is_refused_and_open_documents_stay_open(connection: Connection) -> None:
+    connection.type("x")
+    connection.send("initialize", INITIALIZE, id=2)
+
+    assert connection.writer.messages[-1]["id"] == 2
+    assert connection.writer.messages[-1]["error"]["message"] == "The server is initialized already."
+    assert connection.text == "x"
+
+
+async def test_a_request_by_the_name_of_a_notification_is_refused(connection: Connection) -> None:
+    connection.type("x", id=2)
+
+    assert connection.writer.messages[-1]["id"] == 2
+    assert connection.writer.messages[-1]["error"]["message"] == "The message textDocument/didChange is no request."
+    assert connection.text == ""
+
+
+async def test_fields_of_a_message_inside_another_mean_nothing(connection: Connection) -> None:
+    connection.send("greenCode/unheardOf", {"jsonrpc": "2.0", "method": "initialize", "id": 7}, id=2)
+
+    assert [message["id"] for message in connection.writer.messages] == [1, 2]
 
 
 @pytest.mark.parametrize("name", PRIVATE)

@@ -440,6 +440,19 @@ async def test_bodies_that_mean_nothing_do_no_harm(client: Client, body: str) ->
     assert client.messages == []
 
 
+async def test_another_spelling_of_the_header_silences_nothing(client: Client) -> None:
+    body = b'{"jsonrpc": "2.0", "method": "$/ping"}'
+    client.write(b"content-type: application/vscode-jsonrpc; charset=utf8\r\nCONTENT-LENGTH:38 \r\n\r\n" + body)
+
+    assert (await client.request(RESET_SESSION)).requests == 0
+
+
+async def test_a_stream_that_holds_no_messages_ends_the_server(client: Client) -> None:
+    client.write(b"GET / HTTP/1.1\r\n\r\n")
+
+    assert await asyncio.wait_for(client.server_process.wait(), 30) == 1
+
+
 async def test_requests_before_the_handshake_are_refused(server: AbstractAsyncContextManager[Client]) -> None:
     async with server as client:
         with pytest.raises(JsonRpcException) as refused:
