@@ -1,5 +1,6 @@
 """What a user installs: the wheel holds both packages whole, and runs from an empty folder."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -73,6 +74,28 @@ def test_the_wheel_runs_where_a_workspace_has_an_engine_of_its_own(wheel: Path, 
     assert Path(found.strip()).is_relative_to(installed)
 
 
+def test_the_wheel_says_what_it_was_tested_with(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    told = next(name for name in archive.namelist() if name.endswith(".dist-info/extra_metadata/constraints.txt"))
+
+    assert archive.read(told) == (ROOT / "constraints.txt").read_bytes()
+
+
+def test_the_tested_versions_are_allowed_and_come_from_no_machine() -> None:
+    """One exact version of whatever is asked for, within what is allowed, for every system and Python."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    tested = [Requirement(line) for line in text.splitlines() if not line.startswith("#")]
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    builds = re.findall(r'"([^"]+)"', re.search(r"^requires = \[(.*?)\]", pyproject, re.MULTILINE)[1])  # type: ignore[index]
+
+    assert not any(requirement.url for requirement in tested)
+    assert all([one.operator for one in requirement.specifier] == ["=="] for requirement in tested)
+    for asked in map(Requirement, [*(requires("green-code") or ()), *builds]):
+        versions = [next(iter(one.specifier)).version for one in tested if one.name == asked.name]
+        assert versions or asked.name == "green-code"
+        assert all(asked.specifier.contains(version) for version in versions)
+
+
 def test_every_version_of_torch_that_is_promised_is_admitted() -> None:
     torch = next(entry for entry in map(Requirement, requires("green-code") or ()) if entry.name == "torch")
 
@@ -84,5 +107,6 @@ def test_the_top_level_is_what_was_agreed() -> None:
     top = {Path(name).parts[0] for name in tracked}
 
     assert {name for name in top if not name.startswith(".")} == {
-        *("pyproject.toml", "README.md", "LICENSE", "engine", "lsp_server", "vscode-extension", "tests")
+        *("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "findings"),
+        *("engine", "lsp_server", "vscode-extension", "tests"),
     }

@@ -28,7 +28,7 @@ GREEN_CODE = [
 
 def test_the_first_command_ends_in_the_demo() -> None:
     assert COMMANDS[0].endswith("green-code demo")
-    assert "torch==2.13.0" in COMMANDS[0]
+    assert "-c constraints.txt" in COMMANDS[0]
 
 
 def test_ci_runs_the_second_command() -> None:

@@ -1,6 +1,7 @@
-// Builds the server's wheel into bundled/, from where Install Server takes it; PYTHON names the Python that builds.
+// Puts into bundled/ what Install Server takes from there: the server's wheel, and the versions it was tested with.
+// PYTHON names the Python that builds.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { env, platform } from "node:process";
 
 const python = env.PYTHON ?? (platform === "win32" ? "python" : "python3");
@@ -12,3 +13,4 @@ execFileSync(
     stdio: "inherit",
   },
 );
+copyFileSync("../constraints.txt", "bundled/constraints.txt");

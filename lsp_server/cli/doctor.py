@@ -12,6 +12,7 @@ from engine.config import DEFAULT_MODEL, cache_dir, data_dir
 from engine.errors import EngineError
 from lsp_server.cli import render
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
+from lsp_server.cli.tested_versions import untried_versions
 
 _TOLD_PACKAGES = ("torch", "transformers", "pygls")
 
@@ -25,6 +26,7 @@ def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precisio
     console.print(f"Green Code {version('green-code')}, Python {platform.python_version()}", highlight=False)
     for name in _TOLD_PACKAGES:
         console.print(f"  {name} {version(name)}", highlight=False)
+    render.show_untried(console, untried_versions())
     console.print(f"  models in {cache_dir()}\n  ledger in {data_dir()}", highlight=False, soft_wrap=True)
     try:
         with open_engine(model, device, precision) as engine:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engine.evaluation.decode_report import DecodeReport
     from engine.model.sources.store import StoredModel
     from engine.types import Completion, EnergyReading
+    from lsp_server.cli.tested_versions import UntriedVersion
 
 BASELINE = "full depth with KV cache"
 
@@ -112,6 +113,17 @@ def show_parts(console: Console, engine: Engine) -> None:
     console.print(f"[green]energy[/]  {escape(engine.energy_source)}", highlight=False, soft_wrap=True)
     for reason in engine.meters_refused:
         console.print(f"        not used: {escape(reason)}", highlight=False, soft_wrap=True)
+
+
+def show_untried(console: Console, untried: Sequence[UntriedVersion] | None) -> None:
+    """The packages in versions that this release was not tested with."""
+    if untried is None:
+        console.print("  tested versions unknown: this installation does not list them", highlight=False)
+    elif not untried:
+        console.print("  every package in the version this was tested with", highlight=False)
+    for package in untried or ():
+        told = f"{package.name} {package.installed} is untried; this was tested with {package.tested}"
+        console.print(f"  [yellow]{escape(told)}[/]", highlight=False, soft_wrap=True)
 
 
 def show_missing_model(console: Console, error: EngineError) -> None:

@@ -1,5 +1,6 @@
 /**
- * Install Server: a virtual environment of the extension's own, with the wheel that came in the .vsix.
+ * Install Server: a virtual environment of the extension's own, with the wheel that came in the .vsix, and the
+ * versions of other packages that it was tested with.
  *
  * Run again it repairs: the environment is made anew each time. Knows nothing of how the server is started.
  */
@@ -7,14 +8,14 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { platform } from "node:process";
 import { promisify } from "node:util";
 import * as vscode from "vscode";
+import { type Bundle, findBundle, pipInstall } from "./pip";
 import { venvPython } from "./server";
 
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024; // pip tells every package
-const TORCH_WITHOUT_CUDA = "https://download.pytorch.org/whl/cpu";
 
 /** Where the environment goes and where its wheel comes from. */
 export interface Installation {
@@ -68,7 +69,7 @@ async function install(
     const { stdout } = await promisify(execFile)(command, args, options);
     if (stdout !== "") logger.info(stdout);
   };
-  const wheel = await bundledWheel(vscode.Uri.joinPath(extensionUri, "bundled").fsPath);
+  const bundle = await readBundle(vscode.Uri.joinPath(extensionUri, "bundled").fsPath);
   const python = platform === "win32" ? "python" : "python3";
   report("Looking for Python…");
   try {
@@ -80,21 +81,17 @@ async function install(
   await mkdir(dirname(folder), { recursive: true });
   await run(python, ["-I", "-m", "venv", "--clear", folder]);
   report("Installing the server; the first time this fetches PyTorch…");
-  const index = needsCuda() ? [] : ["--extra-index-url", TORCH_WITHOUT_CUDA];
-  const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", ...index, wheel];
-  await run(venvPython(folder, platform), pip);
+  await run(venvPython(folder, platform), pipInstall(bundle, needsCuda()));
 }
 
-async function bundledWheel(folder: string): Promise<string> {
-  const wheel = existsSync(folder)
-    ? (await readdir(folder)).find((name) => name.endsWith(".whl"))
-    : undefined;
-  if (wheel === undefined) {
+async function readBundle(folder: string): Promise<Bundle> {
+  const bundle = existsSync(folder) ? findBundle(folder, await readdir(folder)) : undefined;
+  if (bundle === undefined) {
     throw new InstallationError(
       "this build of the extension has no server in it; set greenCode.interpreter instead.",
     );
   }
-  return join(folder, wheel);
+  return bundle;
 }
 
 /** On Linux PyPI's torch brings gigabytes of CUDA, of use only with an NVIDIA driver. */
