@@ -14,7 +14,7 @@ MODULES = sorted(
 MAX_LINES = 350
 
 # Each part of the engine may import the parts named here, and the records at its foot.
-FOOT = {"engine.types", "engine.errors", "engine.config", "engine.prefix"}
+FOOT = {"engine.types", "engine.errors", "engine.config", "engine.prefix", "engine.files", "engine.artifacts"}
 MAY_IMPORT = {
     "engine.model": {"engine.model"},
     "engine.policy": {"engine.policy"},

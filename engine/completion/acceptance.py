@@ -20,6 +20,7 @@ import cattrs
 from engine import config
 from engine.completion.words import is_word
 from engine.errors import ConfigError
+from engine.files import written_whole
 
 PACKAGED = Path(__file__).with_name("acceptance.json")
 
@@ -155,8 +156,8 @@ def save_acceptance(fitted: AcceptanceModel, path: Path) -> None:
         ConfigError: If the disk refuses.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(cattrs.unstructure(fitted), indent=2) + "\n", encoding="utf-8")
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps(cattrs.unstructure(fitted), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"What is known of kept suggestions could not be written to {path}.") from error
 

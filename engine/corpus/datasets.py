@@ -25,6 +25,7 @@ from engine.corpus.packages import (
 )
 from engine.corpus.source_text import SourceFile, read_sources
 from engine.errors import TrainingError
+from engine.files import written_whole
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -143,11 +144,9 @@ def _read(path: Path) -> list[SourceFile]:
 
 
 def _write(path: Path, files: Sequence[SourceFile]) -> None:
-    partial = path.with_suffix(".partial")
     try:
-        with gzip.open(partial, "wt", encoding="utf-8", compresslevel=4) as lines:
+        with written_whole(path) as partial, gzip.open(partial, "wt", encoding="utf-8", compresslevel=4) as lines:
             lines.writelines(json.dumps(asdict(file)) + "\n" for file in files)
-        partial.replace(path)  # in one step: it is whole or absent
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise TrainingError(f"The training text could not be stored in {path.parent}: {reason}.") from error

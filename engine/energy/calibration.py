@@ -7,15 +7,11 @@ its `Work` and the counter's joules are all that is looked at.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from itertools import product
 from operator import add
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -24,10 +20,12 @@ from engine.energy.cost_model import DeviceCostModel
 from engine.energy.fit import fit_cost_model
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
 from engine.errors import MeterError
+from engine.files import written_whole
 from engine.types import Phase, Work, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from engine.energy.meter import EnergyMeter
     from engine.types import Precision, ProgressSink, Runtime
@@ -143,8 +141,8 @@ def save_calibration(path: Path, key: str, model: DeviceCostModel) -> None:
         models = {}
     text = json.dumps({"version": _FORMAT_VERSION, "models": {**models, key: asdict(model)}}, indent=2)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(path, text)
+        with written_whole(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MeterError(f"The calibration cannot be kept in {path}: {error.strerror}.") from None
 
@@ -196,16 +194,3 @@ def _read_all(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path) -> MeterError:
     return MeterError(f"The calibration {path} is damaged; run `green-code calibrate` to write it anew.")
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Writes beside the file and renames over it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -20,7 +20,7 @@ from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
-from engine.model.trained_exit_files import trained_exits_file
+from engine.model.trained_exit_files import TRAINED_EXITS
 from engine.types import no_progress
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _load_fast(
     from engine.model.prepared.native import library
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
-    trained_exits_path = trained_exits_file(name) if with_trained_exits else None
+    trained_exits_path = TRAINED_EXITS.path(name) if with_trained_exits else None
     native = library.load() is not None
     key = prepared_name(name, folder, trained_exits_path, config.exit_layers, precision, native=native)
     if (found := find_prepared(key)) is None:

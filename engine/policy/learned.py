@@ -20,8 +20,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from engine import config
+from engine.artifacts import Artifact
 from engine.errors import PolicyError
+from engine.files import written_whole
 from engine.policy.base import Action, ExitCandidate
 from engine.types import GREEN_MODE_MAX
 
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FILE_NAME = "policy.safetensors"
-PACKAGED = Path(__file__).with_name("artifacts")
+POLICY = Artifact(folder="policies", file_name="policy.safetensors", packaged=Path(__file__).with_name("artifacts"))
 
 ACTIONS = (Action.CONTINUE, Action.EXIT, Action.VERIFY, Action.STOP)
 """The order of the network's outputs."""
@@ -205,22 +205,7 @@ def find_learned_policy(name: str, fingerprint: str, exits_fingerprint: str) -> 
     Raises:
         PolicyError: If the user's own policy does not fit, or cannot be read.
     """
-    own = own_policy_path(name)
-    if own.is_file():
-        return load_policy(own, fingerprint, exits_fingerprint)
-    shipped = PACKAGED / config.folder_name(name) / FILE_NAME
-    if not shipped.is_file():
-        return None
-    try:
-        return load_policy(shipped, fingerprint, exits_fingerprint)
-    except PolicyError as error:
-        logger.warning("The shipped policy is not used for %s: %s", name, error)
-        return None
-
-
-def own_policy_path(name: str) -> Path:
-    """Where a policy that was trained on this machine is kept."""
-    return config.data_dir() / "policies" / config.folder_name(name) / FILE_NAME
+    return POLICY.find(name, lambda path: load_policy(path, fingerprint, exits_fingerprint))
 
 
 def load_policy(path: Path, fingerprint: str, exits_fingerprint: str) -> LearnedPolicy:
@@ -250,10 +235,8 @@ def save_policy(policy: LearnedPolicy, path: Path) -> None:
         PolicyError: If the disk refuses.
     """
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in policy.tensors.items()}
-    partial = path.with_suffix(".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(policy.info))})
-        partial.replace(path)
+        with written_whole(path) as partial:
+            save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(policy.info))})
     except (OSError, SafetensorError) as error:
         raise PolicyError(f"The policy could not be written to {path}.") from error

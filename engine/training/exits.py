@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from engine.errors import TrainingError
+from engine.files import written_whole
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo, save_trained_exits
 from engine.training.agreement import ExitQuality, judge
@@ -218,12 +219,10 @@ def _run_key(model: EarlyExitModel, corpus: Corpus, plan: TrainingPlan) -> str:
 
 
 def _keep(path: Path, run: str, n_done: int, sums: RegressionSums) -> None:
-    partial = path.with_suffix(".partial")
     metadata = {"run": run, "n_done": str(n_done), "count": str(sums.count)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"xx": sums.xx, "xy": sums.xy, "yy": sums.yy}, partial, metadata=metadata)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            save_file({"xx": sums.xx, "xy": sums.xy, "yy": sums.yy}, partial, metadata=metadata)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"The checkpoint {path} could not be written; the disk may be full.") from error
 

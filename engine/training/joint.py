@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from engine.errors import TrainingError
+from engine.files import written_whole
 from engine.model.reference.adapters import adapter_for
 from engine.types import ProgressSink, no_progress
 
@@ -232,7 +233,6 @@ class _Run:
 
 
 def _keep(path: Path, run: _Run, done: int) -> None:
-    partial = path.with_suffix(".partial")
     state = {
         "run": run.name,
         "done": done,
@@ -241,9 +241,8 @@ def _keep(path: Path, run: _Run, done: int) -> None:
         "schedule": run.schedule.state_dict(),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, partial)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            torch.save(state, partial)
     except (OSError, RuntimeError) as error:
         raise TrainingError(f"The checkpoint {path} could not be written; the disk may be full.") from error
 

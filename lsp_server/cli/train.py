@@ -67,7 +67,7 @@ def policy(
     from engine.corpus.datasets import gather_corpus
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
-    from engine.policy.learned import own_policy_path
+    from engine.policy.learned import POLICY
     from engine.training.policy.policy_training import PolicyPlan, train_policy
     from engine.training.policy.ppo import PpoPlan
     from engine.training.policy.slider import validation_table
@@ -85,7 +85,7 @@ def policy(
         corpus = gather_corpus(progress=progress)
         files = resolve_model(model, progress=progress)
         loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device))
-        path = output or own_policy_path(files.name)
+        path = output or POLICY.own_path(files.name)
         trained = train_policy(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
     for stage, reward in trained.stages.items():
@@ -152,7 +152,7 @@ def teach_exits(
     from engine.corpus.datasets import LANGUAGES, gather_corpus
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
-    from engine.model.trained_exit_files import own_trained_exits_path
+    from engine.model.trained_exit_files import TRAINED_EXITS
     from engine.training.agreement import quality_table
     from engine.training.exits import TrainingPlan, train_exits
 
@@ -165,7 +165,7 @@ def teach_exits(
         )
         config = EngineConfig(model=model, device=device)
         loaded = load_model(files.name, files.path, config, with_trained_exits=False, reference=True)
-        path = output or own_trained_exits_path(files.name)
+        path = output or TRAINED_EXITS.own_path(files.name)
         trained = train_exits(loaded, corpus, path, plan=plan, progress=progress)
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)

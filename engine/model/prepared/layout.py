@@ -1,7 +1,7 @@
 """What a model that was prepared for the fast CPU runners looks like on disk: names of files, sizes, its own name.
 
-Its folder is named by what it was made from, so that a start needs neither transformers nor the original weights: their
-files are compared by name, size and time only. Reads records, no weights; imports no runtime.
+Its folder is named by what it was made from, so that a start needs neither transformers nor the original weights: these
+are compared by name, size and time, trained exits by a sample. Reads records, no weights; imports no runtime.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "prepared.json"
 
 _FORMAT = 10  # raise it when folders written by older code must not be used again
+_SAMPLE_BYTES = 1 << 20  # read in a millisecond, at every start
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 
 
@@ -100,13 +101,12 @@ def prepared_name(
         native: Whether this process has native kernels.
     """
     files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
-    if trained_exits is not None:
-        files.append(trained_exits)
-    content = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    weights = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    exits = None if trained_exits is None else _sampled(trained_exits)
     cut = None if exit_layers is None else sorted(set(exit_layers))
     # Processes with and without kernels, such as those of two machines, do not drive out each other's.
     variant = _digest([str(folder.resolve()), cut, trained_exits is not None, native])
-    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, content])}"
+    return f"{config.folder_name(name)}-{precision}-{variant}-{_digest([_FORMAT, weights, exits])}"
 
 
 def find_prepared(prepared_name: str) -> tuple[Path, PreparedModel] | None:
@@ -157,6 +157,19 @@ def segment_file(start: int) -> str:
 def exit_map_file(exit_layer: int) -> str:
     """The graph of the map that the head reads an exit through; missing where none was trained."""
     return f"exit-map-{exit_layer:02}.onnx"
+
+
+def _sampled(path: Path) -> str:
+    """Names what trained exits say, not when they came: two installations share what was prepared with the same ones.
+
+    The first bytes of the file describe the training and every tensor, the last ones are weights.
+    """
+    digest = hashlib.sha256(str(path.stat().st_size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLE_BYTES))
+        file.seek(max(0, path.stat().st_size - _SAMPLE_BYTES))
+        digest.update(file.read())
+    return digest.hexdigest()
 
 
 def _digest(values: list[Any]) -> str:

@@ -23,7 +23,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from engine.errors import ModelCorruptError, ModelError, PolicyError
-from engine.model.trained_exit_files import own_trained_exits_path, trained_exits_file
+from engine.files import written_whole
+from engine.model.trained_exit_files import TRAINED_EXITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,17 +152,7 @@ def find_trained_exits(name: str, fingerprint: str) -> TrainedExits | None:
         PolicyError: If the user's own belong to other weights.
         ModelCorruptError: If a file cannot be read.
     """
-    path = trained_exits_file(name)
-    if path is None:
-        return None
-    try:
-        return load_trained_exits(path, fingerprint)
-    except PolicyError:
-        if path == own_trained_exits_path(name):
-            raise
-        # Another conversion of the same model: its exits work, only less well. The user's remedy is in the message.
-        logger.warning("The shipped exits do not fit the weights of %s; `green-code train exits` makes new ones.", name)
-        return None
+    return TRAINED_EXITS.find(name, lambda path: load_trained_exits(path, fingerprint))
 
 
 def load_trained_exits(path: Path, fingerprint: str) -> TrainedExits:
@@ -206,11 +197,9 @@ def save_trained_exits(trained_exits: TrainedExits, path: Path) -> None:
         tensors[name + _UP], tensors[name + _DOWN] = _stored(up), _stored(down)
     if trained_exits.shortlist is not None:
         tensors[_SHORTLIST] = trained_exits.shortlist.to("cpu", torch.int32)
-    partial = path.with_suffix(".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(trained_exits.info))})
-        partial.replace(path)
+        with written_whole(path) as partial:
+            save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(trained_exits.info))})
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The trained exits could not be written to {path}.") from error
 

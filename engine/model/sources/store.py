@@ -27,7 +27,7 @@ class ModelFiles:
     """A model that is ready to be loaded.
 
     Attributes:
-        name: The name to show and to ask for it by.
+        name: The name to show and to ask for it by; a local folder's is its whole path.
         path: A folder with config.json, weights and tokenizer.
         source: Where it came from, for people.
     """
@@ -89,7 +89,8 @@ def pull(name: str, *, progress: ProgressSink = no_progress) -> ModelFiles:
         return _convert_file(path, progress)
     if path.is_dir() or _is_path(name):
         hub.check_folder(path)
-        return ModelFiles(name=name, path=path.resolve(), source="local folder")
+        # By one name however it is spelled: what is prepared and trained for a model is kept under its name.
+        return ModelFiles(name=str(path.resolve()), path=path.resolve(), source="local folder")
     folder = hub.fetch(name, progress=progress)
     return ModelFiles(name=name, path=folder, source="Hugging Face hub")
 

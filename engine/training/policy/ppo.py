@@ -21,6 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
+from engine.files import written_whole
 from engine.policy.learned import N_CONTEXT
 from engine.training.policy.network import HIDDEN_WIDTH, PROBE_WIDTH, PolicyNetwork, Probes
 from engine.training.policy.rollout import N_HINDSIGHT
@@ -231,9 +232,8 @@ class _Reporter(BaseCallback):
             self._judge()
         if self._checkpoint is not None and time.monotonic() - self._saved_s > _CHECKPOINT_EVERY_S:
             self._saved_s = time.monotonic()
-            partial = self._checkpoint.with_suffix(".partial.zip")
-            self.model.save(partial)
-            partial.replace(self._checkpoint)
+            with written_whole(self._checkpoint) as partial:
+                self.model.save(partial)
 
     def _on_step(self) -> bool:
         return True

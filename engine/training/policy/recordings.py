@@ -17,6 +17,7 @@ from engine.completion.kept import kept_characters
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.decoding.lookup import lookup_draft
 from engine.errors import TrainingError
+from engine.files import written_whole
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.prefix import common_prefix
 from engine.text import TextDecoder, ended_by_rules, offered, site_for
@@ -229,11 +230,9 @@ def _stored(path: Path, run: str) -> list[Recording | None]:
 
 
 def _store(path: Path, run: str, slots: Sequence[Recording | None]) -> None:
-    partial = path.with_suffix(".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"run": run, "slots": [None if slot is None else _fields(slot) for slot in slots]}, partial)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            torch.save({"run": run, "slots": [None if slot is None else _fields(slot) for slot in slots]}, partial)
     except (OSError, RuntimeError) as error:
         raise TrainingError(f"The recorded suggestions could not be stored in {path.parent}.") from error
 

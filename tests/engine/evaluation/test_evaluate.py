@@ -14,7 +14,7 @@ from engine.evaluation.evaluate import Evaluation, evaluate
 from engine.evaluation.places import sample_places
 from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
-from engine.policy.learned import own_policy_path, save_policy
+from engine.policy.learned import POLICY, save_policy
 from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
 from tests.tiny_models import early_exit_model, tiny_model
@@ -47,7 +47,7 @@ def with_policy(loaded: LoadedModel) -> None:
     policy = tiny_policy(
         check_layers=(2, 4), fingerprint=model.fingerprint, exits_fingerprint=model.exits_fingerprint, seed=1
     )
-    save_policy(policy, own_policy_path("tiny"))
+    save_policy(policy, POLICY.own_path("tiny"))
 
 
 def files() -> list[SourceFile]:

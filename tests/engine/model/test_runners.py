@@ -1,5 +1,6 @@
 """ONNX Runtime against the reference, at exact precision and rounded, over every way the decoder drives it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,19 @@ def test_a_prepared_model_is_named_by_what_it_was_made_from(tmp_path: Path) -> N
 
     assert len(set(names)) == 4
     assert all(name.startswith("org--tiny-") for name in names)
+
+
+def test_equal_exits_name_a_prepared_model_alike_wherever_they_lie(tmp_path: Path) -> None:
+    exits = [tmp_path / name / "trained_exits.safetensors" for name in ("one", "another", "other")]
+    for path, content in zip(exits, (b"the same", b"the same", b"the others"), strict=True):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    os.utime(exits[1], (1, 1))
+
+    one, another, other = (prepared_name("tiny", tmp_path, path, None, "int8", native=False) for path in exits)
+
+    assert one == another
+    assert one != other
 
 
 def test_a_newly_prepared_model_takes_the_place_of_an_outdated_one(reference: EarlyExitModel) -> None:

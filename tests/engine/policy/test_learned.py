@@ -12,10 +12,10 @@ from engine.policy import learned
 from engine.policy.base import Action, ExitCandidate
 from engine.policy.learned import (
     ACTIONS,
+    POLICY,
     LearnedPolicy,
     find_learned_policy,
     load_policy,
-    own_policy_path,
     save_policy,
 )
 from tests.engine.policy.tiny_policy import tiny_policy
@@ -55,7 +55,7 @@ def decisions(policy: LearnedPolicy, weight: float = 0.5) -> list[Action]:
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(learned, "PACKAGED", tmp_path / "shipped")
+    monkeypatch.setattr(learned, "POLICY", replace(learned.POLICY, packaged=tmp_path / "shipped"))
     return tmp_path
 
 
@@ -107,7 +107,7 @@ def test_a_saved_policy_decides_as_before(tmp_path: Path) -> None:
 def test_the_users_own_policy_is_refused_where_it_does_not_fit(
     data_dir: Path, fingerprint: str, exits: str, complaint: str
 ) -> None:
-    save_policy(tiny_policy(), own_policy_path("org/model"))
+    save_policy(tiny_policy(), POLICY.own_path("org/model"))
 
     with pytest.raises(PolicyError, match=f"{complaint}.*green-code train policy"):
         find_learned_policy("org/model", fingerprint, exits)

@@ -17,7 +17,7 @@ from engine.model.reference.trained_exits import (
     model_fingerprint,
     save_trained_exits,
 )
-from engine.model.trained_exit_files import own_trained_exits_path
+from engine.model.trained_exit_files import TRAINED_EXITS
 from tests.tiny_models import early_exit_model, tiny_model
 
 D = 32
@@ -112,7 +112,7 @@ def test_a_model_that_nobody_trained_exits_for_has_none() -> None:
 
 
 def test_exits_trained_on_this_machine_are_found_by_the_models_name(trained_exits: TrainedExits) -> None:
-    save_trained_exits(trained_exits, own_trained_exits_path("org/model"))
+    save_trained_exits(trained_exits, TRAINED_EXITS.own_path("org/model"))
 
     found = find_trained_exits("org/model", INFO.fingerprint)
 
@@ -133,11 +133,11 @@ def test_the_shortlist_is_stored_and_part_of_what_the_exits_are(trained_exits: T
 
 @pytest.mark.parametrize("name", ["org/model", "/home/someone/model", "../../model", ".."])
 def test_a_name_never_leads_out_of_the_data_folder(name: str) -> None:
-    assert own_trained_exits_path(name).parent.parent == data_dir() / "exits"
+    assert TRAINED_EXITS.own_path(name).parent.parent == data_dir() / "exits"
 
 
 def test_exits_trained_for_weights_that_have_changed_are_not_used_silently(trained_exits: TrainedExits) -> None:
-    save_trained_exits(trained_exits, own_trained_exits_path("org/model"))
+    save_trained_exits(trained_exits, TRAINED_EXITS.own_path("org/model"))
 
     with pytest.raises(PolicyError, match="green-code train exits"):
         find_trained_exits("org/model", "another")
@@ -163,7 +163,7 @@ def test_the_default_model_loads_with_its_shipped_exits(default_model_path: Path
 def test_new_exits_can_be_trained_where_the_old_ones_no_longer_fit(
     default_model_path: Path, trained_exits: TrainedExits
 ) -> None:
-    save_trained_exits(trained_exits, own_trained_exits_path(DEFAULT_MODEL))
+    save_trained_exits(trained_exits, TRAINED_EXITS.own_path(DEFAULT_MODEL))
     config = EngineConfig(device="cpu")
 
     with pytest.raises(PolicyError, match="other weights"):

@@ -91,6 +91,17 @@ def test_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
     assert resolve_model(str(tmp_path / "mine")).path == tmp_path / "mine"
 
 
+def test_local_folder_has_one_name_however_it_is_spelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_model("llama").save_pretrained(tmp_path / "mine")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    names = {resolve_model(name).name for name in ("mine", "./mine", "~/mine", "link", str(tmp_path / "mine"))}
+
+    assert names == {str(tmp_path / "mine")}
+
+
 def test_local_folder_of_an_unsupported_family(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
 

@@ -15,11 +15,11 @@ from engine.errors import TrainingError
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import (
     ACTIONS,
+    POLICY,
     LearnedPolicy,
     PolicyInfo,
     context_features,
     find_learned_policy,
-    own_policy_path,
 )
 from engine.training.policy.closed_loop import ClosedLoopEnv
 from engine.training.policy.env import RolloutEnv, Scene, scenes_of
@@ -226,7 +226,7 @@ def user_dirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_whole_training_ends_in_a_policy_that_fits_its_model_and_runs(user_dirs: Path) -> None:
-    loaded, output, said = tiny_loaded(), own_policy_path("tiny"), list[str]()
+    loaded, output, said = tiny_loaded(), POLICY.own_path("tiny"), list[str]()
     trained = train_policy(loaded, corpus(), output, plan=PLAN, progress=lambda message, *_: said.append(message))
 
     found = find_learned_policy("tiny", loaded.model.fingerprint, loaded.model.exits_fingerprint)
