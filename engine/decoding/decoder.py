@@ -17,6 +17,7 @@ from engine.types import FinishReason
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from engine.decoding.healing import Constraint
     from engine.decoding.stopping import StopCondition
     from engine.model.early_exit import EarlyExitModel
     from engine.policy.base import ExitPolicy, OperatingPoint
@@ -56,6 +57,7 @@ class Decoder:
         point: OperatingPoint,
         stop: StopCondition,
         cancellation: CancellationToken,
+        constraint: Constraint | None = None,
     ) -> Iterator[DecodedToken]:
         """Continues the prompt greedily, yielding tokens once nothing can take them back.
 
@@ -67,6 +69,7 @@ class Decoder:
             point: What the user's slider means.
             stop: When to end.
             cancellation: Asked at every exit candidate and between the segments of a prefill chunk.
+            constraint: What may be chosen; None for everything.
         """
         self.work, self.n_decoded = WorkCounter(), 0
         # The last prompt token always runs: its hidden state chooses the first new token.
@@ -76,7 +79,14 @@ class Decoder:
             return
         self._cache.crop(self.reused_tokens)
         run = Trajectory(
-            self._model, self._cache, self.work, prompt_ids, policy=policy, point=point, cancellation=cancellation
+            self._model,
+            self._cache,
+            self.work,
+            prompt_ids,
+            policy=policy,
+            point=point,
+            cancellation=cancellation,
+            constraint=constraint,
         )
         self.finish_reason = FinishReason.CANCELLED  # also where the caller closes the iterator
         try:

@@ -15,23 +15,24 @@ longer waits. No text, no IO, no logging; what rows are made of is the runner's 
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.decoding.head import Head, Reading
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.prefill import prefill
 from engine.policy.base import Action, ExitCandidate, Fill
 from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from engine.decoding.healing import Constraint
     from engine.decoding.work import PhaseCounter, WorkCounter
-    from engine.model.early_exit import EarlyExitModel, Listing
+    from engine.model.early_exit import EarlyExitModel
     from engine.model.runner import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
@@ -69,9 +70,11 @@ class Trajectory:
         policy: ExitPolicy,
         point: OperatingPoint,
         cancellation: CancellationToken,
+        constraint: Constraint | None = None,
     ) -> None:
         self._model, self._cache, self._work = model, cache, work
         self._prompt_ids = prompt_ids
+        self._head = Head(model, prompt_ids, constraint, work)
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
@@ -103,7 +106,7 @@ class Trajectory:
             counter=self._work.prefill,
             check=self._check_cancelled,
         )
-        first = self._last_choices(rows[:, -1:], self._work.decode)[0]
+        first = self._last_choices(rows[:, -1:], [], self._work.decode)[0]
         self.tokens.append(DecodedToken(first, self._model.n_layers))
 
     def advance(self) -> None:
@@ -112,15 +115,19 @@ class Trajectory:
         Raises:
             Cancelled: At an exit candidate.
         """
-        ids = [*self._prompt_ids, *(token.token_id for token in self.tokens)]
+        said = [token.token_id for token in self.tokens]
+        ids = [*self._prompt_ids, *said]
         drafts = lookup_draft(ids, min(self._point.lookup, self._model.max_positions - len(ids)))
+        del drafts[self._head.n_allowed(said, drafts) :]
         rows = self._model.embed([ids[-1], *drafts], len(ids) - 1)
         self._work.decode.tokens += 1
         self._work.verification.tokens += len(drafts)
         for index, (start, stop) in enumerate(self._model.segments[:-1]):
             rows = self._run(rows, start, stop, self._work.decode)
             n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
-            exit_ = _Exit(self._model, rows[:, n_before:], drafts, stop, listing=lambda: self._listing, work=self._work)
+            exit_ = _Exit(
+                self._model, self._head, rows[:, n_before:], said=said, drafts=drafts, layer=stop, work=self._work
+            )
             match self._decide(exit_, index, n_before=n_before):
                 case Action.EXIT:
                     chosen = exit_.tokens()
@@ -169,11 +176,6 @@ class Trajectory:
     def _n_run(self) -> int:
         """Positions whose row has been run: all but that of the last token."""
         return self.n_prompt + len(self.tokens) - 1
-
-    @functools.cached_property
-    def _listing(self) -> Listing | None:
-        """What exits choose from, and the last layer where text may differ; nobody else waits for it."""
-        return self._model.listing(self._prompt_ids)
 
     def _check_cancelled(self) -> None:
         if self._cancellation.is_cancelled:
@@ -237,27 +239,20 @@ class Trajectory:
                 rows = self._run(rows, start, stop, counter)
         assert rows is not None
         n_layers = self._model.n_layers
-        choices = self._last_choices(rows if check else rows[:, -n_new:], counter)
+        said = [*(token.token_id for token in self.tokens), *drafts]
+        choices = self._last_choices(rows if check else rows[:, -n_new:], said if n_new else said[:-1], counter)
         n_emitted = len(choices) - n_new
         first = len(self.tokens) - n_emitted
-        n_right = common_prefix(choices, [*(token.token_id for token in self.tokens[first:]), *drafts])
+        n_right = common_prefix(choices, said[first:])
         n_kept = min(n_right, n_emitted)
         self.tokens[first + n_kept :] = [DecodedToken(choice, n_layers) for choice in choices[n_kept : n_right + 1]]
         self._cache.crop(self._n_run)
 
-    def _last_choices(self, rows: Array, counter: PhaseCounter) -> list[int]:
-        """What the last layer says for each of `rows`; lossless, of the whole vocabulary."""
-        model, listing = self._model, None if self._point.lossless else self._listing
-        share = _share(model, listing)
-        counter.head(share)
-        self._work.verification.head_tokens += share * (rows.shape[1] - 1)
-        logits = model.logits(model.exit_state(rows, model.n_layers), model.n_layers, listing)
-        return model.choices(logits, listing)
-
-
-def _share(model: EarlyExitModel, listing: Listing | None) -> float:
-    """What the head over a listing reads of the whole head."""
-    return 1.0 if listing is None else len(listing.ids) / model.n_vocabulary
+    def _last_choices(self, rows: Array, said: Sequence[int], counter: PhaseCounter) -> list[int]:
+        """What the last layer says for each of `rows`, the last of which stands behind `said`."""
+        model = self._model
+        states = model.exit_state(rows, model.n_layers)
+        return self._head.read(states, model.n_layers, said, counter, whole=self._point.lossless).choices
 
 
 class _Exit:
@@ -273,18 +268,19 @@ class _Exit:
     def __init__(
         self,
         model: EarlyExitModel,
+        head: Head,
         rows: Array,
+        *,
+        said: Sequence[int],
         drafts: Sequence[int],
         layer: int,
-        *,
-        listing: Callable[[], Listing | None],
         work: WorkCounter,
     ) -> None:
         self.layer, self.n_drafts = layer, len(drafts)
-        self._listing = listing
-        self._model, self._rows, self._drafts, self._work = model, rows, drafts, work
+        self._model, self._head, self._work = model, head, work
+        self._rows, self._said, self._drafts = rows, said, drafts
         self._states: Array | None = None  # [1, 1 + n_drafts, D]
-        self._logits: Array | None = None  # [1, 1 + n_drafts, S]
+        self._reading: Reading | None = None
 
     def observe(self) -> NDArray[np.float32]:
         """The current row's normed hidden state [D], for a policy that looks at it."""
@@ -302,21 +298,18 @@ class _Exit:
     def probability(self) -> float:
         """The least probability among these tokens, charged to the policy."""
         n_tokens = len(self.would_emit())
-        return min(self._model.probabilities(self._head(self._work.policy))[:n_tokens])
+        return min(self._read(self._work.policy).probabilities()[:n_tokens])
 
     def _accepted(self, counter: PhaseCounter) -> list[int]:
-        choices = self._model.choices(self._head(counter), self._listing())
+        choices = self._read(counter).choices
         return choices[: common_prefix(choices, self._drafts) + 1]
 
-    def _head(self, counter: PhaseCounter) -> Array:
-        """Logits [1, 1 + n_drafts, S]; the head is charged to `counter` if nobody asked before."""
-        if self._logits is None:
-            listing = self._listing()
-            share = _share(self._model, listing)
-            counter.head(share)
-            self._work.verification.head_tokens += share * self.n_drafts
-            self._logits = self._model.logits(self._normed(), self.layer, listing)
-        return self._logits
+    def _read(self, counter: PhaseCounter) -> Reading:
+        """What the head says; it is charged to `counter` if nobody asked before."""
+        if self._reading is None:
+            said = [*self._said, *self._drafts]
+            self._reading = self._head.read(self._normed(), self.layer, said, counter)
+        return self._reading
 
     def _normed(self) -> Array:
         if self._states is None:

@@ -202,7 +202,8 @@ class _Stepper:
         for start, stop in model.segments:
             if stop <= depth:
                 rows = model.run_layers(rows, start, stop, self._cache)
-        model.choices(model.logits(model.exit_state(rows, depth), depth, listing), listing)
+        logits = model.logits(model.exit_state(rows, depth), depth, listing)
+        model.choices(logits, None if listing is None else listing.ids)
 
 
 def _go_on() -> None:

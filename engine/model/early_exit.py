@@ -140,12 +140,12 @@ class EarlyExitModel:
             return self.runner.head(state)
         return self.runner.shortlist_head(state, listing.rows)
 
-    def choices(self, logits: Array, listing: Listing | None = None) -> list[int]:
-        """The most likely token of each row of `logits`, which are over a listing or the whole vocabulary."""
+    def choices(self, logits: Array, ids: NDArray[np.int64] | None = None) -> list[int]:
+        """The most likely token of each row of `logits` [1, T, S], which are of `ids` [S] or the whole vocabulary."""
         best: list[int] = logits[0].argmax(-1).tolist()
-        if listing is None:
+        if ids is None:
             return best
-        chosen: list[int] = listing.ids[best].tolist()
+        chosen: list[int] = ids[best].tolist()
         return chosen
 
     def probabilities(self, logits: Array) -> list[float]:

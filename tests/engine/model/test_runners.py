@@ -99,7 +99,7 @@ def test_a_listing_has_the_logits_of_the_whole_head_for_the_shortlist_and_the_te
 
         assert listing.ids.tolist() == ids
         np.testing.assert_allclose(near, exact[..., ids], rtol=1e-3, atol=1e-3)
-        assert model.choices(near, listing) == [ids[best] for best in exact[0][:, ids].argmax(-1).tolist()]
+        assert model.choices(near, listing.ids) == [ids[best] for best in exact[0][:, ids].argmax(-1).tolist()]
         assert model.shortlist_share == 3 / 97
 
 

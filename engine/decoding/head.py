@@ -1,0 +1,108 @@
+"""What the LM head chooses for rows of hidden states: from a listing, from the whole vocabulary, from what is allowed.
+
+It charges what it reads of the head. Knows no exits, no drafts and no cache.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.decoding.healing import Constraint
+    from engine.decoding.work import PhaseCounter, WorkCounter
+    from engine.model.early_exit import EarlyExitModel, Listing
+    from engine.model.runner import Array
+
+
+class Reading:
+    """What the head said of some rows.
+
+    Attributes:
+        choices: The most likely token behind each row, among those that it may choose from.
+    """
+
+    def __init__(self, model: EarlyExitModel, parts: Sequence[tuple[Array, NDArray[np.int64] | None]]) -> None:
+        """Chooses.
+
+        Args:
+            model: Whose head it is.
+            parts: Logits [1, T, S] of rows one behind the other, and which ids [S] they are of; None for all.
+        """
+        self._model, self._parts = model, parts
+        self.choices = [token_id for logits, ids in parts for token_id in model.choices(logits, ids)]
+
+    def probabilities(self) -> list[float]:
+        """The probability of each of `choices` among those tokens."""
+        return [chance for logits, _ in self._parts for chance in self._model.probabilities(logits)]
+
+
+class Head:
+    """The LM head of one completion.
+
+    Args:
+        model: Whose head it is.
+        prompt_ids: What is continued; its tokens are on the listing.
+        constraint: What may be chosen behind which tokens; None where everything may.
+        work: Charged with rows beside the first of a reading; the first is charged to who asks.
+    """
+
+    def __init__(
+        self, model: EarlyExitModel, prompt_ids: Sequence[int], constraint: Constraint | None, work: WorkCounter
+    ) -> None:
+        self._model, self._prompt_ids, self._constraint, self._work = model, prompt_ids, constraint, work
+
+    def read(
+        self, states: Array, layer: int, said: Sequence[int], counter: PhaseCounter, *, whole: bool = False
+    ) -> Reading:
+        """Evaluates the head for rows [1, T, D] of an exit, or of the last layer.
+
+        Args:
+            states: As `EarlyExitModel.exit_state` gives them.
+            layer: The layers behind them.
+            said: The tokens before the one that the last row chooses; those before it choose the end of these.
+            counter: Charged with the first row.
+            whole: Whether to choose from the whole vocabulary; where some may not be chosen, it is read in any case.
+        """
+        model, n_rows = self._model, states.shape[1]
+        allowed = self._allowed(said, n_rows)
+        listing = None if whole or allowed is not None else self._listing
+        share = 1.0 if listing is None else len(listing.ids) / model.n_vocabulary
+        counter.head(share)
+        self._work.verification.head_tokens += share * (n_rows - 1)
+        logits = model.logits(states, layer, listing)
+        if allowed is None:
+            return Reading(model, [(logits, None if listing is None else listing.ids)])
+        rows = [logits[:, row : row + 1] for row in range(n_rows)]
+        return Reading(
+            model, [(row if ids is None else row[:, :, ids], ids) for row, ids in zip(rows, allowed, strict=True)]
+        )
+
+    def n_allowed(self, said: Sequence[int], drafts: Sequence[int]) -> int:
+        """How many of the drafts may be chosen behind the tokens that were said."""
+        for n_drafts, draft in enumerate(drafts):
+            allowed = self._allowed([*said, *drafts[:n_drafts]], 1)
+            if allowed is None or allowed[0] is None:
+                break
+            if draft not in allowed[0]:
+                return n_drafts
+        return len(drafts)
+
+    def _allowed(self, said: Sequence[int], n_rows: int) -> list[NDArray[np.int64] | None] | None:
+        """What each row may choose; None where each may choose everything."""
+        if self._constraint is None:
+            return None
+        first = len(said) - n_rows + 1
+        if self._constraint.allowed(said[:first]) is None:
+            return None
+        return [self._constraint.allowed(said[: first + row]) for row in range(n_rows)]
+
+    @functools.cached_property
+    def _listing(self) -> Listing | None:
+        """What exits choose from, and the last layer where text may differ; nobody else waits for it."""
+        return self._model.listing(self._prompt_ids)
