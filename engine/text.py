@@ -6,14 +6,15 @@ measuring is not known here: timing and recording wrap the policy, energy is rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.cleanup import is_complete, suggestion, without_half_word
 from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.loops import loop_length
-from engine.completion.prompt import prompt_for
+from engine.completion.prompt import behind_typed, prompt_for
 from engine.completion.shape import shape_at
+from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition
 from engine.model.loaded import synchronize
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from engine.completion.prompt import Prompt
     from engine.completion.shape import Shape
+    from engine.decoding.decoder import Decoder
+    from engine.decoding.healing import Constraint
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken, CompletionRequest, Phase, Work
@@ -89,8 +92,8 @@ def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
     if finish_reason is FinishReason.CANCELLED:
         return ""
     if site.shape is None:
-        space = site.prompt.typed_space
-        return raw.removeprefix(space) if raw.startswith(space) else raw.lstrip(" \t")
+        start = behind_typed(raw, site.prompt.typed)
+        return "" if start is None else raw[start:]
     if finish_reason is FinishReason.REPETITION:
         raw = raw[: _loop_length(site, raw)].rstrip(_SEPARATORS)
     part = suggestion(raw, site.shape)
@@ -126,15 +129,42 @@ class TextDecoder:
 
     def prompt_ids(self, site: Site, *, max_new_tokens: int) -> list[int]:
         """The prompt in tokens, with room for the answer in the model's positions."""
-        room = max(1, self._loaded.model.max_positions - max_new_tokens)
-        tokenization = self._loaded.tokenization
-        ids = tokenization.encode_parts(prompt_parts(site.prompt, self._fim_format))
-        # A prompt that is too long loses suffix and context first, then the document's beginning.
-        return ids if len(ids) <= room else tokenization.encode(site.prompt.text)[-room:]
+        return self._prompt_ids(self._healed(site.prompt)[0], max_new_tokens)
 
     def at(self, site: Site, *, max_new_tokens: int) -> TextRun:
         """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it."""
-        return TextRun(self._loaded, self._decoders, site, self.prompt_ids(site, max_new_tokens=max_new_tokens))
+        prompt, healing = self._healed(site.prompt)
+        prompt_ids = self._prompt_ids(prompt, max_new_tokens)
+        return TextRun(
+            self._loaded,
+            self._decoders.decoder_for(prompt_ids),
+            site,
+            prompt_ids=prompt_ids,
+            n_certain=len(prompt.text) - len(site.prompt.text),
+            constraint=healing,
+        )
+
+    def _healed(self, prompt: Prompt) -> tuple[Prompt, Healing | None]:
+        """The prompt up to where its tokens are certain, and what spells the rest of what is typed."""
+        if not prompt.typed.strip():
+            return prompt, None
+        tokenization = self._loaded.tokenization
+        until_cursor = prompt.text + prompt.typed
+        start = tokenization.certain_length(until_cursor, len(prompt.text))
+        typed = until_cursor[start:]
+        healing = Healing(tokenization.vocabulary, typed.encode(), tokenization.cuts(typed))
+        if not healing.is_possible:
+            return replace(prompt, text=until_cursor, typed=""), None
+        return replace(prompt, text=until_cursor[:start], typed=typed), healing
+
+    def _prompt_ids(self, prompt: Prompt, max_new_tokens: int) -> list[int]:
+        room = max(1, self._loaded.model.max_positions - max_new_tokens)
+        tokenization = self._loaded.tokenization
+        ids = tokenization.encode_parts(prompt_parts(prompt, self._fim_format))
+        if prompt.typed.strip() and not ids:
+            return tokenization.start_ids
+        # A prompt that is too long loses suffix and context first, then the document's beginning.
+        return ids if len(ids) <= room else tokenization.encode(prompt.text)[-room:]
 
 
 class TextRun:
@@ -142,16 +172,25 @@ class TextRun:
 
     Attributes:
         site: The site.
-        prompt_ids: Its prompt.
+        prompt_ids: What the model reads there.
         decoder: What decodes there; its `work` may be read meanwhile.
         ids: Tokens of the run under way or of the last one, those that still wait for verification included.
     """
 
-    def __init__(self, loaded: LoadedModel, decoders: DecoderPool, site: Site, prompt_ids: list[int]) -> None:
-        self.site, self.prompt_ids = site, prompt_ids
-        self.decoder = decoders.decoder_for(prompt_ids)
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        decoder: Decoder,
+        site: Site,
+        *,
+        prompt_ids: list[int],
+        n_certain: int,
+        constraint: Constraint | None,
+    ) -> None:
+        self.site, self.prompt_ids, self.decoder = site, prompt_ids, decoder
         self.ids: tuple[int, ...] = ()
-        self._loaded = loaded
+        self._loaded, self._constraint = loaded, constraint
+        self._n_certain = n_certain  # characters of what is typed that the model reads; less than 0 where it says more
         self._spelled: tuple[tuple[int, ...], str] = ((), "")
 
     def decode(
@@ -186,6 +225,7 @@ class TextRun:
                 rule=self._ended_by_rules,
             ),
             cancellation=cancellation or NeverCancelled(),
+            constraint=self._constraint,
         ):
             token_ids.append(token.token_id)
             exit_layers.append(token.exit_layer)
@@ -205,10 +245,11 @@ class TextRun:
         )
 
     def text_of(self, token_ids: Sequence[int]) -> str:
-        """The text that tokens add behind the prompt."""
+        """The text that tokens add behind the site's prompt."""
         ids = tuple(token_ids)
         if ids != self._spelled[0]:  # the stop rules and the reader ask for the same text one after the other
-            self._spelled = ids, self._loaded.tokenization.continuation(self.prompt_ids, ids)
+            text, n_certain = self._loaded.tokenization.continuation(self.prompt_ids, ids), self._n_certain
+            self._spelled = ids, self.site.prompt.typed[:n_certain] + text if n_certain >= 0 else text[-n_certain:]
         return self._spelled[1]
 
     def _ended_by_rules(self, token_ids: Sequence[int]) -> FinishReason | None:

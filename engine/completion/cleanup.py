@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from engine.completion.blocks import CLOSING_RUN, closed_length, closing_run, stays_inside
 from engine.completion.indentation import indent_of
 from engine.completion.line import ending_length, fitting_length, leaving_length, whole_words_length, word_before
+from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
 from engine.completion.worth import is_worth_showing
 
@@ -146,7 +147,7 @@ def is_complete(text: str, shape: Shape) -> bool:
     """True once more decoded text could not change the suggestion."""
     start = _start(text, shape)
     if start is None:
-        return bool(text) and not shape.typed_space.startswith(text)
+        return bool(text) and not shape.typed.startswith(text)
     body = text[start:]
     for rule in RULES:
         length = rule.cut(body, shape) if rule.is_final else len(body)
@@ -175,10 +176,9 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
 
 
 def _start(text: str, shape: Shape) -> int | None:
-    """Where the new text begins; None where the model meant another indentation."""
-    if text.startswith(shape.typed_space):
-        return len(shape.typed_space)
-    return None if shape.starts_line else len(text) - len(text.lstrip(" \t"))
+    """Where the new text begins; None before that, and where the model meant another indentation."""
+    start = behind_typed(text, shape.typed)
+    return None if shape.starts_line and not text.startswith(shape.typed) else start
 
 
 def _block_end(body: str, shape: Shape) -> int | None:

@@ -23,6 +23,7 @@ WINDOW_CHARS = PromptOptions().window_chars
 _IMPORT = re.compile(
     r"^(?:import|from|using|use|#include|#import|require|export \* from)\b[^\n]*[^\s({,\\](?=\s*\n)", re.MULTILINE
 )
+_TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w*)?\Z")  # a number is read as it is: each of its digits is a token
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
 
@@ -31,17 +32,18 @@ class Prompt:
     """What the model reads.
 
     Attributes:
-        text: The document before the cursor, cut to the window, without `typed_space`.
-        typed_space: The last blank or line end before the cursor, or "". Tokens of code begin with a blank, and a line
-            end is one token with the indentation behind it, so the model decodes it again and it is cut off its text.
-            Only this one is held back: without the rest of its indentation, a line start tells the model nothing of
-            the block that it stands in.
+        text: The document before the cursor, cut to the window, without `typed`.
+        typed: What of it the model is to say again: the word that the cursor stands in or behind, if any, and the one
+            blank or line end before it. Tokens of code begin with a blank, a line end is one token with the
+            indentation behind it, and a word that is cut where no token ends is one that the model does not know. Of
+            blanks only this one is held back: without the rest of its indentation, a line start tells the model
+            nothing of the block that it stands in.
         suffix: The document behind the cursor, cut to its budget; read by models that fill in the middle.
         context: Lines to read before `text`: as comments pieces of other files and the name of this one; its imports.
     """
 
     text: str
-    typed_space: str
+    typed: str
     suffix: str = ""
     context: str = ""
 
@@ -50,8 +52,19 @@ def build_prompt(prefix: str, suffix: str = "", *, options: PromptOptions | None
     """The prompt for the text around the cursor."""
     options = options or PromptOptions()
     window = _window(prefix, options.window_chars)
-    text = window[:-1] if window.endswith((" ", "\t", "\n")) else window
-    return Prompt(text=text, typed_space=window[len(text) :], suffix=_whole_lines(suffix, options.suffix_chars))
+    found = _TYPED.search(window)
+    assert found is not None  # an empty match at least
+    return Prompt(text=window[: found.start()], typed=found.group(), suffix=_whole_lines(suffix, options.suffix_chars))
+
+
+def behind_typed(text: str, typed: str) -> int | None:
+    """Where a decoded text goes on behind what was typed; None where it has not come so far, or says otherwise.
+
+    Other blanks than the one that was typed are passed over.
+    """
+    if text.startswith(typed):
+        return len(typed)
+    return None if typed.startswith(text) or typed.strip() else len(text) - len(text.lstrip(" \t"))
 
 
 def prompt_for(request: CompletionRequest) -> Prompt:
@@ -59,7 +72,7 @@ def prompt_for(request: CompletionRequest) -> Prompt:
     prompt = build_prompt(request.prefix, request.suffix, options=request.prompt)
     return Prompt(
         text=prompt.text,
-        typed_space=prompt.typed_space,
+        typed=prompt.typed,
         suffix=prompt.suffix,
         context="".join(_context(request)) + _imports(request),
     )

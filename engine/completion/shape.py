@@ -36,7 +36,7 @@ class Shape:
     """The form that a suggestion may take at one place.
 
     Attributes:
-        typed_space: Blanks that the decoded text is expected to repeat first.
+        typed: What the decoded text is expected to say again first.
         head: The cursor's line before the cursor; of a long one its two ends.
         line: That line's brackets, and what stands behind the cursor.
         single_line: True where the text ends with its line.
@@ -54,7 +54,7 @@ class Shape:
         elements: The elements around the cursor; None in a language without.
     """
 
-    typed_space: str
+    typed: str
     head: str
     line: Line
     single_line: bool
@@ -103,7 +103,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     lines_below = list(filled(below))
     next_line = lines_below[0] if lines_below else ""
     return Shape(
-        typed_space=prompt.typed_space,
+        typed=prompt.typed,
         head=head,
         line=line,
         single_line=single_line,

@@ -1,9 +1,9 @@
 """Token healing: the first tokens must spell what is typed already, whichever tokens the model spells it by.
 
 A cursor inside a word cuts the text where no token ended in training, and there the model loses words that it knows.
-So the prompt ends where the word begins, and as long as typed bytes remain only tokens are allowed that are the
-beginning of them or go on behind them (Lundberg, "The Art of Prompt Design: Prompt Boundaries and Token Healing",
-2023). Knows no model and no document.
+So the prompt ends where the word begins, and while typed bytes remain only tokens are allowed that go on behind them,
+or that the tokenizer cuts them into (Lundberg, "The Art of Prompt Design: Prompt Boundaries and Token Healing", 2023).
+Knows no model and no document.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,15 +31,17 @@ class Constraint(Protocol):
 class Healing:
     """The constraint that a text begins with given bytes."""
 
-    def __init__(self, vocabulary: Vocabulary, typed: bytes) -> None:
+    def __init__(self, vocabulary: Vocabulary, typed: bytes, cuts: Collection[tuple[int, int]]) -> None:
         """Looks up what may stand for `typed`.
 
         Args:
             vocabulary: The model's.
             typed: What the text has to begin with.
+            cuts: Tokens that a tokenizer cuts it into, as far as they end before its end: the byte where each begins,
+                and its id. The model has seen no others there, and knows nothing of what follows them.
         """
         self._vocabulary, self._typed = vocabulary, typed
-        self._allowed = _spellings(vocabulary, typed)
+        self._allowed = _spellings(vocabulary, typed, cuts)
 
     @property
     def is_possible(self) -> bool:
@@ -56,11 +58,15 @@ class Healing:
         return self._allowed[n_done] if self._typed else None
 
 
-def _spellings(vocabulary: Vocabulary, typed: bytes) -> list[NDArray[np.int64]]:
+def _spellings(vocabulary: Vocabulary, typed: bytes, cuts: Collection[tuple[int, int]]) -> list[NDArray[np.int64]]:
     """What may stand at each place of the typed bytes, so that the rest can be spelled as well."""
-    allowed: list[NDArray[np.int64]] = []
+    allowed: list[NDArray[np.int64]] = []  # from the last place on
     for start in range(len(typed) - 1, -1, -1):
-        rest = typed[start:]
-        parts = [ids for length, ids in vocabulary.beginnings_of(rest) if len(allowed[-length]) > 0]
-        allowed.append(np.concatenate((vocabulary.beginning_with(rest), *parts)))
+        ids = [token_id for place, token_id in cuts if place == start and _is_followed(vocabulary[token_id], allowed)]
+        allowed.append(np.concatenate((vocabulary.beginning_with(typed[start:]), np.array(ids, np.int64))))
     return allowed[::-1] or [np.empty(0, np.int64)]
+
+
+def _is_followed(spelling: bytes, allowed: Sequence[NDArray[np.int64]]) -> bool:
+    """Whether there is something for the place behind a token; the last of `allowed` is behind its first byte."""
+    return len(allowed[-len(spelling)]) > 0

@@ -148,7 +148,7 @@ def _paper_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tok
         file=f"{file.package}/{file.path}",
         kind="paper",
         seed=seed,
-        site=Site(prefix=file.text[:cut], suffix="", prompt=Prompt(text=file.text[:cut], typed_space=""), shape=None),
+        site=Site(prefix=file.text[:cut], suffix="", prompt=Prompt(text=file.text[:cut], typed=""), shape=None),
         truth=truth,
         reference=truth[: max_new_tokens * _CHARS_A_TOKEN],
     )
@@ -156,7 +156,7 @@ def _paper_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tok
 
 def _reference(truth: str, site: Site, max_new_tokens: int) -> str:
     """The truth cut as the product cuts a suggestion, to whole lines that so many tokens can reach; one at least."""
-    lines = offered(site, site.prompt.typed_space + truth, FinishReason.STOP).splitlines()
+    lines = offered(site, site.prompt.typed + truth, FinishReason.STOP).splitlines()
     end, length = 0, 0
     while end < len(lines) and (end == 0 or length + len(lines[end]) <= max_new_tokens * _CHARS_A_TOKEN):
         length += len(lines[end]) + 1

@@ -6,14 +6,22 @@ tokens; so it is decoded behind the end of its prompt, and a character that is n
 
 from __future__ import annotations
 
+import functools
 import re
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
+
+from engine.model.vocabulary import vocabulary_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenizers import Tokenizer
 
+    from engine.model.vocabulary import Vocabulary
+
+_SEEN_CHARS = 256  # of a text's end, where its last word is looked for
+_MOST_TOKENS = 3  # of an unfinished word that are chosen again; those before them hardly ever change
 _CONTEXT = 8  # prompt tokens decoded along; more than any tokenizer joins
 _INCOMPLETE = "\ufffd"  # what a tokenizer prints for the first bytes of a character
 # Control tokens by their spelling: Qwen and DeepSeek declare those of fill-in-the-middle as ordinary added ones.
@@ -28,6 +36,7 @@ class Tokenization:
         eos_token_ids: Ids that the model's configuration names as ends.
         end_ids: Ids that end a text: the end token and every other control token of the model.
         control_ids: Ids of the control tokens by their names, such as "<|fim_prefix|>".
+        start_ids: What a text begins behind, where no tokens stand before it: training text stood behind an end.
     """
 
     def __init__(self, tokenizer: Tokenizer, eos_token_ids: Sequence[int]) -> None:
@@ -44,6 +53,7 @@ class Tokenization:
         self.tokenizer, self.eos_token_ids = tokenizer, tuple(eos_token_ids)
         added = tokenizer.get_added_tokens_decoder()
         self.control_ids = {token.content: idx for idx, token in added.items() if token.special}
+        self.start_ids = list(eos_token_ids[:1])
         self.end_ids = frozenset({*eos_token_ids, *self.control_ids.values()})
 
     def encode(self, text: str) -> list[int]:
@@ -60,6 +70,49 @@ class Tokenization:
             ids.append(self.control_ids[control])
             ids += self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The bytes of all tokens that are text."""
+        return vocabulary_of(self.tokenizer, without=self.end_ids)
+
+    def certain_length(self, text: str, word_start: int) -> int:
+        """How much of a text is made of tokens that hardly change, whatever comes behind it.
+
+        Of byte-level vocabularies no token reaches over the border of what they split a text into first, such as the
+        parts of a name with underscores; of others, none over the beginning of a word with the blank before it.
+
+        Args:
+            text: It ends inside a word or behind one.
+            word_start: Where that begins, its blank included.
+        """
+        if self._splits_text:
+            seen = text[-_SEEN_CHARS:]
+            pieces = self.tokenizer.pre_tokenizer.pre_tokenize_str(seen)
+            word_start = len(text) - len(seen) + pieces[-1][1][0]
+        offsets = self.tokenizer.encode(text[word_start:], add_special_tokens=False).offsets
+        return word_start + (offsets[-_MOST_TOKENS][0] if len(offsets) > _MOST_TOKENS else 0)
+
+    def cuts(self, typed: str) -> set[tuple[int, int]]:
+        """Tokens that a text is cut into which begins with `typed`: where each begins, in bytes, and its id.
+
+        Those that end where `typed` does or behind it are left out. What may follow it is tried letter by letter; of
+        2,000 words of code two are then cut otherwise.
+        """
+        whole, found = typed.encode(), set()
+        for letter in ("", *ascii_lowercase):
+            start = 0
+            for token_id in self.tokenizer.encode(typed + letter, add_special_tokens=False).ids:
+                spelling = self.vocabulary[token_id]
+                if start + len(spelling) >= len(whole) or not whole.startswith(spelling, start):
+                    break
+                found.add((start, token_id))
+                start += len(spelling)
+        return found
+
+    @functools.cached_property
+    def _splits_text(self) -> bool:
+        return self.tokenizer.pre_tokenizer is not None and b"ByteLevel" in self.tokenizer.pre_tokenizer.__getstate__()
 
     def continuation(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
         """The text that `ids` add behind the prompt, without an incomplete last character."""

@@ -1,4 +1,4 @@
-"""The tokens of a vocabulary by their bytes: which begin with given ones, and which are the beginning of them.
+"""The tokens of a vocabulary by their bytes: which of them begin with given ones.
 
 Bytes, not characters, since a token may be half of one. Knows no tokenizer's file format beyond what its decoder says
 of the spelling of its tokens, and no text.
@@ -24,11 +24,7 @@ _BLANK = "\u2581"  # what SentencePiece writes for a blank
 
 
 class Vocabulary:
-    """Tokens by their bytes.
-
-    Attributes:
-        longest: Bytes of the longest token.
-    """
+    """Tokens by their bytes."""
 
     def __init__(self, spelled: Mapping[int, bytes]) -> None:
         """Sorts the tokens; takes a tenth of a second for 49,152 of them.
@@ -40,7 +36,6 @@ class Vocabulary:
         self._by_id = spelled
         self._spellings = [spelling for spelling, _ in ordered]
         self._ids: NDArray[np.int64] = np.array([token_id for _, token_id in ordered], np.int64)
-        self.longest = max(map(len, self._spellings), default=0)
 
     def __getitem__(self, token_id: int) -> bytes:
         """The bytes of a token; none of one that is no text."""
@@ -49,16 +44,6 @@ class Vocabulary:
     def beginning_with(self, text: bytes) -> NDArray[np.int64]:
         """Ids of the tokens that are `text` or go on behind it."""
         return self._ids[bisect_left(self._spellings, text) : self._end(text)]
-
-    def beginnings_of(self, text: bytes) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Lengths at which a token ends that is the beginning of `text`, shorter than it, and the ids of those."""
-        for length in range(1, min(self.longest + 1, len(text))):
-            start = bisect_left(self._spellings, text[:length])
-            end = start
-            while end < len(self._spellings) and self._spellings[end] == text[:length]:
-                end += 1
-            if end > start:
-                yield length, self._ids[start:end]
 
     def _end(self, text: bytes) -> int:
         """Where the tokens that begin with `text` end in the order of all."""

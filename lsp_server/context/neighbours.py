@@ -251,4 +251,4 @@ def _reach(line: int) -> int:
 
 def _window_start(prefix: str) -> int:
     prompt = build_prompt(prefix)
-    return len(prefix) - len(prompt.text) - len(prompt.typed_space)
+    return len(prefix) - len(prompt.text) - len(prompt.typed)

@@ -169,7 +169,7 @@ def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[
     # texts_so_far[n] is the text of the first n tokens.
     texts_so_far = [run.text_of(ids[:n]) for n in range(len(ids) + 1)]
     end, reason = _end(ruled, texts_so_far, said)
-    truth = ruled.prompt.typed_space + place.truth
+    truth = ruled.prompt.typed + place.truth
     return Recording(
         states=states.half(),
         choices=choices,

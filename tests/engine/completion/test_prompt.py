@@ -10,31 +10,38 @@ DOCUMENT = "".join(f"value_{number} = compute({number}, {number * 7})\n" for num
 
 
 def test_a_short_document_is_the_prompt() -> None:
-    assert build_prompt("def f():\n    return").text == "def f():\n    return"
+    assert build_prompt("def f():\n    return 1").text == "def f():\n    return 1"
 
 
 @pytest.mark.parametrize(
-    ("prefix", "text", "typed_space"),
+    ("prefix", "text", "typed"),
     [
         ("def f():\n    ", "def f():\n   ", " "),
         ("{\n\t\t", "{\n\t", "\t"),
         ("x = ", "x =", " "),
-        ("x", "x", ""),
+        ("x", "", "x"),
+        ("x = 12", "x = 12", ""),
+        ("x.", "x.", ""),
+        ("x = get_user_na", "x =", " get_user_na"),
+        ("f():\n\tretu", "f():\n", "\tretu"),
+        ("f():\nretu", "f():", "\nretu"),
+        ("x = größ", "x =", " größ"),
+        ("x = 0x1F", "x = 0x1F", ""),
         ("f():\n", "f():", "\n"),
         ("f():\n\n", "f():\n", "\n"),
     ],
 )
-def test_the_last_blank_before_the_cursor_is_set_aside(prefix: str, text: str, typed_space: str) -> None:
+def test_the_word_at_the_cursor_is_set_aside_with_its_blank(prefix: str, text: str, typed: str) -> None:
     prompt = build_prompt(prefix)
 
-    assert (prompt.text, prompt.typed_space) == (text, typed_space)
+    assert (prompt.text, prompt.typed) == (text, typed)
 
 
 def test_the_window_is_bounded_and_ends_at_the_cursor() -> None:
     prompt = build_prompt(DOCUMENT)
 
     assert len(prompt.text) <= WINDOW_CHARS
-    assert DOCUMENT.endswith(prompt.text + prompt.typed_space)
+    assert DOCUMENT.endswith(prompt.text + prompt.typed)
     assert prompt.text.startswith("value_")
 
 

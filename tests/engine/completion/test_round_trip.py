@@ -26,7 +26,7 @@ def offered(before: str, after: str, decoded: str) -> str:
     """What is offered where a model says `decoded`, piece by piece, until the suggestion is complete."""
     prompt = build_prompt(before, after)
     shape = shape_at(before, after, prompt, single_line=None)
-    text = prompt.typed_space + decoded
+    text = prompt.typed + decoded
     ends = (end for end in range(TOKEN_CHARS, len(text), TOKEN_CHARS) if is_complete(text[:end], shape))
     text = text[: next(ends, len(text))]
     return text[suggestion(text, shape)]

@@ -46,7 +46,7 @@ def test_another_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
 def test_a_place_has_the_line_as_its_truth_and_nothing_of_it_in_the_prompt() -> None:
     [(_, place)] = draw_problems([PROBLEM], 5)
 
-    assert place.site.prompt.text + place.site.prompt.typed_space == PROBLEM.before
+    assert place.site.prompt.text + place.site.prompt.typed == PROBLEM.before
     assert place.reference == PROBLEM.line
     assert place.truth.startswith(PROBLEM.line + "\n")
 

@@ -38,7 +38,7 @@ def test_prompt_and_truth_are_the_file_cut_at_a_place_where_something_follows() 
 
     assert {place.kind for place in places} == {"mid-line", "line-start"}
     for place in places:
-        end = place.site.prompt.text + place.site.prompt.typed_space + place.truth
+        end = place.site.prompt.text + place.site.prompt.typed + place.truth
         assert any(text.endswith(end) for text in texts)
         assert place.truth.partition("\n")[0].strip()
         assert not inside_word(end, len(end) - len(place.truth))
@@ -46,7 +46,7 @@ def test_prompt_and_truth_are_the_file_cut_at_a_place_where_something_follows() 
 
 def test_a_perfect_suggestion_is_offered_whole() -> None:
     for place in sample_places(files(), 40):
-        decoded = place.site.prompt.typed_space + place.reference + "\n"
+        decoded = place.site.prompt.typed + place.reference + "\n"
 
         assert offered(place.site, decoded, FinishReason.STOP) == place.reference.rstrip()
 
@@ -60,7 +60,7 @@ def test_a_reference_is_no_longer_than_a_suggestion_may_be() -> None:
 def test_without_a_shape_all_of_the_text_is_offered() -> None:
     place = without_shape(sample_places(files(), 2)[0])
 
-    assert offered(place.site, place.site.prompt.typed_space + "a\nb\n\n\nc", FinishReason.LENGTH) == "a\nb\n\n\nc"
+    assert offered(place.site, place.site.prompt.typed + "a\nb\n\n\nc", FinishReason.LENGTH) == "a\nb\n\n\nc"
 
 
 def test_the_papers_places_are_a_fifth_into_the_file() -> None:

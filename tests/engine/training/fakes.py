@@ -12,6 +12,7 @@ import torch
 from engine.corpus.packages import Package
 from engine.corpus.source_text import SourceFile
 from engine.model.loaded import LoadedModel
+from engine.model.vocabulary import Vocabulary
 from tests.tiny_models import early_exit_model, tiny_model
 
 
@@ -20,6 +21,14 @@ class LetterTokenization:
 
     end_ids = frozenset[int]()
     control_ids: ClassVar[dict[str, int]] = {}
+    vocabulary = Vocabulary({})  # it spells nothing, so words are read as they stand
+    start_ids: ClassVar[list[int]] = []
+
+    def certain_length(self, text: str, word_start: int) -> int:
+        return word_start
+
+    def cuts(self, typed: str) -> set[tuple[int, int]]:
+        return set()
 
     def encode(self, text: str) -> list[int]:
         return [ord(char) % 97 for char in text]

@@ -178,7 +178,7 @@ def test_a_model_that_says_what_follows_breaks_no_rule_behind_closed_brackets(pa
     for place in writing:
         before, after = place.before, place.after
         prompt = build_prompt(before, after)
-        decoded = prompt.typed_space + whole[start + writing.at :][:200]
+        decoded = prompt.typed + whole[start + writing.at :][:200]
         answer = decoded[suggestion(decoded, shape_at(before, after, prompt, single_line=None))]
         n_before_closers += bool(answer and writing.closing.behind.strip())
 

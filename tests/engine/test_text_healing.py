@@ -1,0 +1,93 @@
+"""Completion inside a word, with a real tokenizer of few tokens and a tiny model."""
+
+from dataclasses import replace
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from engine.engine import Engine
+from engine.model.early_exit import EarlyExitModel
+from engine.model.loaded import LoadedModel
+from engine.model.tokenization import Tokenization
+from engine.policy.base import OperatingPoint
+from engine.policy.baselines import FixedExit, FullDepth
+from engine.text import TextDecoder, site_for
+from engine.types import CompletionRequest, FinishReason
+from tests.engine.training.fakes import code, tiny_loaded
+from tests.tiny_models import tiny_model
+
+LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
+LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
+DOCUMENT = code("alpha", 4) + "def größe(balance, account):\n    return "
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedModel:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, initial_alphabet=alphabet, special_tokens=["<|end|>"], show_progress=False
+    )
+    tokenizer.train_from_iterator([code("alpha", 40), code("balance", 40), DOCUMENT] * 4, trainer)
+    model = EarlyExitModel.from_transformers(tiny_model("llama", vocab_size=tokenizer.get_vocab_size()))
+    return replace(tiny_loaded(), model=model, tokenization=Tokenization(tokenizer, [0]))
+
+
+@pytest.mark.parametrize("word", ["balance", "account", "value_alpha", "größe", "Xylo", "zzz_zzz_zzz_zzz_"])
+@pytest.mark.parametrize(
+    ("policy", "point"), [(FullDepth(), LOSSLESS), (FixedExit(3), LOSSY)], ids=["lossless", "early"]
+)
+def test_what_is_decoded_begins_with_what_is_typed(
+    loaded: LoadedModel, word: str, policy: FullDepth | FixedExit, point: OperatingPoint
+) -> None:
+    texts = TextDecoder(loaded)
+    for n_typed in range(1, len(word) + 1):
+        site = replace(site_for(CompletionRequest(prefix=DOCUMENT + word[:n_typed])), shape=None)
+        run = texts.at(site, max_new_tokens=16)
+        shown: list[str] = []
+
+        decoded = run.decode(policy, point, max_new_tokens=16, on_text=shown.append)
+
+        assert decoded.raw.startswith(f" {word[:n_typed]}")
+        assert decoded.text == decoded.raw[1 + n_typed :]
+        assert all(decoded.text.startswith(part) for part in shown)
+
+
+def test_while_a_word_is_typed_the_prompt_stays_in_the_cache(loaded: LoadedModel) -> None:
+    engine = Engine(loaded)
+    completions = [
+        engine.complete(CompletionRequest(prefix=DOCUMENT + "balance"[:n_typed], green_mode=0, max_new_tokens=4))
+        for n_typed in range(8)
+    ]
+
+    assert completions[0].reused_tokens == 0
+    for completion in completions[1:]:
+        assert completion.reused_tokens >= completions[0].prompt_tokens - 1
+
+
+def test_finished_parts_of_a_name_are_read_and_not_said_again(loaded: LoadedModel) -> None:
+    texts = TextDecoder(loaded)
+    site = site_for(CompletionRequest(prefix=DOCUMENT + "value_alp"))
+
+    read = loaded.tokenization.tokenizer.decode(texts.prompt_ids(site, max_new_tokens=4))
+
+    assert read.endswith("    return value_")
+
+
+def test_the_first_word_of_a_document_is_completed_as_well(loaded: LoadedModel) -> None:
+    run = TextDecoder(loaded).at(site_for(CompletionRequest(prefix="bal")), max_new_tokens=4)
+
+    decoded = run.decode(FullDepth(), LOSSLESS, max_new_tokens=4)
+
+    assert run.prompt_ids == [0]
+    assert decoded.raw.startswith("bal")
+
+
+def test_a_word_with_letters_behind_the_cursor_is_left_alone(loaded: LoadedModel) -> None:
+    request = CompletionRequest(prefix=DOCUMENT + "bal", suffix="ance\n", max_new_tokens=4, green_mode=0)
+
+    completion = Engine(loaded).complete(request)
+
+    assert completion.text == ""
+    assert completion.finish_reason is not FinishReason.CANCELLED
