@@ -23,7 +23,8 @@ WINDOW_CHARS = PromptOptions().window_chars
 _IMPORT = re.compile(
     r"^(?:import|from|using|use|#include|#import|require|export \* from)\b[^\n]*[^\s({,\\](?=\s*\n)", re.MULTILINE
 )
-_TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w*)?\Z")  # a number is read as it is: each of its digits is a token
+# A blank, and a name; a number, each of whose digits is a token, and what is too long for a name are read as they are.
+_TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w{0,63})?\Z")
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
 
