@@ -112,7 +112,8 @@ def ended_by_rules(site: Site, raw: str) -> FinishReason | None:
 
 
 def _loop_length(site: Site, raw: str) -> int | None:
-    return loop_length(raw, head=site.prefix.rpartition("\n")[2], document=site.prefix)
+    before = site.prefix.removesuffix(site.prompt.typed)  # the rest is said again
+    return loop_length(raw, head=before.rpartition("\n")[2], document=before)
 
 
 def ignore_text(text: str) -> None:

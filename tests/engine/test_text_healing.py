@@ -6,7 +6,6 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.engine import Engine
-from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel
 from engine.model.tokenization import Tokenization
 from engine.policy.base import OperatingPoint
@@ -14,7 +13,7 @@ from engine.policy.baselines import FixedExit, FullDepth
 from engine.text import TextDecoder, site_for
 from engine.types import CompletionRequest, FinishReason
 from tests.engine.training.fakes import code, tiny_loaded
-from tests.tiny_models import tiny_model
+from tests.tiny_models import early_exit_model, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
@@ -30,7 +29,7 @@ def loaded() -> LoadedModel:
         vocab_size=400, initial_alphabet=alphabet, special_tokens=["<|end|>"], show_progress=False
     )
     tokenizer.train_from_iterator([code("alpha", 40), code("balance", 40), DOCUMENT] * 4, trainer)
-    model = EarlyExitModel.from_transformers(tiny_model("llama", vocab_size=tokenizer.get_vocab_size()))
+    model = early_exit_model(tiny_model("llama", vocab_size=tokenizer.get_vocab_size()))
     return replace(tiny_loaded(), model=model, tokenization=Tokenization(tokenizer, [0]))
 
 

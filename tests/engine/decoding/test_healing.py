@@ -13,14 +13,13 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.healing import Constraint, Healing
 from engine.decoding.stopping import StopCondition
 from engine.model.early_exit import EarlyExitModel
-from engine.model.reference.adapters import SUPPORTED_FAMILIES
 from engine.model.vocabulary import Vocabulary
 from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import CancellationToken, FinishReason, NeverCancelled, Precision
 from tests.engine.decoding.test_decoder import PROMPT, CancelAfter, RandomPolicy
 from tests.engine.model.fast_models import prepared, small_model, with_exits
-from tests.tiny_models import greedy, tiny_model
+from tests.tiny_models import early_exit_model, greedy, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
@@ -82,12 +81,12 @@ def healed_by_hand(family: str, seed: int, prompt: list[int], typed: bytes, piec
     return said
 
 
-@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("typed", [b"a", b"cab", b"ccbbaaccb"])
 @pytest.mark.parametrize("prompt", [PROMPT, REPEATING])
 class TestEveryFamily:
     def test_the_best_token_that_agrees_is_chosen(self, family: str, typed: bytes, prompt: list[int]) -> None:
-        model, pieces = EarlyExitModel.from_transformers(tiny_model(family)), cuts(typed)
+        model, pieces = early_exit_model(tiny_model(family)), cuts(typed)
 
         ids = decode(model, Healing(VOCABULARY, typed, pieces), prompt=prompt)
 
@@ -98,7 +97,7 @@ class TestEveryFamily:
     def test_lossless_means_full_depth_under_the_same_constraint(
         self, family: str, typed: bytes, prompt: list[int], seed: int
     ) -> None:
-        model, healing = EarlyExitModel.from_transformers(tiny_model(family)), Healing(VOCABULARY, typed, cuts(typed))
+        model, healing = early_exit_model(tiny_model(family)), Healing(VOCABULARY, typed, cuts(typed))
         policy = RandomPolicy(seed, (Action.CONTINUE, Action.EXIT, Action.VERIFY))
 
         drafted = decode(model, healing, policy=policy, prompt=prompt)
@@ -110,20 +109,20 @@ class TestEveryFamily:
     def test_exits_agree_with_what_is_typed(
         self, family: str, typed: bytes, prompt: list[int], policy: ExitPolicy, point: OperatingPoint
     ) -> None:
-        model, healing = EarlyExitModel.from_transformers(tiny_model(family)), Healing(VOCABULARY, typed, cuts(typed))
+        model, healing = early_exit_model(tiny_model(family)), Healing(VOCABULARY, typed, cuts(typed))
 
         ids = decode(model, healing, policy=policy, point=point, prompt=prompt)
 
         assert spelled(ids).startswith(typed)
 
 
-@pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("seed", range(2))
 def test_who_types_what_the_model_would_have_said_gets_the_rest_of_it(family: str, seed: int) -> None:
     backbone = tiny_model(family, seed)
     said = greedy(backbone, PROMPT, 12)
     starts = list(accumulate((len(VOCABULARY[idx]) for idx in said), initial=0))
-    model, text = EarlyExitModel.from_transformers(backbone), spelled(said)
+    model, text = early_exit_model(backbone), spelled(said)
 
     for n_bytes in range(12):
         pieces = {(start, idx) for start, end, idx in zip(starts, starts[1:], said, strict=False) if end < n_bytes}
@@ -149,7 +148,7 @@ def test_the_fast_runners_obey_as_well(precision: Precision, tmp_path: Path, mon
 
 @pytest.mark.parametrize("n_questions", range(0, 30, 3))
 def test_it_can_be_cancelled_among_the_typed_letters(n_questions: int) -> None:
-    model = EarlyExitModel.from_transformers(tiny_model("llama"))
+    model = early_exit_model(tiny_model("llama"))
     decoder, healing = Decoder(model), Healing(VOCABULARY, b"abcabcabc", cuts(b"abcabcabc"))
 
     part = decode(model, healing, decoder=decoder, cancellation=CancelAfter(n_questions))
