@@ -13,6 +13,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.healing import Constraint, Healing
 from engine.decoding.stopping import StopCondition
 from engine.model.early_exit import EarlyExitModel
+from engine.model.families import FAMILIES
 from engine.model.vocabulary import Vocabulary
 from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
