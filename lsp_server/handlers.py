@@ -31,10 +31,12 @@ from lsp_server.protocol import (
 )
 from lsp_server.settings_entries import SECTION
 from lsp_server.suggest.request import insert_text
-from lsp_server.suggest.suggester import Question
+from lsp_server.suggest.suggester import TYPED_ON, Question
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pygls.workspace import TextDocument
 
     from lsp_server.suggest.seams import EngineFactory
 
@@ -142,6 +144,23 @@ def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> 
     ls.surroundings.close(params.text_document.uri)
 
 
+@_handles(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+def did_change_notebook(ls: GreenCodeServer, params: types.DidChangeNotebookDocumentParams) -> None:
+    """Somebody types in a cell, or adds, moves or takes away cells; pygls keeps them."""
+    cells = params.change.cells
+    if cells is not None and cells.text_content:
+        ls.suggester.note_key()
+    for closed in (cells.structure.did_close or []) if cells is not None and cells.structure is not None else []:
+        ls.suggester.forget(closed.uri)
+
+
+@_handles(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+def did_close_notebook(ls: GreenCodeServer, params: types.DidCloseNotebookDocumentParams) -> None:
+    """Nobody looks at that notebook any more."""
+    for cell in params.cell_text_documents:
+        ls.suggester.forget(cell.uri)
+
+
 @_handles(types.WORKSPACE_DID_RENAME_FILES, _EVERY_FILE)
 def did_rename_files(ls: GreenCodeServer, params: types.RenameFilesParams) -> None:
     """Files have other names now, and what was seen under the old ones is theirs."""
@@ -159,22 +178,27 @@ def did_delete_files(ls: GreenCodeServer, params: types.DeleteFilesParams) -> No
 async def inline_completion(
     ls: GreenCodeServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
-    """Answers with one item, or null when there is nothing to offer."""
+    """Answers with one item, or null when there is nothing to offer; why, the client is told beside it."""
+    is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    answer = await _answer(ls, params, is_invoked=is_invoked)
+    if isinstance(answer, str):
+        ls.offer_nothing(answer, is_invoked=is_invoked)
+        return None
+    ls.tell(replace(ls.state, request_failure="", not_offered=""))
+    return answer
+
+
+async def _answer(
+    ls: GreenCodeServer, params: types.InlineCompletionParams, *, is_invoked: bool
+) -> types.InlineCompletionList | str:
+    """The item, or why there is none, as one sentence; "" where the status says it already."""
     uri = params.text_document.uri
     document = ls.documents.find(uri)
     if document is None:
-        logger.warning("A completion was asked in a document that is not open")
-        return None
-    is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-    version = document.version
-    await ls.quiet.learn([uri, *ls.surroundings.names])
-    if document.version != version:  # git took its time, and the position is no more what it was
-        return None
-    refusal = ls.quiet.refusal(uri, document.language_id or "", is_invoked=is_invoked)
-    ls.tell(replace(ls.state, not_offered=refusal))
-    if refusal:
-        logger.debug("Nothing is offered: %s", refusal)
-        return None
+        return "Green Code was not told that this document is open."
+    refusal = await _refusal(ls, document, is_invoked=is_invoked)
+    if refusal is not None:
+        return refusal
     selected = params.context.selected_completion_info
     context = ls.surroundings.look(document, params.position, selected)
     question = Question(
@@ -190,10 +214,9 @@ async def inline_completion(
     except EngineError as error:
         logger.warning("Completion %s: %s", question.completion_id, error)
         ls.tell(replace(ls.state, request_failure=str(error)))
-        return None
+        return ""
     if suggestion is None or not suggestion.text:
-        return None
-    ls.tell(replace(ls.state, request_failure=""))
+        return ls.suggester.why_nothing(uri)
     arguments: list[Any] = [suggestion.completion_id, len(suggestion.text)]
     item = types.InlineCompletionItem(
         insert_text=insert_text(context, suggestion.text),
@@ -201,6 +224,19 @@ async def inline_completion(
         command=types.Command(title="Accepted", command=DID_ACCEPT, arguments=arguments),
     )
     return types.InlineCompletionList(items=[item])
+
+
+async def _refusal(ls: GreenCodeServer, document: TextDocument, *, is_invoked: bool) -> str | None:
+    """Why nothing may be offered in a document, or can be; None where something may."""
+    version = document.version
+    await ls.quiet.learn([document.uri, *ls.surroundings.names])
+    if document.version != version:  # git took its time, and the position is no more what it was
+        return TYPED_ON
+    if refusal := ls.quiet.refusal(document.uri, document.language_id or "", is_invoked=is_invoked):
+        return refusal
+    if is_invoked:
+        ls.try_again()
+    return None if ls.state.engine is not None else ""
 
 
 def did_accept(ls: GreenCodeServer, *arguments: object) -> None:

@@ -22,11 +22,13 @@ from engine.errors import EngineError
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import Ledger
 from lsp_server.books.session import Session
+from lsp_server.context import notebooks
 from lsp_server.context.documents import OpenDocuments
 from lsp_server.context.surroundings import Surroundings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.progress import LoadProgress
-from lsp_server.protocol import SESSION_ENERGY, STATUS
+from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
+from lsp_server.retries import Retries
 from lsp_server.settings import Settings, engine_config, parse_settings
 from lsp_server.settings_entries import SECTION
 from lsp_server.status import ServerState, engine_facts, status_of
@@ -65,6 +67,7 @@ class GreenCodeServer(LanguageServer):
         super().__init__(
             name="green-code",
             version=version,
+            notebook_document_sync=notebooks.SYNC,
             protocol_cls=GreenCodeProtocol,
             converter_factory=make_converter,
         )
@@ -85,6 +88,7 @@ class GreenCodeServer(LanguageServer):
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
         self._loaded_config: EngineConfig | None = None
+        self._retries = Retries(self._load_if_needed)
         self._load_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -145,6 +149,7 @@ class GreenCodeServer(LanguageServer):
     async def _stop(self) -> bool:
         if self._load_task is not None:
             self._load_task.cancel()
+        self._retries.cancel()
         is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
         self.quiet.close()
         for task in self._tasks:
@@ -205,6 +210,24 @@ class GreenCodeServer(LanguageServer):
         self.suggester.accept(completion_id)
         self.books.accepted(completion_id, accepted_chars)
 
+    def offer_nothing(self, why: str, *, is_invoked: bool) -> None:
+        """Says why there is no suggestion: in the status, and as a hint to whoever asked by hand.
+
+        Args:
+            why: One sentence; "" where the status says it already.
+            is_invoked: True where it was asked for by hand.
+        """
+        logger.debug("Nothing is offered: %s", why)
+        self.tell(replace(self.state, not_offered=why))
+        if is_invoked:
+            message = why or status_of(self.state).message or "The model is not loaded yet."
+            self._notify(NOT_OFFERED, NotOffered(message=message))
+
+    def try_again(self) -> None:
+        """Loads the engine once more where that has failed."""
+        if self.state.load_failure:
+            self._retries.by_hand()
+
     def tell(self, state: ServerState) -> None:
         """Takes over new facts, and tells the client if their summary changed."""
         self.state = state
@@ -228,7 +251,7 @@ class GreenCodeServer(LanguageServer):
         if (raw := await self.pull_settings()) is not None:
             self.apply_settings(raw)
 
-    def _notify(self, method: str, record: Status | SessionEnergy) -> None:
+    def _notify(self, method: str, record: Status | SessionEnergy | NotOffered) -> None:
         if self.is_talking:
             self.protocol.notify(method, record)
 
@@ -260,6 +283,7 @@ class GreenCodeServer(LanguageServer):
             return
         if self._load_task is not None:
             self._load_task.cancel()
+        self._retries.cancel()
         self._loaded_config = config
         self.tell(replace(self.state, engine=None, load_failure="", loading=f"Loading the model {config.model}."))
         self._load_task = self.keep(self._load(config))
@@ -276,8 +300,9 @@ class GreenCodeServer(LanguageServer):
             engine = await self.scheduler.load(config, show)
         except EngineError as error:
             logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
-            self.tell(replace(self.state, loading="", load_failure=str(error)))
+            self.tell(replace(self.state, loading="", load_failure=" ".join([str(error), *self._retries.plan(error)])))
         else:
+            self._retries.succeeded()
             logger.info("%s is ready on %s", engine.model_name, engine.device_name)
             self.tell(replace(self.state, engine=engine_facts(engine), loading=""))
             self.push_energy()

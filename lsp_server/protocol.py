@@ -11,6 +11,7 @@ from typing import Literal
 
 STATUS = "greenCode/status"  # notification, server to client, after each change
 SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, after each change
+NOT_OFFERED = "greenCode/notOffered"  # notification, server to client, where somebody asked by hand in vain
 RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
 SNOOZE = "greenCode/snooze"  # request, client to server: SnoozeParams, answers null
@@ -42,6 +43,13 @@ class Status:
     device: str | None
     meter: str | None
     meter_notes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotOffered:
+    """Why nothing came of asking by hand, as one sentence."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,6 +237,11 @@ def _column(line: str, character: int, codec: PositionCodec) -> int:
     return len(head)
 
 
+def window_before(text: str) -> str:
+    """The end of a text, as much of it as is read before a cursor; it begins at the same place while a person types."""
+    return text[_window_start(text, len(text)) :]
+
+
 def _window_start(text: str, offset: int) -> int:
     if offset <= WINDOW_BEFORE + WINDOW_STEP:
         return 0

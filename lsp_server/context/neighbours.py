@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from engine.completion.prompt import STEP_LINES, build_prompt
 from engine.types import Snippet
 from lsp_server.context.documents import normalised
+from lsp_server.context.notebooks import notebook_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -220,7 +221,7 @@ class Neighbours:
 
     def _others(self, uri: str) -> Iterator[_Piece]:
         for name, visited in reversed(self._visited.items()):
-            if name != uri and not self._why_private(name):
+            if notebook_of(name) != notebook_of(uri) and not self._why_private(name):
                 yield from visited.pieces
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lsp_server.context.documents import cursor_context
+from lsp_server.context.documents import WINDOW_BEFORE, cursor_context, normalised, window_before
 from lsp_server.context.neighbours import Neighbours
+from lsp_server.context.notebooks import text_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -84,8 +85,10 @@ class Surroundings:
         """What may be seen at a place."""
         self.visit(document.uri, position.line)
         context = cursor_context(document, position, selected)
+        above = text_above(self._documents, document, WINDOW_BEFORE) if self._documents is not None else ""
         return replace(
             context,
+            prefix=window_before(normalised(above) + context.prefix) if above else context.prefix,
             path=self._documents.shown_path(document.uri) if self._documents is not None else "",
             snippets=self._neighbours.pieces_for(document.uri, position.line, context.prefix, context.suffix),
         )

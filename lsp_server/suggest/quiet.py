@@ -7,6 +7,7 @@ It answers with the reason, and sends nothing. What the cursor stands in, code o
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,19 +21,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CLOCK_PERIOD_S = 20.0  # within which a snooze that has ended while the machine slept is over
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
 class Quiet:
     """The person's wishes, as they are just now.
 
     Args:
+        now: The clock on the wall.
         on_snooze: Called with one sentence when a snooze begins, and with "" when it ends.
     """
 
-    def __init__(self, on_snooze: Callable[[str], None]) -> None:
+    def __init__(self, on_snooze: Callable[[str], None], *, now: Callable[[], datetime] = _now) -> None:
+        self._now = now
         self._on_snooze = on_snooze
         self._settings = Settings()
         self._git = GitIgnores()
         self._private_files = PrivateFiles(git=self._git)
         self._snoozed = ""
+        self._ends = (now(), 0.0)  # of a snooze, by the clock on the wall and by the one that is never set
         self._snooze_end: asyncio.TimerHandle | None = None
 
     def use(self, settings: Settings, folders: Sequence[Path]) -> None:
@@ -52,6 +63,7 @@ class Quiet:
             language_id: The editor's language identifier; "" when unknown.
             is_invoked: True where the person asks by hand, which a snooze lets through.
         """
+        self._look_at_the_clock()
         return why_off(self._settings, language_id) or ("" if is_invoked else self._snoozed) or self.why_private(uri)
 
     def why_private(self, uri: str) -> str:
@@ -70,10 +82,26 @@ class Quiet:
         self._end_snooze()
         self._snoozed = ""
         if minutes:
-            self._snooze_end = asyncio.get_running_loop().call_later(60 * minutes, self.snooze, 0)
-            end = datetime.now().astimezone() + timedelta(minutes=minutes)
-            self._snoozed = f"Snoozed until {end:%H:%M}."
+            self._ends = (self._now() + timedelta(minutes=minutes), time.monotonic() + 60 * minutes)
+            self._snoozed = f"Snoozed until {self._ends[0]:%H:%M}."
+            self._look_at_the_clock()
         self._on_snooze(self._snoozed)
+
+    def _look_at_the_clock(self) -> None:
+        """Ends a snooze by the clock on the wall: timers stand still while the machine sleeps.
+
+        A clock that was set back does not make it longer.
+        """
+        self._end_snooze()
+        if not self._snoozed:
+            return
+        end, end_s = self._ends
+        left_s = min((end - self._now()).total_seconds(), end_s - time.monotonic())
+        if left_s <= 0:
+            self.snooze(0)
+        else:
+            later_s = min(left_s, CLOCK_PERIOD_S)
+            self._snooze_end = asyncio.get_running_loop().call_later(later_s, self._look_at_the_clock)
 
     def close(self) -> None:
         """Ends what is kept open."""

@@ -59,6 +59,11 @@ class _TextAround:
         return bool(request.prefix) and self.prefix.endswith(request.prefix) and self.suffix == request.suffix
 
 
+UNLIKELY = "A suggestion here is seldom kept, so none was asked for (greenCode.skipUnlikely); asking by hand gets one."
+TYPED_ON = "Typing went on before there was an answer."
+NOTHING = "The model found nothing worth showing at this place."
+
+
 class Suggester:
     """Answers questions with as little work as it can.
 
@@ -82,6 +87,7 @@ class Suggester:
         self._on_reused = on_reused
         self._on_skipped = on_skipped
         self._cache = SuggestionCache()
+        self._why_nothing: dict[str, str] = {}  # by URI
         self._newest: dict[str, str] = {}  # completion id by URI
         self._offered: dict[str, tuple[str, _TextAround]] = {}  # by URI: whose text, and where its end would be
         self._accepted: dict[str, _TextAround] = {}  # by URI: where an accepted text ends that was not typed on yet
@@ -93,11 +99,16 @@ class Suggester:
             EngineError: The engine failed, in the user's words.
         """
         request = self._with_shape(question.uri, completion_request(question.context, settings))
+        self._why_nothing[question.uri] = NOTHING
         suggestion = await self._answer(question, request, settings)
         if suggestion is not None and suggestion.text:
             end = _TextAround(prefix=request.prefix + suggestion.text, suffix=request.suffix)
             self._offered[question.uri] = (suggestion.completion_id, end)
         return suggestion
+
+    def why_nothing(self, uri: str) -> str:
+        """Why the newest question about a document was answered with nothing, as one sentence."""
+        return self._why_nothing.get(uri, NOTHING)
 
     def accept(self, completion_id: str) -> None:
         """Takes note that what was offered of a completion was accepted: where it ends, several lines are welcome.
@@ -123,7 +134,7 @@ class Suggester:
     def forget(self, uri: str) -> None:
         """Drops what is known of, and asked in, a document."""
         self._cache.forget(uri)
-        for known in (self._newest, self._offered, self._accepted):
+        for known in (self._newest, self._offered, self._accepted, self._why_nothing):
             known.pop(uri, None)
         self._scheduler.cancel(uri)
 
@@ -156,7 +167,8 @@ class Suggester:
                 self._scheduler.cancel(uri)
                 self._on_reused(known.completion_id, len(known.text))
                 return known
-            if not _is_wanted_part(request, settings):
+            if unwanted := _unwanted_part(request, settings):
+                self._why_nothing[uri] = unwanted
                 return None
             if not goes_on and not await self._is_worth_asking(question, settings):
                 self._on_skipped()
@@ -183,6 +195,7 @@ class Suggester:
             may_skip=settings.skip_unlikely,
         )
         if wait_s is None:
+            self._why_nothing[question.uri] = UNLIKELY
             return False
         if settings.debounce_ms is not None:
             wait_s = settings.debounce_ms / 1000
@@ -192,11 +205,19 @@ class Suggester:
             except asyncio.CancelledError:
                 self._on_skipped()
                 raise
-        return self._newest.get(question.uri) == question.completion_id
+        is_newest = self._newest.get(question.uri) == question.completion_id
+        if not is_newest:
+            self._why_nothing[question.uri] = TYPED_ON
+        return is_newest
 
 
-def _is_wanted_part(request: CompletionRequest, settings: Settings) -> bool:
+def _unwanted_part(request: CompletionRequest, settings: Settings) -> str:
+    """Why nothing is wanted in this part of a file, as one sentence; "" where something is."""
     if settings.in_comments and settings.in_strings:
-        return True
+        return ""
     part = part_at(request.prefix, request.language_id)
-    return part == "code" or (settings.in_comments if part == "comment" else settings.in_strings)
+    if part == "comment" and not settings.in_comments:
+        return "Completions are switched off in comments (greenCode.inComments); asking by hand gets one."
+    if part == "string" and not settings.in_strings:
+        return "Completions are switched off in strings (greenCode.inStrings); asking by hand gets one."
+    return ""

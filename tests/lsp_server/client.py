@@ -16,7 +16,7 @@ from pygls.protocol import default_converter
 from pytest_lsp.client import LanguageClient, register_lsp_features
 
 from lsp_server.jsonrpc import make_converter
-from lsp_server.protocol import SESSION_ENERGY, STATUS, SessionEnergy, Status
+from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered, SessionEnergy, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,10 +66,14 @@ class Client(LanguageClient):
         register_lsp_features(self)
         self.statuses = Inbox[Status]()
         self.energies = Inbox[SessionEnergy]()
+        self.hints = Inbox[str]()
         self._next_id = 0
         self._version = 1
         # pygls hands over a named tuple for messages it does not know
         self.feature(STATUS)(lambda params: self.statuses.put(_CONVERTER.structure(params._asdict(), Status)))
+        self.feature(NOT_OFFERED)(
+            lambda params: self.hints.put(_CONVERTER.structure(params._asdict(), NotOffered).message)
+        )
         self.feature(SESSION_ENERGY)(
             lambda params: self.energies.put(_CONVERTER.structure(params._asdict(), SessionEnergy))
         )

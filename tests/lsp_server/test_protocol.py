@@ -545,7 +545,13 @@ async def test_another_model_is_loaded_when_the_setting_says_so(client: Client) 
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ("missing", "The model missing is neither in the cache nor on the hub."),
+        (
+            "missing",
+            (
+                "The model missing is neither in the cache nor on the hub. "
+                "Green Code tries again in 30 seconds, and whenever a suggestion is asked for by hand."
+            ),
+        ),
         (
             "broken",
             "The model broken could not be loaded (RuntimeError: tensor shapes differ); the log has the details.",
@@ -694,3 +700,56 @@ async def test_a_workspace_with_modules_of_our_names_is_not_imported(tmp_path: P
 def _finish_reasons(ledger: Path) -> list[str]:
     with closing(sqlite3.connect(ledger)) as database:
         return [reason for (reason,) in database.execute("SELECT finish_reason FROM completion")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "uri", "text", "reason"),
+    [
+        ({"enable": False}, URI, "x", "Completions are switched off (greenCode.enable)."),
+        ({"languages": {"Python": False}}, URI, "x", 'switched off for the language "python"'),
+        ({"privateFiles": ["a.py"]}, URI, "x", "a.py stays private: the setting greenCode.privateFiles has a.py."),
+        ({}, "file:///project/.env", "x", ".env stays private"),
+        ({}, URI, "nothing", "The model found nothing worth showing at this place."),
+        ({}, URI, "refuse", "The policy learned does not fit the model fake."),
+        ({"model": "missing"}, URI, "x", "tries again in 30 seconds"),
+        ({"model": "slow"}, URI, "x", "Fetching the model"),
+    ],
+)
+async def test_whoever_asks_by_hand_in_vain_is_told_why(
+    server: AbstractAsyncContextManager[Client], settings: dict[str, object], uri: str, text: str, reason: str
+) -> None:
+    async with server as client:
+        await initialize(client, settings)
+        if settings.get("model") == "slow":
+            await client.status(lambda status: "Fetching" in status.message)
+        elif settings.get("enable", True):
+            await client.status(lambda status: status.quiescent and (bool(status.model) or status.health == "error"))
+        client.open(text, uri=uri)
+
+        item = await client.complete(0, len(text), uri=uri, invoked=True)
+
+        assert item is None
+        assert reason in await client.hints.newest(bool)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "reason"),
+    [
+        ({"inComments": False}, "x = 1  # and", "Completions are switched off in comments (greenCode.inComments)"),
+        ({"inStrings": False}, "x = 'and", "Completions are switched off in strings (greenCode.inStrings)"),
+        ({"skipUnlikely": True, "greenMode": 100}, "x = 'a'  # and so ", "greenCode.skipUnlikely"),
+    ],
+)
+async def test_the_status_says_why_nothing_was_offered_at_the_last_place(
+    server: AbstractAsyncContextManager[Client], settings: dict[str, object], text: str, reason: str
+) -> None:
+    async with server as client:
+        await initialize(client, settings)
+        await client.ready()
+        client.open(text)
+
+        assert await client.complete(0, len(text)) is None
+        await client.status(lambda status: reason in status.message)
+
+        assert await client.complete(0, len(text), invoked=True) is not None  # by hand it is asked for all the same
+        await client.status(lambda status: not status.message)

@@ -21,6 +21,7 @@ import {
 import {
   HISTORY,
   RESET_SESSION,
+  NOT_OFFERED,
   SESSION_ENERGY,
   SNOOZE,
   STATUS,
@@ -31,6 +32,7 @@ import { SECTION } from "./settings";
 import type { ServerProcess, Snapshot } from "./snapshot";
 import { TaskQueue } from "./taskQueue";
 
+const HINT_MS = 8_000;
 const STARTING: ServerProcess = { phase: "starting", message: "" };
 const MISSING: ServerProcess = {
   phase: "missing",
@@ -170,6 +172,10 @@ export class ServerClient implements vscode.Disposable {
     });
     client.onNotification(STATUS, (status) => {
       this.#update({ status });
+    });
+    // A hint that goes by itself: whoever asked by hand is in the middle of a line.
+    client.onNotification(NOT_OFFERED, ({ message }) => {
+      vscode.window.setStatusBarMessage(`$(info) ${message}`, HINT_MS);
     });
     client.onNotification(SESSION_ENERGY, (energy) => {
       this.#update({ energy });

@@ -9,6 +9,7 @@ import { NotificationType, RequestType, RequestType0 } from "vscode-languageserv
 
 export const STATUS = new NotificationType<Status>("greenCode/status");
 export const SESSION_ENERGY = new NotificationType<SessionEnergy>("greenCode/sessionEnergy");
+export const NOT_OFFERED = new NotificationType<NotOffered>("greenCode/notOffered");
 export const RESET_SESSION = new RequestType0<SessionEnergy, void>("greenCode/resetSession");
 export const HISTORY = new RequestType<HistoryParams, HistoryResult, void>("greenCode/history");
 export const SNOOZE = new RequestType<SnoozeParams, null, void>("greenCode/snooze");
@@ -23,6 +24,10 @@ export interface Status {
   readonly device: string | null;
   readonly meter: string | null;
   readonly meterNotes: readonly string[];
+}
+
+export interface NotOffered {
+  readonly message: string;
 }
 
 export interface SessionEnergy {

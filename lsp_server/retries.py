@@ -1,0 +1,61 @@
+"""`Retries`: when a load that has failed is tried again: with a back-off, and when somebody asks by hand.
+
+It knows no engine and no client. Only what may pass by itself, such as a network that is away, is tried without being
+asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineError, ModelDownloadError, ModelNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_DELAY_S = 30.0  # then twice as long each time
+LONGEST_DELAY_S = 600.0
+LEAST_S = 1.0  # between a failure and what is asked by hand
+_MAY_PASS = (ModelDownloadError, ModelNotFoundError)
+
+
+class Retries:
+    """Plans one retry at a time. Belongs to the event loop.
+
+    Args:
+        again: Tries again.
+    """
+
+    def __init__(self, again: Callable[[], None]) -> None:
+        self._again = again
+        self._failures = 0  # one after the other
+        self._failed_s = -LEAST_S
+        self._timer: asyncio.TimerHandle | None = None
+
+    def plan(self, error: EngineError) -> tuple[str, ...]:
+        """Takes note of a failure; says, as a sentence, when it is tried again, or nothing where that is no use."""
+        self._failed_s = time.monotonic()
+        if not isinstance(error, _MAY_PASS):
+            return ()
+        delay_s = min(FIRST_DELAY_S * 2**self._failures, LONGEST_DELAY_S)
+        self._failures += 1
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._again)
+        when = f"{delay_s:.0f} seconds" if delay_s <= 2 * FIRST_DELAY_S else f"{delay_s / 60:.0f} minutes"
+        return (f"Green Code tries again in {when}, and whenever a suggestion is asked for by hand.",)
+
+    def by_hand(self) -> None:
+        """Tries again at once, unless that has failed just now."""
+        if time.monotonic() - self._failed_s >= LEAST_S:
+            self._again()
+
+    def succeeded(self) -> None:
+        """Begins anew with short delays."""
+        self._failures = 0
+
+    def cancel(self) -> None:
+        """Plans nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
