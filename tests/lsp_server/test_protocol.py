@@ -737,7 +737,7 @@ async def test_whoever_asks_by_hand_in_vain_is_told_why(
     [
         ({"inComments": False}, "x = 1  # and", "Completions are switched off in comments (greenCode.inComments)"),
         ({"inStrings": False}, "x = 'and", "Completions are switched off in strings (greenCode.inStrings)"),
-        ({"skipUnlikely": True, "greenMode": 100}, "x = 'a'  # and so ", "greenCode.skipUnlikely"),
+        ({"skipUnlikely": True, "greenMode": 100}, "count = 1\nq", "greenCode.skipUnlikely"),
     ],
 )
 async def test_the_status_says_why_nothing_was_offered_at_the_last_place(
@@ -748,8 +748,9 @@ async def test_the_status_says_why_nothing_was_offered_at_the_last_place(
         await client.ready()
         client.open(text)
 
-        assert await client.complete(0, len(text)) is None
+        line, column = text.count("\n"), len(text.rpartition("\n")[2])
+        assert await client.complete(line, column) is None
         await client.status(lambda status: reason in status.message)
 
-        assert await client.complete(0, len(text), invoked=True) is not None  # by hand it is asked for all the same
+        assert await client.complete(line, column, invoked=True) is not None  # by hand it is asked for all the same
         await client.status(lambda status: not status.message)
