@@ -12,13 +12,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.config import data_dir
+from engine.decoding.decoder import Decoder
+from engine.decoding.stopping import StopCondition
 from engine.energy.accounting import account, energy_source
 from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
 from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
 from engine.errors import MeterError
+from engine.model.loaded import synchronize
+from engine.model.loading import load_model
 from engine.model.prepared.native import library
+from engine.model.sources.store import resolve_model
+from engine.policy.base import Fill, OperatingPoint
+from engine.policy.baselines import FixedExit
+from engine.policy.learned import find_learned_policy
+from engine.policy.operating_point import plan_for
 from engine.text import TextDecoder, ignore_text, site_for
 from engine.types import Completion, CompletionRequest, CompletionToken, NeverCancelled, Phase, no_progress
 
@@ -44,9 +53,6 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
     Raises:
         EngineError: If the model cannot be had or used; the message says what to do.
     """
-    from engine.model.loading import load_model
-    from engine.model.sources.store import resolve_model
-
     files = resolve_model(config.model, progress=progress)
     progress(f"Loading {files.name}", 0, None)
     return Engine(load_model(files.name, files.path, config, progress=progress))
@@ -61,8 +67,6 @@ class Engine:
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        from engine.policy.learned import find_learned_policy
-
         self._loaded = loaded
         self._texts = TextDecoder(loaded)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
@@ -126,8 +130,6 @@ class Engine:
             ConfigError: If the green mode or the policy means nothing.
             PolicyError: If the policy does not fit the model.
         """
-        from engine.policy.operating_point import plan_for
-
         started_s = time.perf_counter()
         first_token_s: float | None = None
 
@@ -188,12 +190,6 @@ class Engine:
         Raises:
             MeterError: If there is no counter, it failed, or the result cannot be kept.
         """
-        from engine.decoding.decoder import Decoder
-        from engine.decoding.stopping import StopCondition
-        from engine.model.loaded import synchronize
-        from engine.policy.base import Fill, OperatingPoint
-        from engine.policy.baselines import FixedExit
-
         point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
 
         def run(workload: Workload) -> Mapping[Phase, Work]:

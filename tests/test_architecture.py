@@ -94,3 +94,16 @@ def test_starting_imports_no_torch(module: str) -> None:
     found = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout
 
     assert found.strip() == "[]"
+
+
+SERVING = """
+import sys
+import lsp_server.stdio
+from lsp_server.cli.app import serve
+lsp_server.stdio.serve_stdio = lambda server: sys.exit("engine.engine" in sys.modules)
+serve()
+"""
+
+
+def test_the_server_answers_before_it_imports_the_engine() -> None:
+    assert subprocess.run([sys.executable, "-c", SERVING], check=False).returncode == 0

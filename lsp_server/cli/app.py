@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -15,6 +16,11 @@ from rich.text import Text
 
 from engine.errors import EngineError
 from lsp_server.cli import bench, complete, doctor, evaluate, models, train
+
+if TYPE_CHECKING:
+    from engine.config import EngineConfig
+    from engine.engine import Engine
+    from engine.types import ProgressSink
 
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
 
@@ -36,11 +42,15 @@ app.add_typer(bench.app, name="bench")
 @app.command()
 def serve() -> None:
     """Serves the Language Server Protocol on stdin and stdout; editors start it."""
-    from engine.engine import load_engine
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
-    sys.exit(serve_stdio(create_server(lambda config, progress: load_engine(config, progress=progress))))
+    def load(config: EngineConfig, progress: ProgressSink) -> Engine:
+        from engine.engine import load_engine  # the editor's first questions are answered before
+
+        return load_engine(config, progress=progress)
+
+    sys.exit(serve_stdio(create_server(load)))
 
 
 def main() -> None:
