@@ -1,14 +1,18 @@
 """Fixtures of the real default model, pulled once into the user cache and loaded once a test process."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.engine import Engine, load_engine
 from engine.model.sources.store import resolve_model
+
+_THREADS = torch.get_num_threads()
 
 tqdm.monitor_interval = 0  # transformers' bars would start a thread that stumbles over bars of other threads
 
@@ -18,6 +22,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (item.get_closest_marker("e2e") is not None, item.get_closest_marker("model") is not None)
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tiny models take one thread: on layers of 32 numbers two mostly wait for each other.
+
+    Libraries read the variable once, so it reaches only the processes that a test starts.
+    """
+    if item.get_closest_marker("model") is None:
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
+    else:
+        torch.set_num_threads(_THREADS)
+        os.environ.pop("OMP_NUM_THREADS", None)
 
 
 @pytest.fixture(scope="session")

@@ -20,3 +20,9 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     convert_gguf(work / "tiny.gguf", work / "converted")
     AutoTokenizer.from_pretrained(work / "converted", local_files_only=True).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line has no option for threads, and so tiny a model is slower with two."""
+    monkeypatch.setattr("engine.model.reference.loading.cpu_threads", lambda _config: 1)
