@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal
 
 import cattrs
 
+from engine.checksum import sha256_of
 from engine.errors import TrainingError
-from engine.model.sources.checksum import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -16,9 +16,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.checksum import sha256_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelDownloadError
-from engine.model.sources.checksum import sha256_of
 from engine.types import ProgressSink, no_progress
 
 _POLL_S = 0.2

@@ -19,8 +19,8 @@ import cattrs
 from filelock import FileLock, Timeout
 
 from engine import config
+from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelDownloadError
-from engine.model.sources.checksum import sha256_of
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:

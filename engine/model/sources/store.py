@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from engine.model.sources import hub, model_cache
 from engine.model.sources.apart import run_apart
-from engine.model.sources.checksum import sha256_of
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
 from engine.types import ProgressSink, no_progress
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.checksum import sha256_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelNotFoundError, UnsupportedModelError
 from engine.model.sources import model_cache
-from engine.model.sources.checksum import sha256_of
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel
 from engine.model.sources.store import list_models, pull_embedded, remove, resolve_model
 from tests.engine.model.sources.tiny_gguf import tiny_llama

@@ -5,8 +5,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from engine.checksum import sha256_of
 from engine.model.sources import model_cache
-from engine.model.sources.checksum import sha256_of
 from engine.model.sources.embedded import EmbeddedModel
 
 ROOT = Path(__file__).parents[4]

@@ -1,4 +1,4 @@
-"""The SHA-256 of a file, by which everything that is fetched is known; knows nothing of models."""
+"""The SHA-256 of a file, by which everything that is fetched is known. Knows nothing of what is in it."""
 
 from __future__ import annotations
 
