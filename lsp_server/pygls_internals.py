@@ -1,6 +1,6 @@
 """What this server needs of pygls beyond its public interface. No other module names anything private of pygls.
 
-Read in pygls 2.0 and 2.1; pyproject bounds the version for the sake of these names. What pygls changes or mends is changed here:
+Read in pygls 2.0 and 2.1; pyproject bounds the version for the sake of these names. What upstream mends goes:
 
 - it answers no request whose parameters it cannot structure, and forgets no future of a notification
   (`_request_futures`, `_execute_handler`), and its errors carry stack traces (`_send_response`);

@@ -38,9 +38,11 @@ function calls(): string[] {
   return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
 }
 
-function putWheel(): void {
+function putBundle(): void {
   mkdirSync(join(root, "extension", "bundled"), { recursive: true });
-  writeFileSync(join(root, "extension", "bundled", "green_code-1-py3-none-any.whl"), "");
+  for (const name of ["green_code-1-py3-none-any.whl", "constraints.txt"]) {
+    writeFileSync(join(root, "extension", "bundled", name), "");
+  }
 }
 
 async function install(): Promise<void> {
@@ -63,7 +65,7 @@ afterEach(() => {
 
 test("the wheel is installed into an environment made anew, by its own Python", async () => {
   putPython(0);
-  putWheel();
+  putBundle();
 
   await install();
 
@@ -85,7 +87,7 @@ test("an extension without a wheel says what to set", async () => {
 
 test("a machine without a fitting Python is told which is needed", async () => {
   putPython(1);
-  putWheel();
+  putBundle();
 
   await install();
 
