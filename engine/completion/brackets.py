@@ -111,6 +111,7 @@ def _in_string(text: str, at: int, stack: list[str], strings: list[str], closers
     opener = next((each for each in (code, "${", "#{") if each and text.startswith(each, at)), None)
     if opener is not None:
         stack.append("{")
+        strings[-1] = opener  # so a bracket that ends no code is told in this string, too
         return len(opener)
     if char == stack[-1] or (char == "\n" and stack[-1] != "`"):  # others end with their line
         stack.pop()

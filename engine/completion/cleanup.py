@@ -14,7 +14,7 @@ from engine.completion.indentation import indent_of
 from engine.completion.line import ending_length, fitting_length, leaving_length, whole_words_length, word_before
 from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
-from engine.completion.worth import is_worth_showing
+from engine.completion.worth import is_worth_showing, without_opened_string
 
 if TYPE_CHECKING:
     from engine.completion.shape import Shape
@@ -110,6 +110,10 @@ def _blank_end(text: str, shape: Shape) -> int:
     return len(text.rstrip())
 
 
+def _opens_a_string(text: str, shape: Shape) -> int:
+    return len(without_opened_string(text, shape.head))
+
+
 def _not_worth_showing(text: str, shape: Shape) -> int:
     return len(text) if is_worth_showing(text, shape.head) else 0
 
@@ -127,6 +131,7 @@ RULES = (
     Rule("does not fit before the rest of the line", _does_not_fit, is_final=False),
     Rule("closes what the next line closes", _closes_the_next_line, is_final=False),
     Rule("blanks at its end", _blank_end, is_final=False),
+    Rule("opens a string and says nothing in it", _opens_a_string, is_final=False),
     Rule("not worth showing", _not_worth_showing, is_final=False),
 )
 """What a suggestion never does: each is asked about what the ones before have left."""
@@ -172,6 +177,7 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     document = f"{prefix.removesuffix(word_before(shape.head))} {suffix}"
     line = shape.head if "\n" not in body else ""
     kept = body[: whole_words_length(body, line, document)]
+    kept = without_opened_string(kept, shape.head)
     return slice(part.start, part.start + _not_worth_showing(kept, shape))
 
 

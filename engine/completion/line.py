@@ -23,6 +23,8 @@ _CONTEXT_CHARS = 3  # that tell what an apostrophe or an angle bracket is
 _WORD_CHARS = 200  # that a word has at most
 _WORD_END = re.compile(r"\w+\Z")
 _PIECES = frozenset(CLOSING) | CLOSERS | QUOTES | {">"}
+_WITHOUT_VALUE = re.compile(r"(?:^|\s)[\w:.-]+=\Z")  # such as an attribute whose string was not begun
+_ENDS = frozenset(">/)]},;")
 _NAMED_CHARACTER = re.compile(r"&#?\w+\Z")  # `&nbsp;` ends no statement
 _QUESTION = re.compile(r"\s\?\s")
 _ANSWER = re.compile(r"(?<![:?]):(?![:=])")
@@ -134,6 +136,8 @@ def fitting_length(body: str, line: Line) -> int:
         return 0  # inside a word: whatever is put there spoils it
     length = _balanced_length(body, line) if line.goes_on else len(body)
     kept = body[:length].rstrip()
+    if line.rest.lstrip()[:1] in _ENDS:
+        kept = _WITHOUT_VALUE.sub("", kept).rstrip()
     if joins(kept, line.rest):
         kept = _WORD_END.sub("", kept).rstrip()
     if line.rest[:1] in QUOTES and (len(kept) - len(kept.rstrip("\\"))) % 2:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 
-from engine.completion.brackets import residue
+from engine.completion.brackets import QUOTES, residue
 
 _EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+/?|--+|<!--|%+|;+|\"\"\"|'''")
 _LONE_SIGN = re.compile(r"[^\w\s]")
 _EMPTY_PAIR = re.compile(r"\(\)|\[\]|\{\}|\"\"|''|``|<>")
 _WORD = re.compile(r"\w")
+_STRING_PREFIX = re.compile(r"(?<!\w)[A-Za-z$@]{1,2}\Z")
 _GOES_ON = re.compile(r"[=,.&|?:@#$\\<]\Z")
 
 
@@ -35,3 +36,16 @@ def _is_unfinished(sign: str) -> bool:
     """Whether signs open something, and nothing that belongs there follows."""
     left = residue(sign)
     return bool(left.openers) or (not left.closers and _GOES_ON.search(sign) is not None)
+
+
+def without_opened_string(text: str, head: str) -> str:
+    """A text without a string at its end of which nothing is said yet.
+
+    Args:
+        text: What would be inserted.
+        head: The cursor's line before the cursor.
+    """
+    quote = text[-1:]
+    if quote not in QUOTES or not residue(head + text if "\n" not in text else text).in_string:
+        return text
+    return _STRING_PREFIX.sub("", text.rstrip(quote)).rstrip()

@@ -64,6 +64,10 @@ CLOSED_BELOW = [
     ("markdown", "```python\nprint(1)\n‸\n```\n", "\n```\n", ""),
 ]
 CLOSED_BEHIND = [
+    ("ruby", 'puts "Hello #{‸}"\n', 'name}!"\n', "name"),
+    ("javascript", "x = `Hello ${‸}`\n", "name}, you`\n", "name"),
+    ("kotlin", 'val s = "Hello ${‸}"\n', "name}!", "name"),
+    ("csharp", 'var s = $"Hello {‸}";\n', "name}!", "name"),
     ("javascriptreact", '<label>Name <input type="text" ‸ /></label>\n', ' name="n" /></label>\n', 'name="n"'),
     (
         "javascriptreact",
@@ -113,6 +117,11 @@ OPENED_BEFORE_TEXT = [
     ("javascript", "const a = ‸ b;\n", " `c", ""),
 ]
 NOT_WORTH_SHOWING = [
+    ("ruby", "puts ‸\n", ' (f"', ""),
+    ("python", "x = ‸\n", ' f"', ""),
+    ("javascriptreact", "<select ‸>\n", ' class="', ""),
+    ("html", '<input type="text" ‸>\n', " class=", ""),
+    ("python", "f(‸)\n", "key=", ""),
     ("python", "x = ‸\n", " (", ""),
     ("python", "x = ‸\n", ' "', ""),
     ("python", "x‸\n", " =", ""),
@@ -131,6 +140,10 @@ NOT_WORTH_SHOWING = [
     ("css", ".a ‸\n", " {", ""),
 ]
 WORTH_SHOWING = [
+    ("python", "x = ‸\n", ' foo("', "foo("),
+    ("python", "x = ‸\n", ' foo("bar', 'foo("bar'),
+    ("python", "def f():\n    ‸\n", ' x = 1\n    """', "x = 1"),
+    ("python", "x = ‸\n", ' "a" + b["c"]', '"a" + b["c"]'),
     ("shellscript", "echo ‸\n", ' "$a"', '"$a"'),
     ("python", "x = ‸\n", " 1", "1"),
     ("c", "i‸\n", "--;\n", "--;"),
