@@ -4,15 +4,22 @@ import pytest
 
 from engine.completion.blocks import invites_lines
 from engine.completion.cleanup import is_complete, suggestion, without_half_word
-from engine.completion.prompt import build_prompt
+from engine.completion.prompt import Prompt, build_prompt
 from engine.completion.shape import shape_at
 
 CURSOR = "‸"
 
 
+def said(prompt: Prompt, decoded: str) -> str:
+    """What a model says that goes on with `decoded`: the word at the cursor comes first, once more."""
+    return prompt.typed + decoded if prompt.typed.strip() else decoded
+
+
 def suggest(document: str, decoded: str) -> str:
     before, _, after = document.partition(CURSOR)
-    shape = shape_at(before, after, build_prompt(before, after), single_line=None)
+    prompt = build_prompt(before, after)
+    decoded = said(prompt, decoded)
+    shape = shape_at(before, after, prompt, single_line=None)
     return decoded[suggestion(decoded, shape)]
 
 
@@ -221,7 +228,9 @@ def test_golden(document: str, decoded: str, expected: str) -> None:
 @pytest.mark.parametrize(("document", "decoded", "expected"), BEHIND_A_LINE)
 def test_golden_behind_an_accepted_line(document: str, decoded: str, expected: str) -> None:
     before, _, after = document.partition(CURSOR)
-    shape = shape_at(before, after, build_prompt(before, after), single_line=False)
+    prompt = build_prompt(before, after)
+    decoded = said(prompt, decoded)
+    shape = shape_at(before, after, prompt, single_line=False)
     complete_at = [at for at in range(len(decoded) + 1) if is_complete(decoded[:at], shape)]
 
     assert decoded[suggestion(decoded, shape)] == expected
@@ -261,10 +270,14 @@ def test_further_lines_are_welcome_behind_an_ended_statement(document: str, invi
 )
 def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
     before, _, after = document.partition(CURSOR)
-    shape = shape_at(before, after, build_prompt(before, after), single_line=None)
+    prompt = build_prompt(before, after)
+    decoded = said(prompt, decoded)
+    shape = shape_at(before, after, prompt, single_line=None)
     complete_at = [at for at in range(len(decoded) + 1) if is_complete(decoded[:at], shape)]
 
-    assert {decoded[:at][suggestion(decoded[:at], shape)] for at in complete_at} <= {suggest(document, decoded)}
+    assert {decoded[:at][suggestion(decoded[:at], shape)] for at in complete_at} <= {
+        decoded[suggestion(decoded, shape)]
+    }
 
 
 @pytest.mark.parametrize(
@@ -282,7 +295,9 @@ def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
 )
 def test_a_text_that_a_limit_cut_ends_with_a_whole_word(document: str, decoded: str, expected: str) -> None:
     before, _, after = document.partition(CURSOR)
-    shape = shape_at(before, after, build_prompt(before, after), single_line=None)
+    prompt = build_prompt(before, after)
+    decoded = said(prompt, decoded)
+    shape = shape_at(before, after, prompt, single_line=None)
     part = suggestion(decoded, shape)
 
     assert decoded[without_half_word(decoded, part, shape, before, after)] == expected

@@ -197,7 +197,10 @@ ALL = [
 @pytest.mark.parametrize(("language", "document", "decoded", "expected"), ALL)
 def test_golden_in_many_languages(language: str, document: str, decoded: str, expected: str) -> None:
     before, _, after = document.partition(CURSOR)
-    shape = shape_at(before, after, build_prompt(before, after), single_line=None, language_id=language)
+    prompt = build_prompt(before, after)
+    if prompt.typed.strip():
+        decoded = prompt.typed + decoded  # a model says the word at the cursor once more
+    shape = shape_at(before, after, prompt, single_line=None, language_id=language)
     complete = [decoded[:end] for end in range(len(decoded) + 1) if is_complete(decoded[:end], shape)]
 
     assert decoded[suggestion(decoded, shape)] == expected

@@ -6,7 +6,10 @@ from engine.completion.shape import shape_at
 
 
 def suggest(before: str, decoded: str, after: str = "", *, single_line: bool | None = None) -> str:
-    shape = shape_at(before, after, build_prompt(before), single_line=single_line)
+    prompt = build_prompt(before)
+    if prompt.typed.strip():
+        decoded = prompt.typed + decoded  # a model says the word at the cursor once more
+    shape = shape_at(before, after, prompt, single_line=single_line)
     return decoded[suggestion(decoded, shape)]
 
 
