@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from engine.types import ModelGeometry, Phase, Runtime, Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from engine.config import Device
 
 GPU_J_PER_WEIGHT_BYTE = 0.61e-9
 """GREEN-CODE's cached fixed-exit runs: 0.245 J per fp32 layer of Llama 3.2 3B (402.7 MB); its GPU is not recorded."""
@@ -118,9 +120,7 @@ def energy_j(model: DeviceCostModel, work: Work) -> float:
     )
 
 
-def default_cost_model(
-    geometry: ModelGeometry, device: Literal["cpu", "cuda"], runtime: Runtime = "torch"
-) -> DeviceCostModel:
+def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime = "torch") -> DeviceCostModel:
     """The shipped cost model: weight bytes for decoding, FLOPs for prefill. Not fitted, so its error is not known.
 
     `token_j` is 0: the embedding reads one row, and GREEN-CODE's cost of a token at depth 0 (0.68 J) is already below

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from engine.energy.meter import CompositeMeter, EnergyMeter
 from engine.energy.nvml import open_nvml_meter
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
+
+    from engine.config import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class MeterReport:
 
 
 def detect_meter(
-    device: Literal["cpu", "cuda"],
+    device: Device,
     *,
     nvml: ModuleType | None = None,
     gpu_uuid: str | None = None,
