@@ -36,8 +36,7 @@ from lsp_server.suggest.suggester import TYPED_ON, Question
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pygls.workspace import TextDocument
-
+    from lsp_server.context.documents import OpenDocument
     from lsp_server.suggest.seams import EngineFactory
 
 logger = logging.getLogger(__name__)
@@ -226,7 +225,7 @@ async def _answer(
     return types.InlineCompletionList(items=[item])
 
 
-async def _refusal(ls: GreenCodeServer, document: TextDocument, *, is_invoked: bool) -> str | None:
+async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: bool) -> str | None:
     """Why nothing may be offered in a document, or can be; None where something may."""
     version = document.version
     await ls.quiet.learn([document.uri, *ls.surroundings.names])

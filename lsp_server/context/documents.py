@@ -7,20 +7,22 @@ settings and no model, and it never reads a file: the text is what the editor se
 from __future__ import annotations
 
 import io
+from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 from pygls import uris
 
+from lsp_server.context.positions import LineStarts, column_of
 from lsp_server.pygls_internals import DocumentStore, EditedDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from pygls.workspace import PositionCodec, TextDocument
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.types import Snippet
 
@@ -31,7 +33,9 @@ WINDOW_AFTER = 8_192
 # The start of the window moves in steps, so that the prefix stays the same while a person types: the engine keeps
 # the KV cache of an unchanged beginning.
 WINDOW_STEP = 32_768
-_STRETCH = 65_536  # characters whose lines are counted at once
+_KEPT_EDITS = 256
+_Edit = tuple[int, int, int]  # start, end of what was replaced, and how many characters stand there now
+_UNKNOWN: _Edit = (-1, -1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ class CursorContext:
 
 
 def cursor_context(
-    document: TextDocument,
+    document: OpenDocument,
     position: types.Position,
     selected: types.SelectedCompletionInfo | None = None,
 ) -> CursorContext:
@@ -72,11 +76,11 @@ def cursor_context(
         position: The cursor; outside the document it is moved to the nearest place inside.
         selected: The entry selected in the suggest widget, if that is open.
     """
-    text, codec = document.source, document.position_codec
+    text = document.source
     replaced = selected.range if selected else types.Range(start=position, end=position)
-    start, start_position = locate(text, replaced.start, codec)
+    start, start_position = document.locate(replaced.start)
     is_place = replaced.end == replaced.start
-    end, end_position = (start, start_position) if is_place else locate(text, replaced.end, codec)
+    end, end_position = (start, start_position) if is_place else document.locate(replaced.end)
     selected_text = selected.text if selected else ""
     before = text[_window_start(text, start) : start]
     after = text[max(start, end) : max(start, end) + WINDOW_AFTER]
@@ -90,62 +94,23 @@ def cursor_context(
     )
 
 
-def typed_at(document: TextDocument, position: types.Position) -> Callable[[], str | None]:
-    """Remembers a document's text; what it returns says what has been typed at the position since then.
+def typed_at(document: OpenDocument, position: types.Position) -> Callable[[], str | None]:
+    """Remembers a place; what it returns says what has been typed there since then.
 
     None stands for any other change of the document.
     """
-    before = document.source
-    offset, _ = locate(before, position, document.position_codec)
+    offset, _ = document.locate(position)
+    n_edits = document.n_edits
 
     def typed() -> str | None:
-        now = document.source
-        end = offset + len(now) - len(before)
-        is_typed = end >= offset and now[end:] == before[offset:] and now[:offset] == before[:offset]
-        return normalised(now[offset:end]) if is_typed else None
+        stop = offset
+        for start, end, inserted in document.edits_since(n_edits):
+            if not offset <= start <= end <= stop:
+                return None
+            stop += inserted - (end - start)
+        return normalised(document.source[offset:stop])
 
     return typed
-
-
-def locate(text: str, position: types.Position, codec: PositionCodec) -> tuple[int, types.Position]:
-    """Finds a position in a text: its offset in characters, and the same place in client units.
-
-    A line beyond the last is the end of the text, a column beyond a line's end is that end, and one inside a
-    surrogate pair is the end of the pair.
-    """
-    line_start = _line_start(text, position.line)
-    if line_start is None:
-        return _end(text, codec)
-    line_end = text.find("\n", line_start)
-    line = text[line_start : len(text) if line_end < 0 else line_end].partition("\r")[0]
-    column = _column(line, position.character, codec)
-    character = column if line[:column].isascii() else codec.client_num_units(line[:column])
-    return line_start + column, types.Position(line=position.line, character=character)
-
-
-def _line_start(text: str, n_line: int) -> int | None:
-    r"""Where a line begins, counted from 0; None where there are not so many.
-
-    Of "\n", "\r\n" and "\r", which are LSP's line ends, the last alone is rare: without it, stretches of the text are
-    counted in C and none is copied, since a key must be cheap in a file of many megabytes, too.
-    """
-    if text.count("\r") != text.count("\r\n"):
-        lines = io.StringIO(text, newline="")  # knows the same line ends; str.splitlines knows others
-        starts = list(accumulate((len(line) for line in islice(lines, n_line)), initial=0))
-        has_line = len(starts) == n_line + 1 and (starts[-1] < len(text) or not text or text[-1] in "\r\n")
-        return starts[-1] if has_line else None
-    at, n_lines = 0, n_line
-    while n_lines:
-        n_here = text.count("\n", at, at + _STRETCH)
-        if n_here < n_lines and at + _STRETCH < len(text):
-            at, n_lines = at + _STRETCH, n_lines - n_here
-            continue
-        for _ in range(n_lines):
-            at = text.find("\n", at) + 1
-            if not at:
-                return None
-        break
-    return at
 
 
 def normalised(text: str) -> str:
@@ -174,6 +139,8 @@ class OpenDocument(EditedDocument):
     wrong line, and the copy here would drift away from what the user sees.
     """
 
+    n_edits = 0
+
     @property
     def lines(self) -> Sequence[str]:
         """The lines with their ends."""
@@ -181,13 +148,47 @@ class OpenDocument(EditedDocument):
 
     def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
         """Replaces a range, or the whole text."""
+        text = self.source
         if isinstance(change, types.TextDocumentContentChangePartial):
-            text = self.source
-            start, _ = locate(text, change.range.start, self.position_codec)
-            end, _ = locate(text, change.range.end, self.position_codec)
+            (start, _), (end, _) = self.locate(change.range.start), self.locate(change.range.end)
+            end = max(start, end)
             self.set_text(text[:start] + change.text + text[end:])
+            self._line_starts.replace(start, end, self.source, len(change.text))
+            self._edits.append((start, end, len(change.text)))
         else:
             self.set_text(change.text)
+            self.__dict__.pop("_line_starts", None)
+            self._edits.append(_whole(text, change.text))
+        self.n_edits += 1
+
+    def edits_since(self, n_edits: int) -> Iterator[_Edit]:
+        """The edits after the first so many; one that says nothing in particular where they are no longer known."""
+        n_new = self.n_edits - n_edits
+        if n_new > len(self._edits):
+            return iter([_UNKNOWN])
+        return islice(self._edits, len(self._edits) - n_new, None)
+
+    def locate(self, position: types.Position) -> tuple[int, types.Position]:
+        """Finds a position: its offset in characters, and the same place in client units.
+
+        A line beyond the last is the end of the text, a column beyond a line's end is that end, and one inside a
+        surrogate pair is the end of the pair.
+        """
+        starts, text = self._line_starts, self.source
+        line, column = (position.line, position.character) if position.line < len(starts) else (len(starts) - 1, None)
+        start = starts[line]
+        stop = starts[line + 1] if line + 1 < len(starts) else len(text)
+        content = text[start : stop if column is None else min(stop, start + column + 1)].rstrip("\r\n")
+        n_chars, n_units = column_of(content, 4 * len(content) if column is None else column, self.position_codec)
+        return start + n_chars, types.Position(line=line, character=n_units)
+
+    @cached_property
+    def _line_starts(self) -> LineStarts:
+        return LineStarts(self.source)
+
+    @cached_property
+    def _edits(self) -> deque[_Edit]:
+        return deque(maxlen=_KEPT_EDITS)
 
 
 class OpenDocuments(DocumentStore):
@@ -195,9 +196,10 @@ class OpenDocuments(DocumentStore):
 
     document_class = OpenDocument
 
-    def find(self, uri: str) -> TextDocument | None:
+    def find(self, uri: str) -> OpenDocument | None:
         """The open document of that name; None when it is not open."""
         document = self.get_text_document(uri)
+        assert isinstance(document, OpenDocument)
         return document if document.version is not None else None
 
     @property
@@ -218,23 +220,13 @@ class OpenDocuments(DocumentStore):
         return path.relative_to(folder).as_posix()
 
 
-def _end(text: str, codec: PositionCodec) -> tuple[int, types.Position]:
-    tail = text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
-    n_lines = text.count("\n") + text.count("\r") - text.count("\r\n")
-    return len(text), types.Position(line=n_lines, character=codec.client_num_units(tail))
-
-
-def _column(line: str, character: int, codec: PositionCodec) -> int:
-    """Client units to characters."""
-    head = line[:character]  # a character is at least one unit
-    if head.isascii():
-        return len(head)
-    units = 0
-    for column, char in enumerate(head):
-        if units >= character:
-            return column
-        units += codec.client_num_units(char)
-    return len(head)
+def _whole(before: str, after: str) -> _Edit:
+    """What an editor that sends the whole text has changed."""
+    longest = min(len(before), len(after))
+    start = bisect_left(range(longest + 1), 1, key=lambda n: int(before[:n] != after[:n])) - 1
+    rest = range(longest - start + 1)
+    kept = bisect_left(rest, 1, key=lambda n: int(before[len(before) - n :] != after[len(after) - n :])) - 1
+    return start, len(before) - kept, len(after) - kept - start
 
 
 def window_before(text: str) -> str:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lsprotocol import types
-    from pygls.workspace import TextDocument
 
-    from lsp_server.context.documents import CursorContext, OpenDocuments
+    from lsp_server.context.documents import CursorContext, OpenDocument, OpenDocuments
 
 _NAMELESS = "untitled"
 _UNSAVED = "untitled"
@@ -80,7 +79,7 @@ class Surroundings:
             self._neighbours.visit(uri, path=path, text=document.source, line=line)
 
     def look(
-        self, document: TextDocument, position: types.Position, selected: types.SelectedCompletionInfo | None
+        self, document: OpenDocument, position: types.Position, selected: types.SelectedCompletionInfo | None
     ) -> CursorContext:
         """What may be seen at a place."""
         self.visit(document.uri, position.line)

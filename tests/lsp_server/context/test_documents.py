@@ -11,7 +11,7 @@ from lsprotocol.types import (
     TextDocumentContentChangeWholeDocument,
     TextDocumentItem,
 )
-from pygls.workspace import PositionCodec, TextDocument
+from pygls.workspace import PositionCodec
 
 from lsp_server.context.documents import (
     WINDOW_AFTER,
@@ -29,7 +29,7 @@ def context_at(text: str, line: int, character: int) -> CursorContext:
     return cursor_context(document_of(text), Position(line=line, character=character))
 
 
-def document_of(text: str) -> TextDocument:
+def document_of(text: str) -> OpenDocument:
     return OpenDocument("file:///a.py", source=text, version=1, language_id="python")
 
 
