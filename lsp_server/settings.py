@@ -190,9 +190,10 @@ class Settings:
     private_files: Annotated[
         Sequence[str],
         PATTERNS,
-        "Files that are neither completed nor read as context, as patterns of `.gitignore`, such as `customers/`. The "
-        "usual names of secrets (`.env`, keys, credentials) and everything git ignores are on the list already; "
-        "`!.npmrc` takes a file off it.",
+        "Files that are neither completed nor read as context, as patterns of `.gitignore`, such as `customers/`. "
+        "They are relative to the workspace, or begin at the disk's root or at `~`. The usual names of secrets (`.env`,"
+        " keys, credentials), their copies, and everything git ignores are on the list already; `!.npmrc` takes a file "
+        "off it.",
     ] = field(default_factory=list)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
