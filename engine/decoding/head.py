@@ -25,16 +25,23 @@ class Reading:
 
     Attributes:
         choices: The most likely token behind each row, among those that it may choose from.
+        unsure: What the head read [1, T, D], where the whole head might choose otherwise; else None.
     """
 
-    def __init__(self, model: EarlyExitModel, parts: Sequence[tuple[Array, NDArray[np.int64] | None]]) -> None:
+    def __init__(
+        self,
+        model: EarlyExitModel,
+        parts: Sequence[tuple[Array, NDArray[np.int64] | None]],
+        unsure: Array | None = None,
+    ) -> None:
         """Chooses.
 
         Args:
             model: Whose head it is.
             parts: Logits [1, T, S] of rows one behind the other, and which ids [S] they are of; None for all.
+            unsure: See the attribute.
         """
-        self._model, self._parts = model, parts
+        self._model, self._parts, self.unsure = model, parts, unsure
         self.choices = [token_id for logits, ids in parts for token_id in model.choices(logits, ids)]
 
     def probabilities(self) -> list[float]:
@@ -56,6 +63,38 @@ class Head:
         self, model: EarlyExitModel, prompt_ids: Sequence[int], constraint: Constraint | None, work: WorkCounter
     ) -> None:
         self._model, self._prompt_ids, self._constraint, self._work = model, prompt_ids, constraint, work
+        self._unsure: dict[int, Array] = {}  # by token: what the head read [1, 1, D]
+
+    @property
+    def n_unsure(self) -> int:
+        """Tokens that were chosen from a listing and not yet judged by the whole head."""
+        return len(self._unsure)
+
+    @property
+    def first_unsure(self) -> int | None:
+        """The first of them; None where there are none."""
+        return next(iter(self._unsure), None)
+
+    def note(self, first: int, reading: Reading, rows: range) -> None:
+        """Takes note of what the tokens from `first` on were chosen by: those rows of a reading."""
+        for index, row in enumerate(rows, first):
+            if reading.unsure is not None:
+                self._unsure[index] = reading.unsure[:, row : row + 1]
+
+    def forget(self, n_tokens: int) -> None:
+        """Forgets the tokens from `n_tokens` on."""
+        self._unsure = {index: row for index, row in self._unsure.items() if index < n_tokens}
+
+    def first_other(self, said: Sequence[int]) -> tuple[int, int] | None:
+        """Judges all unsure tokens by the whole head, in one pass: the first that it chooses otherwise, and what."""
+        if not self._unsure:
+            return None
+        judged, self._unsure = self._unsure, {}
+        self._work.verification.head(1.0)
+        self._work.verification.head_tokens += len(judged) - 1
+        choices = self._model.choices(self._model.head(functools.reduce(self._model.concatenate, judged.values())))
+        pairs = zip(judged, choices, strict=True)
+        return next(((index, choice) for index, choice in pairs if said[index] != choice), None)
 
     def read(
         self, states: Array, layer: int, said: Sequence[int], counter: PhaseCounter, *, whole: bool = False
@@ -75,9 +114,14 @@ class Head:
         share = 1.0 if listing is None else len(listing.ids) / model.n_vocabulary
         counter.head(share)
         self._work.verification.head_tokens += share * (n_rows - 1)
-        logits = model.logits(states, layer, listing)
+        mapped = model.mapped(states, layer)
+        logits = model.head(mapped, listing)
         if allowed is None:
-            return Reading(model, [(logits, None if listing is None else listing.ids)])
+            return Reading(
+                model,
+                [(logits, None)] if listing is None else [(logits, listing.ids)],
+                None if listing is None else mapped,
+            )
         rows = [logits[:, row : row + 1] for row in range(n_rows)]
         return Reading(
             model, [(row if ids is None else row[:, :, ids], ids) for row, ids in zip(rows, allowed, strict=True)]

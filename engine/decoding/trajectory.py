@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from engine.model.runner import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
+_JUDGED_AT_ONCE = 4
+"""Tokens chosen from the listing that the whole head judges in one pass: of four rows it costs a third for each."""
 
 
 class Cancelled(Exception):  # noqa: N818 - control flow, not an error
@@ -90,7 +92,8 @@ class Trajectory:
     @property
     def n_final(self) -> int:
         """Tokens that nothing can take back."""
-        return len(self.tokens) - self.n_waiting
+        n_run, first_unsure = len(self.tokens) - self.n_waiting, self._head.first_unsure
+        return n_run if first_unsure is None else min(n_run, first_unsure)
 
     def prefill(self, start: int) -> None:
         """Runs the prompt from position `start` on at full depth and emits the first token.
@@ -106,8 +109,8 @@ class Trajectory:
             counter=self._work.prefill,
             check=self._check_cancelled,
         )
-        first = self._last_choices(rows[:, -1:], [], self._work.decode)[0]
-        self.tokens.append(DecodedToken(first, self._model.n_layers))
+        reading = self._read_last(rows[:, -1:], [], self._work.decode)
+        self._emit(0, reading, range(1), self._model.n_layers)
 
     def advance(self) -> None:
         """One pass: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.
@@ -115,6 +118,8 @@ class Trajectory:
         Raises:
             Cancelled: At an exit candidate.
         """
+        if self._head.n_unsure >= _JUDGED_AT_ONCE and not self._judge():
+            return
         said = [token.token_id for token in self.tokens]
         ids = [*self._prompt_ids, *said]
         drafts = lookup_draft(ids, min(self._point.lookup, self._model.max_positions - len(ids)))
@@ -130,9 +135,9 @@ class Trajectory:
             )
             match self._decide(exit_, index, n_before=n_before):
                 case Action.EXIT:
-                    chosen = exit_.tokens()
-                    self.tokens += [DecodedToken(token_id, stop) for token_id in chosen]
-                    self._leave(rows[:, : n_before + len(chosen)], stop)
+                    reading, n_chosen = exit_.read(), len(exit_.tokens())
+                    self._emit(len(self.tokens), reading, range(n_chosen), stop)
+                    self._leave(rows[:, : n_before + n_chosen], stop)
                     return
                 case Action.VERIFY:
                     self._finish(rows, drafts, index + 1, self._work.verification, check=True)
@@ -155,6 +160,7 @@ class Trajectory:
                 self._waiting[depth] = rows[:, : rows.shape[1] - excess]
             excess = max(0, excess - rows.shape[1])
         del self.tokens[n_tokens:]
+        self._head.forget(n_tokens)
         self._cache.crop(self._n_run)
 
     def settle(self) -> bool:
@@ -163,6 +169,9 @@ class Trajectory:
         Raises:
             Cancelled: Between two segments.
         """
+        if not self._judge():
+            self.stopped = False
+            return False
         n_before = len(self.tokens)
         last = self.tokens[-1]
         if self._point.lossless and self._waiting:
@@ -240,19 +249,38 @@ class Trajectory:
         assert rows is not None
         n_layers = self._model.n_layers
         said = [*(token.token_id for token in self.tokens), *drafts]
-        choices = self._last_choices(rows if check else rows[:, -n_new:], said if n_new else said[:-1], counter)
+        reading = self._read_last(rows if check else rows[:, -n_new:], said if n_new else said[:-1], counter)
+        choices = reading.choices
         n_emitted = len(choices) - n_new
         first = len(self.tokens) - n_emitted
         n_right = common_prefix(choices, said[first:])
         n_kept = min(n_right, n_emitted)
-        self.tokens[first + n_kept :] = [DecodedToken(choice, n_layers) for choice in choices[n_kept : n_right + 1]]
+        self._emit(first + n_kept, reading, range(n_kept, min(n_right + 1, len(choices))), n_layers)
         self._cache.crop(self._n_run)
 
-    def _last_choices(self, rows: Array, said: Sequence[int], counter: PhaseCounter) -> list[int]:
+    def _read_last(self, rows: Array, said: Sequence[int], counter: PhaseCounter) -> Reading:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
         model = self._model
         states = model.exit_state(rows, model.n_layers)
-        return self._head.read(states, model.n_layers, said, counter, whole=self._point.lossless).choices
+        return self._head.read(states, model.n_layers, said, counter, whole=self._point.lossless)
+
+    def _emit(self, first: int, reading: Reading, rows: range, layer: int) -> None:
+        """Makes what these rows of a reading chose the tokens from `first` on."""
+        self.tokens[first:] = [DecodedToken(reading.choices[row], layer) for row in rows]
+        self._head.forget(first)
+        if not self._point.lossless:  # else the last layer judges
+            self._head.note(first, reading, rows)
+
+    def _judge(self) -> bool:
+        """Has the whole head judge what was chosen from the listing; False where another token takes a place."""
+        other = self._head.first_other([token.token_id for token in self.tokens])
+        if other is None:
+            return True
+        index, token_id = other
+        layer = self.tokens[index].exit_layer
+        self.cut(index + 1)
+        self.tokens[index] = DecodedToken(token_id, layer)
+        return False
 
 
 class _Exit:
@@ -299,6 +327,10 @@ class _Exit:
         """The least probability among these tokens, charged to the policy."""
         n_tokens = len(self.would_emit())
         return min(self._read(self._work.policy).probabilities()[:n_tokens])
+
+    def read(self) -> Reading:
+        """What the head says here, of the current row and the drafts."""
+        return self._read(self._work.decode)
 
     def _accepted(self, counter: PhaseCounter) -> list[int]:
         choices = self._read(counter).choices

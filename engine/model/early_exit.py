@@ -131,14 +131,20 @@ class EarlyExitModel:
     def logits(self, state: Array, exit_layer: int, listing: Listing | None = None) -> Array:
         """The LM head at an exit, through its map: states of `exit_state` [1, T, D] to logits [1, T, V].
 
-        The map is applied here and not in `exit_state`, so that only those exits pay for it whose head is asked.
         With a listing the head is read for its tokens only: [1, T, S].
         """
-        if exit_layer < self.n_layers:
-            state = self.runner.map_exit(state, exit_layer)
-        if listing is None:
-            return self.runner.head(state)
-        return self.runner.shortlist_head(state, listing.rows)
+        return self.head(self.mapped(state, exit_layer), listing)
+
+    def mapped(self, state: Array, exit_layer: int) -> Array:
+        """What the LM head reads at an exit in the place of states of `exit_state`, [1, T, D].
+
+        Not done in `exit_state`, so that only those exits pay for it whose head is asked.
+        """
+        return self.runner.map_exit(state, exit_layer) if exit_layer < self.n_layers else state
+
+    def head(self, mapped: Array, listing: Listing | None = None) -> Array:
+        """The LM head: what `mapped` gives, of any exits, to logits [1, T, V], or of a listing's tokens [1, T, S]."""
+        return self.runner.head(mapped) if listing is None else self.runner.shortlist_head(mapped, listing.rows)
 
     def choices(self, logits: Array, ids: NDArray[np.int64] | None = None) -> list[int]:
         """The most likely token of each row of `logits` [1, T, S], which are of `ids` [S] or the whole vocabulary."""

@@ -241,7 +241,7 @@ def test_tokens_stream_before_the_text_is_complete() -> None:
 
 
 @pytest.mark.parametrize("policy", [FullDepth(), FixedExit(4)])
-def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPolicy) -> None:
+def test_a_short_list_is_asked_first_and_the_whole_head_judges_several_tokens_at_once(policy: ExitPolicy) -> None:
     backbone, shortlist = tiny_model("llama"), [1, 4, 50, 96]
     plain = early_exit_model(backbone)
     info = TrainedExitsInfo(
@@ -257,8 +257,9 @@ def test_only_lossless_text_is_chosen_from_the_whole_vocabulary(policy: ExitPoli
     decoder = Decoder(listed)
 
     assert ids(decode(decoder, policy, LOSSLESS)) == greedy(backbone, PROMPT, 24)
-    tokens = ids(decode(decoder, policy, LOSSY))
-    assert set(tokens) <= {*shortlist, *PROMPT}
-    assert not set(tokens) <= set(shortlist)
-    heads = sum(work.head_passes for work in decoder.work.by_phase().values())
-    assert heads == pytest.approx((4 + len(set(PROMPT))) / 97 * round(heads * 97 / (4 + len(set(PROMPT)))))
+    tokens = decode(decoder, policy, LOSSY)
+    work, share = decoder.work.by_phase(), (4 + len(set(PROMPT))) / 97
+    assert ids(tokens) != ids(tokens)[:1] * 24
+    assert work[Phase.DECODE].head_passes == pytest.approx(share * round(work[Phase.DECODE].head_passes / share))
+    judged = work[Phase.VERIFICATION]
+    assert judged.head_passes == round(judged.head_passes) > 0
