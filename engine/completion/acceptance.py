@@ -18,6 +18,7 @@ from pathlib import Path
 import cattrs
 
 from engine import config
+from engine.completion.languages import COMMENT_SIGNS
 from engine.completion.words import is_word
 from engine.errors import ConfigError
 from engine.files import written_whole
@@ -38,7 +39,6 @@ _WORD_LENGTHS = {
 }
 _OPENERS = ("(", "[", "{")
 _BLOCK_BEGINS = (":", "{", "(")
-_COMMENTS = ("#", "//", "*", "/*", '"""')
 
 
 class PlaceKind(str, Enum):
@@ -83,7 +83,7 @@ def place_features(prefix: str) -> dict[str, float]:
         "after a separator": last in (",", ";", ":", "="),
         "after a quote": last in ('"', "'"),
         **{name: word in lengths for name, lengths in _WORD_LENGTHS.items()},
-        "in a comment": stripped.startswith(_COMMENTS),
+        "in a comment": stripped.startswith(COMMENT_SIGNS),
         "line length": min(len(stripped), _LONG_LINE) / _LONG_LINE,
         "indentation": min(len(line) - len(line.lstrip()), _DEEP_INDENT) / _DEEP_INDENT,
         "match": match,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, residue
 from engine.completion.indentation import indent_of
+from engine.completion.languages import TRAILING_COMMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,6 @@ CLOSING_RUN = re.compile(r"[)\]}]+[;,]?")
 
 _OPENERS = (":", "{", "(", "[", ",", "->", "=>")  # a line that ends so goes on in the next
 _OPENING_WORD = re.compile(r"(?<![\w.])(do|then|begin)\Z")
-_LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
 _GOES_ON = re.compile(r"[-+*/%&|^=<>.?\\]\Z|(?<![\w.])(?:and|or|not|in|is|as|if|else|new|return|extends|implements)\Z")
 _CONDITION = re.compile(r"(?:&&|\|\|)\Z")
 _HEADER = re.compile(r"&&|\|\||(?:throws|extends|implements|where)\b")  # how a further line before a block begins
@@ -185,4 +185,4 @@ def shortened(line: str) -> str:
 
 
 def _code(line: str) -> str:
-    return _LINE_COMMENT.sub("", line).rstrip()
+    return TRAILING_COMMENT.sub("", line).rstrip()

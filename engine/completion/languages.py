@@ -14,6 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+TRAILING_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
+"""A comment that ends a line, in most languages."""
+
+COMMENT_BEGIN = re.compile(r"\s*(?://|#|--|/\*|<!--)")
+"""How the rest of a line begins where it is a comment, in any language."""
+
+EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+/?|--+|<!--|%+|;+|\"\"\"|'''")
+"""A comment that says nothing, in any language."""
+
+COMMENT_SIGNS = ("#", "//", "*", "/*", '"""')
+"""How a line begins that lies in a comment; the acceptance model is fitted to these."""
+
 _BY_SUFFIX = {
     ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".dart": "dart", ".ex": "elixir",
     ".go": "go", ".h": "c", ".hpp": "cpp", ".hs": "haskell", ".html": "html", ".java": "java", ".jl": "julia",

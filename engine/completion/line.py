@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, Residue, Scan
+from engine.completion.languages import COMMENT_BEGIN
+from engine.completion.words import is_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,6 @@ _ENDS = frozenset(">/)]},;")
 _NAMED_CHARACTER = re.compile(r"&#?\w+\Z")  # `&nbsp;` ends no statement
 _QUESTION = re.compile(r"\s\?\s")
 _ANSWER = re.compile(r"(?<![:?]):(?![:=])")
-_COMMENT = re.compile(r"\s*(?://|#|--|/\*|<!--|%|;)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def ending_length(body: str, line: Line) -> int | None:
     """Where the new text ends a statement that the rest of the line goes on with; None where it does not."""
     if not line.goes_on or not line.is_code or line.rest.lstrip()[:1] == "}" or not line.head.strip():
         return None
-    if "{" in line.before.stack or _COMMENT.match(line.rest):
+    if "{" in line.before.stack or COMMENT_BEGIN.match(line.rest):
         return None
     asks = line.rest.lstrip().startswith(":") and _QUESTION.search(line.head)
     for at, char in enumerate(body):
@@ -170,7 +171,7 @@ def word_before(head: str) -> str:
 
 def joins(left: str, right: str) -> bool:
     """Whether a word goes on from one text into the other."""
-    return bool(left and right) and _is_word(left[-1]) and _is_word(right[0])
+    return bool(left and right) and is_word(left[-1]) and is_word(right[0])
 
 
 def _balanced_length(body: str, line: Line) -> int:
@@ -187,7 +188,7 @@ def _fits(body: str, line: Line) -> bool:
         return False
     if line.closes and not after.is_no_worse_than(before):
         return False
-    opens_more = line.is_code and len(after.openers) > len(before.openers) and not _COMMENT.match(line.rest)
+    opens_more = line.is_code and len(after.openers) > len(before.openers) and not COMMENT_BEGIN.match(line.rest)
     return not opens_more
 
 
@@ -200,7 +201,3 @@ def _overlaps(body: str, rest: str) -> Iterator[int]:
         whole = n_chars == len(rest) or not joins(rest[:n_chars], rest[n_chars:])
         if whole and not joins(body[:start], body[start:]):
             yield start
-
-
-def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from engine.completion.brackets import QUOTES, residue
+from engine.completion.languages import EMPTY_COMMENT
 
-_EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+/?|--+|<!--|%+|;+|\"\"\"|'''")
 _LONE_SIGN = re.compile(r"[^\w\s]")
 _EMPTY_PAIR = re.compile(r"\(\)|\[\]|\{\}|\"\"|''|``|<>")
 _WORD = re.compile(r"\w")
@@ -27,7 +27,7 @@ def is_worth_showing(text: str, head: str) -> bool:
     sign = text.strip()
     if not sign or _LONE_SIGN.fullmatch(sign) or _EMPTY_PAIR.fullmatch(sign):
         return False
-    if not head.strip() and _EMPTY_COMMENT.fullmatch(sign):
+    if not head.strip() and EMPTY_COMMENT.fullmatch(sign):
         return False
     return bool(_WORD.search(sign)) or not _is_unfinished(sign)
 

@@ -111,6 +111,7 @@ CLOSED_BEHIND = [
     ("css", ".a { color: ‸; }\n", " red; }\n", "red"),
 ]
 OPENED_BEFORE_TEXT = [
+    ("java", "int x = ‸;\n", " foo(", "foo"),
     ("python", "x = ‸foo\n", '"bar', ""),
     ("python", "print(‸name)\n", "f(", ""),
     ("python", "print(‸ name)\n", "f(", "f"),
