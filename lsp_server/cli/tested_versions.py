@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import Requirement
@@ -22,9 +22,15 @@ class UntriedVersion(NamedTuple):
 
 
 def untried_versions() -> Sequence[UntriedVersion] | None:
-    """The installed packages that this release was not tested with; None if it does not say what it was tested with."""
+    """Which of the packages that this one asks for were not tested; None if it does not say what it was tested with.
+
+    Others are passed over: a virtual environment brings some, such as setuptools, that nothing of ours needs.
+    """
     constraints = distribution("green-code").read_text(_CONSTRAINTS)
-    return None if constraints is None else find_untried(constraints.splitlines())
+    if constraints is None:
+        return None
+    ours = {Requirement(asked).name for asked in requires("green-code") or ()}
+    return [package for package in find_untried(constraints.splitlines()) if package.name in ours]
 
 
 def find_untried(constraints: Iterable[str]) -> Sequence[UntriedVersion]:
