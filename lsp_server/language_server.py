@@ -191,7 +191,8 @@ class GreenCodeServer(LanguageServer):
     async def note_document(self, uri: str) -> None:
         """Finds out whether a document that was opened may be read; if not, neither may what is like it."""
         await self.quiet.learn([uri])
-        self.surroundings.visit(uri)
+        if self.quiet.why_private(uri):
+            self.surroundings.visit(uri)
 
     def push_energy(self) -> None:
         """Tells the client what the session has cost."""
