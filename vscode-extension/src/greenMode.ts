@@ -16,8 +16,8 @@ interface Measured {
 const MEASURED: readonly Measured[] = [
   { greenMode: 0, savedPercent: 38, lostPercent: 0 },
   { greenMode: 20, savedPercent: 53, lostPercent: 0 },
-  { greenMode: 50, savedPercent: 68, lostPercent: 10 },
-  { greenMode: 80, savedPercent: 80, lostPercent: 24 },
+  { greenMode: 50, savedPercent: 68, lostPercent: 11 },
+  { greenMode: 80, savedPercent: 79, lostPercent: 25 },
 ];
 
 /** One or two sentences about a position from 0 to 100. */
