@@ -68,7 +68,8 @@ def policy(
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
     from engine.policy.learned import POLICY
-    from engine.training.policy.policy_training import PolicyPlan, train_policy
+    from engine.training.policy.plan import PolicyPlan
+    from engine.training.policy.policy_training import train_policy
     from engine.training.policy.ppo import PpoPlan
     from engine.training.policy.slider import validation_table
 

@@ -1,8 +1,9 @@
 """START HERE for the learned policy: `train_policy` makes one for a model, and calibrates the slider.
 
-Record suggestions at full depth; teach the network a supervised start; improve it by PPO on the recordings; then on the
-real decoder. After each part the better policy on validation places goes on. A killed run goes on: recordings stay in
-the cache folder, PPO keeps a checkpoint beside the output.
+Five parts, a function each: `_record` suggestions at full depth, `_start` the network by examples, `_improve` it by PPO
+on the recordings, `_close_the_loop` by PPO on the real decoder, `_calibrate` the slider. After each of the middle three
+the better policy on validation places goes on. A killed run goes on: recordings stay in the cache folder, PPO keeps a
+checkpoint beside the output.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -21,17 +22,18 @@ from engine import config
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
 from engine.model.reference.eager import TorchRunner
-from engine.policy.baselines import FullDepth
 from engine.policy.learned import LearnedPolicy, PolicyInfo, save_policy
 from engine.text import TextDecoder
-from engine.training.policy.closed_loop import ClosedLoopEnv, Outcome, play
-from engine.training.policy.env import EpisodeKind, RolloutEnv, scenes_of
+from engine.training.policy.closed_loop import ClosedLoopEnv
+from engine.training.policy.decoder_judge import DecoderJudge
+from engine.training.policy.env import RolloutEnv, scenes_of
 from engine.training.policy.network import PolicyNetwork, standardization_of
+from engine.training.policy.plan import PolicyPlan
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import MAX_NEW_TOKENS, mean_token_chars, places, record, site_at
 from engine.training.policy.rewards import prices_of
 from engine.training.policy.rollout import EnvParams
-from engine.training.policy.slider import Point, between, mean_reward, point_of, slider_weights, sweep
+from engine.training.policy.slider import Point, between, mean_reward, slider_weights, sweep
 from engine.training.policy.warm_start import recorded_examples, text_examples, warm_start
 from engine.training.states import blocks
 from engine.types import ProgressSink, no_progress
@@ -44,40 +46,13 @@ if TYPE_CHECKING:
     from engine.energy.cost_model import DeviceCostModel
     from engine.model.early_exit import EarlyExitModel
     from engine.model.loaded import LoadedModel
+    from engine.training.policy.env import Scene
     from engine.training.policy.network import Standardization
-    from engine.training.policy.recordings import TrainingPlace
+    from engine.training.policy.recordings import Recording, TrainingPlace
 
-_CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP comes cheap, above them exits are good
 _FORMAT = 6  # of the recordings; raise it when the same places give other ones
 _SAMPLED_PROMPTS = 8
 _JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyPlan:
-    """How much is done.
-
-    Attributes:
-        places: Recorded to learn from; about a second each on two cores.
-        validation_places: Recorded to judge by.
-        text_tokens: Plain text for the probes' first epochs.
-        start_steps: Batches of each part of the supervised start.
-        ppo: PPO on recordings.
-        closed_loop_steps: Decisions of PPO on the real decoder.
-        table_places: Validation places at which the real decoder calibrates the slider and makes the final table.
-        check_layers: Exits that the policy looks at; None for the default.
-        seed: Of everything that is drawn.
-    """
-
-    places: int = 1000
-    validation_places: int = 150
-    text_tokens: int = 24_000
-    start_steps: int = 1500
-    ppo: PpoPlan = field(default_factory=PpoPlan)
-    closed_loop_steps: int = 4000
-    table_places: int = 40
-    check_layers: tuple[int, ...] | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +72,77 @@ class TrainedPolicy:
     chosen: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What all parts of one training share, and none of them changes.
+
+    Attributes:
+        loaded: The model.
+        corpus: The text of the recordings.
+        plan: How much is done.
+        cost: Joules per unit of work.
+        progress: Is told what is being done.
+        train_places: Places to learn from.
+        held_out: Places to judge by.
+        recordings: What full depth said at `train_places`.
+        standardization: Mean and deviation of the states in `recordings`.
+        scenes: `recordings`, ready for the network.
+        judged: What full depth said at `held_out`, ready for the network.
+        params: What the decision process charges, and the exits that the policy looks at.
+        checkpoint: The file from which PPO on recordings goes on after a kill.
+    """
+
+    loaded: LoadedModel
+    corpus: Corpus
+    plan: PolicyPlan
+    cost: DeviceCostModel
+    progress: ProgressSink
+    train_places: Sequence[TrainingPlace]
+    held_out: Sequence[TrainingPlace]
+    recordings: Sequence[Recording]
+    standardization: Standardization
+    scenes: Sequence[Scene]
+    judged: Sequence[Scene]
+    params: EnvParams
+    checkpoint: Path
+
+    def score(self, network: PolicyNetwork) -> float:
+        """The mean reward of a network on the recordings to judge by."""
+        return mean_reward(sweep(network, self.judged, self.params, _JUDGED_WEIGHTS))
+
+    def policy(self, network: PolicyNetwork, slider: Sequence[float] | None = None, steps: int = 0) -> LearnedPolicy:
+        """The policy that runs in the product, made of the network that learned."""
+        info = PolicyInfo(
+            model=self.loaded.name,
+            fingerprint=self.loaded.model.fingerprint,
+            exits_fingerprint=self.loaded.model.exits_fingerprint,
+            check_layers=self.params.check_layers,
+            slider_weights=tuple(slider or (step / 10 for step in range(11))),
+            corpus_sha256=self.corpus.sha256,
+            cost_model=self.cost.source,
+            steps=steps,
+            created=datetime.now(timezone.utc).date().isoformat(),
+        )
+        return LearnedPolicy(info, network.exported(self.standardization))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A network that may become the policy.
+
+    Attributes:
+        name: The part of the training that made it.
+        network: The network; nobody changes it any further.
+        steps: Decisions of PPO that went into it.
+        score: Its mean reward on the recordings to judge by.
+    """
+
+    name: str
+    network: PolicyNetwork
+    steps: int
+    score: float
+
+
 def train_policy(
     loaded: LoadedModel,
     corpus: Corpus,
@@ -114,17 +160,46 @@ def train_policy(
         output: The file to write.
         plan: How much is done.
         cost: Joules per unit of work; None for the shipped model of the device.
-        progress: Told what is being done.
+        progress: Is told what is being done.
 
     Raises:
         TrainingError: If the model has no exits to decide about, the text is too small, or a file cannot be written.
         PolicyError: If the result cannot be written.
     """
-    plan, model = plan or PolicyPlan(), loaded.model
+    run = _record(loaded, corpus, output, plan=plan or PolicyPlan(), cost=cost, progress=progress)
+    candidates, critic = [_start(run)], None
+    if run.plan.ppo.steps > 0:
+        improved, critic = _improve(run, candidates[0])
+        candidates.append(improved)
+    best = max(candidates, key=lambda candidate: candidate.score)
+    judge = DecoderJudge(loaded, run.held_out[: run.plan.table_places], run.cost, run.params.mean_chars, progress)
+    if run.plan.closed_loop_steps > 0:
+        closed = _close_the_loop(run, best, critic)
+        candidates.append(closed)
+        before, after = (
+            mean_reward(judge.points(run.policy(candidate.network), _JUDGED_WEIGHTS)) for candidate in (best, closed)
+        )
+        best = closed if after > before else best
+    policy, table = _calibrate(run, best, judge)
+    save_policy(policy, output)
+    run.checkpoint.unlink(missing_ok=True)
+    stages = {candidate.name: candidate.score for candidate in candidates}
+    return TrainedPolicy(policy=policy, table=table, stages=stages, chosen=best.name)
+
+
+def _record(
+    loaded: LoadedModel,
+    corpus: Corpus,
+    output: Path,
+    *,
+    plan: PolicyPlan,
+    cost: DeviceCostModel | None,
+    progress: ProgressSink,
+) -> _Run:
+    """Records suggestions at full depth, to learn from and to judge by."""
+    model = loaded.model
     _leave_threads_to(model)
-    check_layers = plan.check_layers or default_check_layers(model.exit_layers, model.n_layers)
-    if not check_layers or not set(check_layers) <= set(model.exit_layers):
-        raise TrainingError(f"The policy can only look at exits of the model, {list(model.exit_layers)}.")
+    check_layers = plan.layers_of(model.exit_layers, model.n_layers)
     cost = cost or default_cost_model(model.geometry, loaded.device, loaded.runtime)
     train_places = list(islice(places(corpus.files["train"], seed=plan.seed), plan.places))
     held_out = list(islice(places(corpus.files["validation"], seed=plan.seed), plan.validation_places))
@@ -142,169 +217,72 @@ def train_policy(
     )
     if not recordings or not validation:
         raise TrainingError("At none of the places did the model say anything; train on other text.")
-    params = EnvParams(
-        prices=prices_of(cost, model.shortlist_share),
-        check_layers=check_layers,
-        mean_chars=mean_token_chars(recordings),
-    )
     standardization = standardization_of(recordings)
-    scenes, judged = scenes_of(recordings, standardization), scenes_of(validation, standardization)
+    return _Run(
+        loaded=loaded,
+        corpus=corpus,
+        plan=plan,
+        cost=cost,
+        progress=progress,
+        train_places=train_places,
+        held_out=held_out,
+        recordings=recordings,
+        standardization=standardization,
+        scenes=scenes_of(recordings, standardization),
+        judged=scenes_of(validation, standardization),
+        params=EnvParams(
+            prices=prices_of(cost, model.shortlist_share),
+            check_layers=check_layers,
+            mean_chars=mean_token_chars(recordings),
+        ),
+        checkpoint=output.with_suffix(f".{run}.zip"),
+    )
+
+
+def _start(run: _Run) -> _Candidate:
+    """Teaches a new network, by examples, the best action one step ahead."""
+    model, plan, check_layers = run.loaded.model, run.plan, run.params.check_layers
     torch.manual_seed(plan.seed)
-    network = PolicyNetwork(len(check_layers), recordings[0].states.shape[2])
+    network = PolicyNetwork(len(check_layers), run.recordings[0].states.shape[2])
+    text = list(blocks(run.corpus.files["train"], run.loaded.tokenization, max_tokens=plan.text_tokens))
     warm_start(
         network,
-        recorded_examples(recordings, standardization),
-        text_examples(
-            model,
-            list(blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.text_tokens)),
-            check_layers,
-            standardization,
-            progress=progress,
-        ),
-        params.prices,
+        recorded_examples(run.recordings, run.standardization),
+        text_examples(model, text, check_layers, run.standardization, progress=run.progress),
+        run.params.prices,
         check_layers,
         n_steps=plan.start_steps,
-        progress=progress,
+        progress=run.progress,
     )
-    candidates = {"supervised start": copy.deepcopy(network)}
-    checkpoint = output.with_suffix(f".{run}.zip")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    critic = None
+    return _Candidate(name="supervised start", network=network, steps=0, score=run.score(network))
 
-    def score_of(candidate: PolicyNetwork) -> float:
-        return mean_reward(sweep(candidate, judged, params, _JUDGED_WEIGHTS))
 
-    if plan.ppo.steps > 0:
-        critic = train_ppo(
-            network,
-            [lambda: RolloutEnv(scenes, params)] * plan.ppo.n_envs,
-            plan=replace(plan.ppo, seed=plan.seed),
-            checkpoint=checkpoint,
-            progress=progress,
-            judge=score_of,
-        )
-        candidates["PPO on recordings"] = copy.deepcopy(network)
-    stages = {name: score_of(candidate) for name, candidate in candidates.items()}
-    chosen = max(stages, key=lambda name: stages[name])
-    maker = _Maker(loaded, corpus, cost, check_layers, standardization)
-    judge = _Judge(loaded, held_out[: plan.table_places], cost, params.mean_chars, progress)
-    if plan.closed_loop_steps > 0:
-        network = copy.deepcopy(candidates[chosen])
-        _close_the_loop(
-            network,
-            loaded=loaded,
-            train_places=train_places,
-            params=params,
-            standardization=standardization,
-            cost=cost,
-            plan=plan,
-            critic=critic,
-            progress=progress,
-        )
-        stages["PPO on the decoder"] = score_of(network)
-        before = mean_reward(judge.points(maker.policy(candidates[chosen]), _JUDGED_WEIGHTS))
-        after = mean_reward(judge.points(maker.policy(network), _JUDGED_WEIGHTS))
-        if after > before:
-            chosen = "PPO on the decoder"
-            candidates[chosen] = network
-    # Recordings say roughly where the slider's weights lie, the decoder says what it spends there.
-    estimate = sweep(candidates[chosen], judged, params)
-    tried = judge.points(maker.policy(candidates[chosen]), between(slider_weights(estimate)))
-    slider = slider_weights(tried)
-    steps = {"supervised start": 0, "PPO on recordings": plan.ppo.steps}
-    policy = maker.policy(
-        candidates[chosen], slider=slider, steps=steps.get(chosen, plan.ppo.steps + plan.closed_loop_steps)
+def _improve(run: _Run, start: _Candidate) -> tuple[_Candidate, dict[str, torch.Tensor]]:
+    """Improves a network by PPO on the recordings; returns it with its critic."""
+    network, plan = copy.deepcopy(start.network), run.plan
+    run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    critic = train_ppo(
+        network,
+        [lambda: RolloutEnv(run.scenes, run.params)] * plan.ppo.n_envs,
+        plan=replace(plan.ppo, seed=plan.seed),
+        checkpoint=run.checkpoint,
+        progress=run.progress,
+        judge=run.score,
     )
-    table = judge.points(policy, slider)
-    save_policy(policy, output)
-    checkpoint.unlink(missing_ok=True)
-    return TrainedPolicy(policy=policy, table=table, stages=stages, chosen=chosen)
+    name = "PPO on recordings"
+    return _Candidate(name=name, network=network, steps=plan.ppo.steps, score=run.score(network)), critic
 
 
-def default_check_layers(exit_layers: Sequence[int], n_layers: int) -> tuple[int, ...]:
-    """A few of the exits, so that the policy costs little: those nearest to certain shares of the depth."""
-    if not exit_layers:
-        return ()
-    nearest = {min(exit_layers, key=lambda layer: abs(layer - share * n_layers)) for share in _CHECK_SHARES}
-    return tuple(sorted(nearest))
-
-
-def _leave_threads_to(model: EarlyExitModel) -> None:
-    """The networks in training are small, and torch's pool would spin beside that of the fast runner."""
-    if not isinstance(model.runner, TorchRunner):
-        torch.set_num_threads(1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """Makes the policy that runs out of the network that learned."""
-
-    loaded: LoadedModel
-    corpus: Corpus
-    cost: DeviceCostModel
-    check_layers: tuple[int, ...]
-    standardization: Standardization
-
-    def policy(self, network: PolicyNetwork, slider: Sequence[float] | None = None, steps: int = 0) -> LearnedPolicy:
-        info = PolicyInfo(
-            model=self.loaded.name,
-            fingerprint=self.loaded.model.fingerprint,
-            exits_fingerprint=self.loaded.model.exits_fingerprint,
-            check_layers=self.check_layers,
-            slider_weights=tuple(slider or (step / 10 for step in range(11))),
-            corpus_sha256=self.corpus.sha256,
-            cost_model=self.cost.source,
-            steps=steps,
-            created=datetime.now(timezone.utc).date().isoformat(),
-        )
-        return LearnedPolicy(info, network.exported(self.standardization))
-
-
-class _Judge:
-    """Runs policies on the real decoder at the same places; full depth's figures are had once."""
-
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        held_out: Sequence[TrainingPlace],
-        cost: DeviceCostModel,
-        mean_chars: float,
-        progress: ProgressSink,
-    ) -> None:
-        self._loaded, self._places, self._cost = loaded, held_out, cost
-        self._mean_chars, self._progress = mean_chars, progress
-
-    def points(self, policy: LearnedPolicy, weights: Sequence[float]) -> list[Point]:
-        texts = TextDecoder(self._loaded)
-        baseline, outcomes = [], [list[Outcome]() for _ in weights]
-        for done, place in enumerate(self._places):
-            self._progress("Judging the policy on the decoder", done, len(self._places))
-            kind = EpisodeKind(energy_weight=0.0, may_stop=True, with_end_rules=True)
-            baseline.append(play(texts, place, FullDepth(), kind=kind, cost=self._cost, lookup=0))
-            for column, weight in enumerate(weights):
-                kind = replace(kind, energy_weight=weight)
-                decider = FullDepth() if weight == 0.0 else policy  # as the product does at green mode 0
-                outcomes[column].append(play(texts, place, decider, kind=kind, cost=self._cost))
-        return [
-            point_of(weight, column, baseline, self._mean_chars)
-            for weight, column in zip(weights, outcomes, strict=True)
-        ]
-
-
-def _close_the_loop(
-    network: PolicyNetwork,
-    *,
-    loaded: LoadedModel,
-    train_places: Sequence[TrainingPlace],
-    params: EnvParams,
-    standardization: Standardization,
-    cost: DeviceCostModel,
-    plan: PolicyPlan,
-    critic: dict[str, torch.Tensor] | None,
-    progress: ProgressSink,
-) -> None:
+def _close_the_loop(run: _Run, best: _Candidate, critic: dict[str, torch.Tensor] | None) -> _Candidate:
+    """Improves a network by gentle PPO on the real decoder, where the errors of exits compound."""
+    network, plan = copy.deepcopy(best.network), run.plan
     env = ClosedLoopEnv(
-        loaded, train_places, params.check_layers, standardization, cost=cost, mean_chars=params.mean_chars
+        run.loaded,
+        run.train_places,
+        run.params.check_layers,
+        run.standardization,
+        cost=run.cost,
+        mean_chars=run.params.mean_chars,
     )
     gentle = PpoPlan(
         steps=plan.closed_loop_steps,
@@ -320,10 +298,28 @@ def _close_the_loop(
         network,
         [lambda: env],
         plan=gentle,
-        progress=progress,
+        progress=run.progress,
         message="Training the policy on the decoder",
         critic=critic,
     )
+    steps = plan.ppo.steps + plan.closed_loop_steps
+    return _Candidate(name="PPO on the decoder", network=network, steps=steps, score=run.score(network))
+
+
+def _calibrate(run: _Run, best: _Candidate, judge: DecoderJudge) -> tuple[LearnedPolicy, list[Point]]:
+    """Maps the slider to energy weights; returns the policy, and its point at each green mode."""
+    # Recordings say roughly where the slider's weights lie, the decoder says what it spends there.
+    estimate = sweep(best.network, run.judged, run.params)
+    tried = judge.points(run.policy(best.network), between(slider_weights(estimate)))
+    slider = slider_weights(tried)
+    policy = run.policy(best.network, slider=slider, steps=best.steps)
+    return policy, judge.points(policy, slider)
+
+
+def _leave_threads_to(model: EarlyExitModel) -> None:
+    """The networks in training are small, and torch's pool would spin beside that of the fast runner."""
+    if not isinstance(model.runner, TorchRunner):
+        torch.set_num_threads(1)
 
 
 def _run_key(

@@ -2,7 +2,7 @@
 
 from engine.corpus.datasets import Corpus
 from engine.model.loaded import LoadedModel
-from engine.training.policy.policy_training import PolicyPlan
+from engine.training.policy.plan import PolicyPlan
 from engine.training.policy.ppo import PpoPlan
 from tests.engine.training.fakes import LetterTokenization, code, source_file
 from tests.tiny_models import early_exit_model, tiny_model

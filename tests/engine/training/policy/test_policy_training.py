@@ -24,7 +24,8 @@ from engine.policy.learned import (
 from engine.training.policy.closed_loop import ClosedLoopEnv
 from engine.training.policy.env import RolloutEnv, Scene, scenes_of
 from engine.training.policy.network import PolicyNetwork, Standardization
-from engine.training.policy.policy_training import default_check_layers, train_policy
+from engine.training.policy.plan import default_check_layers
+from engine.training.policy.policy_training import train_policy
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import Recording, places
 from engine.training.policy.rollout import Rollout
