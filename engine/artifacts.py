@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """One kind of it.
+    """One kind of what is trained for a model.
 
     Attributes:
         folder: The kind's folder among the user's data, such as "policies".

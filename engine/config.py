@@ -24,7 +24,7 @@ class EngineConfig:
     Attributes:
         model: "smollm2-135m", a Hugging Face id such as "Qwen/Qwen2.5-Coder-0.5B", or a local folder.
         device: "auto" takes an NVIDIA GPU where torch finds one, else the CPU.
-        precision: Of the weights on a CPU. "auto" is int8 where the fast runner knows the model's blocks, and fp32
+        precision: How a CPU holds the weights. "auto" is int8 where the fast runner knows the model's blocks, and fp32
             elsewhere; "fp32" is the reference that tests compare with. A GPU always holds bf16.
         threads: CPU threads; None takes the physical cores.
         exit_layers: Layers after which a token may leave, ascending, without the last; None takes every third.

@@ -48,7 +48,7 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
 
     Args:
         config: Which model, where.
-        progress: Told about downloads, conversion and loading.
+        progress: Is called during downloads, conversion and loading.
 
     Raises:
         EngineError: If the model cannot be had or used; the message says what to do.
@@ -123,8 +123,8 @@ class Engine:
         Args:
             request: The place, and what the user's slider says.
             cancellation: Polled at every exit candidate and between prefill segments.
-            on_text: Told the suggestion so far, each time it has grown. Its end may still be taken back, as by the
-                clean-up of a line that turns out to stand in the document already.
+            on_text: Is called with the suggestion so far, each time it has grown. The clean-up may still take back its
+                end, such as a line that turns out to stand in the document already.
 
         Raises:
             ConfigError: If the green mode or the policy means nothing.

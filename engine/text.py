@@ -1,7 +1,7 @@
 """One place, one decoder, one text: how a suggestion comes to be, for the product, its evaluation and its training.
 
-Prompt to tokens, tokens to text, text to what is offered. Who decides (the policy), what it costs and what is worth
-measuring is not known here: timing and recording wrap the policy, energy is read around `TextRun.decode`.
+Prompt to tokens, tokens to text, text to what is offered. It knows no policy, no cost and no measurement: timing and
+recording wrap the policy, energy is read around `TextRun.decode`.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _loop_length(site: Site, raw: str) -> int | None:
 
 
 def ignore_text(text: str) -> None:
-    """What a caller does with the growing text who reads only the whole answer."""
+    """Ignores the growing text: for callers that read only the whole answer."""
 
 
 class TextDecoder:
@@ -210,7 +210,7 @@ class TextRun:
             point: What the user's slider means to the decoder.
             max_new_tokens: Upper bound on tokens.
             cancellation: Polled at every exit candidate and between prefill segments; None never cancels.
-            on_text: Told what would be offered, after each token. Its end may still be taken back.
+            on_text: Is called after each token with what would be offered. Its end may still be taken back.
         """
         self.ids = ()
         token_ids: list[int] = []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GREEN_MODE_MAX = 100
-DEFAULT_GREEN_MODE = 20  # on held-out code no kept text is lost yet; see engine/LOG.md
+DEFAULT_GREEN_MODE = 20  # loses no kept text yet: engine/LOG.md, "One loop for product, evaluation and training"
 
 
 class Provenance(str, Enum):
@@ -139,10 +139,10 @@ class PromptOptions:
     """What the model is given to read, in characters (about three to a token); 0 leaves a part out.
 
     Attributes:
-        window_chars: Of the document before the cursor.
-        suffix_chars: Of the document behind it, where the model can fill in the middle.
-        snippet_chars: Of other files.
-        import_chars: Of the file's imports, where they stand above the window.
+        window_chars: Characters of the document before the cursor.
+        suffix_chars: Characters of the document behind it, where the model can fill in the middle.
+        snippet_chars: Characters of other files.
+        import_chars: Characters of the file's imports, where they stand above the window.
         with_header: Whether the prompt begins with the file's path, or its language where it has none.
     """
 

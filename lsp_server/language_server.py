@@ -207,7 +207,7 @@ class GreenCodeServer(LanguageServer):
         )
 
     def accept(self, completion_id: str, accepted_chars: int | None) -> None:
-        """Takes note that a completion, or so many characters that were left of it, was accepted."""
+        """Books that a completion, or so many characters that were left of it, was accepted."""
         self.suggester.accept(completion_id)
         self.books.accepted(completion_id, accepted_chars)
 

@@ -35,7 +35,7 @@ class Retries:
         self._timer: asyncio.TimerHandle | None = None
 
     def plan(self, error: EngineError) -> tuple[str, ...]:
-        """Takes note of a failure; says, as a sentence, when it is tried again, or nothing where that is no use."""
+        """Plans another try after a failure; says when in a sentence, or nothing where trying again is no use."""
         self._failed_s = time.monotonic()
         if not isinstance(error, _MAY_PASS):
             return ()

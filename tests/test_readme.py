@@ -1,4 +1,7 @@
-"""What the documents promise: the commands are the ones that CI runs, the options exist, the links lead somewhere."""
+"""What the documents promise: the commands are the ones that CI runs, the options exist, the links lead somewhere.
+
+And what the code promises of the log: the headings that it sends its readers to.
+"""
 
 import re
 from pathlib import Path
@@ -62,3 +65,28 @@ LINKS = [
 @pytest.mark.parametrize(("document", "target"), LINKS, ids=lambda value: str(value).removeprefix(f"{ROOT}/"))
 def test_every_link_leads_somewhere(document: Path, target: str) -> None:
     assert (document.parent / target).exists()
+
+
+HEADINGS = re.findall(r"^#+ (.+)$", (ROOT / "engine" / "LOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+IN_THE_LOG = [
+    (path, reference)
+    for folder in ("engine", "lsp_server", "tests")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    # One line of text, whatever comments and indentation the reference is broken by.
+    for reference in re.findall(
+        r"engine/LOG\.md\b.{0,130}", re.sub(r"\s*\n\s*#?\s*", " ", path.read_text(encoding="utf-8"))
+    )
+    if path != Path(__file__)
+]
+
+
+@pytest.mark.parametrize(("path", "reference"), IN_THE_LOG, ids=lambda value: str(value).removeprefix(f"{ROOT}/")[:60])
+def test_the_code_names_a_heading_of_the_log(path: Path, reference: str) -> None:
+    named = re.match(r'engine/LOG\.md, "([^"]+)"', reference)
+
+    assert named is not None, reference
+    assert named[1] in HEADINGS
+
+
+def test_the_code_sends_its_readers_to_the_log() -> None:
+    assert IN_THE_LOG

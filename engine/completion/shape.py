@@ -27,7 +27,10 @@ from engine.completion.tags import Elements, elements_at
 if TYPE_CHECKING:
     from engine.completion.prompt import Prompt
 
-_LINES_BEHIND = 3  # behind a line that is filled; what further ones would bring is in engine/LOG.md
+_LINES_BEHIND = 3
+"""Lines offered behind a line that is filled; a fourth one kept nothing (engine/LOG.md, "Length and shape: behind an
+accepted suggestion, where blocks end, and typing while nothing is known yet")."""
+
 _CODE_WITH_TAGS = frozenset({"javascript", "typescript", "php"})
 
 

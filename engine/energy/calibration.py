@@ -65,7 +65,7 @@ def calibrate(
         meter: The counter to read.
         prior: The shipped default, whose proportions hold where the grid is silent.
         exit_layers: The model's exits, ascending, without the last layer.
-        progress: Told of each window.
+        progress: Is called for each window.
         clock: Seconds, as the windows count them.
         wait: Waits some seconds while the machine is at rest.
 

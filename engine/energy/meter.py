@@ -45,7 +45,7 @@ class EnergyMeter(Protocol):
         The caller synchronises an asynchronous device first, or work still under way is missed.
 
         Raises:
-            CounterResetError: It began anew since the last reading, which the next reading no longer minds.
+            CounterResetError: It began anew since the last reading; the next reading counts on from here.
             MeterError: The counter can no longer be read.
         """
         ...

@@ -87,7 +87,7 @@ class RaplMeter:
         return sum(counter.total_uj for counter in self._counters.values()) / 1e6
 
     def close(self) -> None:
-        """Holds nothing open."""
+        """Does nothing: each reading closes its files."""
 
 
 @dataclass(slots=True, kw_only=True)

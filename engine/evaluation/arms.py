@@ -43,7 +43,7 @@ class Situation:
     """What an arm may be told of the place where it runs.
 
     Attributes:
-        seed: For random decisions; another one at each place.
+        seed: The seed of random decisions; another one at each place.
         mean_layers: The mean exit layer of each arm that ran here already, by its name.
     """
 
@@ -56,13 +56,13 @@ class Arm:
     """One way to decode.
 
     Attributes:
-        name: See the module.
-        group: What it is compared as.
+        name: The arm's name, as the module explains.
+        group: The family of arms that it is compared in.
         point: The operating point.
         policy: Makes the policy for one place.
-        green_mode: The slider's value, where the slider is what it is set by.
+        green_mode: The slider's position, for arms that the slider sets; else None.
         stops: Whether the policy may end a suggestion.
-        runs_last: It needs to know how the others went.
+        runs_last: Whether it needs the results of the others.
     """
 
     name: str

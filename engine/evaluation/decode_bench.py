@@ -70,7 +70,7 @@ def bench_decoding(
         gguf: The same weights for llama.cpp; None fetches those of the default model, and leaves others without a peer.
         rounds: How often everything takes its turn.
         note: What people should know of this run.
-        progress: Told of rounds.
+        progress: Is called for each round.
 
     Raises:
         ConfigError: If there is no such file.

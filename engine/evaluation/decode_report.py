@@ -26,7 +26,7 @@ class ColdStart:
 
     Attributes:
         ready_s: From the process' start to a loaded engine, in seconds.
-        resident_bytes: Resident after a completion.
+        resident_bytes: Resident memory after a completion.
     """
 
     ready_s: float
@@ -65,10 +65,10 @@ class AgainstPeer:
 
     Attributes:
         fastest: Its setting with the fastest token, which all but `cpu_one_thread` compare with.
-        decode: A token at full depth.
-        prefill: A prompt.
+        decode: Time of a token at full depth.
+        prefill: Time of a prompt.
         cpu: CPU seconds of a token, by green mode.
-        cpu_one_thread: Likewise, against its setting with the fewest CPU seconds.
+        cpu_one_thread: The same, against its setting with the fewest CPU seconds.
     """
 
     fastest: str
@@ -86,24 +86,24 @@ class DecodeReport:
         note: What people should know of this run; "" for nothing.
         date: Day of the measurement, UTC.
         machine: The processor.
-        device: Of the model, for people.
+        device: Where the model runs, for people.
         model: Its name.
         text_sha256: Names the text of the prompts; figures on other text do not compare.
-        runners: By runner: ours on all cores, ours as it runs where energy counts, and each peer.
-        by_depth_ms: By layers run: a token with the head over the shortlist.
+        runners: Times by runner: ours on all cores, ours as it runs where energy counts, and each peer.
+        by_depth_ms: A token with the head over the shortlist, by layers run.
         intercept_share: The share of a token at full depth that no layer takes.
         whole_head_ms: What the head over the whole vocabulary takes more than that over the shortlist.
-        layer_ms: One layer.
-        depth_correlation: Of time and depth.
-        by_green_mode: By green mode; empty without a policy.
-        neighbour_late_ms: By runner, and `ALONE`.
+        layer_ms: Time of one layer.
+        depth_correlation: Correlation of time and depth.
+        by_green_mode: Times by green mode; empty without a policy.
+        neighbour_late_ms: How late a neighbour's work ends, by runner, and `ALONE`.
         policy_check_ms: One decision of the policy; None without one.
-        cancel_p99_ms: Until cancelled work has ended; None where nothing could be cancelled.
-        cold_start_s: From a process' start to ready.
+        cancel_p99_ms: Time until cancelled work has ended; None where nothing could be cancelled.
+        cold_start_s: Time from a process' start to ready.
         resident_mb: Memory after a completion.
-        weight_mb: Read for a token at full depth.
-        stream_gb_per_s: What memory gives.
-        peer: None where llama.cpp was not measured.
+        weight_mb: Weights read for a token at full depth.
+        stream_gb_per_s: The bandwidth of memory.
+        peer: Our times against llama.cpp's; None where llama.cpp was not measured.
     """
 
     note: str

@@ -100,7 +100,7 @@ def measure_decoding(
             own end to decode along, is prefilled and stepped through; all are completed at the green modes.
         peers: The same weights elsewhere.
         rounds: How often; one more before them warms up and is thrown away.
-        progress: Told of rounds.
+        progress: Is called for each round.
     """
     encoded = [loaded.tokenization.encode(text) for text in texts]
     prompts, ids = [ids[-PROMPT_TOKENS:] for ids in encoded], encoded[0][-(PROMPT_TOKENS + STEPS) :]
@@ -144,7 +144,7 @@ def measure_decoding(
 
 
 class Ratio(NamedTuple):
-    """Of two quantities measured in the same rounds; JSON writes it as a list."""
+    """The ratio of two quantities measured in the same rounds; JSON writes it as a list."""
 
     median: float
     least: float
@@ -207,7 +207,7 @@ class _Stepper:
 
 
 def _go_on() -> None:
-    """Nothing here is cancelled."""
+    """Never cancels: the check of a decoding that runs to its end."""
 
 
 def _steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:
@@ -289,7 +289,7 @@ class _Cancellation:
 
 
 def _cancellations(loaded: LoadedModel, prompt_ids: Sequence[int]) -> list[float]:
-    """Cancels at moments spread evenly over prefill and decoding, and waits until nothing runs any more."""
+    """Cancels at moments spread evenly over prefill and decoding; returns the seconds until all work has ended."""
     stop = StopCondition(max_new_tokens=STEPS)
     point = OperatingPoint(energy_weight=0.0, lossless=True)
 

@@ -83,7 +83,7 @@ def evaluate(
         files: Held-out text; not used for "infilling".
         evaluation: What to evaluate.
         output: The folder of the report.
-        progress: Told of what is done.
+        progress: Is called for each step.
 
     Raises:
         ConfigError: If an arm does not exist, the benchmark cannot be read, or the report cannot be written.
@@ -145,10 +145,10 @@ def _again(
     """The same model, loaded otherwise.
 
     Args:
-        loaded: It.
-        progress: Told of loading.
+        loaded: The model as it is loaded now.
+        progress: Is called while it loads.
         with_trained_exits: False for the weights that its makers gave it: training exits adapts the layers as well.
-        reference: As transformers runs it.
+        reference: Whether transformers' own layers run it.
     """
     files = resolve_model(loaded.name, progress=progress)
     config = EngineConfig(model=loaded.name, device=loaded.device)

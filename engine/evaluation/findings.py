@@ -27,9 +27,9 @@ class Finding:
     """One question and its answer, in words and as numbers.
 
     Attributes:
-        question: Short.
-        answer: For people, with units.
-        values: The same for programs.
+        question: The question, in a few words.
+        answer: The answer for people, with units.
+        values: The same answer for programs.
     """
 
     question: str

@@ -106,9 +106,9 @@ def judge_programs(
     """The same runs with `passed` filled in: 1 where the program with the suggested line passes its tests.
 
     Args:
-        problems: Of the places, in their order.
-        runs: Of all arms; what several arms suggest is run once.
-        progress: Told of the programs run.
+        problems: The problem of each place, in their order.
+        runs: The runs of all arms; a line that several arms suggest is run once.
+        progress: Is called for each program run.
     """
     candidates = sorted({(run.place, run.text) for run in runs})
     passed: dict[tuple[int, str], bool] = {}

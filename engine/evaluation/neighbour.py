@@ -36,7 +36,7 @@ def lateness_beside(work: Callable[[], object] | None, *, pieces: int = PIECES) 
     """Runs the neighbour, and `work` over and over until it has ended.
 
     Args:
-        work: Some milliseconds of what is to be measured; None to leave the neighbour alone.
+        work: Does some milliseconds of the work to measure; None leaves the neighbour alone.
         pieces: How often the neighbour wakes.
     """
     command = [sys.executable, "-I", __file__, str(pieces)]

@@ -35,10 +35,10 @@ class Place:
     r"""One cursor in one file.
 
     Attributes:
-        language: Of the file.
+        language: The file's language.
         file: Package and path, for people.
         kind: Inside a line, at its start, where the paper's protocol cuts the file, or a benchmark's missing line.
-        seed: Of the draw it comes from; random policies start from it as well.
+        seed: The seed of the draw it comes from; random policies start from it as well.
         site: The cursor, as the product would know it; without a shape where decoded text is judged as it is.
         truth: What follows in the file, with "\n" line ends.
         reference: The part of the truth that a perfect suggestion of the same shape would be.

@@ -52,9 +52,9 @@ class Conditions:
     Attributes:
         protocol: Name of the protocol.
         source: Where the places are, for people.
-        model: As the user named it.
+        model: The model, as the user named it.
         exits: Fingerprint of the trained exits.
-        device: For people.
+        device: Where it ran, for people.
         cost_model: Where joules come from, for people.
         n_layers: Full depth.
         seeds: How many draws of places.

@@ -1,8 +1,8 @@
 """START HERE for evaluation: `run_arms()` decodes every arm at every place and says what each cost and gave.
 
 Arms take turns at each place, in another order at each, so that a machine that grows slow or warm is fair to all of
-them; the prompt stays in the KV cache, so that they differ in decoding only. What the numbers mean together is
-`engine.evaluation.statistics`' affair.
+them; the prompt stays in the KV cache, so that they differ in decoding only. `engine.evaluation.statistics` says what
+the numbers mean together.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Timed:
 
     Attributes:
         said: What came out.
-        decode_s: From the first token, which the prompt's last position gives, to the last, in seconds.
+        decode_s: Seconds from the first token, which the prompt's last position gives, to the last.
         cpu_s: Processor time of this process meanwhile, all threads, in seconds.
-        policy_s: Of `decode_s`, what the policy took, its look at the hidden state included.
+        policy_s: The part of `decode_s` that the policy took, its look at the hidden state included.
     """
 
     said: DecodedText
@@ -126,14 +126,14 @@ def run_arms(
 
     Args:
         loaded: The model.
-        places: Where.
-        arms: How; the first is the baseline that the others are compared with.
+        places: The places to decode at.
+        arms: The ways to decode; the first is the baseline that the others are compared with.
         cost_model: Joules of work.
         max_new_tokens: Upper bound on the tokens of a suggestion.
         with_oracle: Whether to find what hindsight would have saved, which takes an LM head at each exit.
         original: The model as it was before exits were trained, to decode with at full depth as well.
         wanted: Whether a place is of interest, given what the baseline says there; others are left out.
-        progress: Told of the places done.
+        progress: Is called for each place.
     """
     assert arms[0].name == BASELINE
     runs: list[PlaceRun] = []

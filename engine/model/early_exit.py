@@ -29,7 +29,7 @@ class Listing:
     """The tokens that a head over a part of the vocabulary chooses from.
 
     Attributes:
-        ids: [S].
+        ids: The token ids, [S].
         rows: What `LayerRunner.head_rows` gave for those of them that are not on the shortlist.
     """
 
@@ -78,7 +78,7 @@ class EarlyExitModel:
         return self.runner.callers
 
     def use_cores(self, *, all_cores: bool) -> None:
-        """Says what decoding is to spare: milliseconds, on all cores, or work. Not to be called while it runs."""
+        """Chooses the threads: all cores (fastest) or one (least energy). Not to be called while the model runs."""
         self.runner.use_cores(all_cores=all_cores)
 
     def new_cache(self) -> KVCache:
@@ -118,7 +118,8 @@ class EarlyExitModel:
         """What may be chosen behind a text: the shortlist, and the tokens of the text; None without a shortlist.
 
         What a text says once it often says again: of the tokens that the default model chose in code and that are not
-        on its shortlist, nine in ten stood in the prompt (`engine/LOG.md`).
+        on its shortlist, nine in ten stood in the prompt (engine/LOG.md, "One core for decoding,
+        all for the prompt; shorter drafts; a head over few tokens").
         """
         shortlist = self.runner.shortlist
         if shortlist is None:

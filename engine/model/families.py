@@ -47,7 +47,7 @@ def supported_family(name: str, subject: str) -> Family:
     """The family of that name.
 
     Args:
-        name: As transformers calls it.
+        name: The family, as transformers calls it.
         subject: What is of that family, to begin a sentence with, such as "The model 'tiny'".
 
     Raises:

@@ -32,12 +32,12 @@ class LoadedModel:
     """A model ready to decode.
 
     Attributes:
-        name: As the user named it.
+        name: The model, as the user named it.
         model: The layers, with exits between them.
         tokenization: Its tokenizer.
         device: Where it runs.
         processor: The GPU's own name, or "CPU".
-        threads: The most that it takes on a CPU; None on a GPU.
+        threads: The most threads that it takes on a CPU; None on a GPU.
         precision: How its weights are held.
         runtime: What computes the layers.
     """

@@ -45,12 +45,12 @@ def load_model(
     """Loads weights, tokenizer and trained exits: int8 on a CPU unless the user wants otherwise, bf16 on a GPU.
 
     Args:
-        name: As the user named it.
-        folder: Where config.json, weights and tokenizer lie.
+        name: The model, as the user named it.
+        folder: The folder with config.json, weights and tokenizer.
         config: The device, its threads, the precision, the exits.
         with_trained_exits: False leaves trained exits out, such as to train new ones.
         reference: Load transformers' own layers, whatever the device: to train them, or to compare with them.
-        progress: Told when the weights are prepared for the fast runner.
+        progress: Is called when the weights are prepared for the fast runner.
 
     Raises:
         ConfigError: If the precision does not go with the device.

@@ -76,7 +76,7 @@ class LayerRunner(Protocol):
         ...
 
     def use_cores(self, *, all_cores: bool) -> None:
-        """Says what decoding is to spare: milliseconds, on all cores, or work. Not to be called while it runs."""
+        """Chooses the threads: all cores (fastest) or one (least energy). Not to be called while it runs."""
         ...
 
     def new_cache(self) -> KVCache:

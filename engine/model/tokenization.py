@@ -32,7 +32,7 @@ class Tokenization:
     """A tokenizer, as far as completion needs it.
 
     Attributes:
-        tokenizer: It, from the library of that name.
+        tokenizer: The tokenizer, from the library of that name.
         eos_token_ids: Ids that the model's configuration names as ends.
         end_ids: Ids that end a text: the end token and every other control token of the model.
         control_ids: Ids of the control tokens by their names, such as "<|fim_prefix|>".
@@ -40,7 +40,7 @@ class Tokenization:
     """
 
     def __init__(self, tokenizer: Tokenizer, eos_token_ids: Sequence[int]) -> None:
-        """Takes a tokenizer over: how it is set up is from now on this class's affair."""
+        """Takes a tokenizer over, and changes its settings; nobody else may use it afterwards."""
         undeclared = [
             token.content
             for token in tokenizer.get_added_tokens_decoder().values()

@@ -55,7 +55,7 @@ def vocabulary_of(tokenizer: Tokenizer, *, without: frozenset[int] = frozenset()
     """The vocabulary of a tokenizer.
 
     Args:
-        tokenizer: Any family's.
+        tokenizer: The tokenizer of any family.
         without: Ids of tokens that are no text, such as those that end one.
     """
     spell = _speller(tokenizer)

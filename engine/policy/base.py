@@ -39,7 +39,7 @@ class OperatingPoint:
     """What the user's slider means to the decoder.
 
     Attributes:
-        energy_weight: w in the reward (1 - w) quality - w energy; see `engine.policy.operating_point`.
+        energy_weight: The w of the reward (1 - w) quality - w energy; see `engine.policy.operating_point`.
         lossless: Every token emitted at an exit is a draft that is verified before it counts.
         fill: How skipped layers are filled where exits are final.
         max_waiting: No exit is taken while so many tokens wait for deeper layers; bounds the draft length.
@@ -65,7 +65,7 @@ class ExitCandidate:
         n_waiting: Tokens before this one that wait for deeper layers.
         n_emitted: Tokens emitted so far in this completion.
         n_drafts: Tokens drafted by lookup that run along behind this one.
-        energy_weight: w of the operating point.
+        energy_weight: The w of the operating point.
         probability: Evaluates the LM head at this exit and returns the probability of the tokens that EXIT would emit,
             the least of them. It costs as much as several layers and is counted; the learned policy never calls it.
         tokens: Evaluates the LM head as well and returns these tokens, for who knows what is right.

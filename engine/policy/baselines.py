@@ -86,7 +86,7 @@ class RandomExit:
         exit_layers: The model's exits.
         n_layers: The model's full depth.
         mean_layer: Expected depth, in layers.
-        seed: Of the draws.
+        seed: The seed of the draws.
     """
 
     def __init__(self, *, exit_layers: Sequence[int], n_layers: int, mean_layer: float, seed: int) -> None:

@@ -2,8 +2,8 @@
 
 For each check layer a linear probe of the normed hidden state, then one multilayer perceptron shared by all of them,
 whose four outputs score the actions; the best allowed one is taken. It is stored with what it belongs to and refused
-where that does not fit. How it is learned is `engine.training.policy`'s affair. It decides in a few numpy operations on
-the CPU, wherever the model runs: it is too small to be worth a GPU, and a process without torch needs none for it.
+where that does not fit. `engine.training.policy` trains it. It decides in a few numpy operations on the CPU, wherever
+the model runs: it is too small to be worth a GPU, and a process without torch needs none for it.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class PolicyInfo:
 
     Attributes:
         model: The model's name at the time.
-        fingerprint: Of the model's weights.
-        exits_fingerprint: Of the trained exits; another exit chooses other tokens, which the policy has not seen.
+        fingerprint: Fingerprint of the model's weights.
+        exits_fingerprint: Fingerprint of the trained exits; another exit chooses other tokens, which the policy has not
+            seen.
         check_layers: The exits it looks at, ascending; at the others it goes on without looking.
         slider_weights: The energy weight of green mode 0, 10, ..., 100; ascending, the first is 0.
         corpus_sha256: Hash of the training text.
@@ -199,8 +200,8 @@ def find_learned_policy(name: str, fingerprint: str, exits_fingerprint: str) -> 
 
     Args:
         name: The model, as the user named it.
-        fingerprint: Of its weights.
-        exits_fingerprint: Of its exits.
+        fingerprint: Fingerprint of its weights.
+        exits_fingerprint: Fingerprint of its exits.
 
     Raises:
         PolicyError: If the user's own policy does not fit, or cannot be read.

@@ -48,7 +48,7 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
         green_mode: 0 to 100.
         spec: "full-depth", which is lossless wherever the slider stands, "fixed:LAYER", "confidence:P", "learned";
             None for what the green mode means.
-        layers: After which a token may leave, ascending; the last is the model's full depth.
+        layers: Layers after which a token may leave, ascending; the last is the model's full depth.
         learned: The model's learned policy, if it has one.
 
     Raises:

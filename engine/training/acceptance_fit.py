@@ -1,6 +1,6 @@
 """Fits `AcceptanceModel`: asks the real engine at places of the training text and looks at what would be kept.
 
-Places are those where an editor asks while somebody types, a few to a file, so that many files have their say. It
+The places are those where an editor asks while somebody types: a few in each file, so that many files count. It
 knows no typist and no server.
 """
 
@@ -55,7 +55,7 @@ class FittedAcceptance:
     """The fit, and how well it tells places apart in files that it has not seen.
 
     Attributes:
-        model: To be saved.
+        model: The fitted model, to be saved.
         auc: Area under the ROC curve over the held-out folds.
         kept_by_half: Share of the kept suggestions that stand at the half of the places with the greatest chance.
     """

@@ -46,7 +46,7 @@ def judge(
         model: Its own trained exits are not used.
         blocks: Held-out text, one block a file.
         readings: Trained exits to read the exits through; None reads them as they are.
-        progress: Told of the blocks done.
+        progress: Is called for each block.
 
     Returns:
         For each reading the qualities in ascending order of depth, the last layer's at the end.

@@ -46,11 +46,11 @@ class TrainingPlan:
     """How much text is used.
 
     Attributes:
-        train_tokens: For the ridge regression.
-        joint_tokens: For the joint training of exits and layers; 0 leaves it out and the layers as they are.
+        train_tokens: Tokens for the ridge regression.
+        joint_tokens: Tokens for the joint training of exits and layers; 0 leaves it out and the layers as they are.
         joint: How the joint training runs.
-        validation_tokens: To choose the ridge, and to see whether the joint training did good.
-        test_tokens: To judge the result.
+        validation_tokens: Tokens to choose the ridge by, and to see whether the joint training did good.
+        test_tokens: Tokens to judge the result by.
     """
 
     train_tokens: int = 80_000
@@ -65,7 +65,7 @@ class ExitTraining:
     """What a training gave.
 
     Attributes:
-        exits: As they were saved.
+        exits: The exits as they were saved.
         jointly: Whether the joint training was kept.
         before: Every exit on the test text as the model came, the last layer at the end.
         after: The same with the trained exits.
@@ -92,7 +92,7 @@ def train_exits(
         corpus: Training text in its three splits.
         output: The file to write; checkpoints lie beside it until the end.
         plan: How much text to use.
-        progress: Told of the blocks done.
+        progress: Is called for each block.
 
     Raises:
         TrainingError: If a split is empty, or a checkpoint cannot be written.

@@ -44,8 +44,8 @@ class JointPlan:
     """How the joint training runs.
 
     Attributes:
-        rank: Of the low-rank updates; 0 leaves the backbone frozen and trains the maps alone.
-        learning_rate: Peak, for the updates and the maps alike.
+        rank: Rank of the low-rank updates; 0 leaves the backbone frozen and trains the maps alone.
+        learning_rate: Its peak, for the updates and the maps alike.
         batch_blocks: Blocks of text a step, over all processes.
         text_rows: Positions a step at which the last layer is judged; the LM head costs as much as several layers.
         exit_rows: Positions a step at which every exit is judged.
@@ -156,7 +156,7 @@ def train_jointly(
         checkpoint: File to go on from, and to keep on the way.
         plan: How to train.
         run: Names the run; a checkpoint of another run is not used.
-        progress: Told of the steps done.
+        progress: Is called for each step.
 
     Raises:
         TrainingError: If a checkpoint cannot be written.

@@ -125,7 +125,7 @@ async def replay_in_turns(
         peer: A server to measure beside them.
         stretches: What is typed.
         typing: How it is typed.
-        progress: Told of each stretch and person.
+        progress: Is called for each stretch and person.
 
     Yields:
         One run of each arm for each stretch and person; the order of the arms within it rotates.

@@ -27,7 +27,7 @@ def stretches_of(paths: Sequence[Path] | None, *, n_files: int, chars: int, prog
         paths: The files; held-out ones where none are named.
         n_files: How many held-out files.
         chars: How many characters of each are typed, up to the end of a line.
-        progress: Told while held-out files are gathered.
+        progress: Is called while held-out files are gathered.
 
     Raises:
         ConfigError: If a file cannot be read as text, or none is long enough.

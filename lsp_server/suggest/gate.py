@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HIGHEST_PRICE = 0.3
-"""The chance of being kept that a request must have at greenness 1; by replay, see engine/LOG.md."""
+"""The chance of being kept that a request needs at greenness 1; by replay (engine/LOG.md, "When to ask (shipped)")."""
 
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at
@@ -69,7 +69,7 @@ class TypingRhythm:
         self.last_key_s: float | None = None
 
     def note_key(self, now_s: float) -> None:
-        """Takes note of a change to a document; the pause before it counts where its place is known."""
+        """Learns from the pause before a key struck now, where the place of the key before is known."""
         if self._kind is not None and self.last_key_s is not None:
             pause_s = now_s - self.last_key_s
             if 0 < pause_s < _LONGEST_PAUSE_S:
@@ -77,7 +77,7 @@ class TypingRhythm:
         self.last_key_s, self._kind = now_s, None
 
     def cursor_at(self, kind: PlaceKind) -> None:
-        """Takes note of where the cursor stands after the last key."""
+        """Remembers at what kind of place the cursor stands since the last key."""
         self._kind = kind
 
     def pauses_s(self, kind: PlaceKind) -> Sequence[float]:
@@ -86,11 +86,11 @@ class TypingRhythm:
 
 
 class Gate:
-    """Decides for each request. One person's.
+    """Decides for each request how long to wait, and whether to ask at all. Each person has a gate of their own.
 
     Args:
-        chance: How likely a suggestion is kept.
-        usual: The same for no place in particular.
+        chance: Gives the chance that a suggestion at a place is kept.
+        usual: That chance on average over all places.
     """
 
     def __init__(self, chance: ChanceOfKeeping, usual: float) -> None:
@@ -99,15 +99,15 @@ class Gate:
         self._answers_s: deque[float] = deque(maxlen=_ANSWERS)
 
     def note_key(self, now_s: float) -> None:
-        """Takes note of a change to a document."""
+        """Learns from a key struck now."""
         self._rhythm.note_key(now_s)
 
     def cursor_at(self, prefix: str) -> None:
-        """Takes note of the place behind which the person has struck no further key yet."""
+        """Remembers the place that the cursor stands at since the last key."""
         self._rhythm.cursor_at(place_kind(prefix))
 
     def answered(self, elapsed_s: float) -> None:
-        """Takes note of how long the engine took for an answer."""
+        """Learns from how long the engine took for an answer."""
         self._answers_s.append(elapsed_s)
 
     def wait_s(self, prefix: str, now_s: float, green_mode: int, *, may_skip: bool = True) -> float | None:

@@ -102,11 +102,12 @@ class Run:
             return False
         typed = typed_between(self.job.request, request)
         # No text yet agrees with any typing: half of such texts do serve, and for the others the prompt is read at
-        # least, while the person pauses; measured against starting anew, see engine/LOG.md.
+        # least, while the person pauses; measured against starting anew: engine/LOG.md, "Length and shape: behind an
+        # accepted suggestion, where blocks end, and typing while nothing is known yet".
         return typed is not None and agrees(self._text, typed)
 
     def grow(self, text: str) -> None:
-        """Takes note of the text so far; stops where it does not serve the waiting job."""
+        """Keeps the text so far; cancels the run where it does not serve the waiting job."""
         self._text = text
         if self.waiter is not None and not self.would_serve(self.waiter.uri, self.waiter.request):
             self.cancellation.cancel()

@@ -249,7 +249,8 @@ class CompletionScheduler:
 def _give_way_to_the_editor() -> None:
     """Lowers the priority of the engine's thread, and of those that it starts, below the editor's and the event loop's.
 
-    Linux alone knows a priority of single threads. What it brings and costs is in `engine/LOG.md`.
+    Linux alone knows a priority of single threads. What it brings and costs: engine/LOG.md, "The first load, and a busy
+    editor".
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)

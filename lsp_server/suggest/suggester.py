@@ -1,6 +1,6 @@
 """`Suggester`: what happens to one request, in order: known already, better not asked, waited for, computed.
 
-It wires gate, cache and scheduler together and keeps no books: what was reused or never asked is told by calls. It
+It wires gate, cache and scheduler together and keeps no books: it calls back with what was reused or never asked. It
 knows no LSP types; the time is the event loop's.
 """
 
@@ -111,7 +111,7 @@ class Suggester:
         return self._why_nothing.get(uri, NOTHING)
 
     def accept(self, completion_id: str) -> None:
-        """Takes note that what was offered of a completion was accepted: where it ends, several lines are welcome.
+        """Remembers where an accepted suggestion ends: several lines are welcome there.
 
         The editor says so before it asks at the new place. Anything typed there that is not what was found for it
         makes it a place like any other.
@@ -121,7 +121,7 @@ class Suggester:
                 self._accepted[uri] = end
 
     def note_key(self) -> None:
-        """Takes note of a change to a document."""
+        """Tells the gate of a key struck now."""
         self._gate.note_key(time.monotonic())
 
     def keep(self, computed: Computed) -> None:

@@ -46,10 +46,10 @@ class Layout:
         geometry: Sizes, with the bytes of a weight as stored.
         bounds: Layers at which segments begin and end: 0, every exit, full depth.
         n_vocabulary: Tokens that the head knows.
-        n_kv_heads: Of keys and values in each layer.
-        head_dim: Of one head.
+        n_kv_heads: Heads of keys and values in each layer.
+        head_dim: Width of one head.
         max_positions: Longest text in tokens.
-        norm_epsilon: Of the final RMS norm.
+        norm_epsilon: What the final RMS norm adds to the mean square.
         embedding_scale: What a token's embedding is multiplied by.
     """
 
@@ -70,8 +70,8 @@ class PreparedModel:
 
     Attributes:
         layout: What the runner needs to know of it.
-        fingerprint: Of the base weights.
-        exits_fingerprint: Of the trained exits, "untrained" where there are none.
+        fingerprint: Fingerprint of the base weights.
+        exits_fingerprint: Fingerprint of the trained exits, "untrained" where there are none.
         end_ids: Tokens that end a text, as the model's configuration names them.
     """
 
@@ -93,11 +93,11 @@ def prepared_name(
     """What the model prepared from these files is called in the cache.
 
     Args:
-        name: The model's.
-        folder: Its weights.
+        name: The model, as the user named it.
+        folder: The folder with its weights.
         trained_exits: The file of its trained exits, if any.
         exit_layers: Where it is cut; None for the default.
-        precision: Of the weights.
+        precision: How its weights are stored.
         native: Whether this process has native kernels.
     """
     files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
@@ -121,11 +121,11 @@ def find_prepared(prepared_name: str) -> tuple[Path, PreparedModel] | None:
 
 
 def refuse_other_blocks(name: str, folder: Path, *, native: bool) -> None:
-    """Tells from its configuration alone that a model cannot be prepared, where that can be told.
+    """Refuses a model that cannot be prepared, as far as its configuration alone shows that.
 
     Args:
-        name: The model's.
-        folder: With its configuration.
+        name: The model, as the user named it.
+        folder: The folder with its configuration.
         native: Whether this process has native kernels.
 
     Raises:

@@ -60,10 +60,10 @@ def segment_graph(
     """The graph of some of a model's layers.
 
     Args:
-        layers: Of transformers.
-        start: Which layer of the model the first of them is.
-        precision: Of the weights. In int4 it is the gate and up projections that are: half of the weights, and the
-            half that bears it best.
+        layers: Layers of a transformers model.
+        start: The index of the first of them in the model.
+        precision: How weights are stored. With int4 only the gate and up projections take 4 bits: they are half of
+            the weights, and the half that loses least by it.
         mlp_inputs: What each layer's MLP reads; for int4 only.
     """
     graph = _Graph(precision)
@@ -183,7 +183,7 @@ class _Graph:
     def attention(self, normed: str, attention: Any, layer_idx: int, n_heads: int, n_kv_heads: int) -> str:
         """Grouped-query attention over the cache, with queries, keys and values in one product.
 
-        It is given a row of zeros behind the real ones. Its kernel for a single row rounds otherwise than the one for
+        A row of zeros stands behind the real ones. Its kernel for a single row rounds otherwise than the one for
         several, and int8 activations blow that up to other tokens; so a row would depend on how many run beside it, and
         lossless text would not be full depth's. With the row of zeros it does not, to the last bit.
         """

@@ -1,10 +1,10 @@
 """The CPU runner for every machine: a session of ONNX Runtime for each segment, over a KV cache written in place.
 
 A session runs on one core, unless all are asked for: a second one buys a fifth of a token's time for half as much work
-again, and nothing where something else is busy (see engine/LOG.md). A prompt keeps all cores at work even so,
-since other threads may run other segments. With all cores, each session has its pool of threads, which must not spin
-when it is done: on two cores a token took five times as long while the pool that had just worked kept the next one
-waiting.
+again, and nothing where something else is busy (engine/LOG.md, "Two threads, their CPU time, and a busy neighbour"). A
+prompt keeps all cores at work even so, since other threads may run other segments. With all cores, each session has its
+pool of threads, which must not spin when it is done: on two cores a token took five times as long while the pool that
+had just worked kept the next one waiting.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class OnnxRunner(PreparedRunner):
         """Opens what `engine.model.reference.preparation` wrote.
 
         Args:
-            folder: With the graphs and tables.
+            folder: The folder with the graphs and tables.
             layout: What they hold.
-            threads: The most that it takes.
+            threads: The most threads that it takes.
         """
         super().__init__(folder, layout, threads=threads)
         self._folder = folder
@@ -114,7 +114,7 @@ class OnnxRunner(PreparedRunner):
         return self._max_threads if self._threads == 1 else 1
 
     def use_cores(self, *, all_cores: bool) -> None:
-        """See `LayerRunner.use_cores`; a change of mind takes half a second."""
+        """See `LayerRunner.use_cores`; a change opens the sessions anew, which takes half a second."""
         if (threads := self._threads_for(all_cores=all_cores)) != self._threads:
             self._open_sessions(threads)
 

@@ -15,9 +15,9 @@ def open_runner(folder: Path, layout: Layout, *, threads: int) -> LayerRunner:
     """Opens what `engine.model.reference.preparation` wrote; neither runtime is imported in vain.
 
     Args:
-        folder: With weights and tables.
+        folder: The folder with weights and tables.
         layout: What they hold.
-        threads: The most that the runner takes.
+        threads: The most threads that the runner takes.
     """
     if layout.runtime == "native":
         from engine.model.prepared.native.runner import NativeRunner

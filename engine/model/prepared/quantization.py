@@ -40,8 +40,8 @@ class QuantizedWeight:
     Attributes:
         bits: 8 or 4.
         group: Weights that share a scale.
-        values: [N, G, group * bits / 8] bytes.
-        scales: [N, G].
+        values: The rounded weights, [N, G, group * bits / 8] bytes.
+        scales: The scale of each group, [N, G].
         zero_points: [N, ceil(G / 2)] bytes of two 4-bit zero points each; None where the grid is symmetric.
     """
 
@@ -57,8 +57,8 @@ class InputStatistics:
     """What the inputs of a product are like.
 
     Attributes:
-        mean: [K].
-        covariance: [K, K].
+        mean: Mean of each input, [K].
+        covariance: Covariance of each two inputs, [K, K].
     """
 
     mean: NDArray[np.float32]

@@ -69,8 +69,8 @@ class SegmentedCache(Generic[S]):
         """An empty cache.
 
         Args:
-            layout: Of the model.
-            new_segment: Makes a segment's, given its layers, their heads of keys and values, and the heads' width.
+            layout: The sizes of the model, and where its segments begin.
+            new_segment: Makes the cache of one segment from its layers, its number of key/value heads, and their width.
         """
         self.segments = [
             new_segment(range(start, stop), layout.n_kv_heads, layout.head_dim)
@@ -109,7 +109,7 @@ class PreparedRunner:
         Args:
             folder: What `engine.model.reference.preparation` wrote.
             layout: What it holds.
-            threads: The most that the runner takes.
+            threads: The most threads that the runner takes.
         """
         self._layout, self._max_threads = layout, threads
         self.n_layers, self.max_positions = layout.geometry.n_layers, layout.max_positions

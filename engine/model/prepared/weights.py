@@ -23,15 +23,15 @@ Linear = tuple["NDArray[np.float32]", "NDArray[np.float32] | None"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Norms:
-    """What the RMS norms of a layer multiply by; None where its family has none.
+    """The weights of a layer's RMS norms; None where its family has none.
 
     Attributes:
-        attention: Before attention, [D].
-        mlp: Before the MLP, [D].
-        attention_out: Of what attention adds to the residual stream, [D].
-        mlp_out: Of what the MLP adds to it, [D].
-        query: Of each head's queries, [D_head].
-        key: Of each head's keys, [D_head].
+        attention: Norm before attention, [D].
+        mlp: Norm before the MLP, [D].
+        attention_out: Norm of what attention adds to the residual stream, [D].
+        mlp_out: Norm of what the MLP adds to the residual stream, [D].
+        query: Norm of each head's queries, [D_head].
+        key: Norm of each head's keys, [D_head].
     """
 
     attention: NDArray[np.float32]
@@ -47,15 +47,15 @@ class Weights:
     """What is written of a model, but for its tables.
 
     Attributes:
-        layers: Of transformers.
-        norms: Of each layer.
+        layers: The layers of the transformers model.
+        norms: The norms of each layer.
         rotaries: Which table of angles each layer rotates by.
         windows: How many positions a row of each layer sees, its own included; 0 for all.
-        final_norm: Before the head, [D].
+        final_norm: Norm before the head, [D].
         statistics: What each layer's MLP reads, where its gate and up projections go to 4 bits; else empty.
         embedding: Rows of the vocabulary, [V, D].
         embedding_scale: What a token's embedding is multiplied by.
-        norm_epsilon: Of every RMS norm.
+        norm_epsilon: What every RMS norm adds to the mean square.
         head: The LM head.
         shortlist: Its rows for the tokens on the shortlist, where there is one.
         propagation: Keys and values of all layers, [L * 2 * H_kv * D_head, D], with the norms' weights folded in.

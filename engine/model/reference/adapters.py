@@ -65,7 +65,7 @@ class LlamaAdapter:
     Attributes:
         embedding: The table of the vocabulary.
         embedding_scale: What a token's row in it is multiplied by.
-        norm_epsilon: Of every RMS norm.
+        norm_epsilon: What every RMS norm adds to the mean square.
     """
 
     embedding_scale = 1.0

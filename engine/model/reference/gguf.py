@@ -46,7 +46,7 @@ def convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink = no_p
     Args:
         gguf_file: The file to read.
         folder: Where to write; created when missing.
-        progress: Told of each of the three steps.
+        progress: Is called for each of the three steps.
 
     Raises:
         ModelCorruptError: If the file is not GGUF, or cut short.

@@ -55,9 +55,9 @@ def mlp_inputs(
 
     Args:
         backbone: The transformers model that the layers belong to.
-        layers: With gated MLPs.
-        blocks: Texts in tokens.
-        progress: Told of each text.
+        layers: Layers with gated MLPs.
+        blocks: The token ids of each text.
+        progress: Is called for each text.
     """
     sums = [_Sums(backbone.config.hidden_size) for _ in layers]
     hooks = [layer.mlp.register_forward_pre_hook(total.add) for layer, total in zip(layers, sums, strict=True)]
@@ -72,7 +72,7 @@ def mlp_inputs(
 
 
 class _Sums:
-    """Over rows x [T, D] that come in by and by: of x, and of x.T @ x."""
+    """The sums of x and of x.T @ x over rows x [T, D], which come in by and by."""
 
     def __init__(self, width: int) -> None:
         self._n_rows = 0

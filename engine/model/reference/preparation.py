@@ -184,7 +184,7 @@ def _write_graphs(
     precision: Precision,
     progress: Callable[[int], None],
 ) -> None:
-    """Writes the graphs of ONNX Runtime; `progress` is told each layer that is begun."""
+    """Writes the graphs of ONNX Runtime; calls `progress` with each layer that it begins."""
     for start, stop in segments:
         progress(start)
         graph = segment_graph(weights.layers[start:stop], start, precision, weights.statistics[start:stop])
@@ -222,10 +222,10 @@ def _rotary_tables(
     """Cos and sin of every position and frequency, as the model itself computes them.
 
     Args:
-        runner: The model's.
+        runner: Runs the model.
         rotaries: Which table each layer rotates by.
-        n_positions: In each table.
-        head_dim: Of one head.
+        n_positions: Positions in each table.
+        head_dim: Width of one head.
 
     Returns:
         [tables, 2, positions, D_head / 2].

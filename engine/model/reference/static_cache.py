@@ -23,7 +23,7 @@ class KVBuffers:
     """Keys and values of all layers, [L, 2, H_kv, capacity, D_head]; never shrinks.
 
     Attributes:
-        stored: All of it.
+        stored: The buffers, in one tensor.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class KVBuffers:
         """Takes no memory until a cache is admitted.
 
         Args:
-            n_layers: Of the model.
-            n_kv_heads: In each layer.
-            head_dim: Of keys and of values.
+            n_layers: Layers of the model.
+            n_kv_heads: Heads of keys and values in each layer.
+            head_dim: Width of one head.
             max_positions: How far it grows by whole steps.
             like: Gives dtype and device.
         """
@@ -48,7 +48,7 @@ class KVBuffers:
         return self.stored.shape[3]
 
     def held_by(self, cache: StaticKVCache) -> bool:
-        """Whether it is this cache's turn."""
+        """Whether this cache has the buffers now."""
         return self._holder is not None and self._holder() is cache
 
     def layer(self, layer_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,7 +57,7 @@ class KVBuffers:
         return keys, values
 
     def admit(self, cache: StaticKVCache, n_positions: int) -> None:
-        """Makes it this cache's turn, with room for `n_positions`."""
+        """Gives this cache the buffers, with room for `n_positions`; parks the cache that had them."""
         if n_positions > self.capacity:
             self._grow(n_positions)
         if self.held_by(cache):

@@ -4,7 +4,7 @@ An affine map for each exit, from the normed hidden state there to the normed la
 Conclusions", arXiv 2303.09435), and, where layers were trained together with them, low-rank updates of the layers'
 weights (LoRA, arXiv 2106.09685), which are added when the model is loaded. The base weights on disk stay as they are.
 With them goes a shortlist of the tokens that occur in code: the head over these alone is what an exit evaluates.
-How all this is learned is `engine.training`'s affair; this module stores it, finds it, and refuses what belongs to
+`engine.training` learns all this; this module stores it, finds it, and refuses what belongs to
 another model. In tensors of torch, for training and the reference runner; what the fast runner reads is made from them.
 """
 

@@ -121,8 +121,8 @@ def store(
         description: What to write down about it; the files are added.
         needed_bytes: Disk space the whole way takes.
         build: Called with a folder for intermediate files and one for the model's own; fills the latter.
-        progress: Told when another process must be waited for.
-        kind: Of the folder.
+        progress: Is called when another process must be waited for.
+        kind: What the folder holds.
 
     Raises:
         ModelDownloadError: If the disk is too full or refuses the files.

@@ -63,7 +63,7 @@ def resolve_model(name: str, *, progress: ProgressSink = no_progress) -> ModelFi
 
     Args:
         name: "smollm2-135m", a Hugging Face id, a local folder, or a local GGUF file.
-        progress: Told of downloads (in bytes) and conversion (in steps).
+        progress: Is called during downloads (in bytes) and conversion (in steps).
 
     Raises:
         ModelNotFoundError: If there is no such model.

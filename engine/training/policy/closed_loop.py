@@ -43,11 +43,11 @@ class Outcome:
     """What one suggestion of the real decoder cost and gave.
 
     Attributes:
-        energy: Of everything but the prompt, in tokens at full depth.
+        energy: Energy of everything but the prompt, in tokens at full depth.
         kept_chars: Characters kept.
-        exit_layers: Of each token, the first left out: it comes with the prompt.
-        n_tokens: Tokens.
-        stopped: The policy ended it.
+        exit_layers: The layers that chose each token but the first, which comes with the prompt.
+        n_tokens: Tokens decoded, the first included.
+        stopped: Whether the policy ended it.
     """
 
     energy: float
@@ -67,9 +67,9 @@ class Episode:
 
     Args:
         texts: Decodes; it keeps the prompt's cache between runs at one place.
-        place: Where.
-        kind: Energy weight, and whether the product's end rules hold.
-        lookup: Lookup drafts, where it is not as many as usual.
+        place: The place to decode at.
+        kind: The energy weight, and whether the product's end rules hold.
+        lookup: The most lookup drafts; None for the usual number.
     """
 
     def __init__(

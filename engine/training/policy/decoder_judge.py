@@ -29,7 +29,7 @@ class DecoderJudge:
         held_out: The places, from text that nothing was trained on.
         cost: Joules per unit of work.
         mean_chars: Mean characters of a token, by which kept text is counted in tokens.
-        progress: Is told of each place.
+        progress: Is called for each place.
     """
 
     def __init__(

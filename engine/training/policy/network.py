@@ -36,7 +36,7 @@ class Standardization:
 
     @classmethod
     def of(cls, states: torch.Tensor) -> Standardization:
-        """Of states [N, K, D]."""
+        """Computes both from states [N, K, D]."""
         return cls(mean=states.float().mean(0), std=states.float().std(0).clamp_min(_LEAST_STD))
 
     def apply(self, states: torch.Tensor) -> torch.Tensor:
@@ -105,5 +105,5 @@ class PolicyNetwork(nn.Module):
 
 
 def standardization_of(recordings: Sequence[Recording]) -> Standardization:
-    """Of all recorded states."""
+    """The standardisation over all recorded states."""
     return Standardization.of(torch.cat([recording.states for recording in recordings]))

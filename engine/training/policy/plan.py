@@ -16,12 +16,12 @@ _CHECK_SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the depth; below them STOP 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyPlan:
-    """How much is done.
+    """How much a training does.
 
     Attributes:
-        places: Recorded to learn from; about a second each on two cores.
-        validation_places: Recorded to judge by.
-        text_tokens: Plain text for the probes' first epochs.
+        places: Places recorded to learn from; about a second each on two cores.
+        validation_places: Places recorded to judge by.
+        text_tokens: Tokens of plain text for the probes' first epochs.
         start_steps: Batches of each part of the supervised start.
         ppo: PPO on recordings.
         closed_loop_steps: Decisions of PPO on the real decoder.

@@ -60,7 +60,7 @@ class TrainedPolicy:
     """What a training gave.
 
     Attributes:
-        policy: As it was saved.
+        policy: The policy as it was saved.
         table: Each green mode's point, by the real decoder on validation places.
         stages: Mean validation reward on recordings after each part; the policy that goes on is the better one.
         chosen: The part whose policy was saved.
@@ -81,7 +81,7 @@ class _Run:
         corpus: The text of the recordings.
         plan: How much is done.
         cost: Joules per unit of work.
-        progress: Is told what is being done.
+        progress: Is called with what is being done.
         train_places: Places to learn from.
         held_out: Places to judge by.
         recordings: What full depth said at `train_places`.
@@ -160,7 +160,7 @@ def train_policy(
         output: The file to write.
         plan: How much is done.
         cost: Joules per unit of work; None for the shipped model of the device.
-        progress: Is told what is being done.
+        progress: Is called with what is being done.
 
     Raises:
         TrainingError: If the model has no exits to decide about, the text is too small, or a file cannot be written.

@@ -46,11 +46,11 @@ class PpoPlan:
         steps: Decisions in all.
         n_envs: Suggestions side by side.
         rollout: Decisions between two updates, over all of them.
-        batch_size: Of an update.
-        epochs: Over a rollout.
+        batch_size: Decisions in one gradient step.
+        epochs: Passes over a rollout.
         learning_rate: Falls linearly to nothing.
         target_kl: An update ends where the policy has moved so far.
-        seed: Of everything that is drawn.
+        seed: The seed of everything that is drawn.
     """
 
     steps: int = 300_000
@@ -123,10 +123,10 @@ def train_ppo(
         environments: Makers of environments; one for each suggestion that is played side by side.
         plan: Settings.
         checkpoint: Kept about once a minute, deleted by the caller.
-        progress: Told of the decisions taken, and how many a second.
-        message: What is said.
-        critic: Of an earlier training, to begin with.
-        judge: Says how good a network is on other places; the best one is kept. None for the last one.
+        progress: Is called with the decisions taken, and how many a second.
+        message: What `progress` is called with.
+        critic: The critic of an earlier training, to begin with.
+        judge: Gives the score of a network on other places; the best one is kept. None keeps the last one.
 
     Returns:
         The critic's weights, for a training that goes on elsewhere.

@@ -136,8 +136,8 @@ def record(
         check_layers: Exits that the policy may look at.
         store: Where recordings are kept.
         run: Names everything that the recordings depend on.
-        progress: Told of the places done.
-        message: What is said.
+        progress: Is called for each place.
+        message: What `progress` is called with.
 
     Raises:
         TrainingError: If the recordings cannot be kept.

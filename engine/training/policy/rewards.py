@@ -31,12 +31,12 @@ class Prices:
     """Energy of units of work, in tokens at full depth with a KV cache.
 
     Attributes:
-        layer: One layer pass.
-        row: One further position in a layer pass.
-        head: One pass of the LM head.
-        head_row: One further position in it.
-        check: One policy check.
-        n_layers: Full depth.
+        layer: Price of one layer pass.
+        row: Price of one further position in a layer pass.
+        head: Price of one pass of the LM head.
+        head_row: Price of one further position in it.
+        check: Price of one policy check.
+        n_layers: The model's full depth, in layers.
         shortlist: Share of the head that an exit reads.
     """
 
@@ -83,9 +83,9 @@ def reward(energy_weight: float, *, kept_tokens: float, energy: float) -> float:
     """The reward of one step; see the module.
 
     Args:
-        energy_weight: w.
+        energy_weight: The weight w of energy.
         kept_tokens: Newly kept characters, over the mean characters of a token.
-        energy: Spent, in tokens at full depth.
+        energy: Energy spent, in tokens at full depth.
     """
     if energy_weight == 0.0:
         return -energy

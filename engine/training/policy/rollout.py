@@ -33,9 +33,9 @@ class EnvParams:
     """What does not change during a suggestion.
 
     Attributes:
-        prices: Of units of work.
+        prices: What each unit of work costs.
         check_layers: Where the policy is asked.
-        mean_chars: Of a token.
+        mean_chars: Mean characters of a token.
     """
 
     prices: Prices
@@ -47,9 +47,9 @@ class Rollout:
     """A suggestion in progress, between two decisions.
 
     Attributes:
-        energy_weight: w; 0 for lossless.
+        energy_weight: The weight w of energy; 0 for lossless.
         may_stop: Whether STOP ends it; else it means CONTINUE.
-        energy: Spent so far, in tokens at full depth, without the prompt.
+        energy: Energy spent so far, in tokens at full depth, without the prompt.
         n_emitted: Tokens so far.
         n_layers: Layers that chose them, summed; the first token's are not counted.
         is_over: Nothing is left to decide.

@@ -39,14 +39,14 @@ class Point:
     """A policy at one energy weight, on many places.
 
     Attributes:
-        energy_weight: w.
-        reward: Mean of a suggestion.
-        energy_share: Of full depth's energy on the same places, prompts apart.
-        kept_share: Of full depth's kept characters.
-        kept_chars: Mean of a suggestion.
-        mean_layers: Of a token.
-        tokens: Mean of a suggestion.
-        stop_share: Suggestions that the policy ended.
+        energy_weight: The weight w of energy in the reward.
+        reward: Mean reward of a suggestion.
+        energy_share: Energy as a share of full depth's on the same places, prompts apart.
+        kept_share: Kept characters as a share of full depth's.
+        kept_chars: Mean kept characters of a suggestion.
+        mean_layers: Mean layers of a token.
+        tokens: Mean tokens of a suggestion.
+        stop_share: Share of suggestions that the policy ended.
     """
 
     energy_weight: float

@@ -126,13 +126,13 @@ def warm_start(
     """Trains the network in place: first the probes, then the actions; returns what the probes foresee.
 
     Args:
-        network: Its seed is the caller's affair.
+        network: Is changed; the caller seeds torch before making it.
         recorded: Rows of recorded suggestions.
         text: Rows of plain text, for the first epochs only; their label is milder than that of a suggestion.
-        prices: Of units of work.
+        prices: What each unit of work costs.
         check_layers: Exits that the policy looks at.
         n_steps: Batches for each of the two parts.
-        progress: Told of the batches done.
+        progress: Is called for each batch.
     """
     foresight = Foresight(len(check_layers))
     _train_probes(network, foresight, recorded, text, n_steps=n_steps, progress=progress)

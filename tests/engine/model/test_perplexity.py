@@ -31,6 +31,7 @@ def perplexity(folder: Path, precision: PrecisionChoice) -> float:
 def test_int8_and_int4_cost_little_perplexity(default_model_path: Path) -> None:
     exact = perplexity(default_model_path, "fp32")
 
-    # On 11,242 held-out tokens 1.006 and 1.027 (engine/LOG.md); so few as here scatter by a hundredth.
+    # On 11,242 held-out tokens 1.006 and 1.027 (engine/LOG.md, "int4 that keeps its quality"); so few as here scatter
+    # by a hundredth.
     assert 0.98 < perplexity(default_model_path, "int8") / exact < 1.02
     assert 0.98 < perplexity(default_model_path, "int4") / exact < 1.06

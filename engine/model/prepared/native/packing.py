@@ -46,8 +46,8 @@ class PackedWeight:
     """A weight [N, K], and where it lies in the file.
 
     Attributes:
-        offset: Of its first panel, in bytes.
-        panel_bytes: From one panel to the next.
+        offset: Where its first panel begins, in bytes.
+        panel_bytes: Bytes from one panel to the next.
         n_outputs: N, filled up to whole panels.
         n_inputs: K.
         bits: 8 or 4.
@@ -90,16 +90,16 @@ class Pack:
     """What the file of weights holds.
 
     Attributes:
-        n_heads: Of queries.
+        n_heads: Heads of queries in each layer.
         mlp_width: Inputs of the down projection.
         gelu: Whether the MLPs' activation is GELU by its tanh formula, not SiLU.
-        epsilon: Of the layers' norms.
+        epsilon: What the layers' norms add to the mean square.
         attention_scale: What scores are multiplied by.
-        layers: In order.
+        layers: The layers, in order.
         head: The whole head.
         shortlist: The head over the shortlist, if there is one.
         propagation: Keys and values of all layers from one state, without the norms' weights, which are folded in.
-        exit_maps: By exit.
+        exit_maps: The map of each exit that has one, by exit layer.
     """
 
     n_heads: int
@@ -135,7 +135,7 @@ def _activation(config: Any) -> str:
 
 
 def write_pack(folder: Path, weights: Weights, *, progress: Callable[[int], None]) -> None:
-    """Writes the file of weights and its record; `progress` is told each layer that is begun."""
+    """Writes the file of weights and its record; calls `progress` with each layer that it begins."""
     attention = weights.layers[0].self_attn
     with (folder / WEIGHTS_FILE).open("wb") as file:
         packer = _Packer(file)

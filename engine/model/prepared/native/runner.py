@@ -148,9 +148,9 @@ class NativeRunner(PreparedRunner):
         """Maps what `engine.model.reference.preparation` wrote.
 
         Args:
-            folder: With the weights and tables.
+            folder: The folder with the weights and tables.
             layout: What they hold.
-            threads: The most that it takes.
+            threads: The most threads that it takes.
         """
         super().__init__(folder, layout, threads=threads)
         if (kernels := library.load()) is None:  # it was there when the model was prepared
@@ -310,7 +310,7 @@ class NativeRunner(PreparedRunner):
 
 
 class _Team:
-    """Threads of the kernels, which end with it."""
+    """A team of the kernels' threads, which end when it is collected."""
 
     def __init__(self, kernels: Any, size: int) -> None:
         kernels.green_code_team.restype = ctypes.c_void_p
