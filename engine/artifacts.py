@@ -29,11 +29,13 @@ class Artifact:
         folder: The kind's folder among the user's data, such as "policies".
         file_name: What the file is called, in a folder that is named after the model.
         packaged: Where those that are shipped lie.
+        former_name: What an earlier release called the file; it still counts where there is none of today's name.
     """
 
     folder: str
     file_name: str
     packaged: Path
+    former_name: str | None = None
 
     def own_path(self, model_name: str) -> Path:
         """Where one that was trained on this machine is kept."""
@@ -41,8 +43,11 @@ class Artifact:
 
     def path(self, model_name: str) -> Path | None:
         """The user's own file, else the shipped one, else None."""
-        candidates = (self.own_path(model_name), self.packaged / config.folder_name(model_name) / self.file_name)
-        return next((path for path in candidates if path.is_file()), None)
+        own, names = self.own_path(model_name), [self.file_name]
+        if self.former_name is not None:
+            names.append(self.former_name)
+        shipped = self.packaged / config.folder_name(model_name) / self.file_name
+        return next((path for path in (*map(own.with_name, names), shipped) if path.is_file()), None)
 
     def find(self, model_name: str, load: Callable[[Path], T]) -> T | None:
         """What `load` reads from that file; None where there is none, or where the shipped one does not fit.
@@ -56,7 +61,7 @@ class Artifact:
         try:
             return load(path)
         except PolicyError as error:
-            if path == self.own_path(model_name):
+            if path.parent == self.own_path(model_name).parent:
                 raise
             # Another conversion of the same model, perhaps. The user's remedy is in the message.
             logger.warning("What is shipped for %s is not used: %s", model_name, error)

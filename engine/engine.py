@@ -225,7 +225,9 @@ def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
     """The calibrated cost model of this model on this device, else the shipped one; and what to say about it."""
     shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
     try:
-        return load_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded)) or shipped, ()
+        keys = (calibration_key_of(loaded), _former_key(loaded))
+        found = (load_calibration(data_dir() / CALIBRATION_FILE, key) for key in keys)
+        return next((model for model in found if model is not None), shipped), ()
     except MeterError as error:
         return shipped, (str(error),)
 
@@ -239,3 +241,8 @@ def calibration_key_of(loaded: LoadedModel) -> str:
         precision=loaded.precision,
         runtime=loaded.runtime,
     )
+
+
+def _former_key(loaded: LoadedModel) -> str:
+    """What an earlier release kept the same calibration under: the device in its words of then, still those of today."""
+    return f"{loaded.name} | {loaded.device_name} | {loaded.model.geometry.bytes_per_param:g} bytes"

@@ -237,8 +237,8 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
     """Reads the user's settings as they came over the wire.
 
     Args:
-        raw: The value of the section "greenCode"; None where the client has none. Keys that are not ours
-            (the extension has some of its own) are left alone.
+        raw: The value of the section "greenCode"; None where the client has none. A setting that is None counts as
+            not set. Keys that are not ours (the extension has some of its own) are left alone.
 
     Returns:
         The settings, and one sentence for each value that was replaced by its default.
@@ -247,7 +247,7 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
         return Settings(), ()
     if not isinstance(raw, dict):
         return Settings(), (f"The settings of Green Code must be an object, not {shown(raw)}.",)
-    raw, problems = mend_entries(raw)
+    raw, problems = mend_entries({key: value for key, value in raw.items() if value is not None})
     try:
         return _CONVERTER.structure(raw, Settings), problems
     except cattrs.ClassValidationError as error:

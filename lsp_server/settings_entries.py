@@ -66,8 +66,6 @@ def shown(value: object) -> str:
 
 
 def _patterns(value: object) -> tuple[list[str], list[str]]:
-    if value is None:
-        return [], []
     name = f"The setting {SECTION}.{PRIVATE_FILES}"
     if isinstance(value, str) and is_pattern(value):
         return [value], [f"{name} should be a list: use [{shown(value)}]; {shown(value)} is taken for its only entry."]

@@ -5,5 +5,8 @@ from pathlib import Path
 from engine.artifacts import Artifact
 
 TRAINED_EXITS = Artifact(
-    folder="exits", file_name="trained_exits.safetensors", packaged=Path(__file__).with_name("artifacts")
+    folder="exits",
+    file_name="trained_exits.safetensors",
+    packaged=Path(__file__).with_name("artifacts"),
+    former_name="shortcuts.safetensors",
 )

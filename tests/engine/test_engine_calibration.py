@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,21 @@ def test_a_calibration_is_used_where_it_was_made_and_nowhere_else(monkeypatch: p
     assert cost_source(replace(loaded, precision="int8")) != "made here"
     assert cost_source(replace(loaded, threads=2)) != "made here"
     assert cost_source(replace(loaded, runtime="onnx")) != "made here"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({}, "tiny | CPU, 1 thread, fp32, PyTorch | 4 bytes"),
+        ({"threads": 2, "runtime": "native-avx2"}, "tiny | CPU, 2 threads, fp32, native kernels for AVX2 | 4 bytes"),
+        ({"threads": None, "processor": "NVIDIA H100", "precision": "bf16"}, "tiny | NVIDIA H100, bf16 | 4 bytes"),
+    ],
+)
+def test_a_calibration_that_an_earlier_release_made_is_still_used(changes: dict[str, Any], key: str) -> None:
+    loaded = replace(tiny_loaded(), **changes)
+    save_calibration(data_dir() / CALIBRATION_FILE, key, replace(ROUND, source="made then"))
+
+    assert cost_source(loaded) == "made then"
+
+    save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), replace(ROUND, source="made now"))
+    assert cost_source(loaded) == "made now"

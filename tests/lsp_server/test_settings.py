@@ -70,7 +70,6 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         ("greenMode", "50"),
         ("greenMode", True),
         ("greenMode", 49.5),
-        ("greenMode", None),
         ("model", 7),
         ("device", "gpu"),
         ("device", ["cpu"]),
@@ -84,7 +83,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         ("debounceMs", -1),
         ("debounceMs", 5001),
         ("skipUnlikely", "never"),
-        ("reuse", None),
+        ("reuse", 0),
         ("otherFiles", "yes"),
         ("filePath", 1),
         ("logLevel", "loud"),
@@ -97,6 +96,11 @@ def test_a_bad_value_is_named_and_its_default_taken(key: str, value: object) -> 
     assert problems[0].startswith(f"The setting greenCode.{key} cannot be ")
     assert "use " in problems[0]
     assert settings == parse_settings({"maxNewTokens" if key != "maxNewTokens" else "greenMode": 7})[0]
+
+
+@pytest.mark.parametrize("setting", declarations().values(), ids=lambda setting: setting.key)
+def test_null_is_the_default_of_every_setting(setting: Declaration) -> None:
+    assert parse_settings({setting.key: None}) == (Settings(), ())
 
 
 @pytest.mark.parametrize("policy", ["", "full-depth", "learned", "fixed:12", "confidence:0.8", "confidence:1"])

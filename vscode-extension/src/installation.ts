@@ -24,9 +24,13 @@ export interface Installation {
   readonly logger: vscode.LogOutputChannel;
 }
 
-/** Installs with a progress notification; a failure is one sentence, its details are in the log. */
+/**
+ * Installs with a progress notification. A failure is one sentence, its details are in the log; whoever cancels knows
+ * it and is told nothing.
+ */
 export async function installServer(installation: Installation): Promise<void> {
   const { logger } = installation;
+  const abort = new AbortController();
   try {
     await vscode.window.withProgress(
       {
@@ -35,7 +39,6 @@ export async function installServer(installation: Installation): Promise<void> {
         cancellable: true,
       },
       async (progress, cancellation) => {
-        const abort = new AbortController();
         cancellation.onCancellationRequested(() => {
           abort.abort();
         });
@@ -45,6 +48,10 @@ export async function installServer(installation: Installation): Promise<void> {
       },
     );
   } catch (error) {
+    if (abort.signal.aborted) {
+      logger.info("The installation was cancelled.");
+      return;
+    }
     logger.error(error instanceof Error ? error.message : String(error));
     const sentence =
       error instanceof InstallationError

@@ -15,7 +15,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import type * as vscode from "vscode";
 import { installServer } from "../../src/installation";
 import { fakeLogger } from "./fakes/logger";
-import { shown, Uri } from "./fakes/vscode";
+import { person, shown, Uri } from "./fakes/vscode";
 
 const PATH = env["PATH"] ?? "";
 let root: string;
@@ -56,6 +56,7 @@ beforeEach(() => {
   mkdirSync(join(root, "extension"));
   env["PATH"] = `${join(root, "path")}:${PATH}`;
   shown.errors.length = 0;
+  person.cancelsAt = "";
 });
 
 afterEach(() => {
@@ -93,3 +94,16 @@ test("a machine without a fitting Python is told which is needed", async () => {
 
   assert.match(shown.errors.join(), /Python 3\.10 or newer, with venv, was not found as python3/);
 });
+
+for (const message of ["Looking for Python…", "Making an environment…"]) {
+  test(`whoever cancels at "${message}" is told of no failure`, async () => {
+    putPython(0);
+    putBundle();
+    person.cancelsAt = message;
+
+    await install();
+
+    assert.deepEqual(shown.errors, []);
+    assert.ok(!calls().some((call) => call.includes("pip install")));
+  });
+}

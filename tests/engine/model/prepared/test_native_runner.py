@@ -1,6 +1,7 @@
 """The native kernels against the reference, and against the arithmetic that they are said to do."""
 
 import ctypes
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -222,10 +223,27 @@ def test_several_threads_may_run_layers_at_once(*, n_rows: int, all_cores: bool)
     assert all(np.array_equal(result, results[0]) for result in results)
 
 
-def test_the_kernels_see_the_structures_as_they_are_written() -> None:
-    structures = (runner._Weight, runner._Heads, runner._Layer, runner._Shape, runner._LayerCache)
+CTYPES = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "float": ctypes.c_float}
+CTYPES |= {"Heads": runner._Heads, "Weight": runner._Weight}
 
-    assert [ctypes.sizeof(structure) for structure in structures] == [40, 40, 232, 32, 16]  # as layers.cpp asserts
+
+def declared_fields(structure: str) -> list[tuple[str, Any]]:
+    """The fields of a structure as the C++ sources declare them, in order."""
+    sources = [*sorted(library.FOLDER.glob("*.h")), *sorted(library.FOLDER.glob("*.cpp"))]
+    text = re.sub(r"//.*", "", "\n".join(path.read_text(encoding="utf-8") for path in sources))
+    (body,) = re.findall(rf"\bstruct {structure} {{(.*?)}};", text, re.DOTALL)
+    fields = []
+    for declaration in filter(None, map(str.strip, body.split(";"))):
+        kind, names = re.fullmatch(r"(.*?[\s*])(\w+(?:,\s*\w+)*)", declaration, re.DOTALL).groups()  # type: ignore[union-attr]
+        type_ = ctypes.c_void_p if "*" in kind else CTYPES[kind.strip()]
+        fields += [(name.strip(), type_) for name in names.split(",")]
+    return fields
+
+
+@pytest.mark.parametrize("structure", [runner._Weight, runner._Heads, runner._Layer, runner._Shape, runner._LayerCache])
+def test_the_kernels_see_the_structures_as_they_are_written(structure: type[ctypes.Structure]) -> None:
+    """The same names and types in the same order: so every field lies at the same offset."""
+    assert list(structure._fields_) == declared_fields(structure.__name__.removeprefix("_"))
 
 
 def test_numbers_too_small_to_round_count_as_nothing() -> None:

@@ -120,6 +120,19 @@ def test_exits_trained_on_this_machine_are_found_by_the_models_name(trained_exit
     assert found.info == INFO
 
 
+def test_exits_of_an_earlier_release_are_found_until_new_ones_are_trained(trained_exits: TrainedExits) -> None:
+    former = data_dir() / "exits" / "org--model" / "shortcuts.safetensors"
+    save_trained_exits(trained_exits, former)
+
+    assert TRAINED_EXITS.path("org/model") == former
+    assert find_trained_exits("org/model", INFO.fingerprint) is not None
+    with pytest.raises(PolicyError, match="shortcuts.safetensors were trained for other weights"):
+        find_trained_exits("org/model", "another")
+
+    save_trained_exits(trained_exits, TRAINED_EXITS.own_path("org/model"))
+    assert TRAINED_EXITS.path("org/model") == TRAINED_EXITS.own_path("org/model")
+
+
 def test_the_shortlist_is_stored_and_part_of_what_the_exits_are(trained_exits: TrainedExits, tmp_path: Path) -> None:
     listed = TrainedExits(trained_exits.info, trained_exits.maps, shortlist=torch.tensor([2, 5, 70_000]))
     save_trained_exits(listed, tmp_path / "trained_exits.safetensors")
@@ -145,7 +158,7 @@ def test_exits_trained_for_weights_that_have_changed_are_not_used_silently(train
 
 def test_shipped_exits_that_do_not_fit_are_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
     assert find_trained_exits(DEFAULT_MODEL, "another") is None
-    assert "do not fit" in caplog.text
+    assert f"shipped for {DEFAULT_MODEL} is not used" in caplog.text
 
 
 @pytest.mark.model

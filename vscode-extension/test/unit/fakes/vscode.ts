@@ -55,6 +55,9 @@ export const Uri = {
 /** What the person was shown, oldest first. */
 export const shown = { errors: [] as string[], progress: [] as string[] };
 
+/** Where a person presses Cancel: as soon as this message is shown. */
+export const person = { cancelsAt: "" };
+
 interface Progress {
   report(value: { message: string }): void;
 }
@@ -67,11 +70,22 @@ export const window = {
   withProgress: (
     _options: unknown,
     task: (progress: Progress, cancellation: Cancellation) => Promise<void>,
-  ): Promise<void> =>
-    task(
-      { report: ({ message }) => void shown.progress.push(message) },
-      { onCancellationRequested: () => undefined },
-    ),
+  ): Promise<void> => {
+    const cancelled = new EventEmitter<undefined>();
+    return task(
+      {
+        report: ({ message }) => {
+          shown.progress.push(message);
+          if (message === person.cancelsAt) cancelled.fire(undefined);
+        },
+      },
+      {
+        onCancellationRequested: (listener) => {
+          cancelled.event(listener);
+        },
+      },
+    );
+  },
   showErrorMessage(message: string): Promise<undefined> {
     shown.errors.push(message);
     return Promise.resolve(undefined);
