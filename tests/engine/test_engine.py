@@ -53,7 +53,10 @@ def prefix_to(marker: str) -> str:
 
 @pytest.fixture(scope="module")
 def greedy_texts(default_model_path: Path) -> dict[str, list[str]]:
-    """What transformers' own generate writes behind each place in n tokens, n from 0 on, with the exits' weights."""
+    """What transformers' own generate writes at each place in n tokens, n from 0 on, with the exits' weights.
+
+    It reads up to the word at the cursor, and its first token may only be one that begins with that word.
+    """
     model = AutoModelForCausalLM.from_pretrained(default_model_path, dtype=torch.float32).eval()
     trained_exits = find_trained_exits(DEFAULT_MODEL, model_fingerprint(model))
     assert trained_exits is not None
@@ -61,11 +64,21 @@ def greedy_texts(default_model_path: Path) -> dict[str, list[str]]:
         for name, (up, down) in trained_exits.updates.items():
             model.get_parameter(name).add_(up @ down)
     tokenizer = AutoTokenizer.from_pretrained(default_model_path)
+    every_id = list(range(len(tokenizer)))
+    spellings = tokenizer.batch_decode([[token_id] for token_id in every_id])
     texts = {}
     for place in PLACES:
-        inputs = tokenizer(prefix_to(place), return_tensors="pt")
-        output = model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
-        new_ids = output[0, inputs.input_ids.shape[1] :]
+        prompt = prompt_for(CompletionRequest(prefix=prefix_to(place)))
+        inputs = tokenizer(prompt.text, return_tensors="pt")
+        n_prompt = inputs.input_ids.shape[1]
+        first_ids = [token_id for token_id in every_id if spellings[token_id].startswith(prompt.typed)]
+        output = model.generate(
+            **inputs,
+            max_new_tokens=MAX_NEW_TOKENS,
+            do_sample=False,
+            prefix_allowed_tokens_fn=lambda _, ids, n=n_prompt, first=first_ids: first if len(ids) == n else every_id,
+        )
+        new_ids = output[0, n_prompt:]
         texts[place] = [
             tokenizer.decode(new_ids[:count], skip_special_tokens=True) for count in range(len(new_ids) + 1)
         ]
