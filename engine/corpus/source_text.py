@@ -63,14 +63,22 @@ def read_sources(archive: Path, package: Package, *, max_chars: int) -> list[Sou
         raise TrainingError(f"The archive of {package.name} is damaged: delete {archive} and try again.") from error
     files, chars = [], 0
     for path, content in members:
-        text = _decoded(content)
-        if text is None or not is_worth_learning(text, package.language):
-            continue
-        text = without_licence(text)
-        if len(text) >= _MIN_CHARS and chars + len(text) <= max_chars:
-            files.append(SourceFile(language=package.language, package=package.name, path=path, text=text))
-            chars += len(text)
+        file = source_file(content, path=path, package=package.name, language=package.language)
+        if file is not None and chars + len(file.text) <= max_chars:
+            files.append(file)
+            chars += len(file.text)
     return files
+
+
+def source_file(content: bytes, *, path: str, package: str, language: Language) -> SourceFile | None:
+    """A package's file as it is learned from and judged by; None where it is not worth that."""
+    text = _decoded(content)
+    if _NOT_THEIR_OWN.search(path) or text is None or not is_worth_learning(text, language):
+        return None
+    text = without_licence(text)
+    if len(text) < _MIN_CHARS:
+        return None
+    return SourceFile(language=language, package=package, path=path, text=text)
 
 
 def is_worth_learning(text: str, language: Language) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +13,17 @@ import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig
-from engine.types import DEFAULT_GREEN_MODE
-from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, listed, progress_bar
+from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
+from lsp_server.cli.options import (
+    DeviceOption,
+    GreenMode,
+    Model,
+    PrecisionOption,
+    listed,
+    open_engine,
+    progress_bar,
+    slider_position,
+)
 from lsp_server.replay.auto_close import PAIRS
 from lsp_server.replay.server_arms import (
     ARMS,
@@ -138,6 +149,39 @@ def decode(
     else:
         with output.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+@app.command()
+def words(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    n_words: Annotated[int, typer.Option("--words", min=1, help="Words to complete.")] = 500,
+    green_modes: Annotated[
+        str, typer.Option("--green-modes", help="Comma-separated positions of the slider.")
+    ] = f"0,{DEFAULT_GREEN_MODE}",
+    output: Annotated[Path | None, typer.Option("--output", help="A file for every try, as JSON lines.")] = None,
+) -> None:
+    """Completes words of installed packages that no training has seen, after none to four of their letters."""
+    from engine.completion.acceptance import find_acceptance
+    from engine.corpus.installed import installed_held_out
+    from engine.evaluation.words import sample_words, try_words, word_shares
+    from lsp_server.cli.render import words_table
+    from lsp_server.suggest.gate import price_at
+
+    modes = [slider_position(text) for text in listed(green_modes)]
+    chance = find_acceptance().chance
+    with open_engine(model, device) as engine, progress_bar(counting=True) as progress:
+        progress("Reading installed packages", 0, None)
+        tried = try_words(
+            engine.complete,
+            sample_words(installed_held_out(), n_words),
+            green_modes=modes,
+            is_asked=lambda prefix, mode: chance(prefix) >= price_at(mode / GREEN_MODE_MAX),
+            progress=progress,
+        )
+    Console().print(words_table(word_shares(tried)))
+    if output is not None:
+        output.write_text("".join(json.dumps(asdict(one)) + "\n" for one in tried), encoding="utf-8")
 
 
 def _show_replay(runs: Sequence[ReplayRun], output: Path, facts: Mapping[str, object]) -> None:

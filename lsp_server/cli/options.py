@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
+from engine.errors import ConfigError
 from engine.types import GREEN_MODE_MAX
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, max=256, h
 def listed(text: str) -> tuple[str, ...]:
     """The names in an option that takes several, separated by commas."""
     return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+def slider_position(text: str) -> int:
+    """A position of the slider among several that an option lists.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    if not text.isdecimal() or int(text) > GREEN_MODE_MAX:
+        raise ConfigError(f"The green mode '{text}' should be a number from 0 to {GREEN_MODE_MAX}.")
+    return int(text)
 
 
 @contextlib.contextmanager

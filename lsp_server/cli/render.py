@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.errors import EngineError
     from engine.evaluation.decode_report import DecodeReport
+    from engine.evaluation.words import WordShares
     from engine.model.sources.store import StoredModel
     from engine.types import Completion, EnergyReading
     from lsp_server.cli.tested_versions import UntriedVersion
@@ -171,6 +172,17 @@ def decode_table(report: DecodeReport) -> Table:
         table.add_row(name, "", f"{token.decode_ms:.1f}", f"{token.decode_cpu_ms:.1f}")
     for depth, time_ms in report.by_depth_ms.items():
         table.add_row(f"green-code, exit after layer {depth}", "", f"{time_ms:.1f}", "")
+    return table
+
+
+def words_table(rows: Sequence[WordShares]) -> Table:
+    """What is offered inside words, by green mode and letters typed."""
+    table = Table(title=f"{rows[0].n_words} words: share, with 95 % intervals over files and words")
+    for column in ("green mode", "letters typed", "right", "wrong", "nothing"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        shares = (row.right, row.wrong, row.nothing)
+        table.add_row(str(row.green_mode), str(row.letters), *(share.as_percent() for share in shares))
     return table
 
 
