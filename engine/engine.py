@@ -244,5 +244,5 @@ def calibration_key_of(loaded: LoadedModel) -> str:
 
 
 def _former_key(loaded: LoadedModel) -> str:
-    """What an earlier release kept the same calibration under: the device in its words of then, still those of today."""
+    """What an earlier release kept the same calibration under; it named the device in words for people."""
     return f"{loaded.name} | {loaded.device_name} | {loaded.model.geometry.bytes_per_param:g} bytes"

@@ -19,13 +19,13 @@ from cattrs.gen import make_dict_structure_fn, override
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
 from lsp_server.protocol import wire_name
-from lsp_server.settings_entries import SECTION, mend_entries, shown
+from lsp_server.settings_entries import SECTION, mend_entries, quoted
 
 ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 MAX_DEBOUNCE_MS = 5000
-_POLICY_NAME = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
+_POLICY_NAMES = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +81,13 @@ def _is_patterns(value: object) -> bool:
 
 
 SWITCH = Allowed(words="true or false", schema={"type": "boolean"}, test=lambda value: type(value) is bool)
-MODEL = Allowed(words="the name of a model", schema={"type": "string"}, test=lambda value: isinstance(value, str))
-POLICY = Allowed(
+MODEL_NAME = Allowed(words="the name of a model", schema={"type": "string"}, test=lambda value: isinstance(value, str))
+POLICY_NAME = Allowed(
     words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"',
     schema={"type": "string"},
-    test=lambda value: isinstance(value, str) and _POLICY_NAME.fullmatch(value) is not None,
+    test=lambda value: isinstance(value, str) and _POLICY_NAMES.fullmatch(value) is not None,
 )
-LANGUAGES = Allowed(
+LANGUAGE_SWITCHES = Allowed(
     words='an object such as {"*": true, "markdown": false}',
     schema={"type": "object", "additionalProperties": {"type": "boolean"}},
     test=_is_switches,
@@ -127,7 +127,7 @@ class Settings:
     ] = DEFAULT_GREEN_MODE
     model: Annotated[
         str,
-        MODEL,
+        MODEL_NAME,
         f"The model: `{DEFAULT_MODEL}`, a Hugging Face id such as `Qwen/Qwen2.5-Coder-0.5B`, or the path of a local "
         "folder.",
     ] = DEFAULT_MODEL
@@ -144,13 +144,13 @@ class Settings:
     max_new_tokens: Annotated[int, whole(1, MAX_NEW_TOKENS_LIMIT), "The most tokens one completion may have."] = 48
     policy: Annotated[
         str,
-        POLICY,
+        POLICY_NAME,
         "Which policy chooses the exit layer: `full-depth`, `fixed:24`, `confidence:0.8` or `learned`; empty takes "
         "what green mode means.",
     ] = ""
     languages: Annotated[
         Mapping[str, bool],
-        LANGUAGES,
+        LANGUAGE_SWITCHES,
         "Languages with completions, by language identifier; `*` stands for all that are not named.",
     ] = field(default_factory=lambda: {ANY_LANGUAGE: True})
     in_comments: Annotated[bool, SWITCH, "Offer completions inside comments; asking by hand works in any case."] = True
@@ -246,7 +246,7 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
     if raw is None:
         return Settings(), ()
     if not isinstance(raw, dict):
-        return Settings(), (f"The settings of Green Code must be an object, not {shown(raw)}.",)
+        return Settings(), (f"The settings of Green Code must be an object, not {quoted(raw)}.",)
     raw, problems = mend_entries({key: value for key, value in raw.items() if value is not None})
     try:
         return _CONVERTER.structure(raw, Settings), problems
@@ -277,8 +277,8 @@ def why_off(settings: Settings, language_id: str) -> str:
 
 def _problem(setting: Declaration, value: object) -> str:
     return (
-        f"The setting {SECTION}.{setting.key} cannot be {shown(value)}: use {setting.allowed.words}; "
-        f"until then it is {shown(setting.default)}."
+        f"The setting {SECTION}.{setting.key} cannot be {quoted(value)}: use {setting.allowed.words}; "
+        f"until then it is {quoted(setting.default)}."
     )
 
 

@@ -59,7 +59,7 @@ def mend_entries(raw: Mapping[str, object]) -> tuple[dict[str, object], tuple[st
     return mended, tuple(problems)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value of the user's, in a message."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
@@ -68,13 +68,15 @@ def shown(value: object) -> str:
 def _patterns(value: object) -> tuple[list[str], list[str]]:
     name = f"The setting {SECTION}.{PRIVATE_FILES}"
     if isinstance(value, str) and is_pattern(value):
-        return [value], [f"{name} should be a list: use [{shown(value)}]; {shown(value)} is taken for its only entry."]
+        return [value], [
+            f"{name} should be a list: use [{quoted(value)}]; {quoted(value)} is taken for its only entry."
+        ]
     if not isinstance(value, list):
         use = 'use a list of patterns such as ["customers/", "!.npmrc"]'
-        return [_EVERYTHING], [f"{name} cannot be {shown(value)}: {use}; until then every file stays private."]
+        return [_EVERYTHING], [f"{name} cannot be {quoted(value)}: {use}; until then every file stays private."]
     good = [entry for entry in value if isinstance(entry, str) and is_pattern(entry)]
     bad = [entry for entry in value if entry not in good and not (isinstance(entry, str) and is_remark(entry))]
-    return good, [f"{name} has {shown(entry)}, which is no pattern of .gitignore; the others hold." for entry in bad]
+    return good, [f"{name} has {quoted(entry)}, which is no pattern of .gitignore; the others hold." for entry in bad]
 
 
 def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[str]]:
@@ -86,7 +88,7 @@ def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[s
             good[_IDENTIFIERS.get(folded, folded)] = is_on
         else:
             problems.append(
-                f"The setting {SECTION}.{LANGUAGES} has {shown(is_on)} for {shown(entry)}: use true or false; "
+                f"The setting {SECTION}.{LANGUAGES} has {quoted(is_on)} for {quoted(entry)}: use true or false; "
                 "the others hold."
             )
     return good, problems

@@ -26,7 +26,7 @@ _STATE_CHARS = 200  # at least, between two states that are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Enclosure:
     """What a place lies in.
 
     Attributes:
@@ -40,7 +40,7 @@ class Place:
     closer: str = ""
 
 
-CODE = Place(part="code")
+CODE = Enclosure(part="code")
 
 
 def part_at(prefix: str, language_id: str) -> Part:
@@ -50,10 +50,10 @@ def part_at(prefix: str, language_id: str) -> Part:
         prefix: The document before the cursor.
         language_id: The editor's language identifier.
     """
-    return place_at(prefix, language_id).part
+    return enclosure_at(prefix, language_id).part
 
 
-def place_at(prefix: str, language_id: str) -> Place:
+def enclosure_at(prefix: str, language_id: str) -> Enclosure:
     """What the end of a text lies in."""
     lexer = lexer_for(language_id)
     if lexer is None:
@@ -64,24 +64,24 @@ def place_at(prefix: str, language_id: str) -> Place:
     *_, state = lexer.states(f"{text}{_MARK}\n", state, len(text))
     if state.part == "code" or not state.opened:
         return CODE
-    return _place(text + _MARK, state.opened[-1].start, state.part, language_id)
+    return _enclosure(text + _MARK, state.opened[-1].start, state.part, language_id)
 
 
-def is_closed_behind(place: Place, suffix: str, language_id: str) -> bool:
+def is_closed_behind(enclosure: Enclosure, suffix: str, language_id: str) -> bool:
     """Whether the text behind a comment or a string over several lines ends it.
 
     Signs that open and close alike tell it by their number: behind a string that is closed they are odd.
     """
     text = suffix[:_BEHIND_CHARS]
-    at = text.find(place.closer) if place.closer else -1
+    at = text.find(enclosure.closer) if enclosure.closer else -1
     if at < 0:
         return False
-    if place.opener != place.closer:
-        opens = text.find(place.opener)
+    if enclosure.opener != enclosure.closer:
+        opens = text.find(enclosure.opener)
         return opens < 0 or at <= opens
-    if len(place.closer) > 1:
-        return text.count(place.closer) % 2 == 1
-    return place_at(text, language_id).opener.endswith(place.closer)
+    if len(enclosure.closer) > 1:
+        return text.count(enclosure.closer) % 2 == 1
+    return enclosure_at(text, language_id).opener.endswith(enclosure.closer)
 
 
 def _last(prefix: str) -> str:
@@ -93,20 +93,20 @@ def _last(prefix: str) -> str:
     return prefix[prefix.find("\n", start) + 1 or start :]
 
 
-def _place(text: str, start: int, part: Part, language_id: str) -> Place:
+def _enclosure(text: str, start: int, part: Part, language_id: str) -> Enclosure:
     language = language_named(language_id)
     if part == "comment":
         for opener, closer in language.block_comments:
             if text.startswith(opener, start):
-                return Place(part=part, opener=opener, closer=closer)
-        return Place(part=part, opener=language.line_comment)
+                return Enclosure(part=part, opener=opener, closer=closer)
+        return Enclosure(part=part, opener=language.line_comment)
     raw, quote = language.raw_string and language.raw_string.opened_at(text, start), QUOTE.match(text, start)
     if raw:
-        return Place(part=part, opener=raw.opener, closer=raw.closer)
+        return Enclosure(part=part, opener=raw.opener, closer=raw.closer)
     if quote is not None:
         is_long = language.has_long_strings or quote[1] not in LINE_QUOTES
-        return Place(part=part, opener=quote[1], closer=quote[1] if is_long else "")
-    return Place(part=part) if text.startswith(("<<", "%", "$"), start) else CODE  # a plain value, as YAML's
+        return Enclosure(part=part, opener=quote[1], closer=quote[1] if is_long else "")
+    return Enclosure(part=part) if text.startswith(("<<", "%", "$"), start) else CODE  # a plain value, as YAML's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from engine.completion.blocks import (
 )
 from engine.completion.indentation import Indentation, indent_of, indentation_of
 from engine.completion.languages import language_named
-from engine.completion.lexical import is_closed_behind, place_at
+from engine.completion.lexical import enclosure_at, is_closed_behind
 from engine.completion.line import Line, line_at
 from engine.completion.repetition import LINES_ABOVE
 from engine.completion.tags import Elements, elements_at
@@ -88,13 +88,13 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         single_line: Whether the text ends with its line; None decides by the text.
         language_id: The editor's name of the language; "" knows nothing of comments, strings and elements.
     """
-    language, place = language_named(language_id), place_at(prefix, language_id)
+    language, enclosure = language_named(language_id), enclosure_at(prefix, language_id)
     line_start = prefix.rfind("\n") + 1
     rest_of_line, _, below = suffix.partition("\n")
     line = line_at(
         prefix[line_start:],
         rest_of_line,
-        is_code=bool(language_id) and place.part == "code",
+        is_code=bool(language_id) and enclosure.part == "code",
         with_angles=language.has_type_parameters,
     )
     head = shortened(prefix[line_start:])
@@ -118,6 +118,6 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         closer=open_bracket(opener, opener_indent, suffix),
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),
-        closed_below=place.closer if is_closed_behind(place, suffix, language_id) else "",
+        closed_below=enclosure.closer if is_closed_behind(enclosure, suffix, language_id) else "",
         elements=elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None,
     )

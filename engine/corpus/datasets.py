@@ -16,7 +16,7 @@ from engine import config
 from engine.corpus.deduplication import contains_any, first_occurrences, shingles
 from engine.corpus.packages import (
     PACKAGE_LIST,
-    Language,
+    CorpusLanguage,
     PackageList,
     Split,
     fetch_package,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _VERSION = 1  # raise it when the same packages give another text
 _PRECEDENCE: tuple[Split, ...] = ("test", "validation", "train")  # what stands twice stays in the split judged by
 
-LANGUAGES: tuple[Language, ...] = ("python", "java")
+CORPUS_LANGUAGES: tuple[CorpusLanguage, ...] = ("python", "java")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Corpus:
 
 def gather_corpus(
     *,
-    languages: Collection[Language] = LANGUAGES,
+    languages: Collection[CorpusLanguage] = CORPUS_LANGUAGES,
     benchmarks: Sequence[Path] = (),
     package_list: Path = PACKAGE_LIST,
     max_package_chars: int = 300_000,

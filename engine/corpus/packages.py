@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PACKAGE_LIST = Path(__file__).with_name("corpus.json")
 
-Language = Literal["python", "java"]
+CorpusLanguage = Literal["python", "java"]
 Split = Literal["train", "validation", "test"]
 
 _FORMAT = 1
@@ -51,7 +51,7 @@ class Package:
     registry: Literal["pypi", "debian"]
     name: str
     version: str
-    language: Language
+    language: CorpusLanguage
     licence: str
     sha256: str
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from engine.corpus.packages import Language, Package
+    from engine.corpus.packages import CorpusLanguage, Package
 
 _SUFFIXES = {"python": ".py", "java": ".java"}
 
@@ -42,7 +42,7 @@ _FIRST_COMMENT = re.compile(r"\A\s*(/\*.*?\*/|(?:(?://|#)[^\n]*\n)+)\s*", re.DOT
 class SourceFile:
     """One file of one package, without the licence comment that it may begin with."""
 
-    language: Language
+    language: CorpusLanguage
     package: str
     path: str
     text: str
@@ -70,7 +70,7 @@ def read_sources(archive: Path, package: Package, *, max_chars: int) -> list[Sou
     return files
 
 
-def source_file(content: bytes, *, path: str, package: str, language: Language) -> SourceFile | None:
+def source_file(content: bytes, *, path: str, package: str, language: CorpusLanguage) -> SourceFile | None:
     """A package's file as it is learned from and judged by; None where it is not worth that."""
     text = _decoded(content)
     if _NOT_THEIR_OWN.search(path) or text is None or not is_worth_learning(text, language):
@@ -81,7 +81,7 @@ def source_file(content: bytes, *, path: str, package: str, language: Language) 
     return SourceFile(language=language, package=package, path=path, text=text)
 
 
-def is_worth_learning(text: str, language: Language) -> bool:
+def is_worth_learning(text: str, language: CorpusLanguage) -> bool:
     """Whether a file was written by people for people: not generated, minified, a table, or broken."""
     if not _MIN_CHARS <= len(text) <= _MAX_CHARS:
         return False

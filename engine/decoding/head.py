@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.decoding.healing import Constraint
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel, Listing
-    from engine.model.runner import Array
+    from engine.model.layer_runner import Array
 
 
 class Reading:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.work import PhaseCounter
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.runner import Array, KVCache
+    from engine.model.layer_runner import Array, KVCache
 
 CHUNK = 64
 """Most tokens; large enough for full speed."""

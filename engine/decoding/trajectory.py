@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.decoding.healing import Constraint
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.runner import Array, KVCache
+    from engine.model.layer_runner import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
 _JUDGED_AT_ONCE = 4

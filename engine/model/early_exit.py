@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.model.runner import Array, KVCache, LayerRunner
+    from engine.model.layer_runner import Array, KVCache, LayerRunner
 
 _EXIT_EVERY = 3  # default distance between exits: the policy decides often enough, and a check stays cheap
 

@@ -2,7 +2,7 @@
 
 On a CPU the model runs on kernels of our own or on ONNX Runtime, from weights that were prepared once and are kept in
 the cache; on a GPU, in training, and where the fast runners do not know a model's blocks, on torch
-(`engine.model.reference.loading`). Importing torch takes longer and more memory than all the rest, so it is imported
+(`engine.model.reference.pretrained`). Importing torch takes longer and more memory than all the rest, so it is imported
 only where it is needed: prepared weights need none.
 """
 
@@ -63,7 +63,7 @@ def load_model(
     if device == "cuda" and config.precision != "auto":
         raise ConfigError(f"On a GPU the precision is always bf16; set it to 'auto', not '{config.precision}'.")
     if device == "cuda" or reference or config.precision == "fp32":
-        from engine.model.reference.loading import load_reference
+        from engine.model.reference.pretrained import load_reference
 
         return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
     return _load_fast(name, folder, config, with_trained_exits=with_trained_exits, progress=progress)
@@ -100,7 +100,7 @@ def _load_fast(
             if config.precision != "auto":
                 raise
             logger.info("%s runs in fp32: %s", name, error)
-            from engine.model.reference.loading import load_reference
+            from engine.model.reference.pretrained import load_reference
 
             return load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
         found = find_prepared(key)
@@ -120,8 +120,8 @@ def _prepare(
     progress: ProgressSink,
 ) -> None:
     """What the other process does: only there torch is imported."""
-    from engine.model.reference.loading import load_reference
     from engine.model.reference.preparation import prepare
+    from engine.model.reference.pretrained import load_reference
 
     loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
     prepare(

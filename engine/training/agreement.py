@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.model.early_exit import EarlyExitModel
+    from engine.model.layer_runner import Array
     from engine.model.reference.trained_exits import TrainedExits
-    from engine.model.runner import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

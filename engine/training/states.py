@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from engine.corpus.source_text import SourceFile
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.runner import Array
+    from engine.model.layer_runner import Array
     from engine.model.tokenization import Tokenization
 
 BLOCK_TOKENS = 512

@@ -50,7 +50,7 @@ def evaluate(
     wanted_languages = listed(languages)
     if unknown := set(wanted_languages) - set(_LANGUAGES):
         raise ConfigError(f"The language '{min(unknown)}' has no held-out text; choose from {', '.join(_LANGUAGES)}.")
-    from engine.corpus.datasets import LANGUAGES, gather_corpus
+    from engine.corpus.datasets import CORPUS_LANGUAGES, gather_corpus
     from engine.evaluation.evaluate import Evaluation
     from engine.evaluation.evaluate import evaluate as run
     from engine.evaluation.metrics import check_libraries
@@ -70,7 +70,7 @@ def evaluate(
         files = resolve_model(model, progress=progress)
         held_out: tuple[SourceFile, ...] = ()
         if protocol != "infilling":
-            wanted = [language for language in LANGUAGES if language in wanted_languages]
+            wanted = [language for language in CORPUS_LANGUAGES if language in wanted_languages]
             held_out = gather_corpus(languages=wanted, progress=progress).files["test"]
         loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device))
         text = run(loaded, held_out, evaluation, output, progress=progress)

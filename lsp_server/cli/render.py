@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.types import Completion, EnergyReading
     from lsp_server.cli.tested_versions import UntriedVersion
 
-BASELINE = "full depth with KV cache"
+BASELINE_WORDS = "full depth with KV cache"
 
 _CONTEXT_LINES = 3
 
@@ -48,7 +48,7 @@ def completion_json(completion: Completion) -> str:
             "energy_source": energy.source,
             "energy_by_phase_j": {phase.value: joules for phase, joules in energy.by_phase.items()},
             "baseline_energy_j": completion.baseline_energy_j,
-            "baseline": BASELINE,
+            "baseline": BASELINE_WORDS,
             "prompt_tokens": completion.prompt_tokens,
             "reused_tokens": completion.reused_tokens,
             "model": completion.model,
@@ -210,8 +210,8 @@ def _joules(energy: EnergyReading) -> str:
 
 def _saved(energy: EnergyReading, baseline_j: float | None) -> str:
     if energy.energy_j is None or not baseline_j:
-        return f"saving against {BASELINE} unknown"
+        return f"saving against {BASELINE_WORDS} unknown"
     percent = round(100 * (1.0 - energy.energy_j / baseline_j))
     if not percent:
-        return f"as much as {BASELINE} (modelled)"
-    return f"{abs(percent)} % {'saved' if percent > 0 else 'more'} against {BASELINE} (modelled)"
+        return f"as much as {BASELINE_WORDS} (modelled)"
+    return f"{abs(percent)} % {'saved' if percent > 0 else 'more'} against {BASELINE_WORDS} (modelled)"

@@ -150,7 +150,7 @@ def teach_exits(
     Raises:
         EngineError: If the model or the text cannot be had, or the training fails.
     """
-    from engine.corpus.datasets import LANGUAGES, gather_corpus
+    from engine.corpus.datasets import CORPUS_LANGUAGES, gather_corpus
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
     from engine.model.trained_exit_files import TRAINED_EXITS
@@ -162,7 +162,7 @@ def teach_exits(
         files = resolve_model(model, progress=progress)
     with progress_bar(counting=True) as progress:
         corpus = gather_corpus(
-            languages=languages or LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
+            languages=languages or CORPUS_LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
         )
         config = EngineConfig(model=model, device=device)
         loaded = load_model(files.name, files.path, config, with_trained_exits=False, reference=True)

@@ -26,7 +26,7 @@ _STARS = re.compile(r"(!?)/?(?:\*\*/)*\*{1,2}(/?)|(!?)/?(?:\*\*/)*\*\*(/)")
 _CLASS = re.compile(r"(\\.)|\[[!^]?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]")
 
 
-class Rule(NamedTuple):
+class IgnoreRule(NamedTuple):
     """One line of a list; `paths` matches in full the files, and the folders with "/" behind them, that it means."""
 
     source: str
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
     paths: re.Pattern[str]
 
 
-def deciding_rule(root: Path, path: Path) -> Rule | None:
+def deciding_rule(root: Path, path: Path) -> IgnoreRule | None:
     """The line that decides about a file, an exception among them; None where no line speaks of it.
 
     Git's own order: from the root down, for nothing comes back inside an ignored folder.
@@ -71,7 +71,7 @@ def _lists_of(folder: Path, root: Path) -> Iterator[Path]:
         yield Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git" / "ignore"
 
 
-def _read(path: Path) -> list[Rule]:
+def _read(path: Path) -> list[IgnoreRule]:
     try:
         listed = path.lstat()
         if stat.S_ISLNK(listed.st_mode) and path.name == _GITIGNORE:  # which git follows no more
@@ -86,7 +86,7 @@ def _read(path: Path) -> list[Rule]:
     return [rule for line, pattern in enumerate(text.split("\n"), start=1) for rule in _rules(str(path), line, pattern)]
 
 
-def _rules(source: str, number: int, line: str) -> Iterator[Rule]:
+def _rules(source: str, number: int, line: str) -> Iterator[IgnoreRule]:
     line = line.removesuffix("\r")
     stripped = line.strip()
     readable = _CLASS.sub(lambda found: found[1] or "?", line)  # pathspec reads a class otherwise than git
@@ -103,7 +103,7 @@ def _rules(source: str, number: int, line: str) -> Iterator[Rule]:
         return
     for pattern in patterns:
         if pattern.include is not None and pattern.regex is not None:
-            yield Rule(source=source, line=number, pattern=stripped, paths=pattern.regex)
+            yield IgnoreRule(source=source, line=number, pattern=stripped, paths=pattern.regex)
 
 
 def main() -> None:

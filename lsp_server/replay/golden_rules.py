@@ -204,7 +204,7 @@ _RULES: tuple[tuple[str, Callable[[_Case], bool]], ...] = (
     ("repeats what follows", _repeats_below),
     ("repeats the lines above", _repeats_above),
 )
-RULES = tuple(name for name, _ in _RULES)
+RULE_NAMES = tuple(name for name, _ in _RULES)
 
 
 def _written(lines: Sequence[str]) -> list[str]:

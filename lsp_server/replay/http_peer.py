@@ -22,10 +22,10 @@ from engine.errors import ConfigError, EngineError
 from lsp_server.replay.llama_vscode import (
     ClientPlace,
     Memory,
+    client_place_at,
     indentation,
     inserted,
     place_after,
-    place_at,
     place_below,
     shown,
     without_blank_end,
@@ -158,7 +158,9 @@ class HttpPeer:
         self._reused = self._cancelled = self._skipped = self._tokens = 0
 
     def _place(self, before: str, behind: str) -> ClientPlace:
-        return place_at(before, behind, lines_above=self._client.lines_above, lines_below=self._client.lines_below)
+        return client_place_at(
+            before, behind, lines_above=self._client.lines_above, lines_below=self._client.lines_below
+        )
 
     async def _suggestion(self, place: ClientPlace, before: str, behind: str) -> str:
         texts = self._memory.find(place)

@@ -32,7 +32,7 @@ class ClientPlace:
     indentation: str = field(default="", compare=False)
 
 
-def place_at(before: str, behind: str, *, lines_above: int, lines_below: int) -> ClientPlace:
+def client_place_at(before: str, behind: str, *, lines_above: int, lines_below: int) -> ClientPlace:
     """The place between two parts of a document."""
     *above, head = before.split("\n")
     below = behind.split("\n")[: 1 + lines_below]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lsp_server.replay.replay import ReplayRun, Stretch
     from lsp_server.replay.servers import ServerUnderTest
 
-Settings = dict[str, object]
+RawSettings = dict[str, object]
 Accept = Literal["words", "whole"]
 PeerEndpoint = Literal["infill", "completion"]
 
@@ -37,8 +37,8 @@ PEER = "peer"
 
 # What an arm changes of the settings. "first" is the server as it first was, full depth, no text reused, asked at every
 # key, but on the runner and in the precision of now. "first-fp32" runs on torch in fp32 as well, as the very first did.
-_FIRST: Settings = {"policy": "full-depth", "reuse": False, "debounceMs": 0, "skipUnlikely": False}
-ARMS: Mapping[str, Settings] = {
+_FIRST: RawSettings = {"policy": "full-depth", "reuse": False, "debounceMs": 0, "skipUnlikely": False}
+ARMS: Mapping[str, RawSettings] = {
     "now": {},
     "first": _FIRST,
     "first-fp32": _FIRST | {"precision": "fp32"},
@@ -97,7 +97,7 @@ def build_named(text: str) -> tuple[str, list[str]]:
     return name, shlex.split(command)
 
 
-def settings_of(arm: str) -> Settings:
+def settings_of(arm: str) -> RawSettings:
     """What an arm changes of the server's settings.
 
     Raises:
@@ -109,7 +109,7 @@ def settings_of(arm: str) -> Settings:
 
 
 async def replay_in_turns(
-    arms: Mapping[str, Settings],
+    arms: Mapping[str, RawSettings],
     builds: Mapping[str, Sequence[str]],
     peer: Peer | None,
     stretches: Sequence[Stretch],
@@ -160,7 +160,7 @@ async def replay_in_turns(
 
 
 @asynccontextmanager
-async def _green_code(settings: Settings, command: Sequence[str]) -> AsyncIterator[ServerUnderTest]:
+async def _green_code(settings: RawSettings, command: Sequence[str]) -> AsyncIterator[ServerUnderTest]:
     from lsp_server.replay.green_code import GreenCodeUnderTest
 
     with tempfile.TemporaryDirectory(prefix="green-code-bench-") as folder:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from engine.model.prepared import runner as shared
+from engine.model.prepared import prepared_runner as shared
 from engine.model.prepared.layout import (
     COS,
     HEAD_FILE,
@@ -32,15 +32,15 @@ from engine.model.prepared.layout import (
     present_names,
     segment_file,
 )
-from engine.model.prepared.runner import PreparedRunner, SegmentedCache
+from engine.model.prepared.prepared_runner import PreparedRunner, SegmentedCache
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from engine.model.layer_runner import KVCache
     from engine.model.prepared.layout import Layout
-    from engine.model.runner import KVCache
 
 _ERRORS_ONLY = 3
 _SPIN_US = "30"  # while a session runs; versions before 1.31 spin until its end

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.model.layer_runner import LayerRunner
     from engine.model.prepared.layout import Layout
-    from engine.model.runner import LayerRunner
 
 
 def open_runner(folder: Path, layout: Layout, *, threads: int) -> LayerRunner:

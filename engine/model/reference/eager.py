@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from engine.model.layer_runner import KVCache, LayerRunner
     from engine.model.reference.trained_exits import TrainedExits
-    from engine.model.runner import KVCache, LayerRunner
 
 
 def backbone_of(runner: LayerRunner) -> Any:

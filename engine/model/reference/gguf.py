@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import ModelCorruptError
 from engine.model.families import family_of_gguf, supported_family
-from engine.model.reference.quiet import quiet
+from engine.model.reference.silence import silenced
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink = no_p
         UnsupportedModelError: If its family is not supported.
         OSError: If `folder` cannot be written, such as on a full disk.
     """
-    with quiet(), contextlib.redirect_stderr(io.StringIO()):  # its GGUF reader writes a tqdm bar without asking
+    with silenced(), contextlib.redirect_stderr(io.StringIO()):  # its GGUF reader writes a tqdm bar without asking
         family, pre_tokenizer = _read_header(gguf_file)
         supported_family(family, f"The model in {gguf_file.name}")
         progress("Converting the tokenizer", 0, _STEPS)

@@ -28,8 +28,8 @@ from engine.model.reference.static_cache import KVBuffers, StaticKVCache, Writes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.model.layer_runner import KVCache
     from engine.model.reference.trained_exits import TrainedExits
-    from engine.model.runner import KVCache
 
     Replay = Callable[[], torch.Tensor]
 

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.model.early_exit import EarlyExitModel
+    from engine.model.layer_runner import LayerRunner
     from engine.model.prepared.weights import Weights
-    from engine.model.runner import LayerRunner
     from engine.model.tokenization import Tokenization
     from engine.types import ModelGeometry, Precision, PreparedRuntime, ProgressSink
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from engine.completion.lexers import Part
-from engine.completion.lexical import is_closed_behind, part_at, place_at
+from engine.completion.lexical import enclosure_at, is_closed_behind, part_at
 
 # What begins a comment, and the languages that have it so.
 COMMENTS = {
@@ -152,7 +152,7 @@ def test_the_language_tells_code_from_comments_and_strings(language: str, prefix
     ],
 )
 def test_what_goes_over_lines_is_known_by_what_ends_it(language: str, prefix: str, closer: str) -> None:
-    assert place_at(prefix, language).closer == closer
+    assert enclosure_at(prefix, language).closer == closer
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_what_goes_over_lines_is_known_by_what_ends_it(language: str, prefix: st
     ],
 )
 def test_what_a_later_line_closes_is_closed(language: str, prefix: str, suffix: str, closed: bool) -> None:  # noqa: FBT001 - a case
-    assert is_closed_behind(place_at(prefix, language), suffix, language) is closed
+    assert is_closed_behind(enclosure_at(prefix, language), suffix, language) is closed
 
 
 def test_a_key_costs_what_its_line_costs() -> None:
     lines = 'x = "a" + \'b\'  # c\n"""d\ne"""\n'
     text = lines * 5000  # 155 kB
-    place_at(text, "python")
+    enclosure_at(text, "python")
 
     def elapsed_s(prefix: str) -> float:
         started_s = time.process_time()

@@ -6,7 +6,7 @@ import pytest
 from engine.decoding.decoder import Decoder
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.stopping import StopCondition
-from engine.model.runner import Array
+from engine.model.layer_runner import Array
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase

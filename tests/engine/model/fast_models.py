@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from engine.model.early_exit import EarlyExitModel
+from engine.model.layer_runner import Array, KVCache
 from engine.model.prepared.layout import find_prepared
 from engine.model.prepared.native import library
 from engine.model.prepared.opening import open_runner
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.preparation import prepare
 from engine.model.reference.trained_exits import Affine, TrainedExits, TrainedExitsInfo
-from engine.model.runner import Array, KVCache
 from engine.model.tokenization import Tokenization
 from engine.types import Precision, no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS

@@ -36,7 +36,7 @@ def test_it_computes_what_the_reference_computes(reference: EarlyExitModel, *, p
 
 
 def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.model.prepared.runner.CAPACITY_STEP", 8)
+    monkeypatch.setattr("engine.model.prepared.prepared_runner.CAPACITY_STEP", 8)
     reference = small_model("llama")
     fast = prepared(reference, "fp32")
     ours, theirs = fast.new_cache(), reference.new_cache()

@@ -25,4 +25,4 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line has no option for threads, and so tiny a model is slower with two."""
-    monkeypatch.setattr("engine.model.reference.loading.cpu_threads", lambda _config: 1)
+    monkeypatch.setattr("engine.model.reference.pretrained.cpu_threads", lambda _config: 1)

@@ -3,10 +3,10 @@ import pytest
 from lsp_server.replay.llama_vscode import (
     ClientPlace,
     Memory,
+    client_place_at,
     indentation,
     inserted,
     place_after,
-    place_at,
     place_below,
     shown,
     without_blank_end,
@@ -14,7 +14,7 @@ from lsp_server.replay.llama_vscode import (
 
 
 def place(before: str, behind: str = "") -> ClientPlace:
-    return place_at(before, behind, lines_above=2, lines_below=1)
+    return client_place_at(before, behind, lines_above=2, lines_below=1)
 
 
 def test_a_place_holds_some_lines_above_and_below() -> None:
@@ -38,7 +38,9 @@ def test_the_place_after_a_suggestion_is_where_the_cursor_then_stands(suggestion
 
 
 def test_the_place_below_is_where_enter_leads() -> None:
-    assert place_below(place("a\nb = ", "\nz"), "1") == place_at("a\nb = 1\n    ", "\nz", lines_above=3, lines_below=1)
+    assert place_below(place("a\nb = ", "\nz"), "1") == client_place_at(
+        "a\nb = 1\n    ", "\nz", lines_above=3, lines_below=1
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,19 @@ import cattrs
 import numpy as np
 
 from engine.errors import ModelError
-from engine.model.prepared import runner as shared
+from engine.model.prepared import prepared_runner as shared
 from engine.model.prepared.native import library
 from engine.model.prepared.native.packing import LANES, PACK_FILE, WEIGHTS_FILE, Pack
-from engine.model.prepared.runner import PreparedRunner, SegmentedCache
+from engine.model.prepared.prepared_runner import PreparedRunner, SegmentedCache
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from engine.model.layer_runner import KVCache
     from engine.model.prepared.layout import Layout
     from engine.model.prepared.native.packing import PackedLayer, PackedWeight
-    from engine.model.runner import KVCache
 
 _MOST_TEAM_ROWS = 16  # more come from a prompt, whose chunks share the cores among them
 

@@ -257,7 +257,7 @@ def test_a_cache_grows_past_its_first_room_without_forgetting(
 ) -> None:
     fast = native(reference)
     expected = logits(fast, 0, 40, fast.new_cache())
-    monkeypatch.setattr("engine.model.prepared.runner.CAPACITY_STEP", 16)
+    monkeypatch.setattr("engine.model.prepared.prepared_runner.CAPACITY_STEP", 16)
     cache = fast.new_cache()
 
     grown = torch.cat([logits(fast, start, start + 5, cache) for start in range(0, 40, 5)], dim=1)

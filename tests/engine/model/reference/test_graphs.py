@@ -17,11 +17,11 @@ from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
+from engine.model.layer_runner import KVCache
 from engine.model.loaded import LoadedModel
 from engine.model.loading import load_model
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import CudaGraphs, GraphRunner, Recorder
-from engine.model.runner import KVCache
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import NeverCancelled

@@ -126,7 +126,7 @@ def test_exits_of_an_earlier_release_are_found_until_new_ones_are_trained(traine
 
     assert TRAINED_EXITS.path("org/model") == former
     assert find_trained_exits("org/model", INFO.fingerprint) is not None
-    with pytest.raises(PolicyError, match="shortcuts.safetensors were trained for other weights"):
+    with pytest.raises(PolicyError, match=r"shortcuts\.safetensors were trained for other weights"):
         find_trained_exits("org/model", "another")
 
     save_trained_exits(trained_exits, TRAINED_EXITS.own_path("org/model"))

@@ -16,7 +16,7 @@ from engine.model.families import supported_family
 from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
-from engine.model.reference.quiet import quiet
+from engine.model.reference.silence import silenced
 from engine.model.reference.trained_exits import UNTRAINED, find_trained_exits, model_fingerprint
 from engine.model.tokenization import Tokenization
 
@@ -46,7 +46,7 @@ def load_reference(
         # cuDNN's attention plans anew for every length: on Hopper and Blackwell that takes longer than a token.
         torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    with readable(name), quiet():
+    with readable(name), silenced():
         supported_family(AutoConfig.from_pretrained(folder, local_files_only=True).model_type, f"The model '{name}'")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = _tokenizer(folder)
