@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from engine.completion.words import is_word
+
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(CLOSING.values())
 
@@ -146,4 +148,4 @@ def _opens_string(text: str, at: int) -> bool:
     line = text[at + 1 : at + 1 + _STRING_CHARS].partition("\n")[0]
     if before.endswith(("&", "<")) or (line[:1].isalpha() and "'" not in line):
         return False
-    return not (before and (before[-1].isalnum() or before[-1] == "_")) or _STRING_PREFIX.search(before) is not None
+    return not is_word(before[-1:]) or _STRING_PREFIX.search(before) is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_named
 from engine.completion.lexers import LINE_QUOTES, QUOTE, State, lexer_for
+from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +126,7 @@ def _read(lexer: Lexer, text: str, language_id: str) -> State:
     known = _readings.get(language_id)
     states = [lexer.start(text)]
     if known is not None:
-        same = _common_prefix(known.text, text)
+        same = common_prefix(known.text, text)
         if same == len(text):  # the cursor has moved up: what is known of the text below stays true
             return next(state for state in reversed(known.states) if state.at <= same - _STATE_CHARS or not state.at)
         kept = [state for state in known.states if state.at <= same]
@@ -136,17 +137,3 @@ def _read(lexer: Lexer, text: str, language_id: str) -> State:
             states.append(state)
     _readings[language_id] = _Reading(text=text, states=states)
     return states[-1]
-
-
-def _common_prefix(one: str, other: str) -> int:
-    """How many characters two texts share from the beginning; by halves, since they are long and mostly the same."""
-    if other.startswith(one):
-        return len(one)
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from engine.types import CompletionRequest, Snippet
 
-WINDOW_CHARS = PromptOptions().window_chars
 # Whole statements of common languages at a line's beginning; one that goes on in the next line is left out.
 _IMPORT = re.compile(
     r"^(?:import|from|using|use|#include|#import|require|export \* from)\b[^\n]*[^\s({,\\](?=\s*\n)", re.MULTILINE
@@ -52,7 +51,7 @@ class Prompt:
 def build_prompt(prefix: str, suffix: str = "", *, options: PromptOptions | None = None) -> Prompt:
     """The prompt for the text around the cursor."""
     options = options or PromptOptions()
-    window = _window(prefix, options.window_chars)
+    window = prefix[window_start(prefix, options) :]
     found = _TYPED.search(window)
     assert found is not None  # an empty match at least
     return Prompt(text=window[: found.start()], typed=found.group(), suffix=_whole_lines(suffix, options.suffix_chars))
@@ -94,7 +93,7 @@ def _context(request: CompletionRequest) -> Iterator[str]:
 
 def _imports(request: CompletionRequest) -> str:
     """The import lines above the window, as far as they fit, those nearest to it; the same while the window stays."""
-    above = request.prefix[: len(request.prefix) - len(_window(request.prefix, request.prompt.window_chars))]
+    above = request.prefix[: window_start(request.prefix, request.prompt)]
     chosen: list[str] = []
     n_chars = request.prompt.import_chars
     for line in reversed(_IMPORT.findall(above) if n_chars else ()):
@@ -116,19 +115,20 @@ def _affordable(snippets: Sequence[Snippet], n_chars: int) -> list[Snippet]:
     return affordable
 
 
-def _window(prefix: str, n_chars: int) -> str:
+def window_start(prefix: str, options: PromptOptions) -> int:
+    """Where the part of a document begins that is read before a cursor at its end."""
+    n_chars = options.window_chars
     if len(prefix) <= n_chars:
-        return prefix
+        return 0
     lines = prefix.splitlines(keepends=True)
     length, start = len(prefix), 0
     while length > n_chars and start + STEP_LINES < len(lines):
         length -= sum(map(len, lines[start : start + STEP_LINES]))
         start += STEP_LINES
-    window = "".join(lines[start:])
     # One enormous line, as in minified code: no line border helps, so cut inside it, again in coarse steps.
-    excess = max(0, len(window) - n_chars)
+    excess = max(0, length - n_chars)
     step = max(1, n_chars // 4)
-    return window[-(-excess // step) * step :]
+    return len(prefix) - length + min(length, -(-excess // step) * step)
 
 
 def _whole_lines(suffix: str, n_chars: int) -> str:

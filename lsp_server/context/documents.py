@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 from pygls import uris
 
+from engine.prefix import common_prefix
 from lsp_server.context.positions import LineStarts, column_of
 from lsp_server.pygls_internals import DocumentStore, EditedDocument
 
@@ -222,9 +223,8 @@ class OpenDocuments(DocumentStore):
 
 def _whole(before: str, after: str) -> _Edit:
     """What an editor that sends the whole text has changed."""
-    longest = min(len(before), len(after))
-    start = bisect_left(range(longest + 1), 1, key=lambda n: int(before[:n] != after[:n])) - 1
-    rest = range(longest - start + 1)
+    start = common_prefix(before, after)
+    rest = range(min(len(before), len(after)) - start + 1)
     kept = bisect_left(rest, 1, key=lambda n: int(before[len(before) - n :] != after[len(after) - n :])) - 1
     return start, len(before) - kept, len(after) - kept - start
 

@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from engine.completion.prompt import STEP_LINES, build_prompt
-from engine.types import Snippet
+from engine.completion.prompt import STEP_LINES, window_start
+from engine.types import PromptOptions, Snippet
 from lsp_server.context.documents import normalised
 from lsp_server.context.notebooks import notebook_of
 
@@ -156,10 +156,10 @@ class Neighbours:
         if not self._visited:
             return ()
         last = self._choice
-        window_start = _window_start(prefix)
+        start = window_start(prefix, PromptOptions())
         if (
             last is None
-            or (last.uri, last.window_start) != (uri, window_start)
+            or (last.uri, last.window_start) != (uri, start)
             or abs(line - last.line) > _reach(last.line)
             or self._is_private(last)
         ):
@@ -167,7 +167,7 @@ class Neighbours:
             pieces = self._choose(uri, words_of(prefix[-QUERY_BEFORE:] + suffix[:QUERY_AFTER]))
             if last is not None and set(pieces) == set(last.pieces):
                 pieces = last.pieces
-            last = _Choice(uri=uri, line=line, window_start=window_start, pieces=pieces)
+            last = _Choice(uri=uri, line=line, window_start=start, pieces=pieces)
             self._choice = last
         return tuple(piece.snippet for piece in last.pieces)
 
@@ -248,8 +248,3 @@ def _is_same(piece: _Piece, other: _Piece) -> bool:
 def _reach(line: int) -> int:
     """How many lines a choice holds: near the top of a document there is little to read anew."""
     return min(FAR_LINES, max(CLOSE_LINES, line))
-
-
-def _window_start(prefix: str) -> int:
-    prompt = build_prompt(prefix)
-    return len(prefix) - len(prompt.text) - len(prompt.typed)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.completion.prompt import WINDOW_CHARS, build_prompt, prompt_for
+from engine.completion.prompt import build_prompt, prompt_for
 from engine.types import CompletionRequest, PromptOptions, Snippet
 
 DOCUMENT = "".join(f"value_{number} = compute({number}, {number * 7})\n" for number in range(400))
@@ -40,7 +40,7 @@ def test_the_word_at_the_cursor_is_set_aside_with_its_blank(prefix: str, text: s
 def test_the_window_is_bounded_and_ends_at_the_cursor() -> None:
     prompt = build_prompt(DOCUMENT)
 
-    assert len(prompt.text) <= WINDOW_CHARS
+    assert len(prompt.text) <= PromptOptions().window_chars
     assert DOCUMENT.endswith(prompt.text + prompt.typed)
     assert prompt.text.startswith("value_")
 
@@ -58,7 +58,7 @@ def test_one_enormous_line_is_cut_in_coarse_steps() -> None:
 
     first, second = build_prompt(line).text, build_prompt(line + "y").text
 
-    assert len(first) <= WINDOW_CHARS
+    assert len(first) <= PromptOptions().window_chars
     assert second == first + "y"
 
 
