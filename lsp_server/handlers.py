@@ -138,7 +138,7 @@ def did_save(ls: GreenCodeServer, params: types.DidSaveTextDocumentParams) -> No
 
 @_handles(types.TEXT_DOCUMENT_DID_CLOSE)
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
-    """Nobody looks at that document any more."""
+    """A document was closed: cancels what it asked, and forgets it where it was never saved."""
     ls.suggester.forget(params.text_document.uri)
     ls.surroundings.close(params.text_document.uri)
 
@@ -155,7 +155,7 @@ def did_change_notebook(ls: GreenCodeServer, params: types.DidChangeNotebookDocu
 
 @_handles(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
 def did_close_notebook(ls: GreenCodeServer, params: types.DidCloseNotebookDocumentParams) -> None:
-    """Nobody looks at that notebook any more."""
+    """A notebook was closed: cancels what its cells asked."""
     for cell in params.cell_text_documents:
         ls.suggester.forget(cell.uri)
 

@@ -55,7 +55,7 @@ class Retries:
         self._failures = 0
 
     def cancel(self) -> None:
-        """Plans nothing any more."""
+        """Cancels the planned attempt."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -114,7 +114,7 @@ PRECISION = one_of(
 class Settings:
     """Everything a user can set; the names on the wire are camelCase, such as `greenCode.greenMode`.
 
-    Of each text the first sentence says what the setting is. Markdown.
+    Each text is Markdown; its first sentence says what the setting is.
     """
 
     enable: Annotated[bool, SWITCH, "Offer inline completions."] = True

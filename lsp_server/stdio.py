@@ -54,6 +54,7 @@ def serve_stdio(server: GreenCodeServer) -> int:
 
 
 async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
+    """Serves until the input ends; gives the exit code, and whether the engine thread has ended."""
     loop = asyncio.get_running_loop()
     stdin = _Stdin(loop, stdin_fd)
     ended_properly = threading.Event()

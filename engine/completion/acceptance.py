@@ -2,7 +2,7 @@
 
 A logistic regression over a few signs that cost microseconds to read, in the spirit of Copilot's contextual filter
 (Thakkar, "Copilot Internals", 2022), so that the model need not be asked where hardly anybody would take its answer.
-It knows no language model, no person and no time; how it is fitted is `engine.training.acceptance_fit`'s affair.
+It knows no language model, no person and no time; `engine.training.acceptance_fit` fits it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class AcceptanceModel:
         intercept: Log-odds without any sign.
         coefficients: Log-odds by sign.
         mean: Share of suggestions kept where it was fitted, for who asks about no place in particular.
-        model: Whose suggestions these were.
+        model: The model that made the suggestions.
         n_places: How many it was fitted on.
         corpus_sha256: Hash of the text they stood in.
         created: Date, ISO 8601.

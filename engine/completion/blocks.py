@@ -126,7 +126,7 @@ def open_bracket(opener: str, indent: int, suffix: str) -> str:
 
     Args:
         opener: The line.
-        indent: Of its statement.
+        indent: The indentation of its statement.
         suffix: The document behind the cursor.
     """
     closer = CLOSING.get(_code(opener)[-1:], "")

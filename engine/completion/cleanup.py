@@ -167,7 +167,7 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     Args:
         text: All that was decoded.
         part: What of it would be the suggestion.
-        shape: Of the place.
+        shape: The shape of the place.
         prefix: The document before the cursor.
         suffix: The document behind it.
     """
@@ -188,6 +188,7 @@ def _start(text: str, shape: Shape) -> int | None:
 
 
 def _block_end(body: str, shape: Shape) -> int | None:
+    """Where the block that the text begins in ends; None where it may go on."""
     newline = body.find("\n")
     if shape.starts_line and newline >= 0 and not body[:newline].strip():
         return 0  # the line is there already, and blank

@@ -108,6 +108,7 @@ class Lexer:
         return kind(text, state.at, list(state.stack))
 
     def _step(self, text: str, context: Any) -> list[tuple[int, Part, str]]:  # noqa: ANN401
+        """The next tokens by one rule of the lexer, with where each begins and which part it is."""
         at = context.pos
         if self._rules is None:
             context.pos = len(text)

@@ -71,7 +71,14 @@ def read_sources(archive: Path, package: Package, *, max_chars: int) -> list[Sou
 
 
 def source_file(content: bytes, *, path: str, package: str, language: CorpusLanguage) -> SourceFile | None:
-    """A package's file as it is learned from and judged by; None where it is not worth that."""
+    """A package's file without its licence, for training or evaluation; None where it is not worth that.
+
+    Args:
+        content: The file's bytes.
+        path: The file's path inside the package.
+        package: The package's name.
+        language: The file's language.
+    """
     text = _decoded(content)
     if _NOT_THEIR_OWN.search(path) or text is None or not is_worth_learning(text, language):
         return None

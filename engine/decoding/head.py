@@ -37,7 +37,7 @@ class Reading:
         """Chooses.
 
         Args:
-            model: Whose head it is.
+            model: The model that the head belongs to.
             parts: Logits [1, T, S] of rows one behind the other, and which ids [S] they are of; None for all.
             unsure: See the attribute.
         """
@@ -53,7 +53,7 @@ class Head:
     """The LM head of one completion.
 
     Args:
-        model: Whose head it is.
+        model: The model that the head belongs to.
         prompt_ids: What is continued; its tokens are on the listing.
         constraint: What may be chosen behind which tokens; None where everything may.
         work: Charged with rows beside the first of a reading; the first is charged to who asks.
@@ -76,7 +76,7 @@ class Head:
         return next(iter(self._unsure), None)
 
     def note(self, first: int, reading: Reading, rows: range) -> None:
-        """Takes note of what the tokens from `first` on were chosen by: those rows of a reading."""
+        """Remembers which rows of a reading chose the tokens from `first` on."""
         for index, row in enumerate(rows, first):
             if reading.unsure is not None:
                 self._unsure[index] = reading.unsure[:, row : row + 1]

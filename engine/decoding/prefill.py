@@ -48,7 +48,7 @@ def prefill(
         model: Its runner says how many threads may share the work.
         cache: Filled up to `position` in every layer.
         token_ids: At least one.
-        position: Of the first.
+        position: Position of the first of them.
         counter: Charged with what has run, also where `check` ends it.
         check: Called before each segment; may raise, and nothing runs any more when that leaves here.
     """

@@ -10,7 +10,7 @@ lookup run along behind the current row. Wherever the pass ends, at an exit or a
 of them: as far as its choices equal the drafts, each is a token, and so is the first that does not.
 
 Vocabulary: the *row* of input position p computes the token at position p + 1. A token is *final* once its row no
-longer waits. No text, no IO, no logging; what rows are made of is the runner's affair.
+longer waits. No text, no IO, no logging; only the runner knows what rows are made of.
 """
 
 from __future__ import annotations

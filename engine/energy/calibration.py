@@ -103,14 +103,29 @@ def measure_idle_power_w(
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
 ) -> float | None:
-    """Measures the power of the metered parts at rest, model loaded, in watts; None where it cannot be told."""
+    """Measures the power of the metered parts at rest, model loaded, in watts; None where it cannot be told.
+
+    Args:
+        meter: The counter to read.
+        duration_s: How long to measure, at least.
+        clock: Seconds, as the window counts them.
+        wait: Waits some seconds.
+    """
     with EnergyWindow(meter, clock=clock) as window:
         wait(max(duration_s, 2 * WINDOW_SAFETY_FACTOR * meter.refresh_s))
     return None if window.energy_j is None else window.energy_j / window.elapsed_s
 
 
 def calibration_key(*, model: str, processor: str, threads: int | None, precision: Precision, runtime: Runtime) -> str:
-    """Names what a calibration holds for by facts alone, such as "smollm2-135m | CPU | 2 | int8 | native"."""
+    """Names what a calibration holds for by facts alone, such as "smollm2-135m | CPU | 2 | int8 | native".
+
+    Args:
+        model: The model's name.
+        processor: The GPU's own name, or "CPU".
+        threads: The most CPU threads; None on a GPU.
+        precision: How the weights are held.
+        runtime: What computes the layers.
+    """
     return " | ".join((model, processor, "" if threads is None else str(threads), precision, runtime))
 
 

@@ -124,6 +124,8 @@ def _confidence(probability: float, n_layers: int, point: OperatingPoint) -> Arm
 def _random_arms(
     exit_layers: Sequence[int], n_layers: int, point: OperatingPoint, learned: LearnedPolicy | None
 ) -> list[Arm]:
+    """Exits at random: at several mean depths, or at those that a learned policy has."""
+
     def random_exit(situation: Situation, mean_layer: float) -> ExitPolicy:
         return RandomExit(exit_layers=exit_layers, n_layers=n_layers, mean_layer=mean_layer, seed=situation.seed)
 

@@ -38,7 +38,14 @@ class _Clock:
 def time_assistant(
     loaded: LoadedModel, places: Sequence[Place], *, max_new_tokens: int, progress: ProgressSink = no_progress
 ) -> list[Finding]:
-    """Times it at the exits at a third and two thirds of depth; where the model's family cannot, says so."""
+    """Times it at the exits at a third and two thirds of depth; where the model's family cannot, says so.
+
+    Args:
+        loaded: The model, on torch.
+        places: The places to decode at; the first few are taken.
+        max_new_tokens: How many tokens to decode at each.
+        progress: Is called for each place.
+    """
     exits = loaded.model.exit_layers
     chosen = sorted({min(exits, key=lambda at: abs(at - share * loaded.model.n_layers)) for share in (1 / 3, 2 / 3)})
     clocks = {layer: _Clock() for layer in chosen}

@@ -254,6 +254,7 @@ def _complete(
 
 
 def _policy_check_s(learned: LearnedPolicy, loaded: LoadedModel) -> float:
+    """The median seconds of one decision of the policy, on a state that no text has."""
     width, layer = loaded.model.embed([0], 0).shape[-1], learned.info.check_layers[-1]
     state, times = np.random.default_rng(0).standard_normal(width, np.float32), []
     with torch.inference_mode():

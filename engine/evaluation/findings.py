@@ -99,6 +99,7 @@ def _fronts(runs: Runs, arms: Sequence[Arm]) -> Iterator[Finding]:
 
 
 def _front(runs: Runs, what: str, ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Finding]:
+    """Which of theirs lies above the front of ours, and the areas under both, in energy saved and kept text."""
     # Full depth belongs to every family: it is what each of them is at its quality end.
     full = runs.point(BASELINE)
     points = [full, *map(runs.point, ours)]

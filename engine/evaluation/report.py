@@ -85,6 +85,14 @@ def write_report(
 ) -> str:
     """Writes the three files and returns the Markdown.
 
+    Args:
+        folder: Where the files go; it is made where it is missing.
+        conditions: What the report says about how it was measured.
+        places: The places that were judged.
+        arms: The ways to decode that were compared.
+        results: One run for each arm and place.
+        findings: The answers to the report's questions.
+
     Raises:
         ConfigError: If the folder cannot be written to.
     """
@@ -149,6 +157,7 @@ def _code_bleu(runs: Runs, arm: str, places: Sequence[Place]) -> float | None:
 def _markdown(
     conditions: Conditions, places: Sequence[Place], rows: Sequence[dict[str, str]], findings: Sequence[Finding]
 ) -> str:
+    """The report for people: conditions, findings, and one row for each arm."""
     languages = ", ".join(
         f"{sum(place.language == name for place in places)} {name}" for name in sorted({p.language for p in places})
     )

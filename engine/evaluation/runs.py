@@ -237,6 +237,7 @@ def _judged(
     cost_model: DeviceCostModel,
     charged: Sequence[Phase] = (Phase.DECODE, Phase.POLICY, Phase.VERIFICATION),
 ) -> PlaceRun:
+    """What a run cost by the cost model, and how its text compares with the truth and with full depth."""
     said = timed.said
     joules = phase_energy_j(cost_model, said.work)
     layer_passes = sum(said.work[phase].layer_passes for phase in charged)

@@ -126,7 +126,7 @@ def try_words(
         words: What is typed; the rest of the line is empty, as it is for who types.
         green_modes: Positions of the slider.
         letters: Numbers of letters typed.
-        is_asked: Says of a text before the cursor and a position whether the server would ask there at all.
+        is_asked: Whether the server would ask at all, by the text before the cursor and the slider's position.
         progress: Is called for each word.
     """
     tried: list[TriedWord] = []

@@ -90,7 +90,7 @@ class EarlyExitModel:
         return self.runner.embed(token_ids, position)
 
     def run_layers(self, hidden: Array, start: int, stop: int, cache: KVCache) -> Array:
-        """Runs layers start to stop - 1 for hidden states [1, T, D] that follow what is in the cache."""
+        """See `LayerRunner.run_layers`."""
         return self.runner.run_layers(hidden, start, stop, cache)
 
     def propagate(self, hidden: Array, start: int, cache: KVCache) -> None:

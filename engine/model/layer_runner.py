@@ -88,7 +88,14 @@ class LayerRunner(Protocol):
         ...
 
     def run_layers(self, hidden: Array, start: int, stop: int, cache: KVCache) -> Array:
-        """Runs layers start to stop - 1 for hidden states [1, T, D] that follow what is in the cache."""
+        """Runs layers for hidden states [1, T, D], and gives those behind the last of them.
+
+        Args:
+            hidden: The states of positions that follow those in the cache.
+            start: The first layer.
+            stop: The layer behind the last.
+            cache: Gets the keys and values of these positions.
+        """
         ...
 
     def propagate(self, hidden: Array, start: int, cache: KVCache) -> None:

@@ -72,6 +72,7 @@ def load_model(
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_trained_exits: bool, progress: ProgressSink
 ) -> LoadedModel:
+    """Opens the prepared model of the cache, and prepares it first where it is missing."""
     from engine.model.prepared.layout import find_prepared, prepared_name, refuse_other_blocks
     from engine.model.prepared.native import library
 
@@ -138,6 +139,7 @@ def _prepare(
 def _open_prepared(
     name: str, folder: Path, prepared: PreparedModel, *, config: EngineConfig, precision: Precision
 ) -> LoadedModel:
+    """Opens a folder of the cache on the runner that it was prepared for."""
     from engine.model.prepared.layout import TOKENIZER_FILE
     from engine.model.prepared.native import library
     from engine.model.prepared.opening import open_runner

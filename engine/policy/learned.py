@@ -100,6 +100,13 @@ def context_features(
     """What the network sees beside the hidden state, each of the order of 1; `N_CONTEXT` numbers.
 
     The price w / (1 - w) of energy in quality is what decides, hence its logarithm.
+
+    Args:
+        n_waiting: Rows that wait at exits.
+        n_emitted: Tokens that the suggestion has so far.
+        n_drafts: Drafts that run along.
+        energy_weight: The weight w of energy, 0 to 1.
+        may_stop: Whether the suggestion may end here.
     """
     price = energy_weight / max(1.0 - energy_weight, _LEAST_PRICE)
     return [

@@ -73,7 +73,14 @@ def ask_places(
     seed: int = 0,
     progress: ProgressSink = no_progress,
 ) -> list[AskedPlace]:
-    """Asks the engine at places of the first so many files that are long enough.
+    """Asks the engine at places of files that are long enough.
+
+    Args:
+        config: The model to ask.
+        files: The files to draw places from.
+        n_files: How many files to take, from the first on.
+        seed: Seed of the draw of places.
+        progress: Is called for each file.
 
     Raises:
         EngineError: If the model cannot be had.

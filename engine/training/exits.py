@@ -196,6 +196,13 @@ def regression_sums(
 ) -> RegressionSums:
     """Sums over every token of `part`; goes on from the checkpoint where that belongs to the same `run`.
 
+    Args:
+        model: The model whose states are summed.
+        part: The training text.
+        checkpoint: The file that the sums are kept in on the way.
+        run: Names what the sums are of.
+        progress: Is called for each block.
+
     Raises:
         TrainingError: If the checkpoint cannot be written.
     """

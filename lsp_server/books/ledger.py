@@ -270,6 +270,7 @@ def _history(database: sqlite3.Connection, days: int) -> list[DayEnergy]:
 
 
 def _row(session_id: str, completion_id: str, completion: Completion) -> dict[str, Any]:
+    """One completion as a row of the table."""
     by_phase = completion.energy.by_phase
     return {
         "id": completion_id,

@@ -79,7 +79,7 @@ class GitIgnores:
 
         Args:
             path: Absolute, without links in its folders.
-            root: Of the repository, or a folder whose lists alone count.
+            root: The root of the repository; without one, the folder below which lists count.
         """
         repository = self._repositories.get(root)
         return repository.known(path) if repository is not None else None
@@ -202,7 +202,7 @@ class _Repository:
         return bool(self._command) and _git_folder(self._root) is not None
 
     def _deciding_files(self, path: Path) -> list[Path]:
-        """Whose change may change an answer: lists, the index, configurations."""
+        """The files that an answer depends on: lists, the index, configurations."""
         folders = [folder for folder in path.parents if folder == self._root or self._root in folder.parents]
         config = _config_folder()
         files = [*(folder / ".gitignore" for folder in folders), config / "git" / "ignore", config / "git" / "config"]

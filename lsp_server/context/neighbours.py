@@ -97,9 +97,9 @@ class Neighbours:
     """Where the person has been, and what of it goes into a prompt.
 
     Args:
-        why_private: Says of a document's name why it must not be read; "" where it may be.
-        is_undecided: Says of a document whether that is to be found out yet; it is not read so long.
-        on_forgotten: Called where something that was read must not be read any more.
+        why_private: Why a document of that name must not be read; "" where it may be.
+        is_undecided: Whether that is not known yet; until then the document is not read.
+        on_forgotten: Is called when something that was read has become private.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class Neighbours:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the documents that are remembered."""
+        """The names of the documents that are remembered."""
         return tuple(self._visited)
 
     def visit(self, uri: str, *, path: str, text: str, line: int | None = None) -> None:
-        r"""Takes note of a document that was opened, edited, saved or looked at.
+        r"""Remembers a document that was opened, edited, saved or looked at.
 
         Args:
             uri: Its name.
@@ -149,7 +149,7 @@ class Neighbours:
 
         Args:
             uri: The document that is completed; nothing is taken from it.
-            line: Of the cursor, from 0.
+            line: The cursor's line, from 0.
             prefix: Text before the cursor, as the engine is asked.
             suffix: Text behind it.
         """

@@ -43,7 +43,7 @@ class LineStarts:
         return self._starts[line] + (self._shift if line >= self._shifted else 0)
 
     def replace(self, start: int, end: int, text: str, inserted: int) -> None:
-        """Takes note of an edit.
+        """Follows an edit.
 
         Args:
             start: Where it begins, in characters.

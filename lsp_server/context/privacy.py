@@ -54,7 +54,8 @@ class PrivateFiles:
     def reason(self, path: Path) -> str:
         """Why a file is private, as a part of a sentence; "" where it may be completed and read.
 
-        It never waits. What git has not been asked yet, see `learn`, or has to be asked anew is private for so long.
+        It never waits. A file is private until git has answered about it, and again when git has to be asked anew; see
+        `learn`.
 
         Args:
             path: Absolute; the file itself need not exist. A link is judged by its own name and by its target's.

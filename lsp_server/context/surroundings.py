@@ -28,9 +28,9 @@ class Surroundings:
     """The open documents, and those that were open in this session.
 
     Args:
-        why_private: Says of a document's name why it must not be read; "" where it may be.
-        is_undecided: Says of a document whether that is to be found out yet; it is not read so long.
-        on_forgotten: Called where something that was read must not be read any more, nor what was made of it.
+        why_private: Why a document of that name must not be read; "" where it may be.
+        is_undecided: Whether that is not known yet; until then the document is not read.
+        on_forgotten: Is called when something that was read has become private, and with it what was made of it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Surroundings:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the documents that may be read from."""
+        """The names of the documents that may be read from."""
         return self._neighbours.names
 
     def forget(self, uris: Iterable[str]) -> None:
@@ -70,7 +70,7 @@ class Surroundings:
             self._neighbours.forget(uri)
 
     def visit(self, uri: str, line: int | None = None) -> None:
-        """Takes note of where the person is; `line` from 0, None for no new place."""
+        """Remembers where the person is; `line` counts from 0, and is None where the place is no new one."""
         if not self._sees_others or self._documents is None:
             return
         document = self._documents.find(uri)

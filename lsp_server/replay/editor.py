@@ -74,7 +74,7 @@ class Editor:
         self._take_back()
 
     def ghost(self, reading_s: float) -> tuple[str, Offer] | None:
-        """The ghost text that has been in sight for so long, with the offer that it is what is left of."""
+        """The ghost text if it was in sight for `reading_s`, and the offer that it is the rest of; else None."""
         if self._ghost is None or asyncio.get_running_loop().time() - self._in_sight_since_s < reading_s:
             return None
         return self._left, self._ghost

@@ -207,6 +207,7 @@ class HttpPeer:
         return list(dict.fromkeys(begun + str(result.get("content") or "") for result in results))
 
     def _body(self, place: ClientPlace, indent: int) -> dict[str, Any]:
+        """The body of a request to llama.cpp, as its editor client fills it."""
         client = self._client
         settings = {
             "id_slot": 0,

@@ -33,7 +33,14 @@ class ClientPlace:
 
 
 def client_place_at(before: str, behind: str, *, lines_above: int, lines_below: int) -> ClientPlace:
-    """The place between two parts of a document."""
+    """The place between two parts of a document.
+
+    Args:
+        before: The document before the cursor.
+        behind: The document behind it.
+        lines_above: The most whole lines that are sent from above.
+        lines_below: The most lines that are sent from below.
+    """
     *above, head = before.split("\n")
     below = behind.split("\n")[: 1 + lines_below]
     is_blank = not head.strip(" \t")

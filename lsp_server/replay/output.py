@@ -35,6 +35,12 @@ def write(
 ) -> None:
     """Writes `replay.json` and, where matplotlib is there, `replay.png`.
 
+    Args:
+        folder: Where they go; it is made where it is missing.
+        summaries: One row for each arm.
+        runs: Every run that was played.
+        facts: What was asked for and on which machine, as JSON.
+
     Raises:
         ConfigError: The folder cannot be written.
     """
@@ -48,6 +54,7 @@ def write(
 
 
 def _plot(path: Path, summaries: Sequence[ArmSummary]) -> None:
+    """Draws the share of saved characters against the CPU time of one, arm by arm, where matplotlib is there."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -86,6 +86,7 @@ class _Columns:
 
 
 def _summary(arm: str, columns: _Columns, first: _Columns) -> ArmSummary:
+    """Sums up the runs of one arm; ratios are to those of the first arm."""
     runs = columns.runs
     latencies = [latency for run in runs for latency in run.answered_s] or [float("nan")]
     return ArmSummary(

@@ -133,7 +133,7 @@ class Gate:
         return max(0.0, min(wanted_s, LONGEST_WAIT_S) - passed_s)
 
     def _stays(self, kind: PlaceKind, waited_s: float) -> float:
-        """The chance that who has not struck a key for so long will see an answer that is asked for now."""
+        """The chance that an answer asked for now is seen, when no key was struck for `waited_s`."""
         answer_s = median(self._answers_s) if self._answers_s else _GUESSED_ANSWER_S
         needed_s = waited_s + answer_s + _NOTICING_S
         pauses_s = self._rhythm.pauses_s(kind)

@@ -25,7 +25,7 @@ TypedSince = Callable[[], "str | None"]
 
 
 class Unserved(Enum):
-    """The answer to a job that waited for a computation begun for an older one, in vain: it has to ask for its own."""
+    """The answer to a job that waited for another's computation and cannot use it: it has to ask for its own."""
 
     UNSERVED = "unserved"
 

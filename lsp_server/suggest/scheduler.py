@@ -39,7 +39,7 @@ PROGRESS_PERIOD_S = 0.2  # a download reports thousands of times; people read a 
 
 
 class _LoadGivenUpError(Exception):
-    """Raised inside a load that nobody waits for any more."""
+    """Raised inside a load to end it, once nobody waits for it."""
 
 
 class CompletionScheduler:

@@ -115,6 +115,7 @@ def _padded(weight: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _asymmetric_4(weight: NDArray[np.float32], covariance: NDArray[np.float32], group: int) -> QuantizedWeight:
+    """Rounds to 4 bits, channel by channel; the channels behind make up for each error (GPTQ, arXiv 2210.17323)."""
     n_outputs, width = weight.shape
     n_groups = width // group
     strength = np.diag(covariance).reshape(n_groups, group).sum(1)

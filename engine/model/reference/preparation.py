@@ -72,7 +72,17 @@ def prepare(
 ) -> None:
     """Writes a model that runs on the reference runner into the cache, and checks what was written against it.
 
-    With `native` it is written for the native kernels, where they know its blocks and sizes.
+    Other folders that were prepared from the same model in the same way, but from older weights, exits or formats, are
+    deleted.
+
+    Args:
+        prepared_name: What it is called in the cache; see `engine.model.prepared.layout.prepared_name`.
+        model: The model to prepare, on the reference runner.
+        tokenization: Its tokenizer, which is stored with it.
+        model_name: The model, as the user named it.
+        precision: How the weights are to be held.
+        native: Whether to write for the native kernels, where they know the model's blocks and sizes.
+        progress: Is called for each layer.
 
     Raises:
         UnsupportedModelError: If no fast runner knows the model's blocks, or if what was written does not
@@ -131,6 +141,7 @@ def _write(
     runtime: PreparedRuntime,
     progress: ProgressSink,
 ) -> PreparedModel:
+    """Writes weights and tables into a folder, for one runtime."""
     runner = model.runner
     assert isinstance(runner, TorchRunner)
     backbone, layers = runner.backbone, runner.adapter.layers

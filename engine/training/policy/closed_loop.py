@@ -113,7 +113,16 @@ def play(
     cost: DeviceCostModel,
     lookup: int | None = None,
 ) -> Outcome:
-    """Runs one suggestion with a policy and accounts for it; arguments as for `Episode`."""
+    """Runs one suggestion with a policy and accounts for it.
+
+    Args:
+        texts: Decodes; it keeps the prompt's cache between runs at one place.
+        place: The place to decode at.
+        policy: The policy that decides.
+        kind: The energy weight, and whether the product's end rules hold.
+        cost: Joules for each unit of work.
+        lookup: The most lookup drafts; None for the usual number.
+    """
     episode = Episode(texts, place, kind, lookup=lookup)
     said = episode.run(policy)
     return Outcome(

@@ -66,6 +66,12 @@ def sweep(
     """Replays every scene at every weight, each decision the best-scored one, with the product's end rules.
 
     At weight 0 it is the product's green mode 0 that is played: full depth, with lookup drafts, without the network.
+
+    Args:
+        network: The policy's network.
+        scenes: Recorded places.
+        params: What the replay charges and rewards.
+        weights: The energy weights, one point each.
     """
     full = [full_depth_energy(scene.recording, params, with_end_rules=True) for scene in scenes]
     full_kept = sum(scene.recording.kept_ruled[scene.recording.end] for scene in scenes)
@@ -95,7 +101,14 @@ def sweep(
 
 
 def point_of(weight: float, outcomes: Sequence[Outcome], baseline: Sequence[Outcome], mean_chars: float) -> Point:
-    """The same figures from runs of the real decoder, against those at full depth on the same places."""
+    """The same figures from runs of the real decoder, against those at full depth on the same places.
+
+    Args:
+        weight: The energy weight of the runs.
+        outcomes: One run for each place.
+        baseline: The runs at full depth, place by place.
+        mean_chars: Characters of a token, on average.
+    """
     layers = [layer for outcome in outcomes for layer in outcome.exit_layers]
     kept = sum(outcome.kept_chars for outcome in outcomes)
     energy = sum(outcome.energy for outcome in outcomes)

@@ -72,7 +72,18 @@ def text_examples(
     *,
     progress: ProgressSink = no_progress,
 ) -> Examples | None:
-    """Every token of real text as if it were a suggestion's first: many more states for the same time; None without."""
+    """Takes every token of real text as a suggestion's first: many more states for the same time.
+
+    Args:
+        model: The model whose states are taken.
+        blocks: The text, in tokens.
+        check_layers: The exits that the policy looks at.
+        standardization: Mean and deviation of the states, by check layer.
+        progress: Is called for each block.
+
+    Returns:
+        The examples; None where there is no text.
+    """
     columns = [model.exit_layers.index(layer) for layer in check_layers]
     states, agrees, kept = [], [], []
     for done, block in enumerate(blocks):
@@ -170,6 +181,7 @@ def _train_probes(
     n_steps: int,
     progress: ProgressSink,
 ) -> None:
+    """Trains the probes to foresee whether an exit agrees and its token is kept."""
     parameters = [*network.probes.parameters(), *foresight.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
