@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.completion.cleanup import is_complete, suggestion, without_half_word
+from engine.completion.cleanup import is_complete, suggestion, without_half_line, without_half_word
 from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.loops import loop_length
 from engine.completion.prompt import behind_typed, prompt_for
 from engine.completion.shape import shape_at
+from engine.completion.words import inside_word
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from engine.types import CancellationToken, CompletionRequest, Phase, Work
 
 _MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH})
-_SEPARATORS = " \t\n,"  # that would lead to what is not said again
+_SEPARATORS = " \t\n,.:"  # that would lead to what is not said again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,10 @@ def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
         start = behind_typed(raw, site.prompt.typed)
         return "" if start is None else raw[start:]
     if finish_reason is FinishReason.REPETITION:
-        raw = raw[: _loop_length(site, raw)].rstrip(_SEPARATORS)
+        raw = _before_loop(site, raw)
     part = suggestion(raw, site.shape)
+    if finish_reason is FinishReason.LENGTH:
+        part = without_half_line(raw, part)
     if finish_reason in _MAY_CUT_A_WORD:
         part = without_half_word(raw, part, site.shape, site.prefix, site.suffix)
     return raw[part]
@@ -114,6 +117,13 @@ def ended_by_rules(site: Site, raw: str) -> FinishReason | None:
 def _loop_length(site: Site, raw: str) -> int | None:
     before = site.prefix.removesuffix(site.prompt.typed)  # the rest is said again
     return loop_length(raw, head=before.rpartition("\n")[2], document=before)
+
+
+def _before_loop(site: Site, raw: str) -> str:
+    length = _loop_length(site, raw)
+    while length is not None and inside_word(raw, length):
+        length -= 1  # a loop may be of parts of words
+    return raw[:length].rstrip(_SEPARATORS)
 
 
 def ignore_text(text: str) -> None:

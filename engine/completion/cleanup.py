@@ -161,6 +161,19 @@ def is_complete(text: str, shape: Shape) -> bool:
     return False
 
 
+def without_half_line(text: str, part: slice) -> slice:
+    """The part of a decoded text that was cut off by a limit, without the line that was under way, if others are left.
+
+    Args:
+        text: All that was decoded.
+        part: What of it would be the suggestion.
+    """
+    line_start = text.rfind("\n", part.start, part.stop)
+    if text[part.stop :].strip(" \t") or line_start < 0 or not text[part.start : line_start].strip():
+        return part  # something was decoded behind it, or there is no line but this one
+    return slice(part.start, part.start + len(text[part.start : line_start].rstrip()))
+
+
 def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix: str) -> slice:
     """The part of a decoded text that was cut off by a limit, without a last word that may go on.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 _COPIES = 4  # of a unit that make a loop; of a long one three
-_COPIES_OF_LONG, _LONG_CHARS = 3, 24
+_COPIES_OF_LONG, _LONG_CHARS = 3, 16
 _MEANT_COPIES = 3  # ... that are left of numbers: lists and cases count
 _DOCUMENT_CHARS = 4000  # before the cursor, in which the same may be repeated already
 _TOKEN_CHARS = 12  # the last of them may have ended the loop: it is looked for that far before the text's end

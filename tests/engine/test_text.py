@@ -16,7 +16,7 @@ from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
-from engine.text import TextDecoder, offered, site_for
+from engine.text import TextDecoder, ended_by_rules, offered, site_for
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, record_one
@@ -203,3 +203,33 @@ def test_without_a_shape_nothing_is_cut_off() -> None:
 
 def test_nothing_is_offered_once_it_is_cancelled() -> None:
     assert not offered(site_for(CompletionRequest(prefix="x = ")), " y\n", FinishReason.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("a = self.left\n    b = self.ri", "a = self.left"),
+        ("a = self.left\n    b = self.right\n", "a = self.left\n    b = self.right"),
+        ("a = self.left + self.right", "a = self.left + self.right"),
+        ("a = [\n        1,\n        2, ", "a = [\n        1,"),
+    ],
+)
+def test_a_line_that_the_limit_cut_is_not_offered_behind_whole_ones(raw: str, expected: str) -> None:
+    site = site_for(CompletionRequest(prefix="right = 1\n\ndef f(self):\n    ", language_id="python", single_line=False))
+
+    assert offered(site, site.prompt.typed + raw, FinishReason.LENGTH) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("config.set(" + "config.get(" * 5 + "config.g", "config.set(config"),
+        ("Spliterator#SUPER_" + "SUPER_" * 9, "Spliterator#"),
+        ("Prints the name" + " of the same module" * 3, "Prints the name of the same module"),
+    ],
+)
+def test_of_a_loop_that_cuts_a_word_whole_words_are_offered(raw: str, expected: str) -> None:
+    site = site_for(CompletionRequest(prefix="x = ", language_id="python"))
+
+    assert ended_by_rules(site, " " + raw) is FinishReason.REPETITION
+    assert offered(site, " " + raw, FinishReason.REPETITION) == expected
