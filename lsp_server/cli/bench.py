@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig
-from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
+from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.cli.options import (
     DeviceOption,
     GreenMode,
@@ -176,7 +176,7 @@ def words(
             engine.complete,
             sample_words(installed_held_out(), n_words),
             green_modes=modes,
-            is_asked=lambda prefix, mode: chance(prefix) >= price_at(mode / GREEN_MODE_MAX),
+            is_asked=lambda prefix, mode: chance(prefix) >= price_at(mode),
             progress=progress,
         )
     Console().print(words_table(word_shares(tried)))

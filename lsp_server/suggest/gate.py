@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HIGHEST_PRICE = 0.3
-"""The chance of being kept that a request needs at greenness 1; by replay (engine/LOG.md, "When to ask (shipped)")."""
+"""The chance of being kept that green mode 100 asks for; by replay (engine/LOG.md, "When to ask (shipped)")."""
 
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at
@@ -44,9 +44,9 @@ _BETWEEN_KEYS_S = (0.12, 0.15, 0.17, 0.19, 0.2, 0.22, 0.26, 0.32, 2.0)
 _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
 
 
-def price_at(greenness: float) -> float:
+def price_at(green_mode: int) -> float:
     """The chance of being kept that a request must have; grows slowly at first, where little work is the cheapest."""
-    return HIGHEST_PRICE * math.pow(greenness, 1.5)
+    return HIGHEST_PRICE * math.pow(green_mode / GREEN_MODE_MAX, 1.5)
 
 
 class ChanceOfKeeping(Protocol):
@@ -119,7 +119,7 @@ class Gate:
             green_mode: The slider's position, 0 to 100.
             may_skip: False takes every place for a usual one.
         """
-        price = price_at(green_mode / GREEN_MODE_MAX)
+        price = price_at(green_mode)
         chance = self._chance(prefix) if may_skip else max(price, self._usual)
         if chance < price:
             return None

@@ -12,6 +12,7 @@ from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase
+from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
 from tests.tiny_models import early_exit_model, greedy, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
@@ -19,31 +20,6 @@ LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
 PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
 TO_LENGTH = StopCondition(max_new_tokens=24)
 PROMPT = [5, 17, 3, 88, 42, 9, 9, 61, 30, 12, 77, 2]
-
-
-class RandomPolicy:
-    """Draws among the actions it was given; finds states that no sensible policy visits."""
-
-    name = "random"
-
-    def __init__(self, seed: int, actions: tuple[Action, ...]) -> None:
-        self._random = random.Random(seed)
-        self._actions = actions
-
-    def decide(self, candidate: ExitCandidate) -> Action:
-        return self._random.choice(self._actions)
-
-
-class CancelAfter:
-    """Cancels at the nth question."""
-
-    def __init__(self, n_questions: int) -> None:
-        self._left = n_questions
-
-    @property
-    def is_cancelled(self) -> bool:
-        self._left -= 1
-        return self._left < 0
 
 
 def decode(

@@ -12,7 +12,8 @@ from engine.model.early_exit import EarlyExitModel
 from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import NeverCancelled
-from tests.engine.decoding.test_decoder import PROMPT, CancelAfter, RandomPolicy
+from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
+from tests.engine.decoding.test_decoder import PROMPT
 from tests.engine.model.fast_models import prepared, small_model, with_exits
 from tests.tiny_models import early_exit_model, tiny_model
 

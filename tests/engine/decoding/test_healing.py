@@ -18,7 +18,8 @@ from engine.model.vocabulary import Vocabulary
 from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import CancellationToken, FinishReason, NeverCancelled, Precision
-from tests.engine.decoding.test_decoder import PROMPT, CancelAfter, RandomPolicy
+from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
+from tests.engine.decoding.test_decoder import PROMPT
 from tests.engine.model.fast_models import prepared, small_model, with_exits
 from tests.tiny_models import early_exit_model, greedy, tiny_model
 

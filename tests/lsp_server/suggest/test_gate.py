@@ -39,7 +39,7 @@ def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
 def test_where_a_suggestion_is_hardly_kept_the_engine_is_not_asked() -> None:
     gate, now_s = typist(chance=0.1)
 
-    assert price_at(0.4) < 0.1 < price_at(0.6)
+    assert price_at(40) < 0.1 < price_at(60)
     assert gate.wait_s(IN_WORD, now_s, 40) is not None
     assert gate.wait_s(IN_WORD, now_s, 60) is None
     assert gate.wait_s(IN_WORD, now_s, 60, may_skip=False) is not None

@@ -22,9 +22,10 @@ from engine.model.loaded import LoadedModel
 from engine.model.loading import load_model
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import CudaGraphs, GraphRunner, Recorder
-from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
+from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import NeverCancelled
+from tests.engine.decoding.fakes import RandomPolicy
 from tests.tiny_models import early_exit_model, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
@@ -46,19 +47,6 @@ class Rerun:
     def __call__(self, computation: Computation) -> Computation:
         self.n_recorded += 1
         return computation
-
-
-class RandomPolicy:
-    """Draws among the actions it was given, the same in every run over the same candidates."""
-
-    name = "random"
-
-    def __init__(self, *actions: Action) -> None:
-        self._random = random.Random(1)
-        self._actions = actions
-
-    def decide(self, candidate: ExitCandidate) -> Action:
-        return self._random.choice(self._actions)
 
 
 def reference_model(family: str, device: str = "cpu", *, max_positions: int = 512) -> EarlyExitModel:
@@ -95,10 +83,10 @@ class TestEveryFamily:
         ("point", "new_policy"),
         [
             pytest.param(LOSSLESS, FullDepth, id="full depth"),
-            pytest.param(EXACT_FILL, lambda: RandomPolicy(Action.CONTINUE, Action.EXIT), id="exact fill"),
-            pytest.param(LOSSLESS, lambda: RandomPolicy(*list(Action)[:3]), id="verification"),
+            pytest.param(EXACT_FILL, lambda: RandomPolicy(1, (Action.CONTINUE, Action.EXIT)), id="exact fill"),
+            pytest.param(LOSSLESS, lambda: RandomPolicy(1, tuple(Action)[:3]), id="verification"),
             pytest.param(PROPAGATE, lambda: FixedExit(2), id="propagation"),
-            pytest.param(PROPAGATE, lambda: RandomPolicy(Action.CONTINUE, Action.EXIT), id="mixed propagation"),
+            pytest.param(PROPAGATE, lambda: RandomPolicy(1, (Action.CONTINUE, Action.EXIT)), id="mixed propagation"),
         ],
     )
     def test_it_decodes_what_the_reference_decodes(
@@ -298,7 +286,7 @@ def test_the_default_model_decodes_what_the_reference_decodes(
 def test_the_default_model_is_recorded_in_bf16(default_model_path: Path) -> None:
     model = load_model(DEFAULT_MODEL, default_model_path, EngineConfig(device="cuda")).model
 
-    tokens = decode(Decoder(model), RandomPolicy(Action.CONTINUE, Action.EXIT), EXACT_FILL, [1, 2, 3])
+    tokens = decode(Decoder(model), RandomPolicy(1, (Action.CONTINUE, Action.EXIT)), EXACT_FILL, [1, 2, 3])
 
     assert len(tokens) == 24
     assert records(model)
