@@ -11,7 +11,7 @@ import { SLIDER_VIEW } from "./commandIds";
 import { formatExitLayer, formatJoules, formatShare, UNKNOWN } from "./format";
 import { meaningOf } from "./greenMode";
 import type { SessionEnergy } from "./protocol";
-import { GREEN_MODE_MAX, isGreenMode, readSettings, writeGreenMode } from "./settings";
+import { GREEN_MODE_MAX, isGreenMode, readSettings, SECTION, writeGreenMode } from "./settings";
 
 const MEANINGS = Array.from({ length: GREEN_MODE_MAX + 1 }, (_, greenMode) => meaningOf(greenMode));
 
@@ -42,7 +42,7 @@ async function resolveView(
   const subscriptions = vscode.Disposable.from(
     client.onDidChange(refresh),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration("greenCode.greenMode")) refresh();
+      if (event.affectsConfiguration(`${SECTION}.greenMode`)) refresh();
     }),
     webview.onDidReceiveMessage(async (message: { ready?: true; greenMode?: unknown }) => {
       if (isGreenMode(message.greenMode)) await writeGreenMode(message.greenMode);
