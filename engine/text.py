@@ -14,7 +14,6 @@ from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.loops import loop_length
 from engine.completion.prompt import behind_typed, prompt_for
 from engine.completion.shape import shape_at
-from engine.completion.words import inside_word
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition
@@ -96,7 +95,7 @@ def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
         start = behind_typed(raw, site.prompt.typed)
         return "" if start is None else raw[start:]
     if finish_reason is FinishReason.REPETITION:
-        raw = _before_loop(site, raw)
+        raw = raw[: _loop_length(site, raw)].rstrip(_SEPARATORS)
     part = suggestion(raw, site.shape)
     if finish_reason is FinishReason.LENGTH:
         part = without_half_line(raw, part)
@@ -117,13 +116,6 @@ def ended_by_rules(site: Site, raw: str) -> FinishReason | None:
 def _loop_length(site: Site, raw: str) -> int | None:
     before = site.prefix.removesuffix(site.prompt.typed)  # the rest is said again
     return loop_length(raw, head=before.rpartition("\n")[2], document=before)
-
-
-def _before_loop(site: Site, raw: str) -> str:
-    length = _loop_length(site, raw)
-    while length is not None and inside_word(raw, length):
-        length -= 1  # a loop may be of parts of words
-    return raw[:length].rstrip(_SEPARATORS)
 
 
 def ignore_text(text: str) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from engine.completion.words import is_word
+
 _COPIES = 4  # of a unit that make a loop; of a long one three
 _COPIES_OF_LONG, _LONG_CHARS = 3, 16
 _MEANT_COPIES = 3  # ... that are left of numbers: lists and cases count
@@ -40,7 +42,7 @@ def loop_length(text: str, *, head: str = "", document: str = "") -> int | None:
         if period is not None:
             start = _run_start(flat, end, period)
             n_kept = _kept_copies(flat[start:end], period, (head + text)[at[start] : at[end - 1] + 1], document)
-            return None if n_kept is None else max(0, at[start + n_kept * period] - len(head))
+            return None if n_kept is None else max(0, at[_end_of_copies(flat, start, period, n_kept)] - len(head))
     return None
 
 
@@ -76,6 +78,20 @@ def _run_start(flat: str, end: int, period: int) -> int:
     while start > 0 and flat[start - 1] == flat[start - 1 + period]:
         start -= 1
     return start
+
+
+def _end_of_copies(flat: str, start: int, period: int, n_kept: int) -> int:
+    """Where the last copy ends that is kept: between words, if the run has such a place."""
+    while n_kept and _splits_word(flat, start) and start < len(flat) - n_kept * period:
+        start += 1  # a run may begin inside a word, as two words may end alike
+    end = start + n_kept * period
+    while _splits_word(flat, end):
+        end -= 1  # it repeats a part of a word
+    return end
+
+
+def _splits_word(flat: str, at: int) -> bool:
+    return 0 < at < len(flat) and is_word(flat[at - 1]) and is_word(flat[at])
 
 
 def _kept_copies(run: str, period: int, raw: str, document: str) -> int | None:

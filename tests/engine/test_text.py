@@ -223,7 +223,7 @@ def test_a_line_that_the_limit_cut_is_not_offered_behind_whole_ones(raw: str, ex
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ("config.set(" + "config.get(" * 5 + "config.g", "config.set(config"),
+        ("config.set(" + "config.get(" * 5 + "config.g", "config.set(config.get"),
         ("Spliterator#SUPER_" + "SUPER_" * 9, "Spliterator#"),
         ("Prints the name" + " of the same module" * 3, "Prints the name of the same module"),
     ],

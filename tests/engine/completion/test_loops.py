@@ -35,7 +35,7 @@ def kept(text: str, *, head: str = "", document: str = "") -> str | None:
         ("# ", "-----------------", ""),
         ("x = ", "[[[[[[[[[[[[[[[[[[[[[", ""),
         # letters without a separator
-        ('key = "', "A" * 30, "A"),
+        ('key = "', "A" * 30, ""),
         # in an alphabet of its own
         ("# ", "да и да и да и да и да", "да и"),
     ],
