@@ -19,7 +19,7 @@ LANGUAGES = "languages"
 _SHOWN_CHARS = 60  # of a bad value, in a message
 _EVERYTHING = "*"
 
-# As people call languages whose identifier is another.
+# What people call languages, and their identifiers.
 _IDENTIFIERS = {
     "c++": "cpp",
     "c#": "csharp",

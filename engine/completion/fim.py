@@ -39,7 +39,7 @@ class FimFormat:
 _FORMATS = (
     # Qwen2.5-Coder, CodeGemma, Granite 4
     FimFormat(prefix="<|fim_prefix|>", suffix="<|fim_suffix|>", middle="<|fim_middle|>"),
-    # StarCoder, StarCoder2 (bigcode-project/starcoder2, issue 14), and who took over their tokens
+    # StarCoder, StarCoder2 (bigcode-project/starcoder2, issue 14), and other models with their tokens
     FimFormat(prefix="<fim_prefix>", suffix="<fim_suffix>", middle="<fim_middle>", suffix_first=True),
     # SantaCoder (arXiv 2301.03988)
     FimFormat(prefix="<fim-prefix>", suffix="<fim-suffix>", middle="<fim-middle>", suffix_first=True),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _IMPORT = re.compile(
     r"^(?:import|from|using|use|#include|#import|require|export \* from)\b[^\n]*[^\s({,\\](?=\s*\n)", re.MULTILINE
 )
-# A blank, and a name; a number, each of whose digits is a token, and what is too long for a name are read as they are.
+# A blank, and a name. A number (each digit is a token) and what is too long for a name are read as they are.
 _TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w{0,63})?\Z")
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 

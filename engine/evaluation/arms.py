@@ -1,8 +1,9 @@
 """The arms of an evaluation: every way to decode that is compared, by name. Knows no text and no joules.
 
 All of them run in the product's own decoder, lookup drafts included; only `full-depth`, the baseline, is plain decoding
-with a KV cache. Names say what an arm is: `fixed:24`, `green:50`, which is the product at that setting of its slider,
-`fixed:24+stop@50`, which borrows the learned policy's STOP at that setting, `green:50-lookup`, which lacks a part.
+with a KV cache. Names say what an arm is. `fixed:24` always leaves at layer 24. `green:50` is the product at that
+setting of its slider. `fixed:24+stop@50` borrows the learned policy's STOP at that setting. `green:50-lookup` lacks a
+part.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How fast a loaded model decodes: by depth, by green mode, beside llama.cpp, all taking turns within each round.
 
-Ratios are medians over rounds of what was measured within one round, so that what slows the whole machine for a while
-slows both sides of a ratio. Times are wall-clock; CPU seconds are of all threads of this process.
+A ratio is taken within one round, and its median over the rounds: a machine that is slow for a while slows both sides.
+Times are wall-clock; CPU seconds are of all threads of this process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 r"""Where suggestions are judged: cursors in files of packages that no training has seen.
 
-What stands before the cursor is what a developer has typed, what stands behind it is what they are about to type; the
-model sees nothing of it, the rest of the cursor's line neither.
+A developer has typed the text before the cursor and is about to type the text behind it. The model sees only the
+former.
 """
 
 from __future__ import annotations

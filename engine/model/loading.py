@@ -84,7 +84,7 @@ def _load_fast(
         try:
             if config.precision == "auto":
                 with readable(name):
-                    refuse_other_blocks(name, folder, native=native)  # before torch is imported in vain, at every start
+                    refuse_other_blocks(name, folder, native=native)  # else every start would import torch first
             progress("Preparing the model for this CPU", 0, None)
             call = partial(
                 _prepare,

@@ -1,6 +1,6 @@
 """How well each exit decodes, teacher-forced on held-out text, with 95 % intervals over files.
 
-*Agreement* is the share of tokens on which an exit chooses what the last layer chooses, *accuracy* the share on which
+*Agreement* is the share of tokens on which an exit chooses as the last layer does, *accuracy* the share on which
 it chooses what stands in the text. Both flatter: in free running errors compound. Knows nothing of training.
 """
 

@@ -58,8 +58,8 @@ class RegressionSums:
 def solve(sums: RegressionSums, exit_index: int, ridge: float) -> torch.Tensor:
     """The affine map [D + 1, D] of one exit, as rows for inputs, the last one for the bias.
 
-    Solves (XᵀX + λI) A = Xᵀ(Y - X) and gives I + A: what the text does not say is left as it is, which is what an exit
-    without a map does. λ is `ridge` times the mean of the diagonal; the bias is not held back.
+    Solves (XᵀX + λI) A = Xᵀ(Y - X) and gives I + A: where the text says nothing, the map changes nothing, as if
+    the exit had none. λ is `ridge` times the mean of the diagonal; the bias is not held back.
     """
     xx, xy = sums.xx[exit_index], sums.xy[exit_index]
     width = xy.shape[1]

@@ -92,7 +92,7 @@ def _rules(source: str, number: int, line: str) -> Iterator[IgnoreRule]:
     readable = _CLASS.sub(lambda found: found[1] or "?", line)  # pathspec reads a class otherwise than git
     if readable != line and stripped.startswith("!"):
         return
-    # Only what a folder holds, which pathspec does not tell from the folder itself; and what it writes too short.
+    # `x/**` is what a folder holds; pathspec takes it for the folder as well. Stars alone it reads too narrowly.
     readable = readable.rstrip().removesuffix("*") if stripped.endswith("/**") else readable
     if (stars := _STARS.fullmatch(stripped)) and stripped.lstrip("!") != "/*":
         sign, slash = stars[1] or stars[3] or "", stars[2] or stars[4] or ""

@@ -1,7 +1,7 @@
 """`LineStarts`: where the lines of a text begin, kept through its edits; `column_of`: a client's column in characters.
 
-Both cost what an edit or a line is long, not what the document is: a key must be cheap in one of many megabytes, too.
-They know LSP's line ends and units, and no documents.
+Both cost time by the length of the edit or the line, not of the document: a key must be cheap in one of many
+megabytes, too. They know LSP's line ends and units, and no documents.
 """
 
 from __future__ import annotations

@@ -33,12 +33,12 @@ HIGHEST_PRICE = 0.3
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at
 _NOTICING_S = 0.35  # from text in sight to a person who has read it
-_LONGEST_PAUSE_S = 10.0  # who pauses longer does something else
+_LONGEST_PAUSE_S = 10.0  # a person who pauses longer does something else
 _PAUSES = 64  # of the newest at each kind of place
-_ANSWERS = 9  # whose median is what an answer takes: the first in a file, which reads all of it, is no measure
+_ANSWERS = 9  # the expected time is their median: the first answer in a file reads all of it, and takes longer
 _GUESSED_ANSWER_S = 0.1
 
-# What is supposed of a person who has not typed yet: about the quantiles that large studies of typing find between
+# Assumed of a person who has not typed yet: about the quantiles that large studies of typing find between
 # keys (Dhakal et al., CHI 2018), with a pause to think in one of nine; at line starts most pauses are such.
 _BETWEEN_KEYS_S = (0.12, 0.15, 0.17, 0.19, 0.2, 0.22, 0.26, 0.32, 2.0)
 _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)

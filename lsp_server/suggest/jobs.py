@@ -88,7 +88,7 @@ class Run:
         self._text = ""
 
     def take_over(self, newer: Job) -> bool:
-        """Lets a newer job wait in place of the older one, if what was typed since agrees with what is computed."""
+        """Lets a newer job wait in place of the older one, if the text typed since agrees with the text computed."""
         if not self.would_serve(newer.uri, newer.request):
             return False
         if self.waiter is not None:

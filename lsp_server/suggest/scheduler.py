@@ -113,8 +113,8 @@ class CompletionScheduler:
     ) -> Suggestion | Unserved | None:
         """Computes a suggestion unless a newer request of the same document comes first.
 
-        Cancelling it stops the decoder at its next exit candidate, or a moment later where what was typed meanwhile
-        agrees with what is computed; a request that still waits never reaches the engine.
+        Cancelling it stops the decoder at its next exit candidate, or a moment later where the text typed meanwhile
+        agrees with the text computed; a request that still waits never reaches the engine.
 
         Args:
             uri: The document; its newest request wins.

@@ -215,7 +215,8 @@ def test_nothing_is_offered_once_it_is_cancelled() -> None:
     ],
 )
 def test_a_line_that_the_limit_cut_is_not_offered_behind_whole_ones(raw: str, expected: str) -> None:
-    site = site_for(CompletionRequest(prefix="right = 1\n\ndef f(self):\n    ", language_id="python", single_line=False))
+    prefix = "right = 1\n\ndef f(self):\n    "
+    site = site_for(CompletionRequest(prefix=prefix, language_id="python", single_line=False))
 
     assert offered(site, site.prompt.typed + raw, FinishReason.LENGTH) == expected
 

@@ -182,7 +182,7 @@ class OnnxRunner(PreparedRunner):
 
     def _run(self, index: int, hidden: NDArray[np.float32], cache: _SegmentCache) -> NDArray[np.float32]:
         place = cache.extend(hidden.shape[1])
-        # Of the row of zeros, whose keys and values the next row overwrites; see `_Graph.attention`.
+        # These are of the row of zeros: the next row overwrites its keys and values; see `_Graph.attention`.
         cache.last_position[0], cache.total[()] = place.stop, place.stop + 1
         session = self._sessions[self._files[index]]
         binding = cache.binding or self._bind(session, cache)

@@ -147,7 +147,7 @@ def write_pack(folder: Path, weights: Weights, *, progress: Callable[[int], None
             n_heads=attention.config.num_attention_heads,
             mlp_width=attention.config.intermediate_size,
             gelu=_activation(attention.config) == _GELU,
-            epsilon=attention.config.rms_norm_eps,
+            epsilon=weights.norm_epsilon,
             attention_scale=attention.scaling,
             layers=tuple(layers),
             head=packer.linear(weights.head),
