@@ -9,6 +9,8 @@ from typing import Literal
 
 import platformdirs
 
+from engine.errors import ConfigError
+
 APP_NAME = "green-code"
 DEFAULT_MODEL = "smollm2-135m"
 
@@ -38,13 +40,31 @@ class EngineConfig:
 
 
 def cache_dir() -> Path:
-    """Where model files are kept; may be deleted at any time."""
+    """Where model files are kept; may be deleted at any time.
+
+    Raises:
+        ConfigError: If the user has no home folder.
+    """
+    _require_home()
     return Path(platformdirs.user_cache_path(APP_NAME, appauthor=False))
 
 
 def data_dir() -> Path:
-    """Where the energy ledger and the device calibration are kept."""
+    """Where the energy ledger and the device calibration are kept.
+
+    Raises:
+        ConfigError: If the user has no home folder.
+    """
+    _require_home()
     return Path(platformdirs.user_data_path(APP_NAME, appauthor=False))
+
+
+def _require_home() -> None:
+    # Old platformdirs make a folder called "~", new ones raise; the server reads git's settings there as well.
+    try:
+        Path.home()
+    except RuntimeError:
+        raise ConfigError("This user has no home folder. Set HOME to a folder that Green Code may write to.") from None
 
 
 def folder_name(model_name: str) -> str:

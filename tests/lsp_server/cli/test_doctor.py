@@ -1,12 +1,15 @@
 """`doctor` on a tiny real model, and without one."""
 
+import os
 import re
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from engine.errors import ConfigError
 from lsp_server.cli.app import app
 
 
@@ -32,3 +35,14 @@ def test_doctor_tells_why_there_is_no_model_and_what_it_knows_all_the_same(
     assert result.exit_code == 0
     assert f"ledger in {tmp_path / 'data' / 'green-code'}" in result.stdout
     assert f"model   There is no model in {tmp_path}: it has no config.json." in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such users")
+def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 9)  # whom /etc/passwd does not know
+
+    result = CliRunner().invoke(app, ["doctor"])
+
+    assert isinstance(result.exception, ConfigError)
+    assert "Set HOME to a folder" in str(result.exception)
