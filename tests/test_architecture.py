@@ -146,6 +146,24 @@ def test_modules_stay_small_and_say_what_they_are(name: str) -> None:
     assert ast.get_docstring(ast.parse(source))
 
 
+def test_no_two_modules_have_one_name() -> None:
+    """A command's module may be called as the module that it calls."""
+    names = [path.stem for name, path in FILES.items() if room_of(name) != "lsp_server.cli"]
+
+    assert {name for name in names if names.count(name) > 1} == {"__init__"}
+
+
+def test_no_two_records_or_classes_have_one_name() -> None:
+    classes = [
+        node.name
+        for path in FILES.values()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert not {name for name in classes if classes.count(name) > 1}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_tests_kernels_and_the_extension_stay_small_too(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES

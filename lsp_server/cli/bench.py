@@ -164,7 +164,7 @@ def words(
     """Completes words of installed packages that no training has seen, after none to four of their letters."""
     from engine.completion.acceptance import find_acceptance
     from engine.corpus.installed import installed_held_out
-    from engine.evaluation.words import sample_words, try_words, word_shares
+    from engine.evaluation.begun_words import sample_words, try_words, word_shares
     from lsp_server.cli.render import words_table
     from lsp_server.suggest.gate import price_at
 

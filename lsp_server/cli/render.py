@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from engine.energy.cost_model import DeviceCostModel
     from engine.engine import Engine
     from engine.errors import EngineError
+    from engine.evaluation.begun_words import WordShares
     from engine.evaluation.decode_report import DecodeReport
-    from engine.evaluation.words import WordShares
     from engine.model.sources.store import StoredModel
     from engine.types import Completion, EnergyReading
     from lsp_server.cli.tested_versions import UntriedVersion

@@ -71,7 +71,7 @@ def broken_rules(before: str, answer: str, after: str, language_id: str) -> tupl
         above=_written(above),
         below=_written(below),
     )
-    return tuple(name for name, breaks in _RULES if breaks(case))
+    return tuple(name for name, breaks in RULES if breaks(case))
 
 
 def _half_character(case: _Case) -> bool:
@@ -188,7 +188,7 @@ def _repeats_above(case: _Case) -> bool:
     return not case.rest.strip() and _tells(lines, case) and lines == list(case.above[-len(lines) :])
 
 
-_RULES: tuple[tuple[str, Callable[[_Case], bool]], ...] = (
+RULES: tuple[tuple[str, Callable[[_Case], bool]], ...] = (
     ("half a character", _half_character),
     ("special token", _special_token),
     ("mixed line ends", _mixed_line_ends),
@@ -204,7 +204,6 @@ _RULES: tuple[tuple[str, Callable[[_Case], bool]], ...] = (
     ("repeats what follows", _repeats_below),
     ("repeats the lines above", _repeats_above),
 )
-RULE_NAMES = tuple(name for name, _ in _RULES)
 
 
 def _written(lines: Sequence[str]) -> list[str]:

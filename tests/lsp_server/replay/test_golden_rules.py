@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsp_server.replay.golden_rules import RULE_NAMES, broken_rules
+from lsp_server.replay.golden_rules import RULES, broken_rules
 
 CURSOR = "‸"
 TABS = "func f() {\n\tx()\n\t‸\n}\n"
@@ -108,4 +108,4 @@ def test_good_code_breaks_no_rule(rule: str, language_id: str, document: str, an
 
 
 def test_each_rule_has_both_kinds_of_examples() -> None:
-    assert {rule for rule, *_ in BROKEN} == {rule for rule, *_ in GOOD} == set(RULE_NAMES)
+    assert {rule for rule, *_ in BROKEN} == {rule for rule, *_ in GOOD} == {name for name, _ in RULES}

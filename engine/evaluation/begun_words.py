@@ -36,7 +36,7 @@ _MIN_PREFIX_CHARS = 300
 _ROUNDS = 20  # times that the files are gone through before there are said to be too few words
 
 
-class Offer(str, Enum):
+class WordOffer(str, Enum):
     """What became of a question inside a word."""
 
     RIGHT = "right"  # the rest of the word, which ends there
@@ -75,7 +75,7 @@ class TriedWord:
     file: str
     green_mode: int
     letters: int
-    offer: Offer
+    offer: WordOffer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +144,11 @@ def try_words(
     return tried
 
 
-def offer_of(text: str, rest: str) -> Offer:
+def offer_of(text: str, rest: str) -> WordOffer:
     """What an offered text is to a word of which the rest is still to come."""
     if not text:
-        return Offer.NOTHING
-    return Offer.RIGHT if re.match(rf"{re.escape(rest)}(?!\w)", text) else Offer.WRONG
+        return WordOffer.NOTHING
+    return WordOffer.RIGHT if re.match(rf"{re.escape(rest)}(?!\w)", text) else WordOffer.WRONG
 
 
 def word_shares(tried: Sequence[TriedWord]) -> list[WordShares]:
@@ -159,16 +159,16 @@ def word_shares(tried: Sequence[TriedWord]) -> list[WordShares]:
         weights = draws_of_groups([one.file for one in offers])
         share = {
             offer: estimate(weights @ np.array([one.offer is offer for one in offers], float) / weights.sum(axis=1))
-            for offer in Offer
+            for offer in WordOffer
         }
         rows.append(
             WordShares(
                 green_mode=green_mode,
                 letters=letters,
                 n_words=len(offers),
-                right=share[Offer.RIGHT],
-                wrong=share[Offer.WRONG],
-                nothing=share[Offer.NOTHING],
+                right=share[WordOffer.RIGHT],
+                wrong=share[WordOffer.WRONG],
+                nothing=share[WordOffer.NOTHING],
             )
         )
     return rows

@@ -5,12 +5,12 @@ from engine.corpus.installed import installed_held_out
 from engine.corpus.packages import read_package_list, split_of
 from engine.engine import Engine
 from engine.errors import TrainingError
-from engine.evaluation.words import (
+from engine.evaluation.begun_words import (
     LETTERS,
     MIN_WORD_CHARS,
-    Offer,
     TriedWord,
     Word,
+    WordOffer,
     offer_of,
     sample_words,
     try_words,
@@ -42,24 +42,24 @@ def test_too_few_words_are_said() -> None:
 @pytest.mark.parametrize(
     ("text", "offer"),
     [
-        ("ount", Offer.RIGHT),
-        ("ount)", Offer.RIGHT),
-        ("ount.total", Offer.RIGHT),
-        ("ounts", Offer.WRONG),
-        ("oun", Offer.WRONG),
-        ("ount_2", Offer.WRONG),
-        (" ount", Offer.WRONG),
-        ("", Offer.NOTHING),
+        ("ount", WordOffer.RIGHT),
+        ("ount)", WordOffer.RIGHT),
+        ("ount.total", WordOffer.RIGHT),
+        ("ounts", WordOffer.WRONG),
+        ("oun", WordOffer.WRONG),
+        ("ount_2", WordOffer.WRONG),
+        (" ount", WordOffer.WRONG),
+        ("", WordOffer.NOTHING),
     ],
 )
-def test_right_is_the_rest_of_the_word_and_its_end(text: str, offer: Offer) -> None:
+def test_right_is_the_rest_of_the_word_and_its_end(text: str, offer: WordOffer) -> None:
     assert offer_of(text, "ount") is offer
 
 
 def test_shares_count_each_position_and_number_of_letters_apart() -> None:
-    offers = [Offer.RIGHT, Offer.RIGHT, Offer.WRONG, Offer.NOTHING]
+    offers = [WordOffer.RIGHT, WordOffer.RIGHT, WordOffer.WRONG, WordOffer.NOTHING]
     tried = [TriedWord(file=f"{n}.py", green_mode=0, letters=2, offer=offer) for n, offer in enumerate(offers)]
-    tried += [TriedWord(file=f"{n}.py", green_mode=20, letters=2, offer=Offer.WRONG) for n in range(4)]
+    tried += [TriedWord(file=f"{n}.py", green_mode=20, letters=2, offer=WordOffer.WRONG) for n in range(4)]
 
     lossless, default = word_shares(tried)
 
@@ -99,7 +99,7 @@ def test_a_word_that_the_real_model_knows_is_completed_inside_as_well(engine: En
     tried = try_words(engine.complete, [word], green_modes=(0, 20))
 
     assert [(one.green_mode, one.letters) for one in tried] == [(mode, n) for mode in (0, 20) for n in LETTERS]
-    assert {one.offer for one in tried} == {Offer.RIGHT}
+    assert {one.offer for one in tried} == {WordOffer.RIGHT}
 
 
 @pytest.mark.model
@@ -108,5 +108,5 @@ def test_where_the_server_does_not_ask_nothing_is_offered(engine: Engine) -> Non
 
     tried = try_words(engine.complete, [word], green_modes=(0,), is_asked=lambda prefix, _mode: prefix.endswith(" am"))
 
-    assert [one.offer for one in tried if one.letters != 2] == [Offer.NOTHING] * 4
-    assert [one.offer for one in tried if one.letters == 2] == [Offer.RIGHT]
+    assert [one.offer for one in tried if one.letters != 2] == [WordOffer.NOTHING] * 4
+    assert [one.offer for one in tried if one.letters == 2] == [WordOffer.RIGHT]
