@@ -6,6 +6,7 @@ recording wrap the policy, energy is read around `TextRun.decode`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.loops import loop_length
 from engine.completion.prompt import behind_typed, prompt_for
 from engine.completion.shape import shape_at
+from engine.completion.words import is_word
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from engine.types import CancellationToken, CompletionRequest, Phase, Work
 
 _MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH})
+_SAYS_NOTHING = frozenset({FinishReason.CANCELLED, FinishReason.DOUBT})
+_LEAST_CHANCE = 0.2  # of the rest of a word; less is hardly ever right (engine/LOG.md, "Inside words")
 _SEPARATORS = " \t\n,.:"  # that would lead to what is not said again
 
 
@@ -89,7 +93,7 @@ def site_for(request: CompletionRequest) -> Site:
 
 def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
     """What is offered at the cursor where the decoded text `raw` ended for this reason."""
-    if finish_reason is FinishReason.CANCELLED:
+    if finish_reason in _SAYS_NOTHING:
         return ""
     if site.shape is None:
         start = behind_typed(raw, site.prompt.typed)
@@ -226,6 +230,7 @@ class TextRun:
                 max_new_tokens=max_new_tokens,
                 end_ids=self._loaded.tokenization.end_ids,
                 rule=self._ended_by_rules,
+                doubt=self._is_doubtful,
             ),
             cancellation=cancellation or NeverCancelled(),
             constraint=self._constraint,
@@ -254,6 +259,16 @@ class TextRun:
             text, n_certain = self._loaded.tokenization.continuation(self.prompt_ids, ids), self._n_certain
             self._spelled = ids, self.site.prompt.typed[:n_certain] + text if n_certain >= 0 else text[-n_certain:]
         return self._spelled[1]
+
+    def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
+        """Whether the word that the cursor stands in, as far as it is said now, is too unlikely to be shown."""
+        n_tokens, typed = len(token_ids), len(self.site.prompt.typed)
+        if self.site.shape is None or not all(index in chances for index in range(n_tokens)):
+            return False
+        said = len(self.text_of(token_ids[:-1]))
+        text = self.text_of(token_ids)
+        goes_on = said < typed or all(map(is_word, text[typed : said + 1]))
+        return goes_on and math.prod(chances[index] for index in range(n_tokens)) < _LEAST_CHANCE
 
     def _ended_by_rules(self, token_ids: Sequence[int]) -> FinishReason | None:
         self.ids = tuple(token_ids)

@@ -41,6 +41,7 @@ class FinishReason(str, Enum):
     STOP = "stop"  # the model's end of text, or a stop condition of the completion
     POLICY = "policy"  # the exit policy chose STOP
     LENGTH = "length"  # max_new_tokens
+    DOUBT = "doubt"  # the word that was begun could be too many others
     REPETITION = "repetition"  # the text said the same again and again
     CANCELLED = "cancelled"  # the caller asked for it
 

@@ -126,7 +126,7 @@ def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> Finis
     """Why the text ends, if it does; tokens behind the first end after `n_judged` tokens are forgotten."""
     ids = [token.token_id for token in run.tokens]
     for n_tokens in range(n_judged + 1, len(ids) + 1):
-        reason = stop.reason_to_end(ids[:n_tokens])
+        reason = stop.reason_to_end(ids[:n_tokens], run.head.chances)
         if reason is not None:
             if n_tokens < len(ids):
                 run.cut(n_tokens)

@@ -9,7 +9,7 @@ import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel, Listing
     from engine.model.layer_runner import Array
+
+
+_N_CHANCES = 8
+"""Tokens whose chance is noted: a name that is written in more is hardly ever right."""
 
 
 class Reading:
@@ -57,6 +61,10 @@ class Head:
         prompt_ids: What is continued; its tokens are on the listing.
         constraint: What may be chosen behind which tokens; None where everything may.
         work: Charged with rows beside the first of a reading; the first is charged to who asks.
+
+    Attributes:
+        chances: The probability of each of the first tokens among those that could be chosen in its place; only under a
+            constraint.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class Head:
     ) -> None:
         self._model, self._prompt_ids, self._constraint, self._work = model, prompt_ids, constraint, work
         self._unsure: dict[int, Array] = {}  # by token: what the head read [1, 1, D]
+        self.chances: dict[int, float] = {}
 
     @property
     def n_unsure(self) -> int:
@@ -75,15 +84,22 @@ class Head:
         """The first of them; None where there are none."""
         return next(iter(self._unsure), None)
 
-    def note(self, first: int, reading: Reading, rows: range) -> None:
-        """Remembers which rows of a reading chose the tokens from `first` on."""
+    def note(self, first: int, reading: Reading, rows: range, *, is_judged_later: bool) -> None:
+        """Remembers which rows of a reading chose the tokens from `first` on.
+
+        With `is_judged_later` the last layer judges what was chosen from the listing.
+        """
+        if self._constraint is not None and first < _N_CHANCES:
+            chances = reading.probabilities()
+            self._note_chances(zip(range(first, first + len(rows)), (chances[row] for row in rows), strict=True))
         for index, row in enumerate(rows, first):
-            if reading.unsure is not None:
+            if reading.unsure is not None and not is_judged_later:
                 self._unsure[index] = reading.unsure[:, row : row + 1]
 
     def forget(self, n_tokens: int) -> None:
         """Forgets the tokens from `n_tokens` on."""
         self._unsure = {index: row for index, row in self._unsure.items() if index < n_tokens}
+        self.chances = {index: chance for index, chance in self.chances.items() if index < n_tokens}
 
     def first_other(self, said: Sequence[int]) -> tuple[int, int] | None:
         """Judges all unsure tokens by the whole head, in one pass: the first that it chooses otherwise, and what."""
@@ -92,7 +108,10 @@ class Head:
         judged, self._unsure = self._unsure, {}
         self._work.verification.head(1.0)
         self._work.verification.head_tokens += len(judged) - 1
-        choices = self._model.choices(self._model.head(functools.reduce(self._model.concatenate, judged.values())))
+        logits = self._model.head(functools.reduce(self._model.concatenate, judged.values()))
+        choices = self._model.choices(logits)
+        if self._constraint is not None and min(judged) < _N_CHANCES:
+            self._note_chances(zip(judged, self._model.probabilities(logits), strict=True))
         pairs = zip(judged, choices, strict=True)
         return next(((index, choice) for index, choice in pairs if said[index] != choice), None)
 
@@ -136,6 +155,9 @@ class Head:
             if draft not in allowed[0]:
                 return n_drafts
         return len(drafts)
+
+    def _note_chances(self, chances: Iterable[tuple[int, float]]) -> None:
+        self.chances.update((index, chance) for index, chance in chances if index < _N_CHANCES)
 
     def _allowed(self, said: Sequence[int], n_rows: int) -> list[NDArray[np.int64] | None] | None:
         """What each row may choose; None where each may choose everything."""

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from engine.types import FinishReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def no_rule(token_ids: Sequence[int]) -> FinishReason | None:
     """The rule of a caller who reads on to the length limit."""
     return None
+
+
+def no_doubt(token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
+    """The doubt of a caller who reads whatever is said."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +29,20 @@ class StopCondition:
         max_new_tokens: Upper bound on tokens.
         end_ids: Token ids that end the text; they are not part of it.
         rule: Asked after each token with all ids so far; a reason ends the text after that token.
+        doubt: Asked after each token with all ids so far, and with the chance of each of the first tokens where those
+            are known; True gives the text up.
     """
 
     max_new_tokens: int
     end_ids: frozenset[int] = frozenset()
     rule: Callable[[Sequence[int]], FinishReason | None] = field(default=no_rule)
+    doubt: Callable[[Sequence[int], Mapping[int, float]], bool] = field(default=no_doubt)
 
-    def reason_to_end(self, token_ids: Sequence[int]) -> FinishReason | None:
+    def reason_to_end(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> FinishReason | None:
         """Why the text ends with the last of these tokens; None where it goes on."""
         if token_ids[-1] in self.end_ids:
             return FinishReason.STOP
+        if self.doubt(token_ids, chances):
+            return FinishReason.DOUBT
         at_limit = FinishReason.LENGTH if len(token_ids) >= self.max_new_tokens else None
         return self.rule(token_ids) or at_limit

@@ -59,6 +59,7 @@ class Trajectory:
         tokens: Emitted so far; the last `n_waiting` of them are not final.
         stopped: The policy ended the suggestion.
         fill: How skipped layers are filled in this run.
+        head: What chooses the tokens.
         n_prompt: Prompt length in tokens.
     """
 
@@ -76,7 +77,7 @@ class Trajectory:
     ) -> None:
         self._model, self._cache, self._work = model, cache, work
         self._prompt_ids = prompt_ids
-        self._head = Head(model, prompt_ids, constraint, work)
+        self.head = Head(model, prompt_ids, constraint, work)
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
@@ -92,7 +93,7 @@ class Trajectory:
     @property
     def n_final(self) -> int:
         """Tokens that nothing can take back."""
-        n_run, first_unsure = len(self.tokens) - self.n_waiting, self._head.first_unsure
+        n_run, first_unsure = len(self.tokens) - self.n_waiting, self.head.first_unsure
         return n_run if first_unsure is None else min(n_run, first_unsure)
 
     def prefill(self, start: int) -> None:
@@ -118,12 +119,12 @@ class Trajectory:
         Raises:
             Cancelled: At an exit candidate.
         """
-        if self._head.n_unsure >= _JUDGED_AT_ONCE and not self._judge():
+        if self.head.n_unsure >= _JUDGED_AT_ONCE and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
         ids = [*self._prompt_ids, *said]
         drafts = lookup_draft(ids, min(self._point.lookup, self._model.max_positions - len(ids)))
-        del drafts[self._head.n_allowed(said, drafts) :]
+        del drafts[self.head.n_allowed(said, drafts) :]
         rows = self._model.embed([ids[-1], *drafts], len(ids) - 1)
         self._work.decode.tokens += 1
         self._work.verification.tokens += len(drafts)
@@ -131,7 +132,7 @@ class Trajectory:
             rows = self._run(rows, start, stop, self._work.decode)
             n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
             exit_ = _Exit(
-                self._model, self._head, rows[:, n_before:], said=said, drafts=drafts, layer=stop, work=self._work
+                self._model, self.head, rows[:, n_before:], said=said, drafts=drafts, layer=stop, work=self._work
             )
             match self._decide(exit_, index, n_before=n_before):
                 case Action.EXIT:
@@ -160,7 +161,7 @@ class Trajectory:
                 self._waiting[depth] = rows[:, : rows.shape[1] - excess]
             excess = max(0, excess - rows.shape[1])
         del self.tokens[n_tokens:]
-        self._head.forget(n_tokens)
+        self.head.forget(n_tokens)
         self._cache.crop(self._n_run)
 
     def settle(self) -> bool:
@@ -262,18 +263,17 @@ class Trajectory:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
         model = self._model
         states = model.exit_state(rows, model.n_layers)
-        return self._head.read(states, model.n_layers, said, counter, whole=self._point.lossless)
+        return self.head.read(states, model.n_layers, said, counter, whole=self._point.lossless)
 
     def _emit(self, first: int, reading: Reading, rows: range, layer: int) -> None:
         """Makes what these rows of a reading chose the tokens from `first` on."""
         self.tokens[first:] = [DecodedToken(reading.choices[row], layer) for row in rows]
-        self._head.forget(first)
-        if not self._point.lossless:  # else the last layer judges
-            self._head.note(first, reading, rows)
+        self.head.forget(first)
+        self.head.note(first, reading, rows, is_judged_later=self._point.lossless)
 
     def _judge(self) -> bool:
         """Has the whole head judge what was chosen from the listing; False where another token takes a place."""
-        other = self._head.first_other([token.token_id for token in self.tokens])
+        other = self.head.first_other([token.token_id for token in self.tokens])
         if other is None:
             return True
         index, token_id = other

@@ -18,6 +18,16 @@ from tests.tiny_models import early_exit_model, tiny_model
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
 DOCUMENT = code("alpha", 4) + "def größe(balance, account):\n    return "
+ACCOUNT = """class Account:
+    def __init__(self, owner, balance):
+        self.owner = owner
+        self.balance = balance
+
+    def deposit(self, amount):
+        self.balance += amount
+
+    def withdraw(self, amount):
+        self.balance -= """
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +61,45 @@ def test_what_is_decoded_begins_with_what_is_typed(
         assert decoded.raw.startswith(f" {word[:n_typed]}")
         assert decoded.text == decoded.raw[1 + n_typed :]
         assert all(decoded.text.startswith(part) for part in shown)
+
+
+@pytest.mark.parametrize(
+    ("policy", "point"), [(FullDepth(), LOSSLESS), (FixedExit(3), LOSSY)], ids=["lossless", "early"]
+)
+def test_a_word_that_could_be_too_many_others_is_given_up(
+    loaded: LoadedModel, policy: FullDepth | FixedExit, point: OperatingPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = TextDecoder(loaded)
+    for n_typed in range(8):
+        run = texts.at(site_for(CompletionRequest(prefix=DOCUMENT + "balance"[:n_typed])), max_new_tokens=8)
+        monkeypatch.setattr("engine.text._LEAST_CHANCE", 0.0)
+        sure = run.decode(policy, point, max_new_tokens=8)
+        monkeypatch.setattr("engine.text._LEAST_CHANCE", 1.01)
+        unsure = run.decode(policy, point, max_new_tokens=8)
+
+        assert sure.finish_reason is not FinishReason.DOUBT
+        if n_typed:
+            assert (unsure.text, unsure.finish_reason, unsure.n_decoded) == ("", FinishReason.DOUBT, 1)
+        else:
+            assert unsure == replace(sure, work=unsure.work, reused_tokens=unsure.reused_tokens)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("typed", ["am", "amou", "self.ba"])
+def test_the_real_model_says_words_that_it_is_sure_of(engine: Engine, typed: str) -> None:
+    completion = engine.complete(CompletionRequest(prefix=ACCOUNT + typed, suffix="\n", language_id="python"))
+
+    assert (typed + completion.text).startswith(("amount", "self.balance"))
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("green_mode", [0, 20])
+def test_the_real_model_says_nothing_where_many_words_may_follow(engine: Engine, green_mode: int) -> None:
+    request = CompletionRequest(prefix=ACCOUNT + "co", suffix="\n", language_id="python", green_mode=green_mode)
+
+    completion = engine.complete(request)
+
+    assert (completion.text, completion.finish_reason) == ("", FinishReason.DOUBT)
 
 
 def test_while_a_word_is_typed_the_prompt_stays_in_the_cache(loaded: LoadedModel) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 
 from engine.decoding.decoder import Decoder
 from engine.decoding.healing import Constraint, Healing
-from engine.decoding.stopping import StopCondition
+from engine.decoding.stopping import StopCondition, no_doubt
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
 from engine.model.vocabulary import Vocabulary
@@ -58,12 +58,13 @@ def decode(
     prompt: list[int] = PROMPT,
     cancellation: CancellationToken | None = None,
     decoder: Decoder | None = None,
+    doubt: Callable[[Sequence[int], Mapping[int, float]], bool] = no_doubt,
 ) -> list[int]:
     tokens = (decoder or Decoder(model)).generate(
         prompt,
         policy=policy or FullDepth(),
         point=point,
-        stop=StopCondition(max_new_tokens=12),
+        stop=StopCondition(max_new_tokens=12, doubt=doubt),
         cancellation=cancellation or NeverCancelled(),
         constraint=constraint,
     )
@@ -116,6 +117,45 @@ class TestEveryFamily:
         ids = decode(model, healing, policy=policy, point=point, prompt=prompt)
 
         assert spelled(ids).startswith(typed)
+
+
+@pytest.mark.parametrize("typed", [b"a", b"ccbbaaccb"])
+@pytest.mark.parametrize("prompt", [PROMPT, REPEATING])
+@pytest.mark.parametrize("n_tokens", [1, 3, 6])
+def test_who_may_doubt_hears_the_chance_of_each_token_among_those_that_agree(
+    typed: bytes, prompt: list[int], n_tokens: int
+) -> None:
+    backbone, pieces = tiny_model("llama"), cuts(typed)
+    heard: list[float] = []
+
+    def doubt(token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
+        heard[:] = [chances[index] for index in range(len(token_ids))]
+        return len(token_ids) == n_tokens
+
+    model = early_exit_model(backbone)
+    decoder = Decoder(model)
+    ids = decode(model, Healing(VOCABULARY, typed, pieces), prompt=prompt, decoder=decoder, doubt=doubt)
+
+    assert decoder.finish_reason is FinishReason.DOUBT
+    assert len(ids) == len(heard) == n_tokens
+    for n_said, (token_id, chance) in enumerate(zip(ids, heard, strict=True)):
+        done = len(spelled(ids[:n_said]))
+        rest = typed[done:]
+        agree = [idx for idx in range(97) if not rest or VOCABULARY[idx].startswith(rest) or (done, idx) in pieces]
+        with torch.inference_mode():
+            logits = backbone(torch.tensor([[*prompt, *ids[:n_said]]])).logits[0, -1, agree]
+        assert chance == pytest.approx(float(logits.softmax(-1)[agree.index(token_id)]), rel=1e-4)
+
+
+def test_without_letters_typed_there_are_no_chances() -> None:
+    heard: list[int] = []
+
+    def doubt(_token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
+        heard.append(len(chances))
+        return False
+
+    assert len(decode(early_exit_model(tiny_model("llama")), None, doubt=doubt)) == 12
+    assert set(heard) == {0}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
