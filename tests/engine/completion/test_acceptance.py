@@ -47,10 +47,11 @@ def test_the_shipped_model_knows_the_signs_and_tells_places_apart() -> None:
     shipped = load_acceptance(PACKAGED)
 
     assert set(shipped.coefficients) == set(place_features(""))
-    assert 0.05 < shipped.mean < 0.5
-    within_what_repeats = "    self.assertEqual(first, 1)\n    self.assertEqual(sec"
+    assert 0.05 < shipped.mean < 0.7
+    within_what_repeats = "    self.assertEqual(first, 1)\n    self.assertEqual(fir"
     new_word = "    self.assertEqual(first, 1)\n    q"
-    assert shipped.chance(within_what_repeats) > 2 * shipped.chance(new_word)
+    assert shipped.chance(within_what_repeats) > 1.5 * shipped.chance(new_word)
+    assert shipped.chance(new_word) > 1.5 * shipped.chance("    total = count(self)")
 
 
 def test_it_is_written_and_read_again(tmp_path_factory: pytest.TempPathFactory) -> None:
