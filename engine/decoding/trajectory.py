@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.model.layer_runner import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.types import CancellationToken
-_JUDGED_AT_ONCE = 4
+JUDGED_AT_ONCE = 4
 """Tokens chosen from the listing that the whole head judges in one pass: of four rows it costs a third for each."""
 
 
@@ -119,7 +119,7 @@ class Trajectory:
         Raises:
             Cancelled: At an exit candidate.
         """
-        if self.head.n_unsure >= _JUDGED_AT_ONCE and not self._judge():
+        if self.head.n_unsure >= JUDGED_AT_ONCE and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
         ids = [*self._prompt_ids, *said]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.decoding.trajectory import JUDGED_AT_ONCE
 from engine.policy.base import Action, OperatingPoint
 from engine.prefix import common_prefix
 from engine.training.policy.rewards import reward
@@ -67,8 +68,9 @@ class Rollout:
         self.may_stop = may_stop and energy_weight > 0.0
         self._kept = recording.kept_ruled if with_end_rules else recording.kept_free
         self._end = recording.end if with_end_rules else len(recording.ids)
-        # What the last layer reads of the head: only lossless text is chosen from the whole vocabulary.
+        # What the last layer reads of the head: only lossless text is chosen from the whole vocabulary at once.
         self._head_share = 1.0 if energy_weight == 0.0 else self._prices.shortlist
+        self._n_unsure = 1 if self._head_share < 1.0 else 0  # tokens that the whole head has not judged yet
         self.energy = self._head_share * self._prices.head  # the first token, chosen from the prompt's last position
         self.n_emitted, self.n_layers = 1, 0
         self._n_text = 1  # tokens of it that are on the recorded text
@@ -78,6 +80,7 @@ class Rollout:
         self._depth = self._current = self._behind = self._right = 0
         if self._end <= 1:
             self.is_over = True
+            self._judge()
         else:
             self._begin_pass()
 
@@ -141,6 +144,8 @@ class Rollout:
                     self.energy += self._prices.check
                 else:
                     self._finish(check=self.energy_weight == 0.0)
+        if self.is_over:
+            self._judge()
         return reward(
             self.energy_weight,
             kept_tokens=(self.kept_chars - kept) / self._params.mean_chars,
@@ -149,6 +154,8 @@ class Rollout:
 
     def _begin_pass(self) -> None:
         """Runs the last token and its lookup drafts up to the first check layer."""
+        if self._n_unsure >= JUDGED_AT_ONCE:
+            self._judge()
         self.row = self.n_emitted - 1
         self._behind = self._recording.n_drafts[self.n_emitted]
         self._right = self._recording.n_right_drafts[self.n_emitted]
@@ -209,9 +216,17 @@ class Rollout:
     def _emit(self, count: int, layer: int) -> None:
         count = min(count, self._end - self.n_emitted)
         self.n_emitted += count
+        if self._head_share < 1.0:
+            self._n_unsure += count
         self._n_text = self.n_emitted
         self.n_layers += count * layer
         self.is_over = self.n_emitted >= self._end
+
+    def _judge(self) -> None:
+        """The whole head judges, in one pass, what was chosen from the shortlist."""
+        if self._n_unsure:
+            self.energy += self._prices.head + (self._n_unsure - 1) * self._prices.head_row
+            self._n_unsure = 0
 
     def _settle(self, layer: int) -> None:
         """At the end of a lossless suggestion the waiting drafts are verified."""
