@@ -82,7 +82,7 @@ def _run_start(flat: str, end: int, period: int) -> int:
 
 def _end_of_copies(flat: str, start: int, period: int, n_kept: int) -> int:
     """Where the last copy ends that is kept: between words, if the run has such a place."""
-    while n_kept and _splits_word(flat, start) and start < len(flat) - n_kept * period:
+    while n_kept and _splits_word(flat, start) and start + n_kept * period < len(flat) - 1:
         start += 1  # a run may begin inside a word, as two words may end alike
     end = start + n_kept * period
     while _splits_word(flat, end):

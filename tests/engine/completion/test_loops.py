@@ -1,5 +1,6 @@
 """What says the same again and again is seen at the text's end and cut before it; what counts or is meant is not."""
 
+import random
 import re
 
 import pytest
@@ -109,3 +110,18 @@ def test_a_loop_is_seen_though_its_last_token_says_more() -> None:
 
     assert loop_length(text) == len("foo, ")
     assert loop_length(text + " = something else then") is None
+
+
+def test_what_is_kept_of_a_loop_is_less_than_the_text_and_ends_no_word_before_its_end() -> None:
+    draw = random.Random(0)
+    n_loops = 0
+    for _ in range(5000):
+        unit = "".join(draw.choices("ab c(1", k=draw.randint(1, 20)))
+        text = "".join(draw.choices("ab c(", k=draw.randint(0, 12))) + unit * draw.randint(2, 9)
+        text += unit[: draw.randint(0, len(unit))]
+        length = loop_length(text, head="".join(draw.choices("ab ", k=draw.randint(0, 5))))
+        if length is not None:
+            n_loops += 1
+            assert 0 <= length < len(text)
+            assert length == 0 or not (text[length - 1].isalnum() and text[length].isalnum())
+    assert n_loops > 1000
