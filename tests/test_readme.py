@@ -4,11 +4,13 @@ And what the code promises of the log: the headings that it sends its readers to
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from engine.model.families import FAMILIES, Family
 from lsp_server.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,21 @@ def test_every_command_and_option_exists(arguments: list[str]) -> None:
     assert result.exit_code == 0
     for option in (word for word in arguments if word.startswith("--")):
         assert option in result.output
+
+
+@pytest.mark.parametrize(
+    ("sentence", "families"),
+    [
+        (r"any (.*?) model works", FAMILIES.values()),
+        (r"run (.*?) models in kernels", [each for each in FAMILIES.values() if "native" in each.runtimes]),
+    ],
+)
+def test_the_families_named_are_those_supported(sentence: str, families: Iterable[Family]) -> None:
+    found = re.search(sentence, README)
+
+    assert found is not None
+    named = re.split(r", | or | and ", found[1])
+    assert {name.lower().replace(" ", "") for name in named} == {family.gguf_name for family in families}
 
 
 DOCUMENTS = [

@@ -22,11 +22,16 @@ _SHARED = {
     "tie_word_embeddings": False,
 }
 # The initialiser's weights are so small that every token comes out alike; these factors make texts of many tokens.
-_SPREAD = {"llama": 10.0, "qwen2": 10.0, "gemma3_text": 10.0, "opt": 2.0}
+_SPREAD = 10.0
+_SPREAD_OF = {"opt": 2.0}
 
 
 def tiny_model(family: str, seed: int = 0, **changes: object) -> transformers.PreTrainedModel:
-    """A six-layer model of `family` whose exits disagree with its last layer often, but not always."""
+    """A six-layer model of `family` whose exits disagree with its last layer often, but not always.
+
+    What a family's configuration has beyond Llama's gets a value that changes the text: at 1 or None, which are often
+    the defaults, a wrong adapter would pass.
+    """
     torch.manual_seed(seed)
     grouped = {"intermediate_size": 48, "num_key_value_heads": 2}
     configs = {
@@ -37,12 +42,12 @@ def tiny_model(family: str, seed: int = 0, **changes: object) -> transformers.Pr
         ),
         "opt": lambda: transformers.OPTConfig(**_SHARED | {"ffn_dim": 48, "word_embed_proj_dim": 16} | changes),
     }
-    assert set(configs) == set(FAMILIES)
+    assert set(configs) == set(FAMILIES), "each family of `engine.model.families` needs a tiny model here"
     model = transformers.AutoModelForCausalLM.from_config(configs[family](), dtype=torch.float32)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1 and "embed_positions" not in name:
-                parameter.mul_(_SPREAD[family])
+                parameter.mul_(_SPREAD_OF.get(family, _SPREAD))
     return model.eval()
 
 

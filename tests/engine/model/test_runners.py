@@ -9,6 +9,7 @@ import torch
 
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
+from engine.model.families import FAMILIES
 from engine.model.prepared.layout import find_prepared, prepared_name
 from engine.model.reference.eager import backbone_of
 from engine.model.sources import model_cache
@@ -22,7 +23,10 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-@pytest.fixture(params=["llama", "qwen2"])
+ON_ONNX = [family.name for family in FAMILIES.values() if "onnx" in family.runtimes]
+
+
+@pytest.fixture(params=ON_ONNX)
 def reference(request: pytest.FixtureRequest) -> EarlyExitModel:
     return small_model(request.param)
 
@@ -174,7 +178,7 @@ def test_a_damaged_prepared_model_counts_as_missing(reference: EarlyExitModel) -
     assert find_prepared("tiny-int8-1") is None
 
 
-@pytest.mark.parametrize("family", ["opt", "gemma3_text"])
+@pytest.mark.parametrize("family", sorted({*FAMILIES} - {*ON_ONNX}))
 def test_other_blocks_are_refused_in_the_users_words(family: str) -> None:
     model = early_exit_model(tiny_model(family))
 

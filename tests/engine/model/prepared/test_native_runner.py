@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
+from engine.model.families import FAMILIES
 from engine.model.prepared.native import library, runner
 from engine.model.prepared.native.packing import GROUP, _Packer
 from engine.model.prepared.native.runner import NativeRunner
@@ -47,7 +48,7 @@ def with_avx2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     library._find.cache_clear()
 
 
-@pytest.fixture(params=["llama", "qwen2", "gemma3_text"])
+@pytest.fixture(params=[family.name for family in FAMILIES.values() if "native" in family.runtimes])
 def reference(request: pytest.FixtureRequest) -> EarlyExitModel:
     return native_model(request.param)
 
