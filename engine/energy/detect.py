@@ -12,7 +12,7 @@ from engine.energy.rapl import POWERCAP_ROOT, open_rapl_meter
 from engine.errors import MeterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -41,7 +41,8 @@ def detect_meter(
 ) -> MeterReport:
     """Finds the energy counters of what `device` uses: the CPU package, and with "cuda" the GPU as well.
 
-    On "cuda" a CPU counter alone is refused: it would show a small part of the joules as if it were all.
+    Each part of the machine is counted by the first of its meters that opens, so that no joule is counted twice. On
+    "cuda" other counters without the GPU's are refused: they would show a small part of the joules as if it were all.
 
     Args:
         device: Where the model runs.
@@ -49,20 +50,34 @@ def detect_meter(
         gpu_uuid: The GPU in use; None asks torch.
         powercap: The folder of the CPU's counters.
     """
-    sources: dict[str, Callable[[], EnergyMeter]] = {"CPU": partial(open_rapl_meter, powercap)}
+    # For each part its meters, the best first.
+    sources: dict[str, list[Callable[[], EnergyMeter]]] = {"CPU": [partial(open_rapl_meter, powercap)]}
     if device == "cuda":
-        sources = {"GPU": lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid()), **sources}
+        sources = {"GPU": [lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())], **sources}
+    return choose_meter(sources, needed="GPU" if device == "cuda" else None)
+
+
+def choose_meter(sources: Mapping[str, Sequence[Callable[[], EnergyMeter]]], *, needed: str | None) -> MeterReport:
+    """Opens a meter for each part of the machine.
+
+    Args:
+        sources: For each part what opens its meters, the best first; the parts share no joules.
+        needed: The part without which the others are not used.
+    """
     parts: dict[str, EnergyMeter] = {}
     refused: list[str] = []
-    for part, open_meter in sources.items():
-        meter = _attempt(part, open_meter)
-        if isinstance(meter, str):
+    for part, openers in sources.items():
+        for open_meter in openers:
+            meter = _attempt(part, open_meter)
+            if not isinstance(meter, str):
+                parts[part] = meter
+                break
             refused.append(meter)
-        else:
-            parts[part] = meter
-    if device == "cuda" and parts and "GPU" not in parts:
-        parts.pop("CPU").close()
-        refused.append("The CPU's energy counter is not used alone, because the model runs on the GPU.")
+    if needed is not None and needed not in parts:
+        for part, meter in parts.items():
+            meter.close()
+            refused.append(f"The {part}'s energy counter is not used alone, because the model runs on the {needed}.")
+        parts.clear()
     if not parts:
         return MeterReport(meter=None, refused=tuple(refused))
     chosen = CompositeMeter(parts) if len(parts) > 1 else next(iter(parts.values()))

@@ -46,7 +46,7 @@ class EnergyMeter(Protocol):
 
         Raises:
             CounterResetError: It began anew since the last reading; the next reading counts on from here.
-            MeterError: The counter can no longer be read.
+            MeterError: The counter can no longer be read, or does not hold a number; nothing else is ever raised.
         """
         ...
 

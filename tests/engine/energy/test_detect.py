@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pynvml
 
-from engine.energy.detect import detect_meter
+from engine.energy.detect import choose_meter, detect_meter
+from engine.errors import MeterError
 from engine.types import Provenance
-from tests.engine.energy.fakes import FakeGpu, FakeNvml
+from tests.engine.energy.fakes import FakeGpu, FakeMeter, FakeNvml
 from tests.engine.energy.test_rapl import add_zone
 
 if TYPE_CHECKING:
@@ -68,6 +69,29 @@ def test_machine_without_counters_says_so_for_each(tmp_path: Path) -> None:
         "The GPU's energy cannot be read: no NVIDIA driver is installed on this machine.",
         NO_RAPL.format(tmp_path),
     )
+
+
+def missing() -> FakeMeter:
+    raise MeterError("The best counter is not there.")
+
+
+def test_a_part_is_counted_once_by_its_first_meter_that_opens() -> None:
+    sources = {"CPU": [missing, lambda: FakeMeter(name="second"), lambda: FakeMeter(name="third")]}
+
+    report = choose_meter(sources, needed=None)
+
+    assert (name_of(report), report.refused) == ("second", ("The best counter is not there.",))
+
+
+def test_whatever_else_is_counted_does_not_pass_for_the_part_that_is_needed() -> None:
+    package, board = FakeMeter(), FakeMeter()
+
+    report = choose_meter({"GPU": [missing], "CPU": [lambda: package], "board": [lambda: board]}, needed="GPU")
+
+    assert report.meter is None
+    assert len(report.refused) == 3
+    assert package.closed
+    assert board.closed
 
 
 def test_surprise_in_a_driver_is_a_refusal_and_not_a_crash(tmp_path: Path) -> None:
