@@ -1,4 +1,4 @@
-"""The seam between the decoder and whoever decides: one method, four actions.
+"""The seam between the decoder and whoever decides: one method, and the actions.
 
 A policy sees one exit candidate of one pass at a time. It knows nothing of caches, layers or text. The parts of the
 decision process are known ones: exits as in GREEN-CODE (arXiv 2501.11006), verification as in LayerSkip

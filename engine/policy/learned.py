@@ -1,7 +1,7 @@
 """The learned exit policy: a small network over an exit's hidden state, conditioned on the user's energy weight.
 
 For each check layer a linear probe of the normed hidden state, then one multilayer perceptron shared by all of them,
-whose four outputs score the actions; the best allowed one is taken. It is stored with what it belongs to and refused
+whose outputs score the actions; the best allowed one is taken. It is stored with what it belongs to and refused
 where that does not fit. `engine.training.policy` trains it. It decides in a few numpy operations on the CPU, wherever
 the model runs: it is too small to be worth a GPU, and a process without torch needs none for it.
 """
@@ -49,7 +49,7 @@ TENSORS = (
     "hidden1.bias",
     "hidden2.weight",  # [H, H]
     "hidden2.bias",
-    "action.weight",  # [4, H]
+    "action.weight",  # [A, H], one row for each of `ACTIONS`
     "action.bias",
 )
 
@@ -231,7 +231,10 @@ def load_policy(path: Path, fingerprint: str, exits_fingerprint: str) -> Learned
                 raise PolicyError(f"The policy in {path} was trained for other weights than these; {_RETRAIN}.")
             if info.exits_fingerprint != exits_fingerprint:
                 raise PolicyError(f"The policy in {path} was trained for other exits than this model has; {_RETRAIN}.")
-            return LearnedPolicy(info, {name: file.get_tensor(name) for name in TENSORS})
+            tensors = {name: file.get_tensor(name) for name in TENSORS}
+            if len(tensors["action.bias"]) != len(ACTIONS):
+                raise PolicyError(f"The policy in {path} was trained for other actions; {_RETRAIN}.")
+            return LearnedPolicy(info, tensors)
     except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
         raise PolicyError(f"The policy in {path} cannot be read; {_RETRAIN}.") from error
 

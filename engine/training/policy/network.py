@@ -80,11 +80,11 @@ class PolicyNetwork(nn.Module):
         self.action = nn.Linear(HIDDEN_WIDTH, len(ACTIONS))
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Observations [B, D + K + C] to scores [B, 4]."""
+        """Observations [B, D + K + C] to scores [B, A]."""
         return self.score(self.probes(observations))
 
     def score(self, features: torch.Tensor) -> torch.Tensor:
-        """Features of `Probes` [B, P + K + C] to scores [B, 4]."""
+        """Features of `Probes` [B, P + K + C] to scores [B, A]."""
         hidden = self.hidden1(features).tanh()
         return torch.as_tensor(self.action(self.hidden2(hidden).tanh()))
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from engine.policy.base import Action
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.training.policy.network import PROBE_WIDTH, PolicyNetwork, Standardization
 from engine.training.policy.rewards import KEPT_WORTH, WEIGHT_MAX, WEIGHT_MIN, Prices
@@ -246,7 +247,7 @@ class _Rule:
     def action_probabilities(
         self, foreseen: torch.Tensor, checks: torch.Tensor, weights: torch.Tensor, may_stop: torch.Tensor
     ) -> torch.Tensor:
-        """Probabilities of the actions [B, 4], soft where their values are close."""
+        """Probabilities of the actions [B, A], soft where their values are close."""
         agrees, kept = foreseen.unbind(1)
         worth = (1.0 - weights) * KEPT_WORTH
         # Behind a kept token the suggestion goes on for as long as that pays.
@@ -264,6 +265,5 @@ class _Rule:
             leave,
         )
         softness = _SOFTNESS * torch.where(lossless, torch.ones_like(weights), weights).unsqueeze(1)
-        values = torch.stack((on, leave, verify, stop), dim=1)
-        assert len(ACTIONS) == values.shape[1]
-        return (values / softness).softmax(1)
+        values = {Action.CONTINUE: on, Action.EXIT: leave, Action.VERIFY: verify, Action.STOP: stop}
+        return (torch.stack([values[action] for action in ACTIONS], dim=1) / softness).softmax(1)

@@ -137,5 +137,17 @@ def test_a_damaged_file_and_another_version_are_said_in_a_sentence(tmp_path: Pat
         load_policy(path, "weights", "exits")
 
 
-def test_the_outputs_stand_in_the_order_that_files_have() -> None:
+def test_a_policy_of_other_actions_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_policy(tiny_policy(), tmp_path / "policy.safetensors")
+    monkeypatch.setattr(learned, "ACTIONS", (*ACTIONS, Action.EXIT))
+
+    with pytest.raises(PolicyError, match=r"trained for other actions.*green-code train policy"):
+        load_policy(tmp_path / "policy.safetensors", "weights", "exits")
+
+
+def test_the_network_scores_every_action() -> None:
+    assert sorted(ACTIONS, key=str) == sorted(Action, key=str)
+
+
+def test_the_outputs_stand_in_the_order_that_files_have() -> None:  # another order of as many needs a new `_FORMAT`
     assert ACTIONS == (Action.CONTINUE, Action.EXIT, Action.VERIFY, Action.STOP)

@@ -88,17 +88,23 @@ def tiny_recordings() -> Iterator[tuple[TrainingPlace, Recording]]:
         yield place, made
 
 
-@pytest.mark.parametrize(
-    ("weight", "actions"),
-    [
-        (0.5, (Action.CONTINUE, Action.EXIT)),
-        (0.5, (Action.EXIT,)),
-        (0.5, (Action.CONTINUE, Action.CONTINUE, Action.EXIT, Action.VERIFY)),
-        (0.0, (Action.CONTINUE, Action.EXIT)),
-        (0.0, (Action.EXIT,)),
-        (0.0, (Action.CONTINUE, Action.EXIT, Action.VERIFY)),
-    ],
-)
+# At which energy weights which actions are drawn.
+DRAWN = [
+    (0.5, (Action.CONTINUE, Action.EXIT)),
+    (0.5, (Action.EXIT,)),
+    (0.5, (Action.CONTINUE, Action.CONTINUE, Action.EXIT, Action.VERIFY)),
+    (0.5, (*[Action.EXIT] * 9, Action.STOP)),
+    (0.0, (Action.CONTINUE, Action.EXIT)),
+    (0.0, (Action.EXIT,)),
+    (0.0, (Action.CONTINUE, Action.EXIT, Action.VERIFY)),
+]
+
+
+def test_every_action_is_accounted_for() -> None:
+    assert {action for _, actions in DRAWN for action in actions} == set(Action)
+
+
+@pytest.mark.parametrize(("weight", "actions"), DRAWN)
 @pytest.mark.parametrize("with_shortlist", [False, True])
 def test_a_replay_accounts_for_energy_as_the_decoder_does(
     weight: float, actions: tuple[Action, ...], *, with_shortlist: bool
@@ -107,14 +113,15 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
     cost = default_cost_model(loaded.model.geometry, "cpu")
     assert (loaded.model.shortlist_share < 1) == with_shortlist
     params = EnvParams(prices=prices_of(cost, loaded.model.shortlist_share), check_layers=CHECK_LAYERS, mean_chars=1.0)
-    kind = EpisodeKind(energy_weight=weight, may_stop=False, with_end_rules=False)
-    n_confirmed = n_drafts = 0
+    may_stop = Action.STOP in actions
+    kind = EpisodeKind(energy_weight=weight, may_stop=may_stop, with_end_rules=False)
+    n_confirmed = n_drafts = n_stopped = 0
     for place, made in tiny_recordings():
         for seed in range(3):
             outcome = play(TextDecoder(loaded), place, RightExits(made, seed, actions), kind=kind, cost=cost)
             drive, replayed = (
                 RightExits(made, seed, actions),
-                Rollout(made, params, energy_weight=weight, may_stop=False, with_end_rules=False),
+                Rollout(made, params, energy_weight=weight, may_stop=may_stop, with_end_rules=False),
             )
             while not replayed.is_over:
                 n_drafts += replayed.n_drafts
@@ -122,9 +129,12 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
 
             assert replayed.energy == pytest.approx(outcome.energy)
             assert replayed.n_emitted == outcome.n_tokens
+            assert replayed.stopped == outcome.stopped
             n_confirmed += drive.n_confirmed
+            n_stopped += outcome.stopped
     assert n_drafts > 0
-    assert n_confirmed > 0 or Action.VERIFY in actions  # which leaves few exits with drafts
+    assert (n_stopped > 0) == may_stop
+    assert n_confirmed > 0 or {Action.VERIFY, Action.STOP} & {*actions}  # which leave few exits with drafts
 
 
 def with_words_of(recorded: Iterable[tuple[TrainingPlace, Recording]]) -> LoadedModel:
