@@ -222,15 +222,15 @@ class Declaration:
 def declarations() -> dict[str, Declaration]:
     """Every setting by the name of its field."""
     hints, defaults = get_type_hints(Settings, include_extras=True), Settings()
-    return {
-        name: Declaration(
-            key=wire_name(name),
-            allowed=hint.__metadata__[0],
-            text=hint.__metadata__[1],
-            default=getattr(defaults, name),
-        )
-        for name, hint in hints.items()
-    }
+    return {name: _declaration(name, hint, getattr(defaults, name)) for name, hint in hints.items()}
+
+
+def _declaration(name: str, hint: object, default: object) -> Declaration:
+    match getattr(hint, "__metadata__", ()):
+        case (Allowed() as allowed, str(text)):
+            return Declaration(key=wire_name(name), allowed=allowed, text=text, default=default)
+        case _:
+            raise TypeError(f"Settings.{name} must be Annotated[its type, what is allowed, the text that people read].")
 
 
 def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:

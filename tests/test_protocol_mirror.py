@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import is_dataclass
-from typing import get_args, get_origin, get_type_hints
+from typing import NoReturn, get_args, get_origin, get_type_hints
 
 import pytest
 
 from lsp_server import protocol
+from lsp_server.handlers import create_server
 from lsp_server.protocol import wire_name
 from tests.extension_settings import EXTENSION, PACKAGE, README, with_settings, with_table
 
@@ -54,6 +55,26 @@ def test_messages_have_the_same_names_and_parameters() -> None:
 
     assert {constant: name for constant, _, _, name in declared} == MESSAGES
     assert parameters == {name: record.__name__ for name, record in protocol.REQUESTS.items()}
+
+
+def test_the_server_answers_every_request_with_the_record_that_the_extension_expects() -> None:
+    def fails(config: object, progress: object) -> NoReturn:
+        raise NotImplementedError
+
+    features = create_server(fails).protocol.fm.features
+    answers = re.findall(r'new RequestType0?<(?:\w+, )?(\w+), void>\(\s*"(.*?)"', TYPESCRIPT)
+    assert len(answers) == TYPESCRIPT.count("new RequestType")
+    for record, name in answers:
+        assert name in features, f"lsp_server/handlers.py has no handler for {name}"
+        answered = features[name].func.__annotations__["return"]
+        assert typescript_type({"None": type(None)}.get(answered) or getattr(protocol, answered)) == record
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_the_extension_sends_or_hears_every_message(message: str) -> None:
+    sources = [path for path in (EXTENSION / "src").glob("*.ts") if path.name != "protocol.ts"]
+
+    assert any(re.search(rf"\((?:{message})\b", path.read_text(encoding="utf-8")) for path in sources)
 
 
 def test_health_has_the_same_values() -> None:

@@ -58,6 +58,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         private_files=["customers/", "!.npmrc"],
         log_level="debug",
     )
+    assert [name for name in declarations() if getattr(settings, name) == getattr(Settings(), name)] == []
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,13 @@ def test_a_bad_value_is_named_and_its_default_taken(key: str, value: object) -> 
 @pytest.mark.parametrize("setting", declarations().values(), ids=lambda setting: setting.key)
 def test_null_is_the_default_of_every_setting(setting: Declaration) -> None:
     assert parse_settings({setting.key: None}) == (Settings(), ())
+
+
+def test_a_setting_that_lacks_its_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Settings.__annotations__, "reuse", "Annotated[bool, SWITCH]")
+
+    with pytest.raises(TypeError, match=r"Settings\.reuse must be Annotated"):
+        declarations()
 
 
 @pytest.mark.parametrize("policy", ["", "full-depth", "learned", "fixed:12", "confidence:0.8", "confidence:1"])

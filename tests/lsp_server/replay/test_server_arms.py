@@ -1,14 +1,16 @@
 """Arms by name, and other builds as arms."""
 
+import re
 import sys
 
 import pytest
 
 from engine.errors import ConfigError
 from engine.types import no_progress
+from lsp_server.cli import bench
 from lsp_server.replay.auto_close import PAIRS
 from lsp_server.replay.replay import Stretch
-from lsp_server.replay.server_arms import Typing, build_named, replay_in_turns, settings_of
+from lsp_server.replay.server_arms import ARMS, Typing, build_named, replay_in_turns, settings_of
 
 FAKE = [sys.executable, "-m", "tests.lsp_server.fake_server"]
 
@@ -18,6 +20,11 @@ def test_a_build_is_a_name_and_a_command() -> None:
         "released",
         ["/opt/my python", "-I", "-m", "server"],
     )
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_the_command_line_says_what_each_arm_is(arm: str) -> None:
+    assert re.search(rf"(?<![\w-]){arm}(?=[,:; ])", bench.replay.__doc__ or "")
 
 
 @pytest.mark.parametrize("text", ["released", "=python", "released=", "now=python", "peer=python", "two words=python"])
