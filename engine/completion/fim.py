@@ -36,7 +36,7 @@ class FimFormat:
     suffix_first: bool = False
 
 
-_FORMATS = (
+FORMATS = (
     # Qwen2.5-Coder, CodeGemma, Granite 4
     FimFormat(prefix="<|fim_prefix|>", suffix="<|fim_suffix|>", middle="<|fim_middle|>"),
     # StarCoder, StarCoder2 (bigcode-project/starcoder2, issue 14), and other models with their tokens
@@ -52,7 +52,7 @@ _FORMATS = (
 
 def find_fim_format(control_tokens: Collection[str]) -> FimFormat | None:
     """The format whose tokens the tokenizer has; None where the model continues text and no more."""
-    return next((each for each in _FORMATS if {each.prefix, each.suffix, each.middle} <= {*control_tokens}), None)
+    return next((each for each in FORMATS if {each.prefix, each.suffix, each.middle} <= {*control_tokens}), None)
 
 
 def prompt_parts(prompt: Prompt, fim_format: FimFormat | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ _MOST_TOKENS = 3  # of an unfinished word that are chosen again; those before th
 _CONTEXT = 8  # prompt tokens decoded along; more than any tokenizer joins
 _INCOMPLETE = "\ufffd"  # what a tokenizer prints for the first bytes of a character
 # Control tokens by their spelling: Qwen and DeepSeek declare those of fill-in-the-middle as ordinary added ones.
-_CONTROL = re.compile(r"<[|｜].+[|｜]>|<(fim[-_]\w+|repo_?name|file_sep|filename)>")  # noqa: RUF001 - their spelling
+_CONTROL = re.compile(r"<[|｜].+[|｜]>|<(fim[-_]\w+|repo_?name|file_sep|filename)>|▁<(PRE|SUF|MID|EOT)>")  # noqa: RUF001 - their spelling
 
 
 class Tokenization:

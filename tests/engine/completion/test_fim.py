@@ -2,11 +2,12 @@ import itertools
 
 import pytest
 
-from engine.completion.fim import FimFormat, find_fim_format, prompt_parts
+from engine.completion.fim import FORMATS, FimFormat, find_fim_format, prompt_parts
 from engine.completion.prompt import build_prompt
 
 QWEN = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|file_sep|>"]
 STARCODER2 = ["<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<file_sep>"]
+SANTACODER = ["<|endoftext|>", "<fim-prefix>", "<fim-middle>", "<fim-suffix>", "<fim-pad>"]
 DEEPSEEK = ["<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>", "<|EOT|>"]  # noqa: RUF001 - their spelling
 CODE_LLAMA = ["<s>", "</s>", "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"]
 SMOLLM2 = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>", "<file_sep>", "<filename>"]
@@ -18,12 +19,22 @@ def fim_format(control_tokens: list[str]) -> FimFormat:
     return found
 
 
+MODELS = [QWEN, STARCODER2, SANTACODER, DEEPSEEK, CODE_LLAMA]
+
+
+def test_every_format_is_that_of_a_model_here() -> None:
+    assert [find_fim_format(control_tokens) for control_tokens in MODELS] == [*FORMATS]
+
+
 @pytest.mark.parametrize(
     ("control_tokens", "parts"),
     [
         pytest.param(QWEN, ("", "<|fim_prefix|>", "f(", "<|fim_suffix|>", ")\ng()", "<|fim_middle|>", ""), id="qwen"),
         pytest.param(
             STARCODER2, ("", "<fim_prefix>", "", "<fim_suffix>", ")\ng()", "<fim_middle>", "f("), id="starcoder2"
+        ),
+        pytest.param(
+            SANTACODER, ("", "<fim-prefix>", "", "<fim-suffix>", ")\ng()", "<fim-middle>", "f("), id="santacoder"
         ),
         pytest.param(
             DEEPSEEK,

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer
 
+from engine.completion.fim import FORMATS, FimFormat, find_fim_format
 from engine.model.tokenization import Tokenization
 
 FIM_PARTS = ("", "<|fim_prefix|>", "f(", "<|fim_suffix|>", ")", "<|fim_middle|>", "")
@@ -22,6 +23,15 @@ def fim_tokenization() -> Tokenization:
     names = ["<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|file_sep|>", "<tool_call>"]
     tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in names])
     return Tokenization(tokenizer, [])
+
+
+@pytest.mark.parametrize("fim_format", FORMATS, ids=lambda each: str(each.prefix))
+def test_a_format_is_found_where_its_tokens_are_not_declared_as_control_tokens(fim_format: FimFormat) -> None:
+    tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
+    names = [fim_format.prefix, fim_format.suffix, fim_format.middle]
+    tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in names])
+
+    assert find_fim_format(Tokenization(tokenizer, []).control_ids) == fim_format
 
 
 def test_a_prompt_in_parts_has_control_tokens_between_its_text(fim_tokenization: Tokenization) -> None:
