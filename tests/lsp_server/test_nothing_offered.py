@@ -16,12 +16,12 @@ pytestmark = pytest.mark.timeout(60)
 
 async def test_where_a_suggestion_is_hardly_ever_kept_only_a_request_by_hand_is_computed(client: Client) -> None:
     client.change_settings({"greenMode": 100, "skipUnlikely": True})
-    client.open("count = 1\nq")
+    client.open("count = (1)")
 
-    assert await client.complete(1, 1) is None
+    assert await client.complete(0, 11) is None
     energy = await client.energy(lambda energy: energy.skipped == 1)
     assert energy.requests == 0
-    assert await client.complete(1, 1, invoked=True) is not None
+    assert await client.complete(0, 11, invoked=True) is not None
 
 
 async def test_in_comments_and_strings_nothing_is_offered_if_so_set_unless_asked_by_hand(client: Client) -> None:
@@ -145,7 +145,7 @@ async def test_whoever_asks_by_hand_in_vain_is_told_why(
     [
         ({"inComments": False}, "x = 1  # and", "Completions are switched off in comments (greenCode.inComments)"),
         ({"inStrings": False}, "x = 'and", "Completions are switched off in strings (greenCode.inStrings)"),
-        ({"skipUnlikely": True, "greenMode": 100}, "count = 1\nq", "greenCode.skipUnlikely"),
+        ({"skipUnlikely": True, "greenMode": 100}, "count = (1)", "greenCode.skipUnlikely"),
     ],
 )
 async def test_the_status_says_why_nothing_was_offered_at_the_last_place(
