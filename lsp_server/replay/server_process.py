@@ -76,6 +76,7 @@ class ServerProcess(LanguageClient):
         try:
             return await asyncio.shield(answer)  # pygls must find it alive when the server answers all the same
         except asyncio.CancelledError:
+            answer.add_done_callback(_forget)
             self.cancel_request(types.CancelParams(id=number))
             raise
         except JsonRpcException as error:
@@ -130,3 +131,9 @@ class ServerProcess(LanguageClient):
 
 def _ignore(_params: object) -> None:
     """The person who types sees no messages."""
+
+
+def _forget(answer: asyncio.Future[Any]) -> None:
+    """Takes note of how a request ended that nobody waits for any more; asyncio would print its error."""
+    if not answer.cancelled():
+        answer.exception()
