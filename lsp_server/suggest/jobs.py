@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from engine.types import FinishReason
-from lsp_server.suggest.reuse import Suggestion, agrees, rest_of, typed_between
+from lsp_server.suggest.reuse import Suggestion, agrees, rest_of, still_offered, typed_between
 from lsp_server.suggest.seams import CancellationEvent
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Run:
             self._dismiss()
             waiter = None
         elif waiter is not None:
+            offered = still_offered(offered, waiter.request) if typed else offered
             waiter.answer.set_result(Suggestion(completion_id=self.job.completion_id, text=offered))
         recorded = replace(completion, text=offered)
         if waiter is None:

@@ -1,7 +1,7 @@
 """What was computed once and need not be computed again: the rest of a suggestion that is being typed.
 
 `typed_between` and `agrees` say what typing means to an answer; `SuggestionCache` keeps answers, "nothing to suggest"
-among them. Pure: it knows no protocol, no queue and no engine. Text behind the cursor must be the same; how the text
+among them. Pure: it knows no protocol, no queue and no model. Text behind the cursor must be the same; how the text
 before it came about (typed, accepted word by word, taken back to a former state) makes no difference.
 """
 
@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from engine.completion.cleanup import suggestion as cleaned_up
+from engine.completion.prompt import prompt_for
+from engine.completion.shape import shape_at
 
 if TYPE_CHECKING:
     from engine.types import CompletionRequest
@@ -56,6 +60,19 @@ def rest_of(text: str, typed: str) -> str:
     return rest if rest.strip() else ""
 
 
+def still_offered(rest: str, request: CompletionRequest) -> str:
+    """What of a rest in one line is worth offering where the cursor stands now; "" where nothing is.
+
+    Typing may have left a lone sign of it, or opened what the text behind the cursor closes.
+    """
+    if "\n" in rest:
+        return rest  # its lines were judged together, from the line's beginning
+    prompt = prompt_for(request)
+    shape = shape_at(request.prefix, request.suffix, prompt, single_line=True, language_id=request.language_id)
+    said_again = prompt.typed + rest
+    return said_again[cleaned_up(said_again, shape)]
+
+
 class SuggestionCache:
     """Answers by the place they were given for; the least recently used go first.
 
@@ -82,9 +99,10 @@ class SuggestionCache:
             if known_uri != uri or suffix != request.suffix or not request.prefix.startswith(prefix):
                 continue
             typed = request.prefix[len(prefix) :]
-            text = rest_of(suggestion.text, typed)
-            if text or not (typed or suggestion.text):
+            rest = rest_of(suggestion.text, typed)
+            if rest or not (typed or suggestion.text):
                 self._suggestions.move_to_end(place)
+                text = still_offered(rest, request) if typed else rest
                 return Suggestion(completion_id=suggestion.completion_id, text=text)
         return None
 

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,24 @@ def test_a_new_choice_of_pieces_takes_no_suggestion_away_from_who_is_typing_it(c
 )
 def test_a_text_that_still_grows_may_agree(text: str, typed: str, *, fits: bool) -> None:
     assert agrees(text, typed) is fits
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "offered", "typed", "left"),
+    [
+        ("x = ", "\n", "foo.", "foo", ""),  # a lone sign
+        ("x = 1\n", '\n"""\n\ny = 2\n"""Two."""\n', '"""One."""', '"""O', "ne."),  # what the next line closes
+        ("x = ", "\n", "foo(a, b)", "foo(a", ", b)"),
+        ("", "\n", "def f():\n    return 1", "def f(", "):\n    return 1"),
+    ],
+)
+def test_a_rest_keeps_the_rules_of_the_place_that_typing_came_to(
+    prefix: str, suffix: str, offered: str, typed: str, left: str
+) -> None:
+    cache = SuggestionCache()
+    place = CompletionRequest(prefix=prefix, suffix=suffix, language_id="python")
+    cache.keep(DOCUMENT, place, Suggestion(completion_id="a", text=offered))
+
+    found = cache.find(DOCUMENT, replace(place, prefix=prefix + typed))
+
+    assert found == Suggestion(completion_id="a", text=left)
