@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH})
 _SAYS_NOTHING = frozenset({FinishReason.CANCELLED, FinishReason.DOUBT})
-_LEAST_CHANCE = 0.2  # of the rest of a word; less is hardly ever right (engine/LOG.md, "Inside words")
+_LEAST_CHANCE = 0.3  # of the first word, or of its rest; less is hardly ever right (engine/LOG.md, "Inside words")
 _SEPARATORS = " \t\n,.:"  # that would lead to what is not said again
 
 
@@ -49,12 +49,14 @@ class Site:
         prompt: What the model reads.
         shape: The form that a suggestion may take; None where all decoded text is offered and only the model, the
             policy and the length limit end it.
+        may_give_up: Whether a text whose first word is unlikely is given up where no word has been begun.
     """
 
     prefix: str
     suffix: str
     prompt: Prompt
     shape: Shape | None
+    may_give_up: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,9 @@ def site_for(request: CompletionRequest) -> Site:
     shape = shape_at(
         request.prefix, request.suffix, prompt, single_line=request.single_line, language_id=request.language_id
     )
-    return Site(prefix=request.prefix, suffix=request.suffix, prompt=prompt, shape=shape)
+    return Site(
+        prefix=request.prefix, suffix=request.suffix, prompt=prompt, shape=shape, may_give_up=request.may_give_up
+    )
 
 
 def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
@@ -261,13 +265,14 @@ class TextRun:
         return self._spelled[1]
 
     def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
-        """Whether the word that the cursor stands in, as far as it is said now, is too unlikely to be shown."""
-        n_tokens, typed = len(token_ids), len(self.site.prompt.typed)
-        if self.site.shape is None or not all(index in chances for index in range(n_tokens)):
+        """Whether the first word, or what is left of it, is too unlikely to be shown as far as it is said."""
+        n_tokens, typed, is_begun = len(token_ids), len(self.site.prompt.typed), bool(self.site.prompt.typed.strip())
+        is_judged = self.site.shape is not None and (is_begun or self.site.may_give_up)
+        if not is_judged or any(index not in chances for index in range(n_tokens)):
             return False
         said = len(self.text_of(token_ids[:-1]))
         text = self.text_of(token_ids)
-        goes_on = said < typed or all(map(is_word, text[typed : said + 1]))
+        goes_on = said <= typed or all(map(is_word, text[typed : said + 1]))
         return goes_on and math.prod(chances[index] for index in range(n_tokens)) < _LEAST_CHANCE
 
     def _ended_by_rules(self, token_ids: Sequence[int]) -> FinishReason | None:

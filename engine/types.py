@@ -170,6 +170,8 @@ class CompletionRequest:
             None for what the green mode means.
         max_new_tokens: Upper bound on tokens decoded.
         single_line: True for one line, False for a block, None to decide from the text around the cursor.
+        may_give_up: Whether a text whose first word is unlikely is given up, and "" offered, where no word has been
+            begun; inside words it is in any case.
     """
 
     prefix: str
@@ -182,6 +184,7 @@ class CompletionRequest:
     policy: str | None = None
     max_new_tokens: int = 48
     single_line: bool | None = None
+    may_give_up: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

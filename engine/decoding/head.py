@@ -63,8 +63,8 @@ class Head:
         work: Charged with rows beside the first of a reading; the first is charged to who asks.
 
     Attributes:
-        chances: The probability of each of the first tokens among those that could be chosen in its place; only under a
-            constraint.
+        chances: The probability of each of the first tokens among those that could be chosen in its place. Without a
+            constraint only those that no later pass judges: lossless text goes on whatever they are.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Head:
 
         With `is_judged_later` the last layer judges what was chosen from the listing.
         """
-        if self._constraint is not None and first < _N_CHANCES:
+        if first < _N_CHANCES and not (is_judged_later and self._constraint is None):
             chances = reading.probabilities()
             self._note_chances(zip(range(first, first + len(rows)), (chances[row] for row in rows), strict=True))
         for index, row in enumerate(rows, first):
@@ -110,7 +110,7 @@ class Head:
         self._work.verification.head_tokens += len(judged) - 1
         logits = self._model.head(functools.reduce(self._model.concatenate, judged.values()))
         choices = self._model.choices(logits)
-        if self._constraint is not None and min(judged) < _N_CHANCES:
+        if min(judged) < _N_CHANCES:
             self._note_chances(zip(judged, self._model.probabilities(logits), strict=True))
         pairs = zip(judged, choices, strict=True)
         return next(((index, choice) for index, choice in pairs if said[index] != choice), None)

@@ -44,6 +44,7 @@ def typed_between(older: CompletionRequest, newer: CompletionRequest) -> str | N
         and older.policy == newer.policy
         and older.max_new_tokens == newer.max_new_tokens
         and older.single_line == newer.single_line
+        and (newer.may_give_up or not older.may_give_up)
         and newer.prefix.startswith(older.prefix)
     )
     return newer.prefix[len(older.prefix) :] if same else None

@@ -178,6 +178,8 @@ class Suggester:
     async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
         typed_since = question.typed_since if settings.reuse else None
         name = question.completion_id
+        if question.is_invoked:
+            request = replace(request, may_give_up=False)
         answer = await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
         if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
             if not question.is_invoked and not await self._is_worth_asking(question, settings):

@@ -66,21 +66,28 @@ def test_what_is_decoded_begins_with_what_is_typed(
 @pytest.mark.parametrize(
     ("policy", "point"), [(FullDepth(), LOSSLESS), (FixedExit(3), LOSSY)], ids=["lossless", "early"]
 )
+@pytest.mark.parametrize("may_give_up", [True, False])
 def test_a_word_that_could_be_too_many_others_is_given_up(
-    loaded: LoadedModel, policy: FullDepth | FixedExit, point: OperatingPoint, monkeypatch: pytest.MonkeyPatch
+    loaded: LoadedModel,
+    policy: FullDepth | FixedExit,
+    point: OperatingPoint,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    may_give_up: bool,
 ) -> None:
     texts = TextDecoder(loaded)
     for n_typed in range(8):
-        run = texts.at(site_for(CompletionRequest(prefix=DOCUMENT + "balance"[:n_typed])), max_new_tokens=8)
+        request = CompletionRequest(prefix=DOCUMENT + "balance"[:n_typed], may_give_up=may_give_up)
+        run = texts.at(site_for(request), max_new_tokens=8)
         monkeypatch.setattr("engine.text._LEAST_CHANCE", 0.0)
         sure = run.decode(policy, point, max_new_tokens=8)
         monkeypatch.setattr("engine.text._LEAST_CHANCE", 1.01)
         unsure = run.decode(policy, point, max_new_tokens=8)
 
         assert sure.finish_reason is not FinishReason.DOUBT
-        if n_typed:
+        if n_typed or (may_give_up and not point.lossless):
             assert (unsure.text, unsure.finish_reason, unsure.n_decoded) == ("", FinishReason.DOUBT, 1)
-        else:
+        else:  # lossless text is full depth's, and who asks by hand sees it
             assert unsure == replace(sure, work=unsure.work, reused_tokens=unsure.reused_tokens)
 
 

@@ -112,6 +112,13 @@ async def test_by_hand_every_place_is_asked_at_once(desk: Desk) -> None:
     assert ([request.prefix for request in desk.engine.requests], desk.skipped) == (["x"], 1)
 
 
+async def test_by_hand_a_text_is_not_given_up(desk: Desk) -> None:
+    await desk.ask("x", invoked=True)
+    await desk.ask("y")
+
+    assert [request.may_give_up for request in desk.engine.requests] == [False, True]
+
+
 async def test_what_goes_on_is_waited_for_and_else_the_question_is_asked_anew(desk: Desk) -> None:
     desk.engine.word_s = None
     older = asyncio.create_task(desk.ask("slowly"))
