@@ -14,10 +14,10 @@ interface Measured {
 }
 
 const MEASURED: readonly Measured[] = [
-  { greenMode: 0, savedPercent: 38, lostPercent: 0 },
-  { greenMode: 20, savedPercent: 53, lostPercent: 0 },
-  { greenMode: 50, savedPercent: 68, lostPercent: 11 },
-  { greenMode: 80, savedPercent: 79, lostPercent: 25 },
+  { greenMode: 0, savedPercent: 23, lostPercent: 0 },
+  { greenMode: 20, savedPercent: 37, lostPercent: 1 },
+  { greenMode: 50, savedPercent: 56, lostPercent: 13 },
+  { greenMode: 80, savedPercent: 72, lostPercent: 28 },
 ];
 
 /** One or two sentences about a position from 0 to 100. */
