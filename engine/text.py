@@ -202,6 +202,7 @@ class TextRun:
         self.ids: tuple[int, ...] = ()
         self._loaded, self._constraint = loaded, constraint
         self._n_certain = n_certain  # characters of what is typed that the model reads; less than 0 where it says more
+        self._may_give_up = True
         self._spelled: tuple[tuple[int, ...], str] = ((), "")
 
     def decode(
@@ -210,6 +211,7 @@ class TextRun:
         point: OperatingPoint,
         *,
         max_new_tokens: int,
+        may_give_up: bool = True,
         cancellation: CancellationToken | None = None,
         on_text: Callable[[str], None] = ignore_text,
     ) -> DecodedText:
@@ -219,10 +221,12 @@ class TextRun:
             policy: Decides at each exit candidate.
             point: What the user's slider means to the decoder.
             max_new_tokens: Upper bound on tokens.
+            may_give_up: Whether an unlikely text is given up; not by who knows already what will be said.
             cancellation: Polled at every exit candidate and between prefill segments; None never cancels.
             on_text: Is called after each token with what would be offered. Its end may still be taken back.
         """
         self.ids = ()
+        self._may_give_up = may_give_up
         token_ids: list[int] = []
         exit_layers: list[int] = []
         raw = ""
@@ -267,7 +271,7 @@ class TextRun:
     def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
         """Whether the first word, or what is left of it, is too unlikely to be shown as far as it is said."""
         n_tokens, typed, is_begun = len(token_ids), len(self.site.prompt.typed), bool(self.site.prompt.typed.strip())
-        is_judged = self.site.shape is not None and (is_begun or self.site.may_give_up)
+        is_judged = self.site.shape is not None and self._may_give_up and (is_begun or self.site.may_give_up)
         if not is_judged or any(index not in chances for index in range(n_tokens)):
             return False
         said = len(self.text_of(token_ids[:-1]))

@@ -188,8 +188,10 @@ class _Bench:
         self.loaded, self.place, self._max_new_tokens = loaded, place, max_new_tokens
         self.run = texts.at(place.site, max_new_tokens=max_new_tokens)
 
-    def decode(self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None) -> Timed:
-        """Decodes once; by default to the product's own length limit."""
+    def decode(
+        self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None, may_give_up: bool = True
+    ) -> Timed:
+        """Decodes once; by default to the product's own length limit, and unlikely texts as far as the product does."""
         timed = _TimedPolicy(policy)
         begun: list[tuple[float, float]] = []
 
@@ -197,7 +199,13 @@ class _Bench:
             if not begun:
                 begun.append((time.perf_counter(), time.process_time()))
 
-        said = self.run.decode(timed, point, max_new_tokens=max_new_tokens or self._max_new_tokens, on_text=note_first)
+        said = self.run.decode(
+            timed,
+            point,
+            max_new_tokens=max_new_tokens or self._max_new_tokens,
+            may_give_up=may_give_up,
+            on_text=note_first,
+        )
         ended = time.perf_counter(), time.process_time()
         begun_s, cpu_begun_s = begun[0] if begun else ended
         return Timed(said=said, decode_s=ended[0] - begun_s, cpu_s=ended[1] - cpu_begun_s, policy_s=timed.elapsed_s)
@@ -283,7 +291,12 @@ def _oracles(bench: _Bench, index: int, baseline: DecodedText, cost_model: Devic
             index,
             bench,
             # With all its tokens the text ends as full depth's did, by an end token where that had one.
-            bench.decode(Oracle(ids), point, max_new_tokens=n_tokens if n_tokens < len(ids) else baseline.n_decoded),
+            bench.decode(
+                Oracle(ids),
+                point,
+                max_new_tokens=n_tokens if n_tokens < len(ids) else baseline.n_decoded,
+                may_give_up=False,
+            ),
             baseline,
             cost_model=cost_model,
             charged=charged,
