@@ -18,7 +18,7 @@ from engine.completion.shape import shape_at
 from engine.completion.words import is_word
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
-from engine.decoding.stopping import StopCondition
+from engine.decoding.stopping import StopCondition, no_doubt
 from engine.model.loaded import synchronize
 from engine.types import FinishReason, NeverCancelled
 
@@ -202,7 +202,6 @@ class TextRun:
         self.ids: tuple[int, ...] = ()
         self._loaded, self._constraint = loaded, constraint
         self._n_certain = n_certain  # characters of what is typed that the model reads; less than 0 where it says more
-        self._may_give_up = True
         self._spelled: tuple[tuple[int, ...], str] = ((), "")
 
     def decode(
@@ -226,7 +225,6 @@ class TextRun:
             on_text: Is called after each token with what would be offered. Its end may still be taken back.
         """
         self.ids = ()
-        self._may_give_up = may_give_up
         token_ids: list[int] = []
         exit_layers: list[int] = []
         raw = ""
@@ -238,7 +236,7 @@ class TextRun:
                 max_new_tokens=max_new_tokens,
                 end_ids=self._loaded.tokenization.end_ids,
                 rule=self._ended_by_rules,
-                doubt=self._is_doubtful,
+                doubt=self._is_doubtful if may_give_up else no_doubt,
             ),
             cancellation=cancellation or NeverCancelled(),
             constraint=self._constraint,
@@ -271,7 +269,7 @@ class TextRun:
     def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
         """Whether the first word, or what is left of it, is too unlikely to be shown as far as it is said."""
         n_tokens, typed, is_begun = len(token_ids), len(self.site.prompt.typed), bool(self.site.prompt.typed.strip())
-        is_judged = self.site.shape is not None and self._may_give_up and (is_begun or self.site.may_give_up)
+        is_judged = self.site.shape is not None and (is_begun or self.site.may_give_up)
         if not is_judged or any(index not in chances for index in range(n_tokens)):
             return False
         said = len(self.text_of(token_ids[:-1]))

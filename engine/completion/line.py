@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, Residue, Scan
 from engine.completion.languages import COMMENT_BEGIN
-from engine.completion.words import is_word
+from engine.completion.words import joins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,11 +167,6 @@ def word_before(head: str) -> str:
     """The word that a line ends with; "" where it ends with none."""
     found = _WORD_END.search(head[-_WORD_CHARS:])
     return found.group() if found else ""
-
-
-def joins(left: str, right: str) -> bool:
-    """Whether a word goes on from one text into the other."""
-    return bool(left and right) and is_word(left[-1]) and is_word(right[0])
 
 
 def _balanced_length(body: str, line: Line) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from engine.completion.words import is_word
+from engine.completion.words import joins
 
 _COPIES = 4  # of a unit that make a loop; of a long one three
 _COPIES_OF_LONG, _LONG_CHARS = 3, 16
@@ -82,16 +82,12 @@ def _run_start(flat: str, end: int, period: int) -> int:
 
 def _end_of_copies(flat: str, start: int, period: int, n_kept: int) -> int:
     """Where the last copy ends that is kept: between words, if the run has such a place."""
-    while n_kept and _splits_word(flat, start) and start + n_kept * period < len(flat) - 1:
+    while n_kept and joins(flat[:start], flat[start:]) and start + n_kept * period < len(flat) - 1:
         start += 1  # a run may begin inside a word, as two words may end alike
     end = start + n_kept * period
-    while _splits_word(flat, end):
+    while joins(flat[:end], flat[end:]):
         end -= 1  # it repeats a part of a word
     return end
-
-
-def _splits_word(flat: str, at: int) -> bool:
-    return 0 < at < len(flat) and is_word(flat[at - 1]) and is_word(flat[at])
 
 
 def _kept_copies(run: str, period: int, raw: str, document: str) -> int | None:

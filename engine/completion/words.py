@@ -10,6 +10,11 @@ def is_word(char: str) -> bool:
     return char.isalnum() or char == "_"
 
 
+def joins(left: str, right: str) -> bool:
+    """Whether a word goes on from one text into the other."""
+    return bool(left and right) and is_word(left[-1]) and is_word(right[0])
+
+
 def inside_word(text: str, at: int) -> bool:
     """True where the characters before and behind `at` belong to one word; the text's ends are no inside."""
     if not 0 < at < len(text):

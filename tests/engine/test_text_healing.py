@@ -12,22 +12,12 @@ from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.text import TextDecoder, site_for
 from engine.types import CompletionRequest, FinishReason
-from tests.engine.training.fakes import code, tiny_loaded
+from tests.engine.training.fakes import ACCOUNT, code, tiny_loaded
 from tests.tiny_models import early_exit_model, tiny_model
 
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
 DOCUMENT = code("alpha", 4) + "def größe(balance, account):\n    return "
-ACCOUNT = """class Account:
-    def __init__(self, owner, balance):
-        self.owner = owner
-        self.balance = balance
-
-    def deposit(self, amount):
-        self.balance += amount
-
-    def withdraw(self, amount):
-        self.balance -= """
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from engine.evaluation.begun_words import (
     try_words,
     word_shares,
 )
-from tests.engine.training.fakes import code, source_file
+from tests.engine.training.fakes import ACCOUNT, code, source_file
 
 FILES = [source_file(code(f"test{n}"), package=f"q{n}", path=f"{n}.py") for n in range(4)]
 
@@ -78,18 +78,6 @@ def test_installed_packages_are_held_out_ones() -> None:
     assert "rich" in names  # of the test split
     assert len(names) > 10
     assert not names & learned
-
-
-ACCOUNT = """class Account:
-    def __init__(self, owner, balance):
-        self.owner = owner
-        self.balance = balance
-
-    def deposit(self, amount):
-        self.balance += amount
-
-    def withdraw(self, amount):
-        self.balance -= """
 
 
 @pytest.mark.model

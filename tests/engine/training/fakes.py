@@ -82,6 +82,19 @@ def write_tar(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
+ACCOUNT = """class Account:
+    def __init__(self, owner, balance):
+        self.owner = owner
+        self.balance = balance
+
+    def deposit(self, amount):
+        self.balance += amount
+
+    def withdraw(self, amount):
+        self.balance -= """
+"""The beginning of a class that wants its amount subtracted."""
+
+
 def code(name: str, lines: int = 30) -> str:
     """Python that a person might have written; another name gives other text throughout."""
     return "".join(
