@@ -6,11 +6,13 @@ are `engine.energy`. Importing this module does not import torch; loading an eng
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.completion.fim import why_no_format
 from engine.config import data_dir
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 CALIBRATION_FILE = "calibration.json"
 
+logger = logging.getLogger(__name__)
+
 
 def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -> Engine:
     """Finds or fetches the model, loads it on its device, and chooses a meter.
@@ -70,6 +74,8 @@ class Engine:
         self._loaded = loaded
         self._texts = TextDecoder(loaded)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
+        if self.format_refused is not None:
+            logger.warning("%s: %s", loaded.name, self.format_refused)
         self.cost_model, note = _cost_model(loaded)
         report = detect_meter(loaded.device)
         self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
@@ -98,6 +104,11 @@ class Engine:
     def kernels_refused(self) -> str | None:
         """Why a CPU does not run the native kernels; None where it does, or nobody asked for them."""
         return library.why_not() if self._loaded.runtime == "onnx" else None
+
+    @property
+    def format_refused(self) -> str | None:
+        """Why text behind the cursor is not read although the model seems to know how; None where all is well."""
+        return why_no_format(self._loaded.tokenization.control_ids)
 
     @property
     def layers_total(self) -> int:

@@ -162,6 +162,7 @@ class CompletionRequest:
         prefix: Document text before the cursor, with "\n" line ends.
         suffix: Document text after the cursor, with the same line ends.
         path: The file's path as the model may be shown it, such as "src/app.py"; "" when unknown.
+        repository: The name of what the file lies in, such as the workspace folder's; "" when unknown.
         snippets: Pieces of other files, the most useful first.
         prompt: How much of all this the model is given.
         language_id: The editor's language identifier, such as "python"; "" when unknown.
@@ -178,6 +179,7 @@ class CompletionRequest:
     suffix: str = ""
     language_id: str = ""
     path: str = ""
+    repository: str = ""
     snippets: tuple[Snippet, ...] = ()
     prompt: PromptOptions = PromptOptions()
     green_mode: int = DEFAULT_GREEN_MODE

@@ -7,7 +7,7 @@ cache, stays put while a person types. Strings only; the model's own control tok
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import comment_mark
@@ -39,13 +39,27 @@ class Prompt:
             blanks only this one is held back: without the rest of its indentation, a line start tells the model
             nothing of the block that it stands in.
         suffix: The document behind the cursor, cut to its budget; read by models that fill in the middle.
-        context: Lines to read before `text`: as comments pieces of other files and the name of this one; its imports.
+        imports: The file's import lines, where they stand above the window.
+        pieces: Pieces of other files, the most useful last and so nearest.
+        path: The file's path, where pieces or the path are asked for and it is known; for formats that have a place
+            for it.
+        repository: What the files lie in; "" where that is not known.
+        comments: The same pieces and the name of this file as comments, for formats that have none.
     """
 
     text: str
     typed: str
     suffix: str = ""
-    context: str = ""
+    imports: str = ""
+    pieces: tuple[Snippet, ...] = ()
+    path: str = ""
+    repository: str = ""
+    comments: str = ""
+
+    @property
+    def context(self) -> str:
+        """Lines to read before `text`, as text alone."""
+        return self.comments + self.imports
 
 
 def build_prompt(prefix: str, suffix: str = "", *, options: PromptOptions | None = None) -> Prompt:
@@ -70,20 +84,24 @@ def behind_typed(text: str, typed: str) -> int | None:
 def prompt_for(request: CompletionRequest) -> Prompt:
     """The prompt for a request, with all that its options ask for."""
     prompt = build_prompt(request.prefix, request.suffix, options=request.prompt)
-    return Prompt(
-        text=prompt.text,
-        typed=prompt.typed,
-        suffix=prompt.suffix,
-        context="".join(_context(request)) + _imports(request),
+    pieces = tuple(reversed(_affordable(request.snippets, request.prompt.snippet_chars)))
+    is_named = bool(pieces or request.prompt.with_header)
+    return replace(
+        prompt,
+        imports=_imports(request),
+        pieces=pieces,
+        path=request.path if is_named else "",
+        repository=request.repository if is_named else "",
+        comments="".join(_comments(request, pieces)),
     )
 
 
-def _context(request: CompletionRequest) -> Iterator[str]:
-    """Pieces of other files as comments, the most useful last and so nearest; then the header."""
+def _comments(request: CompletionRequest, pieces: Sequence[Snippet]) -> Iterator[str]:
+    """Pieces of other files as comments; then the header."""
     mark = comment_mark(request.language_id)
     if mark is None:
         return
-    for snippet in reversed(_affordable(request.snippets, request.prompt.snippet_chars)):
+    for snippet in pieces:
         yield f"{mark}{snippet.path}\n"
         yield from (f"{mark}{line}".rstrip() + "\n" for line in snippet.text.split("\n"))
         yield "\n"

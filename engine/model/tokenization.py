@@ -24,8 +24,12 @@ _SEEN_CHARS = 256  # of a text's end, where its last word is looked for
 _MOST_TOKENS = 3  # of an unfinished word that are chosen again; those before them hardly ever change
 _CONTEXT = 8  # prompt tokens decoded along; more than any tokenizer joins
 _INCOMPLETE = "\ufffd"  # what a tokenizer prints for the first bytes of a character
+_SENTINEL = "\u263a"  # before a text that begins inside a prompt; what Code Llama's and Codestral's makers take
 # Control tokens by their spelling: Qwen and DeepSeek declare those of fill-in-the-middle as ordinary added ones.
-_CONTROL = re.compile(r"<[|｜].+[|｜]>|<(fim[-_]\w+|repo_?name|file_sep|filename)>|▁<(PRE|SUF|MID|EOT)>")  # noqa: RUF001 - their spelling
+_CONTROL = re.compile(
+    r"<[|｜].+[|｜]>|<(fim[-_]\w+|repo_?name|file_sep|filename|jupyter_start)>|<\[[\w-]+\]>|"  # noqa: RUF001 - their spelling
+    r"▁<(PRE|SUF|MID|EOT)>|\[(PREFIX|SUFFIX|MIDDLE)\]"
+)
 
 
 class Tokenization:
@@ -68,8 +72,15 @@ class Tokenization:
         ids = self.encode(parts[0])
         for control, text in zip(parts[1::2], parts[2::2], strict=True):
             ids.append(self.control_ids[control])
-            ids += self.tokenizer.encode(text, add_special_tokens=False).ids
+            ids += self._encode_inside(text)
         return ids
+
+    def _encode_inside(self, text: str) -> list[int]:
+        """Token ids of a text that does not begin the prompt: without the blank that some put before every text."""
+        if self._splits_text:  # into what no token reaches over; these put none there
+            return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        n_before = len(self.tokenizer.encode(_SENTINEL, add_special_tokens=False).ids)
+        return list(self.tokenizer.encode(_SENTINEL + text, add_special_tokens=False).ids[n_before:])
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:

@@ -108,6 +108,8 @@ def show_parts(console: Console, engine: Engine) -> None:
     """Model, device and meter of an engine, and what was refused and why."""
     exits = ", ".join(map(str, engine.exit_layers))
     console.print(f"[green]model[/]   {escape(engine.model_name)}, {engine.layers_total} layers, exits after {exits}")
+    if engine.format_refused is not None:
+        console.print(f"        {escape(engine.format_refused)}", highlight=False, soft_wrap=True)
     console.print(f"[green]device[/]  {escape(engine.device_name)}", highlight=False)
     if engine.kernels_refused is not None:
         console.print(f"        {escape(engine.kernels_refused)}", highlight=False, soft_wrap=True)

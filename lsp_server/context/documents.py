@@ -52,6 +52,7 @@ class CursorContext:
         selected_text: Text of the suggest widget's selected entry, which the suggestion must begin with;
             `prefix` already ends with it. "" without one.
         path: As the model may be shown it; "" when unknown.
+        repository: The name of the workspace folder that it lies in; "" outside of all.
         snippets: Pieces of other documents, the most useful first.
     """
 
@@ -62,6 +63,7 @@ class CursorContext:
     insert_range: types.Range
     selected_text: str
     path: str = ""
+    repository: str = ""
     snippets: tuple[Snippet, ...] = ()
 
 
@@ -217,8 +219,16 @@ class OpenDocuments(DocumentStore):
         path = path_of(uri)
         if path is None:
             return ""
-        folder = next((folder for folder in self.folder_paths if path.is_relative_to(folder)), path.parent)
-        return path.relative_to(folder).as_posix()
+        return path.relative_to(self._folder_of(path) or path.parent).as_posix()
+
+    def shown_repository(self, uri: str) -> str:
+        """The name of the workspace folder that a document lies in; "" outside of all."""
+        path = path_of(uri)
+        folder = None if path is None else self._folder_of(path)
+        return "" if folder is None else folder.name
+
+    def _folder_of(self, path: Path) -> Path | None:
+        return next((folder for folder in self.folder_paths if path.is_relative_to(folder)), None)
 
 
 def _whole(before: str, after: str) -> _Edit:

@@ -89,5 +89,6 @@ class Surroundings:
             context,
             prefix=window_before(normalised(above) + context.prefix) if above else context.prefix,
             path=self._documents.shown_path(document.uri) if self._documents is not None else "",
+            repository=self._documents.shown_repository(document.uri) if self._documents is not None else "",
             snippets=self._neighbours.pieces_for(document.uri, position.line, context.prefix, context.suffix),
         )

@@ -24,6 +24,7 @@ def completion_request(context: CursorContext, settings: Settings) -> Completion
         suffix=context.suffix,
         language_id=context.language_id,
         path=context.path,
+        repository=context.repository,
         snippets=context.snippets,
         prompt=PromptOptions(
             snippet_chars=SNIPPET_CHARS if settings.other_files else 0,

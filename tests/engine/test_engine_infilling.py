@@ -1,5 +1,6 @@
 """A small random model whose tokenizer can fill in the middle: what it reads, and what of that it reads again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from engine.config import EngineConfig
 from engine.engine import Engine, load_engine
-from engine.types import CompletionRequest, PromptOptions
+from engine.types import CompletionRequest, PromptOptions, Snippet
 
-STARCODER = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]
+STARCODER = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<repo_name>", "<file_sep>"]
 QWEN = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]
 BEFORE = "def area(width, height):\n    return wid"
 READ = BEFORE.removesuffix("wid")  # the word at the cursor is not read but said again
@@ -86,3 +87,25 @@ def test_a_prompt_too_long_for_the_model_keeps_the_text_at_the_cursor(tmp_path: 
     completion = engine.complete(request(after="x = 1\n" * 80))
 
     assert completion.prompt_tokens == len(READ)
+
+
+def test_tokens_that_no_format_fits_are_told_of_when_the_model_is_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = infilling_engine(tmp_path, ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"])
+
+    assert engine.complete(request()).prompt_tokens == len(READ)
+    assert engine.format_refused is not None
+    assert "<fim_middle>, <fim_prefix>, <fim_suffix>, which no format known here fits" in caplog.text
+
+
+def test_other_files_stand_in_the_models_own_tokens(tmp_path: Path) -> None:
+    engine = infilling_engine(tmp_path, [*QWEN, "<|repo_name|>", "<|file_sep|>"])
+    asked = replace(
+        request(options=PromptOptions(snippet_chars=100)),
+        path="a.py",
+        repository="shop",
+        snippets=(Snippet(path="b.py", text="x = 1"),),
+    )
+
+    assert engine.complete(asked).prompt_tokens == 6 + len("shop\nb.py\nx = 1\na.py\n") + len(READ) + len(AFTER)

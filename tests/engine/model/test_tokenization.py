@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer
 
 from engine.completion.fim import FORMATS, FimFormat, find_fim_format
@@ -25,10 +25,10 @@ def fim_tokenization() -> Tokenization:
     return Tokenization(tokenizer, [])
 
 
-@pytest.mark.parametrize("fim_format", FORMATS, ids=lambda each: str(each.prefix))
+@pytest.mark.parametrize("fim_format", FORMATS, ids=lambda each: str(each.name))
 def test_a_format_is_found_where_its_tokens_are_not_declared_as_control_tokens(fim_format: FimFormat) -> None:
     tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
-    names = [fim_format.prefix, fim_format.suffix, fim_format.middle]
+    names = sorted(fim_format.control_tokens)
     tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in names])
 
     assert find_fim_format(Tokenization(tokenizer, []).control_ids) == fim_format
@@ -46,6 +46,19 @@ def test_a_prompt_in_parts_has_control_tokens_between_its_text(fim_tokenization:
         *texts[1],
         control["<|fim_middle|>"],
     ]
+
+
+def test_text_inside_a_prompt_gets_no_blank_of_its_own() -> None:
+    """Code Llama's suffix: its tokenizer puts a blank before every text, which its makers take away there."""
+    tokenizer = Tokenizer(models.BPE(vocab={char: idx for idx, char in enumerate("▁ab\n☺")}, merges=[]))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tokenizer.add_special_tokens(["▁<PRE>", "▁<SUF>", "▁<MID>"])
+    tokenization = Tokenization(tokenizer, [])
+
+    ids = tokenization.encode_parts(("", "▁<PRE>", "", "▁<SUF>", "\nb", "▁<MID>", " a"))
+
+    assert [tokenizer.id_to_token(idx) for idx in ids] == ["▁<PRE>", "▁<SUF>", "\n", "b", "▁<MID>", "▁", "a"]
 
 
 def test_a_control_token_in_any_part_of_a_document_is_only_text(fim_tokenization: Tokenization) -> None:

@@ -195,3 +195,8 @@ def test_a_document_stands_for_a_file_whatever_its_scheme(uri: str, path: str | 
 )
 def test_a_path_is_shown_without_where_on_the_disk_it_lies(uri: str, shown: str) -> None:
     assert OpenDocuments("file:///home/me/shop").shown_path(uri) == shown
+
+
+@pytest.mark.parametrize(("uri", "shown"), [("file:///home/me/shop/src/a.py", "shop"), ("file:///home/me/a.py", "")])
+def test_a_repository_is_shown_by_its_own_name_alone(uri: str, shown: str) -> None:
+    assert OpenDocuments("file:///home/me/shop").shown_repository(uri) == shown

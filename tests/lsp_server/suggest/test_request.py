@@ -44,6 +44,15 @@ def test_the_model_reads_other_files_and_the_path_only_where_so_set(settings: Se
     assert prompt_for(completion_request(around, settings)).context == read
 
 
+def test_formats_with_a_place_for_them_are_told_of_path_and_repository() -> None:
+    around = replace(context(), path="src/a.py", repository="shop", snippets=(Snippet(path="b.py", text="c = 1"),))
+
+    prompt = prompt_for(completion_request(around, Settings(other_files=True)))
+
+    assert (prompt.path, prompt.repository, prompt.pieces) == ("src/a.py", "shop", around.snippets)
+    assert prompt_for(completion_request(around, Settings())).path == ""
+
+
 def test_an_empty_policy_leaves_it_to_the_green_mode() -> None:
     assert completion_request(context(), Settings(policy="")).policy is None
 
