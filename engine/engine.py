@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from engine.types import CancellationToken, ProgressSink, Work
 
 CALIBRATION_FILE = "calibration.json"
+_OLD_CALIBRATION = (
+    "The calibration is of a release that did not count the length of the context, so its share is estimated; "
+    "run `green-code calibrate` to measure it."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +172,12 @@ class Engine:
             window=window,
             elapsed_s=elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
-            baseline=baseline_work(decoded.work[Phase.PREFILL], decoded.n_decoded, self.layers_total),
+            baseline=baseline_work(
+                decoded.work[Phase.PREFILL],
+                prompt_tokens=len(run.prompt_ids),
+                tokens=decoded.n_decoded,
+                n_layers=self.layers_total,
+            ),
         )
         return Completion(
             text=decoded.text,
@@ -202,9 +211,12 @@ class Engine:
             MeterError: If there is no counter, it failed, or the result cannot be kept.
         """
         point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
+        reused: dict[int, Decoder] = {}  # by length of prompt
 
         def run(workload: Workload) -> Mapping[Phase, Work]:
             decoder = Decoder(self._loaded.model)
+            if workload.reuses_prompt:
+                decoder = reused.setdefault(workload.prompt_tokens, decoder)
             tokens = decoder.generate(
                 range(workload.prompt_tokens),  # which tokens these are does not matter to their cost
                 policy=FixedExit(workload.exit_layer),
@@ -221,6 +233,7 @@ class Engine:
             meter=self.meter_report.meter,
             prior=default_cost_model(self._loaded.model.geometry, self._loaded.device, self._loaded.runtime),
             exit_layers=self.exit_layers,
+            max_positions=self._loaded.model.max_positions,
             progress=progress,
         )
         save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(self._loaded), self.cost_model)
@@ -237,10 +250,11 @@ def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
     shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
     try:
         keys = (calibration_key_of(loaded), _former_key(loaded))
-        found = (load_calibration(data_dir() / CALIBRATION_FILE, key) for key in keys)
-        return next((model for model in found if model is not None), shipped), ()
+        found = (load_calibration(data_dir() / CALIBRATION_FILE, key, prior=shipped) for key in keys)
+        model = next((model for model in found if model is not None), shipped)
     except MeterError as error:
         return shipped, (str(error),)
+    return model, (_OLD_CALIBRATION,) if model.unfitted else ()
 
 
 def calibration_key_of(loaded: LoadedModel) -> str:

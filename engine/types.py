@@ -5,7 +5,7 @@ Units are in the names: joules `_j`, seconds `_s`. Unknown is None, never 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -52,7 +52,9 @@ class Work:
 
     A *pass* reads the weights of a layer (or of the LM head) once, however many positions it serves; a *token*
     is one position served. At batch 1 the passes set the cost of decoding, the further positions of a batch cost
-    about what they cost in prefill. A head over a shortlist of tokens counts as its share of the whole head.
+    about what they cost in prefill. A head over a shortlist of tokens counts as its share of the whole head. The
+    *context* of a position is all positions that attention reads for it, its own included: a pass reads that of its
+    last position once. What a sliding window would hide is counted all the same.
     """
 
     prefill_tokens: int = 0  # prompt positions computed; each chunk of them is n_layers passes as well
@@ -63,6 +65,8 @@ class Work:
     head_tokens: float = 0.0
     propagated_layers: int = 0  # K/V projections of a skipped layer
     policy_checks: int = 0
+    context_passes: int = 0  # positions of the KV cache, summed over layer passes
+    context_tokens: int = 0  # the same, summed over the positions served
 
     def __add__(self, other: Work) -> Work:
         """Adds two amounts field by field."""
@@ -75,6 +79,8 @@ class Work:
             head_tokens=self.head_tokens + other.head_tokens,
             propagated_layers=self.propagated_layers + other.propagated_layers,
             policy_checks=self.policy_checks + other.policy_checks,
+            context_passes=self.context_passes + other.context_passes,
+            context_tokens=self.context_tokens + other.context_tokens,
         )
 
 
@@ -98,6 +104,8 @@ class ModelGeometry:
         kv_params: Parameters of one layer's K and V projections, the cost of propagation.
         head_params: Parameters read by the LM head: vocabulary x width, tied or not.
         bytes_per_param: Bytes of one stored weight, such as 4.0 for fp32.
+        context_bytes: Bytes of the keys and values of one position in one layer, as the runner's cache holds them.
+        context_flops: What one position attended takes of a layer: two multiplications and additions a channel.
     """
 
     n_layers: int
@@ -105,6 +113,18 @@ class ModelGeometry:
     kv_params: int
     head_params: int
     bytes_per_param: float
+    context_bytes: float = 0.0
+    context_flops: float = 0.0
+
+    def with_cache(self, *, key_width: int, query_width: int, bytes_per_value: float) -> ModelGeometry:
+        """The same with a runner's KV cache, which is not of the weights.
+
+        Args:
+            key_width: Channels of the keys of one layer, and of its values: all heads together.
+            query_width: Channels of its queries.
+            bytes_per_value: Bytes of one number in the cache.
+        """
+        return replace(self, context_bytes=2 * key_width * bytes_per_value, context_flops=4.0 * query_width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

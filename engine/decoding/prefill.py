@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.decoding.work import further_context
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -30,6 +32,7 @@ _LEAST_SHARE = 32  # tokens; to share fewer between threads costs more than it g
 @dataclass(slots=True)
 class _Chunk:
     rows: Array  # [1, T, D]
+    position: int  # of the first
     n_segments: int = 0  # that it has been through
 
 
@@ -55,7 +58,7 @@ def prefill(
     waiting: deque[_Chunk] = deque()
     start = 0
     for n_tokens in _shares(len(token_ids), model):
-        waiting.append(_Chunk(rows=model.embed(token_ids[start : start + n_tokens], position + start)))
+        waiting.append(_Chunk(model.embed(token_ids[start : start + n_tokens], position + start), position + start))
         start += n_tokens
     under_way: list[_Chunk] = []
 
@@ -95,4 +98,6 @@ def _charge(counter: PhaseCounter, chunk: _Chunk, model: EarlyExitModel) -> None
     (start, stop), n_tokens = model.segments[chunk.n_segments], chunk.rows.shape[1]
     # Rounded down at each border, so that the shares add up to the chunk's tokens.
     counter.prefill_tokens += n_tokens * stop // model.n_layers - n_tokens * start // model.n_layers
-    counter.layers(passes=stop - start, tokens=1)  # the chunk's further positions are prefill_tokens
+    # The chunk's further positions are prefill_tokens; what they attend to is not.
+    counter.layers(passes=stop - start, context=chunk.position + n_tokens)
+    counter.context_tokens += (stop - start) * further_context(n_tokens - 1, chunk.position)

@@ -197,8 +197,9 @@ class Trajectory:
         if before is not None:
             rows = before if rows is None else self._model.concatenate(before, rows)
         assert rows is not None
-        counter.layers(passes=stop - start, tokens=1)
-        self._work.verification.layer_tokens += (stop - start) * (rows.shape[1] - 1)
+        n_rows, position = rows.shape[1], self._cache.lengths[start]
+        counter.layers(passes=stop - start, context=position + n_rows)
+        self._work.verification.further(passes=stop - start, rows=n_rows - 1, start=position)
         return self._model.run_layers(rows, start, stop, self._cache)
 
     def _decide(self, exit_: PassExit, exit_index: int, n_before: int) -> Action:

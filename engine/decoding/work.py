@@ -19,11 +19,20 @@ class PhaseCounter:
     head_tokens: float = 0.0
     propagated_layers: int = 0
     policy_checks: int = 0
+    context_passes: int = 0
+    context_tokens: int = 0
 
-    def layers(self, *, passes: int, tokens: int) -> None:
-        """Counts `passes` layer passes over `tokens` positions each."""
+    def layers(self, *, passes: int, context: int) -> None:
+        """Counts `passes` layer passes over one position each, which attends to `context` of them."""
         self.layer_passes += passes
-        self.layer_tokens += passes * tokens
+        self.layer_tokens += passes
+        self.context_passes += passes * context
+        self.context_tokens += passes * context
+
+    def further(self, *, passes: int, rows: int, start: int) -> None:
+        """Counts `rows` further positions that go along in `passes` layer passes, with all from `start` on."""
+        self.layer_tokens += passes * rows
+        self.context_tokens += passes * further_context(rows, start)
 
     def head(self, share: float) -> None:
         """Counts one pass over that share of the LM head, for one position."""
@@ -33,6 +42,11 @@ class PhaseCounter:
     def total(self) -> Work:
         """The counts so far."""
         return Work(**{name: getattr(self, name) for name in self.__slots__})
+
+
+def further_context(rows: int, start: int) -> int:
+    """Positions that the first `rows` of consecutive ones attend to, summed, where the first stands at `start`."""
+    return rows * start + rows * (rows + 1) // 2
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import cattrs
 
-from engine.energy.cost_model import DeviceCostModel
+from engine.energy.cost_model import COEFFICIENTS, DeviceCostModel
 from engine.energy.fit import fit_cost_model
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
 from engine.errors import MeterError
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 PROMPT_TOKENS = (64, 192)
 NEW_TOKENS = (1, 12, 32)
+LONG_PROMPT_TOKENS = 1536
+"""As long as the product's longest: what a token attends to there costs a third of what its layers do."""
 WINDOW_S = 1.0
-"""Shortest window of a workload; with three depths there are 18 of them, half a minute in all."""
+"""Shortest window of a workload; with three depths there are 21 of them, half a minute in all."""
 IDLE_S = 3.0
 
 _FORMAT_VERSION = 1
@@ -41,11 +43,19 @@ _FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One thing to run while the meter is read: a prompt, and new tokens that all leave at one layer."""
+    """One thing to run while the meter is read: a prompt, and new tokens that all leave at one layer.
+
+    Attributes:
+        prompt_tokens: Length of the prompt.
+        new_tokens: Tokens behind it.
+        exit_layer: Where they leave.
+        reuses_prompt: Whether the prompt but its last token is in the cache already, so that only decoding is seen.
+    """
 
     prompt_tokens: int
     new_tokens: int
     exit_layer: int
+    reuses_prompt: bool = False
 
 
 def calibrate(
@@ -54,6 +64,7 @@ def calibrate(
     meter: EnergyMeter | None,
     prior: DeviceCostModel,
     exit_layers: Sequence[int],
+    max_positions: int,
     progress: ProgressSink = no_progress,
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
@@ -61,10 +72,12 @@ def calibrate(
     """Measures the idle power and a grid of workloads, and fits the cost model to them.
 
     Args:
-        run: Runs one workload from an empty cache, synchronises the device, and gives the work done.
+        run: Runs one workload, synchronises the device, and gives the work done. The cache is empty before, but where
+            a workload reuses its prompt and was run once.
         meter: The counter to read.
         prior: The shipped default, whose proportions hold where the grid is silent.
         exit_layers: The model's exits, ascending, without the last layer.
+        max_positions: Longest text of the model, in tokens.
         progress: Is called for each window.
         clock: Seconds, as the windows count them.
         wait: Waits some seconds while the machine is at rest.
@@ -74,10 +87,10 @@ def calibrate(
     """
     if meter is None:
         raise MeterError("There is nothing to calibrate with: no energy counter of this machine may be read.")
-    grid = workload_grid(prior.n_layers, exit_layers)
+    grid = workload_grid(prior.n_layers, exit_layers, max_positions)
     progress("Measuring the idle power", 0, len(grid) + 1)
     idle_power_w = measure_idle_power_w(meter, clock=clock, wait=wait)
-    run(grid[-1])  # warms up: a first run allocates memory and chooses kernels
+    run(grid[0])  # warms up: a first run allocates memory and chooses kernels
     samples = []
     for done, workload in enumerate(grid, start=1):
         progress(_describe(workload), done, len(grid) + 1)
@@ -87,12 +100,26 @@ def calibrate(
     return replace(model, idle_power_w=idle_power_w)
 
 
-def workload_grid(n_layers: int, exit_layers: Sequence[int]) -> list[Workload]:
-    """Prompts x lengths x depths: the shallowest exit, the middle one and full depth."""
+def workload_grid(n_layers: int, exit_layers: Sequence[int], max_positions: int) -> list[Workload]:
+    """Prompts x lengths x depths: the shallowest exit, the middle one and full depth.
+
+    What a token attends to is told apart by a long prompt: read once, and decoded behind at two depths.
+    """
     depths = sorted({exit_layers[0], exit_layers[len(exit_layers) // 2], n_layers}) if exit_layers else [n_layers]
-    return [
+    short = [
         Workload(prompt_tokens=prompt_tokens, new_tokens=new_tokens, exit_layer=exit_layer)
         for prompt_tokens, new_tokens, exit_layer in product(PROMPT_TOKENS, NEW_TOKENS, depths)
+    ]
+    n_long = min(LONG_PROMPT_TOKENS, max_positions - max(NEW_TOKENS))
+    if n_long <= max(PROMPT_TOKENS):
+        return short
+    return [
+        *short,
+        Workload(prompt_tokens=n_long, new_tokens=1, exit_layer=n_layers),
+        *(
+            Workload(prompt_tokens=n_long, new_tokens=max(NEW_TOKENS), exit_layer=exit_layer, reuses_prompt=True)
+            for exit_layer in (depths[0], n_layers)
+        ),
     ]
 
 
@@ -129,8 +156,10 @@ def calibration_key(*, model: str, processor: str, threads: int | None, precisio
     return " | ".join((model, processor, "" if threads is None else str(threads), precision, runtime))
 
 
-def load_calibration(path: Path, key: str) -> DeviceCostModel | None:
+def load_calibration(path: Path, key: str, *, prior: DeviceCostModel) -> DeviceCostModel | None:
     """Reads one calibration; None where there is none for `key`.
+
+    A coefficient that was not known when it was made keeps the prior's proportion to a layer; `unfitted` names it.
 
     Raises:
         MeterError: The file is damaged or may not be read. Completion goes on with the shipped default.
@@ -139,7 +168,10 @@ def load_calibration(path: Path, key: str) -> DeviceCostModel | None:
     if entry is None:
         return None
     try:
-        return cattrs.structure(entry, DeviceCostModel)
+        model = cattrs.structure(entry, DeviceCostModel)
+        unfitted = tuple(name for name in COEFFICIENTS if name not in entry)
+        scale = model.layer_pass_j / prior.layer_pass_j
+        return replace(model, unfitted=unfitted, **{name: getattr(prior, name) * scale for name in unfitted})
     except (cattrs.BaseValidationError, ValueError, TypeError):
         raise _damaged(path) from None
 
@@ -171,6 +203,8 @@ def _measure(
 ) -> tuple[Work, float]:
     """Repeats a workload inside one window; gives the work done and its active joules."""
     needed_s = max(WINDOW_S, 2 * WINDOW_SAFETY_FACTOR * meter.refresh_s)
+    if workload.reuses_prompt:
+        run(workload)
     work = Work()
     start_s = clock()
     with EnergyWindow(meter, clock=clock) as window:

@@ -7,9 +7,12 @@ count as in decoding, so that the two tokens a keystroke adds are not costed as 
 
     joules = prefill_tokens a + tokens b + layer_passes c + head_passes d + (layer_tokens - layer_passes) a / L
            + (head_tokens - head_passes) (a / L) (d / c) + propagated_layers p + policy_checks q
+           + context_passes e + (context_tokens - context_passes) f
 
 `a / L` is one position's compute in one of L layers; d / c weighs the head in layers, as both are linear in weights.
-The terms of attention over the cache are left out: at a few hundred tokens they are small beside the weights.
+Attention reads the cache as a layer reads its weights: a position attended costs its keys and values' bytes, once a
+pass (e), and compute for each further position that attends to it (f). So the longer the prompt, the dearer each token
+that is decoded behind it, which Solovyeva and Castor measured on GPUs (arXiv 2602.05712).
 """
 
 from __future__ import annotations
@@ -51,11 +54,28 @@ CPU_J_PER_FLOP: Mapping[Runtime, float] = {
 multiply int8 by int8: 256 positions of the default model take them 0.26 and 0.13 s on two cores with AVX-512 VNNI,
 and 0.38 s with AVX2 alone (measured), times the power; 0.08, 0.04 and 0.13 nJ a FLOP."""
 
+CPU_J_PER_CONTEXT_FLOP = CPU_ACTIVE_POWER_W / 88e9
+"""Attention is computed in fp32, whatever the weights are held in: a further row takes 25 ps a FLOP on one core with
+AVX2 where a product of int8 takes 15.5 (measured, engine/LOG.md, "What the length of the context costs"); 0.20 nJ."""
+
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""
 
 FLOPS_PER_PARAM = 2
 """A multiplication and an addition a weight and position."""
+
+
+COEFFICIENTS = (
+    "prefill_token_j",
+    "token_j",
+    "layer_pass_j",
+    "head_pass_j",
+    "policy_check_j",
+    "propagated_layer_j",
+    "context_pass_j",
+    "context_token_j",
+)
+"""The fields of `DeviceCostModel` that are joules per unit of work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +93,9 @@ class DeviceCostModel:
         source: Where the figures come from, for people.
         relative_error: Mean relative error of a predicted window, 0.05 for 5 %; None where nothing was fitted.
         idle_power_w: Power of the metered parts while the model rests; None where it was not measured.
+        context_pass_j: e, one position of one layer's KV cache, read for one position.
+        context_token_j: f, the same for a further position of the pass.
+        unfitted: Names of coefficients that a calibration of an earlier release did not know.
     """
 
     prefill_token_j: float
@@ -85,16 +108,12 @@ class DeviceCostModel:
     source: str
     relative_error: float | None
     idle_power_w: float | None
+    context_pass_j: float = 0.0
+    context_token_j: float = 0.0
+    unfitted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        coefficients = (
-            self.prefill_token_j,
-            self.token_j,
-            self.layer_pass_j,
-            self.head_pass_j,
-            self.policy_check_j,
-            self.propagated_layer_j,
-        )
+        coefficients = [getattr(self, name) for name in COEFFICIENTS]
         if not all(math.isfinite(joules) and joules >= 0 for joules in coefficients) or self.n_layers < 1:
             raise ValueError(f"joules per unit of work must be finite and not negative: {self}")
 
@@ -117,6 +136,8 @@ def energy_j(model: DeviceCostModel, work: Work) -> float:
         + (work.head_tokens - work.head_passes) * further_layer_j * head_in_layers
         + work.propagated_layers * model.propagated_layer_j
         + work.policy_checks * model.policy_check_j
+        + work.context_passes * model.context_pass_j
+        + (work.context_tokens - work.context_passes) * model.context_token_j
     )
 
 
@@ -126,10 +147,10 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
     `token_j` is 0: the embedding reads one row, and GREEN-CODE's cost of a token at depth 0 (0.68 J) is already below
     its LM head's bytes (0.96 J), which stand in `head_pass_j`.
     """
-    byte_j, flop_j, check_j = (
-        (GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK)
+    byte_j, flop_j, context_flop_j, check_j = (
+        (GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK)
         if device == "cuda"
-        else (CPU_J_PER_WEIGHT_BYTE, CPU_J_PER_FLOP[runtime], CPU_J_PER_POLICY_CHECK)
+        else (CPU_J_PER_WEIGHT_BYTE, CPU_J_PER_FLOP[runtime], CPU_J_PER_CONTEXT_FLOP, CPU_J_PER_POLICY_CHECK)
     )
     param_j = geometry.bytes_per_param * byte_j
     return DeviceCostModel(
@@ -143,10 +164,12 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
         source="shipped default by weight bytes",
         relative_error=None,
         idle_power_w=None,
+        context_pass_j=geometry.context_bytes * byte_j,
+        context_token_j=geometry.context_flops * context_flop_j,
     )
 
 
-def baseline_work(prefill: Work, tokens: int, n_layers: int) -> dict[Phase, Work]:
+def baseline_work(prefill: Work, *, prompt_tokens: int, tokens: int, n_layers: int) -> dict[Phase, Work]:
     """The work of the same request at full depth with a KV cache: what "saved" is compared with.
 
     The first new token is chosen from the prompt's last position: `tokens` new ones take `tokens` passes of the head
@@ -154,10 +177,12 @@ def baseline_work(prefill: Work, tokens: int, n_layers: int) -> dict[Phase, Work
 
     Args:
         prefill: The request's own prefill, without what was still in the cache: it is the same at full depth.
+        prompt_tokens: Length of the prompt, with what was in the cache.
         tokens: New tokens.
         n_layers: Layers of the model.
     """
     steps = max(tokens - 1, 0)
+    context = n_layers * (steps * prompt_tokens + steps * (steps + 1) // 2)
     return {
         Phase.PREFILL: prefill,
         Phase.DECODE: Work(
@@ -166,5 +191,7 @@ def baseline_work(prefill: Work, tokens: int, n_layers: int) -> dict[Phase, Work
             layer_tokens=steps * n_layers,
             head_passes=tokens,
             head_tokens=tokens,
+            context_passes=context,
+            context_tokens=context,
         ),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.energy.cost_model import DeviceCostModel
+from engine.energy.cost_model import COEFFICIENTS, DeviceCostModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 PRIOR_WEIGHT = 4e-4
 """Weight of the prior: (2 % noise of a window / 100 % doubt about a coefficient) squared."""
-
-_COEFFICIENTS = ("prefill_token_j", "token_j", "layer_pass_j", "head_pass_j", "policy_check_j", "propagated_layer_j")
 
 
 def fit_cost_model(
@@ -51,9 +49,9 @@ def fit_cost_model(
     assert samples, "a fit needs samples"
     joules = np.array([joules for _, joules in samples])  # [N]
     work = np.array([_features(work, prior) for work, _ in samples])  # [N, K]
-    prior_j = np.array([getattr(prior, name) for name in _COEFFICIENTS])  # [K]
+    prior_j = np.array([getattr(prior, name) for name in COEFFICIENTS])  # [K]
     prior_j = prior_j * joules.sum() / (work @ prior_j).sum()
-    scale_j = np.where(prior_j > 0, prior_j, prior_j[_COEFFICIENTS.index("layer_pass_j")])
+    scale_j = np.where(prior_j > 0, prior_j, prior_j[COEFFICIENTS.index("layer_pass_j")])
     relative_work = work * scale_j / joules[:, None]  # coefficients are fitted in units of their scale
     ridge = np.sqrt(prior_weight) * np.eye(len(scale_j))
 
@@ -66,14 +64,10 @@ def fit_cost_model(
         abs(float(row @ solve(np.delete(relative_work, index, axis=0))) - 1.0)
         for index, row in enumerate(relative_work)
     ]
-    fitted_j = dict(zip(_COEFFICIENTS, map(float, solve(relative_work) * scale_j), strict=True))
+    fitted_j = dict(zip(COEFFICIENTS, map(float, solve(relative_work) * scale_j), strict=True))
     return DeviceCostModel(
-        prefill_token_j=fitted_j["prefill_token_j"],
-        token_j=fitted_j["token_j"],
-        layer_pass_j=fitted_j["layer_pass_j"],
-        head_pass_j=fitted_j["head_pass_j"],
-        policy_check_j=fitted_j["policy_check_j"],
-        propagated_layer_j=fitted_j["propagated_layer_j"],
+        unfitted=(),
+        **fitted_j,
         n_layers=prior.n_layers,
         source=source,
         relative_error=float(np.mean(errors)),
@@ -95,13 +89,15 @@ def _features(work: Work, prior: DeviceCostModel) -> tuple[float, ...]:
         work.head_passes,
         work.policy_checks,
         work.propagated_layers,
+        work.context_passes,
+        work.context_tokens - work.context_passes,
     )
 
 
 def _non_negative_least_squares(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solves min |matrix x - target| over x >= 0 exactly, by trying each set of columns that may be positive.
 
-    The optimum is the plain least-squares solution on its own support; with K columns there are 2^K of them, 64 here.
+    The optimum is the plain least-squares solution on its own support; with K columns there are 2^K of them, 256 here.
     """
     best, best_residual = np.zeros(matrix.shape[1]), float(target @ target)
     for choice in product((False, True), repeat=matrix.shape[1]):

@@ -98,6 +98,11 @@ class OnnxRunner(PreparedRunner):
             threads: The most threads that it takes.
         """
         super().__init__(folder, layout, threads=threads)
+        self.geometry = layout.geometry.with_cache(
+            key_width=layout.n_kv_heads * layout.head_dim,
+            query_width=len(self._norm),  # of the families that run here, queries are as wide as the hidden state
+            bytes_per_value=np.float32().itemsize,
+        )
         self._folder = folder
         self._files = [*(segment_file(start) for start in layout.bounds[:-1]), HEAD_FILE]
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}  # by file

@@ -223,10 +223,15 @@ def _geometry(model: Any, layers: Sequence[Any]) -> ModelGeometry:
     attention = layers[0].self_attn
     kv_params = sum(p.numel() for m in (attention.k_proj, attention.v_proj) for p in m.parameters())
     weight = model.lm_head.weight
-    return ModelGeometry(
+    geometry = ModelGeometry(
         n_layers=len(layers),
         layer_params=sum(parameters) // len(parameters),
         kv_params=kv_params,
         head_params=weight.numel(),
         bytes_per_param=float(weight.element_size()),
+    )
+    return geometry.with_cache(
+        key_width=attention.k_proj.weight.shape[0],
+        query_width=attention.q_proj.weight.shape[0],
+        bytes_per_value=weight.element_size(),
     )

@@ -38,6 +38,8 @@ class Prices:
         check: Price of one policy check.
         n_layers: The model's full depth, in layers.
         shortlist: Share of the head that an exit reads.
+        context: Price of one position that a layer pass attends to.
+        context_row: Price of one that a further position of the pass attends to.
     """
 
     layer: float
@@ -47,10 +49,12 @@ class Prices:
     check: float
     n_layers: int
     shortlist: float = 1.0
+    context: float = 0.0
+    context_row: float = 0.0
 
 
 def full_depth_token_j(cost: DeviceCostModel) -> float:
-    """The joules of one decoded token at full depth with a KV cache."""
+    """The joules of one decoded token at full depth with a KV cache, what it attends to apart."""
     n_layers = cost.n_layers
     return energy_j(cost, Work(tokens=1, layer_passes=n_layers, layer_tokens=n_layers, head_passes=1, head_tokens=1))
 
@@ -70,6 +74,8 @@ def prices_of(cost: DeviceCostModel, shortlist: float = 1.0) -> Prices:
         check=price(Work(policy_checks=1)),
         n_layers=cost.n_layers,
         shortlist=shortlist,
+        context=price(Work(context_passes=1, context_tokens=1)),
+        context_row=price(Work(context_tokens=1)),
     )
 
 

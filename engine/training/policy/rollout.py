@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.trajectory import JUDGED_AT_ONCE
+from engine.decoding.work import further_context
 from engine.policy.base import Action, OperatingPoint
 from engine.prefix import common_prefix
 from engine.training.policy.rewards import reward
@@ -63,6 +64,7 @@ class Rollout:
         self, recording: Recording, params: EnvParams, *, energy_weight: float, may_stop: bool, with_end_rules: bool
     ) -> None:
         self._recording, self._params, self._prices = recording, params, params.prices
+        self._n_prompt = len(recording.prompt_ids)
         self._choices: list[list[int]] = recording.choices.tolist()
         self.energy_weight = energy_weight
         self.may_stop = may_stop and energy_weight > 0.0
@@ -167,8 +169,18 @@ class Rollout:
         for bound in (*(layer for layer in self._params.check_layers if self._depth < layer < depth), depth):
             self._current += self._waiting.pop(self._depth, 0)
             further_rows = self._current + self._behind
-            self.energy += (bound - self._depth) * (self._prices.layer + further_rows * self._prices.row)
+            self.energy += (bound - self._depth) * self._layer(further_rows, self.row + self._behind)
             self._depth = bound
+
+    def _layer(self, further_rows: int, last_row: int) -> float:
+        """One layer pass over the last row and those before it."""
+        prices, last = self._prices, self._n_prompt + last_row
+        return (
+            prices.layer
+            + further_rows * prices.row
+            + (last + 1) * prices.context
+            + further_context(further_rows, last - further_rows) * prices.context_row
+        )
 
     def _exit(self) -> None:
         """Ends the pass: what the exit says is emitted as far as it confirms the drafts, and one token more."""
@@ -201,7 +213,7 @@ class Rollout:
         self.is_over = True
 
     def _exit_token(self, layer: int) -> float:
-        return layer * self._prices.layer + self._prices.shortlist * self._prices.head
+        return layer * self._layer(0, self.n_emitted) + self._prices.shortlist * self._prices.head
 
     def _finish(self, *, check: bool) -> None:
         """Runs every row to full depth, where the head judges the drafts, with `check` the waiting rows too."""
@@ -234,12 +246,12 @@ class Rollout:
             return
         self._waiting[layer] = self._waiting.get(layer, 0) + self._current
         depth, n_rows = min(self._waiting), sum(self._waiting.values())
-        further = self._prices.layer + (n_rows - 1) * self._prices.row
-        self.energy += (self._prices.n_layers - depth) * further
+        self.energy += (self._prices.n_layers - depth) * self._layer(n_rows - 1, self.n_emitted - 2)
         self.energy += self._prices.head + (n_rows - 1) * self._prices.head_row
 
 
 def full_depth_energy(recording: Recording, params: EnvParams, *, with_end_rules: bool) -> float:
     """The energy of the same text at full depth, without drafts or checks, in tokens at full depth."""
     n_tokens = recording.end if with_end_rules else len(recording.ids)
-    return params.prices.head + (n_tokens - 1) * 1.0
+    context = further_context(n_tokens - 1, len(recording.prompt_ids)) * params.prices.n_layers
+    return params.prices.head + (n_tokens - 1) * 1.0 + context * params.prices.context

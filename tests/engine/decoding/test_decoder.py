@@ -104,6 +104,33 @@ def test_exits_shorten_the_work_and_are_reported() -> None:
     assert decode_work.propagated_layers == 23 * 4
 
 
+@pytest.mark.parametrize("point", [LOSSLESS, LOSSY, PROPAGATE], ids=["lossless", "lossy", "propagate"])
+def test_every_position_that_attention_reads_is_counted(point: OperatingPoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = early_exit_model(tiny_model("llama"), exit_layers=(2, 4))
+    decoder, read, attended, run_layers = Decoder(model), 0, 0, model.run_layers
+
+    def watched(hidden: torch.Tensor, start: int, stop: int, cache: LayeredKVCache) -> torch.Tensor:
+        nonlocal read, attended
+        contexts = [cache.lengths[start] + row + 1 for row in range(hidden.shape[1])]
+        read += (stop - start) * contexts[-1]
+        attended += (stop - start) * sum(contexts)
+        hidden = run_layers(hidden, start, stop, cache)
+        assert cache.lengths[start] == contexts[-1]
+        return hidden
+
+    monkeypatch.setattr(model, "run_layers", watched)
+    decode(decoder, RandomPolicy(0, (Action.CONTINUE, Action.EXIT)), point)
+    counts = decoder.work.by_phase()
+    decode(decoder, RandomPolicy(1, (Action.CONTINUE, Action.EXIT)), point, prompt=[*PROMPT, 4, 5])
+    again = decoder.work.by_phase()
+
+    assert decoder.reused_tokens > 0
+    works = [*counts.values(), *again.values()]
+    assert sum(work.context_passes for work in works) == read
+    assert sum(work.context_tokens for work in works) == attended
+    assert counts[Phase.PREFILL].context_tokens == 6 * sum(range(1, len(PROMPT) + 1))
+
+
 def test_waiting_rows_are_bounded() -> None:
     point = OperatingPoint(energy_weight=0.5, lossless=False, max_waiting=3)
     decoder = Decoder(early_exit_model(tiny_model("llama"), exit_layers=(2, 4)))

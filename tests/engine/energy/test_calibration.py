@@ -17,13 +17,14 @@ from engine.energy.calibration import (
 )
 from engine.energy.cost_model import DeviceCostModel, energy_j
 from engine.errors import MeterError
-from engine.types import Phase, Work
 from tests.engine.energy.fakes import FakeClock, FakeMeter
 from tests.engine.energy.test_cost_model import ROUND
-from tests.engine.energy.test_fit import DEVICE, PRIOR
+from tests.engine.energy.test_fit import DEVICE, PRIOR, work_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from engine.types import Phase, Work
 
 IDLE_POWER_W = 8.0
 ACTIVE_POWER_W = 20.0
@@ -46,15 +47,7 @@ class ReplayedDevice:
     meter: FakeMeter = field(default_factory=lambda: FakeMeter(counter_j=0.0))
 
     def run(self, workload: Workload) -> dict[Phase, Work]:
-        steps = workload.new_tokens - 1
-        decode = Work(
-            tokens=steps,
-            layer_passes=steps * workload.exit_layer,
-            layer_tokens=steps * workload.exit_layer,
-            head_passes=workload.new_tokens,
-            head_tokens=workload.new_tokens,
-        )
-        work = {Phase.PREFILL: Work(prefill_tokens=workload.prompt_tokens), Phase.DECODE: decode}
+        work = work_of(workload, self.costs.n_layers)
         active_j = sum(energy_j(self.costs, done) for done in work.values())
         self.rest(active_j / ACTIVE_POWER_W)
         self.draw(active_j)
@@ -73,12 +66,20 @@ def test_calibration_recovers_the_device_and_its_idle_power() -> None:
     device = ReplayedDevice()
 
     model = calibrate(
-        device.run, meter=device.meter, prior=PRIOR, exit_layers=(3, 15, 24), clock=device.clock, wait=device.rest
+        device.run,
+        meter=device.meter,
+        prior=PRIOR,
+        exit_layers=(3, 15, 24),
+        max_positions=8192,
+        clock=device.clock,
+        wait=device.rest,
     )
 
     assert model.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=0.03)
     assert model.prefill_token_j == pytest.approx(DEVICE.prefill_token_j, rel=0.03)
     assert model.token_j + model.head_pass_j == pytest.approx(DEVICE.token_j + DEVICE.head_pass_j, rel=0.03)
+    assert model.context_pass_j == pytest.approx(DEVICE.context_pass_j, rel=0.15)
+    assert model.context_token_j == pytest.approx(DEVICE.context_token_j, rel=0.15)
     assert model.idle_power_w == pytest.approx(IDLE_POWER_W)
     assert model.source == "calibrated with fake counter"
     assert model.relative_error is not None
@@ -93,28 +94,52 @@ def test_calibration_tells_its_progress_to_the_end() -> None:
         meter=device.meter,
         prior=PRIOR,
         exit_layers=(15,),
+        max_positions=8192,
         progress=lambda _message, done, total: steps.append((done, total)),
         clock=device.clock,
         wait=device.rest,
     )
 
-    n_windows = len(workload_grid(PRIOR.n_layers, (15,))) + 1
+    n_windows = len(workload_grid(PRIOR.n_layers, (15,), 8192)) + 1
     assert steps == [(done, n_windows) for done in range(n_windows + 1)]
 
 
 def test_grid_spans_the_depths_of_the_model() -> None:
-    assert {workload.exit_layer for workload in workload_grid(30, (3, 6, 15, 21, 24))} == {3, 15, 30}
+    assert {workload.exit_layer for workload in workload_grid(30, (3, 6, 15, 21, 24), 8192)} == {3, 15, 30}
 
 
 def test_grid_of_a_model_without_exits_is_full_depth() -> None:
-    assert {workload.exit_layer for workload in workload_grid(30, ())} == {30}
+    assert {workload.exit_layer for workload in workload_grid(30, (), 8192)} == {30}
+
+
+def test_a_model_of_few_positions_is_asked_for_no_more() -> None:
+    longest = max(workload.prompt_tokens + workload.new_tokens for workload in workload_grid(12, (3,), 1024))
+
+    assert longest == 1024
+    assert {workload.prompt_tokens for workload in workload_grid(12, (3,), 224)} == {64, 192}
+
+
+def test_a_calibration_of_an_earlier_release_is_completed_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    save_calibration(path, KEY, replace(ROUND, layer_pass_j=2 * PRIOR.layer_pass_j))
+    content = json.loads(path.read_text())
+    for name in ("context_pass_j", "context_token_j", "unfitted"):
+        del content["models"][KEY][name]
+    path.write_text(json.dumps(content))
+
+    model = load_calibration(path, KEY, prior=PRIOR)
+
+    assert model is not None
+    assert model.unfitted == ("context_pass_j", "context_token_j")
+    assert model.context_pass_j == pytest.approx(2 * PRIOR.context_pass_j)
+    assert model.context_token_j == pytest.approx(2 * PRIOR.context_token_j)
 
 
 def test_calibration_without_a_counter_is_one_sentence() -> None:
     device = ReplayedDevice()
 
     with pytest.raises(MeterError, match=r"^There is nothing to calibrate with: no energy counter"):
-        calibrate(device.run, meter=None, prior=PRIOR, exit_layers=())
+        calibrate(device.run, meter=None, prior=PRIOR, exit_layers=(), max_positions=8192)
 
 
 def test_counter_that_stands_still_cannot_calibrate() -> None:
@@ -126,6 +151,7 @@ def test_counter_that_stands_still_cannot_calibrate() -> None:
             meter=FakeMeter(name="another counter"),
             prior=PRIOR,
             exit_layers=(),
+            max_positions=8192,
             clock=device.clock,
             wait=device.rest,
         )
@@ -139,7 +165,15 @@ def test_machine_busier_at_rest_than_at_work_is_refused() -> None:
         device.draw(500.0 * duration_s)
 
     with pytest.raises(MeterError, match="calibrate again while it is quiet"):
-        calibrate(device.run, meter=device.meter, prior=PRIOR, exit_layers=(), clock=device.clock, wait=busy_rest)
+        calibrate(
+            device.run,
+            meter=device.meter,
+            prior=PRIOR,
+            exit_layers=(),
+            max_positions=8192,
+            clock=device.clock,
+            wait=busy_rest,
+        )
 
 
 def test_idle_power_of_a_counter_that_stands_still_is_unknown() -> None:
@@ -155,8 +189,8 @@ def test_calibration_is_found_again_by_its_key(tmp_path: Path) -> None:
     save_calibration(path, KEY, ROUND)
     save_calibration(path, "another device", other)
 
-    assert load_calibration(path, KEY) == ROUND
-    assert load_calibration(path, "another device") == other
+    assert load_calibration(path, KEY, prior=PRIOR) == ROUND
+    assert load_calibration(path, "another device", prior=PRIOR) == other
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
 
 
@@ -168,16 +202,16 @@ def test_a_calibration_holds_for_its_own_model_device_precision_and_runtime(
 ) -> None:
     save_calibration(tmp_path / "calibration.json", KEY, ROUND)
 
-    assert load_calibration(tmp_path / "calibration.json", calibration_key(**FACTS | changed)) is None
+    assert load_calibration(tmp_path / "calibration.json", calibration_key(**FACTS | changed), prior=PRIOR) is None
 
 
 def test_device_that_was_never_calibrated_has_none(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    assert load_calibration(path, KEY) is None
+    assert load_calibration(path, KEY, prior=PRIOR) is None
 
     save_calibration(path, "another device", ROUND)
 
-    assert load_calibration(path, KEY) is None
+    assert load_calibration(path, KEY, prior=PRIOR) is None
 
 
 @pytest.mark.parametrize(
@@ -196,7 +230,7 @@ def test_damaged_file_is_one_sentence(content: str | bytes, tmp_path: Path) -> N
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(MeterError) as refusal:
-        load_calibration(path, KEY)
+        load_calibration(path, KEY, prior=PRIOR)
 
     assert str(refusal.value) == f"The calibration {path} is damaged; run `green-code calibrate` to write it anew."
 
@@ -210,7 +244,7 @@ def test_impossible_joules_in_the_file_are_damage(joules: float, tmp_path: Path)
     path.write_text(json.dumps(content))
 
     with pytest.raises(MeterError, match="is damaged"):
-        load_calibration(path, KEY)
+        load_calibration(path, KEY, prior=PRIOR)
 
 
 def test_damaged_file_is_replaced_by_a_new_calibration(tmp_path: Path) -> None:
@@ -219,7 +253,7 @@ def test_damaged_file_is_replaced_by_a_new_calibration(tmp_path: Path) -> None:
 
     save_calibration(path, KEY, ROUND)
 
-    assert load_calibration(path, KEY) == ROUND
+    assert load_calibration(path, KEY, prior=PRIOR) == ROUND
 
 
 def test_calibration_that_cannot_be_kept_is_one_sentence(tmp_path: Path) -> None:

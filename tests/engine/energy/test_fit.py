@@ -2,35 +2,69 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.energy.cost_model import baseline_work, default_cost_model, energy_j
+from engine.decoding.work import further_context
+from engine.energy.calibration import Workload, workload_grid
+from engine.energy.cost_model import DeviceCostModel, baseline_work, default_cost_model, energy_j, phase_energy_j
 from engine.energy.fit import fit_cost_model
 from engine.types import Phase, Work
 from tests.engine.energy.test_cost_model import SMOLLM2_135M
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PRIOR = default_cost_model(SMOLLM2_135M, "cpu")
 DEVICE = replace(  # other proportions than the shipped default's
-    PRIOR, prefill_token_j=0.02, token_j=0.03, layer_pass_j=0.006, head_pass_j=0.11, source="the device"
+    PRIOR,
+    prefill_token_j=0.02,
+    token_j=0.03,
+    layer_pass_j=0.006,
+    head_pass_j=0.11,
+    context_pass_j=8e-7,
+    context_token_j=4e-7,
+    source="the device",
 )
 
 
 def runs(repetitions: int = 20) -> list[Work]:
-    """Work of a grid of workloads that leave at several layers."""
-    return [
-        Work(
-            prefill_tokens=repetitions * prompt_tokens,
-            tokens=repetitions * (new_tokens - 1),
-            layer_passes=repetitions * (new_tokens - 1) * exit_layer,
-            layer_tokens=repetitions * (new_tokens - 1) * exit_layer,
-            head_passes=repetitions * new_tokens,
-            head_tokens=repetitions * new_tokens,
-        )
-        for prompt_tokens in (64, 192)
-        for new_tokens in (1, 12, 32)
-        for exit_layer in (3, 15, 30)
-    ]
+    """Work of the grid that a calibration measures, each workload a few times."""
+    grid = workload_grid(30, (3, 15, 24), max_positions=8192)
+    return [reduce(add, [*work_of(workload, 30).values()] * repetitions) for workload in grid]
+
+
+def work_of(workload: Workload, n_layers: int) -> dict[Phase, Work]:
+    """What the decoder computes for one workload, its prompt in chunks of 64."""
+    n_prompt, steps = workload.prompt_tokens, workload.new_tokens - 1
+    cached = n_prompt - 1 if workload.reuses_prompt else 0
+    context = workload.exit_layer * further_context(steps, n_prompt)
+    starts = range(cached, n_prompt, 64)
+    return {
+        Phase.PREFILL: Work(
+            prefill_tokens=n_prompt - cached,
+            layer_passes=n_layers * len(starts),
+            layer_tokens=n_layers * len(starts),
+            context_passes=n_layers * sum(min(start + 64, n_prompt) for start in starts),
+            context_tokens=n_layers * further_context(n_prompt - cached, cached),
+        ),
+        Phase.DECODE: Work(
+            tokens=steps,
+            layer_passes=steps * workload.exit_layer,
+            layer_tokens=steps * workload.exit_layer,
+            head_passes=workload.new_tokens,
+            head_tokens=workload.new_tokens,
+            context_passes=context,
+            context_tokens=context,
+        ),
+    }
+
+
+def request_j(model: DeviceCostModel, work: Mapping[Phase, Work]) -> float:
+    return sum(phase_energy_j(model, work).values())
 
 
 def test_known_coefficients_are_recovered() -> None:
@@ -42,6 +76,8 @@ def test_known_coefficients_are_recovered() -> None:
     assert fitted.token_j == pytest.approx(DEVICE.token_j, rel=1e-2)
     assert fitted.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=1e-3)
     assert fitted.head_pass_j == pytest.approx(DEVICE.head_pass_j, rel=1e-2)
+    assert fitted.context_pass_j == pytest.approx(DEVICE.context_pass_j, rel=1e-2)
+    assert fitted.context_token_j == pytest.approx(DEVICE.context_token_j, rel=1e-2)
     assert fitted.relative_error == pytest.approx(0.0, abs=1e-3)
 
 
@@ -51,8 +87,8 @@ def test_noisy_windows_still_predict_a_completion() -> None:
 
     fitted = fit_cost_model(samples, prior=PRIOR, source="s")
 
-    completion = baseline_work(Work(), 24, 30)[Phase.DECODE] + Work(prefill_tokens=100)
-    assert energy_j(fitted, completion) == pytest.approx(energy_j(DEVICE, completion), rel=0.05)
+    completion = baseline_work(Work(prefill_tokens=100), prompt_tokens=100, tokens=24, n_layers=30)
+    assert request_j(fitted, completion) == pytest.approx(request_j(DEVICE, completion), rel=0.05)
     assert fitted.relative_error is not None
     assert 0.01 < fitted.relative_error < 0.10
 

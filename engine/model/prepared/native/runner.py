@@ -157,6 +157,11 @@ class NativeRunner(PreparedRunner):
             raise ModelError(f"{library.why_not()} Start Green Code again.")
         self._kernels = kernels
         pack = cattrs.structure(json.loads((folder / PACK_FILE).read_bytes()), Pack)
+        self.geometry = layout.geometry.with_cache(
+            key_width=layout.n_kv_heads * layout.head_dim,
+            query_width=pack.n_heads * layout.head_dim,
+            bytes_per_value=np.float16().itemsize,
+        )
         self._mapped = np.memmap(folder / WEIGHTS_FILE, np.uint8, mode="r")
         self._shape = _Shape(
             width=len(self._norm),
