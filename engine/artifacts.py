@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine import config
 from engine.errors import PolicyError
+from engine.files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ class Artifact:
         if self.former_name is not None:
             names.append(self.former_name)
         shipped = self.packaged / config.folder_name(model_name) / self.file_name
-        return next((path for path in (*map(own.with_name, names), shipped) if path.is_file()), None)
+        return next((path for path in (*map(own.with_name, names), shipped) if is_file(path)), None)
 
     def find(self, model_name: str, load: Callable[[Path], T]) -> T | None:
         """What `load` reads from that file; None where there is none, or where the shipped one does not fit.

@@ -1,4 +1,4 @@
-"""Writes a file in one step, so that whoever reads it finds it whole. Knows nothing of what is in it."""
+"""Files as they are found and written: whole, or not at all. Knows nothing of what is in them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def is_file(path: Path) -> bool:
+    """True for a file; False, and no error, also where a folder above it may not be entered."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib's raises
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ that name.
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,6 +48,8 @@ _EVERY_FILE = types.FileOperationRegistrationOptions(
 )
 MAX_HISTORY_DAYS = 3660
 MAX_SNOOZE_MINUTES = 24 * 60
+MAX_ACCEPTED_CHARS = 1_000_000  # no suggestion is as long
+_COMPLETION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _handlers: list[tuple[str, Callable[..., Any], object]] = []  # method, function, what it can do
@@ -241,7 +244,9 @@ async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: b
 def did_accept(ls: GreenCodeServer, *arguments: object) -> None:
     """The editor ran the command of an item: it was accepted in full."""
     match arguments:
-        case [str(completion_id), int(accepted_chars)]:
+        case [str(completion_id), int(accepted_chars)] if _COMPLETION_ID.fullmatch(completion_id) and (
+            0 <= accepted_chars <= MAX_ACCEPTED_CHARS
+        ):
             ls.accept(completion_id, accepted_chars)
         case _:
             raise JsonRpcInvalidParams(f"{DID_ACCEPT} takes a completion's id and the characters that it offered.")

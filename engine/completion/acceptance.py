@@ -21,7 +21,7 @@ from engine import config
 from engine.completion.languages import COMMENT_SIGNS
 from engine.completion.words import is_word
 from engine.errors import ConfigError
-from engine.files import written_whole
+from engine.files import is_file, written_whole
 
 PACKAGED = Path(__file__).with_name("acceptance.json")
 
@@ -129,7 +129,7 @@ def own_acceptance_path() -> Path:
 def find_acceptance() -> AcceptanceModel:
     """What was learned on this machine where that can be read; else what is shipped, which knows the default model."""
     own = own_acceptance_path()
-    if own.is_file():
+    if is_file(own):
         try:
             return load_acceptance(own)
         except ConfigError as error:

@@ -1,88 +1,67 @@
 """`Ledger`: one row per completion in SQLite, kept over restarts and shared by all servers of the user.
 
-No text of the user's code is in it. A database that cannot be written never stops a session: rows wait in memory
-and are tried again with the next one; a corrupt file is moved aside under a clear name, never deleted. It knows no
-protocol but the record it fills. All of it runs on one thread: an insert takes 0.05 ms (measured on a laptop-class
-CPU, WAL).
+No text of the user's code is in it. Nothing that happens to it ever stops a session: rows wait in memory and are tried
+again with the next one, and a row that SQLite can never take is dropped with a line in the log. It knows no protocol
+but the record it fills. All of it runs on one thread: an insert takes 0.05 ms (measured on a laptop-class CPU, WAL).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import math
 import sqlite3
 import time
 from collections import Counter
-from contextlib import closing, contextmanager
-from datetime import datetime
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from engine.types import Phase, Provenance, combine_provenance
+from lsp_server.books.ledger_file import (
+    BUSY_TIMEOUT_S,
+    CLOSE_TIMEOUT_S,
+    DamageError,
+    LedgerFile,
+    NewerLedgerError,
+    connect,
+    migrate,
+    transaction,
+)
 from lsp_server.protocol import DayEnergy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from engine.types import Completion
 
-BUSY_TIMEOUT_S = 0.1  # another server's write takes a millisecond; the event loop must not wait long for it
-CLOSE_TIMEOUT_S = 2.0
+logger = logging.getLogger(__name__)
 
-# Entry n brings a database from version n to n + 1 (PRAGMA user_version). Never edit one that was released.
-MIGRATIONS = (
-    """
-    CREATE TABLE completion (
-        id TEXT PRIMARY KEY,
-        session_id TEXT NOT NULL,
-        created_at REAL NOT NULL,  -- seconds since 1970, UTC
-        model TEXT NOT NULL,
-        device TEXT NOT NULL,
-        policy TEXT NOT NULL,
-        green_mode INTEGER NOT NULL,
-        finish_reason TEXT NOT NULL,
-        provenance TEXT NOT NULL,
-        source TEXT NOT NULL,
-        energy_j REAL,  -- NULL is unknown, here and below
-        prefill_j REAL,
-        decode_j REAL,
-        policy_j REAL,
-        verification_j REAL,
-        baseline_energy_j REAL,
-        prompt_tokens INTEGER NOT NULL,
-        reused_tokens INTEGER NOT NULL,
-        tokens INTEGER NOT NULL,
-        layers_total INTEGER NOT NULL,
-        mean_exit_layer REAL,
-        exit_depths TEXT NOT NULL,  -- JSON: exit layer to number of tokens
-        elapsed_s REAL NOT NULL,
-        first_token_s REAL,
-        offered_chars INTEGER NOT NULL,
-        accepted_at REAL,
-        accepted_chars INTEGER
-    );
-    CREATE INDEX completion_created_at ON completion (created_at);
-    """,
-    """
-    ALTER TABLE completion ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;  -- times it answered a later request, for 0 J
-    """,
+UNKNOWN_DAY = "unknown"
+_LAST_S = 253_402_127_999.0  # the last but one day of the year 9999: SQLite knows no later one, anywhere on earth
+# What is wrong with a row itself, and would be with every later attempt: a number, a text or a record that SQLite
+# cannot store.
+_UNFIT = (
+    *(OverflowError, ValueError, TypeError),
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError),
 )
 
 _ACCEPT = """
-    UPDATE completion SET accepted_at = :accepted_at, accepted_chars = COALESCE(:accepted_chars, offered_chars)
+    UPDATE completion SET accepted_at = :accepted_at,
+           accepted_chars = MIN(COALESCE(:accepted_chars, offered_chars), offered_chars)
     WHERE id = :id AND accepted_at IS NULL
 """
 _REUSE = "UPDATE completion SET reused = reused + 1, offered_chars = MAX(offered_chars, :offered_chars) WHERE id = :id"
+# TOTAL, unlike SUM, takes whatever a damaged row holds. The clock may have stood where no day is.
 _HISTORY = """
     SELECT date(created_at, 'unixepoch', 'localtime') AS day, SUM(energy_j) AS energy_j,
            GROUP_CONCAT(DISTINCT provenance) AS provenances,
            SUM(CASE WHEN energy_j IS NOT NULL THEN baseline_energy_j END) AS baseline_energy_j,
            SUM(baseline_energy_j - energy_j) AS saved_j,  -- NULL where either is
-           COUNT(*) AS requests, SUM(reused) AS reused, COUNT(accepted_at) AS accepted,
-           COALESCE(SUM(accepted_chars), 0) AS accepted_chars
-    FROM completion GROUP BY day ORDER BY day DESC LIMIT :days
+           COUNT(*) AS requests, TOTAL(reused) AS reused, COUNT(accepted_at) AS accepted,
+           TOTAL(accepted_chars) AS accepted_chars
+    FROM completion GROUP BY day ORDER BY day IS NULL, day DESC LIMIT :days
 """
 
 
@@ -95,9 +74,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.warning = ""
-        self._path = path
-        self._database: sqlite3.Connection | None = None
-        self._moved_aside = ""
+        self._file = LedgerFile(path)
         self._waiting: list[tuple[str, Mapping[str, Any]]] = []  # statements not yet in the file
 
     def open(self) -> None:
@@ -119,154 +96,103 @@ class Ledger:
         self._write_waiting()
 
     def accept(self, completion_id: str, accepted_chars: int | None = None) -> None:
-        """Marks a completion, or what was left of it, as accepted; an unknown id changes nothing."""
-        row = {"id": completion_id, "accepted_at": time.time(), "accepted_chars": accepted_chars}
+        """Marks a completion as accepted, or what was left of it and no more; an unknown id changes nothing."""
+        row = {"id": completion_id, "accepted_at": _now_s(), "accepted_chars": accepted_chars}
         self._waiting.append((_ACCEPT, row))
         self._write_waiting()
 
     def history(self, days: int) -> list[DayEnergy]:
         """Sums up the newest `days` days that have rows, newest first."""
         self._write_waiting()
-        if self._database is not None:
+        if (database := self._file.open_database) is not None:
             with contextlib.suppress(sqlite3.Error):  # told by `warning` with the next write
-                return _history(self._database, days)
-        with closing(_connect(":memory:", BUSY_TIMEOUT_S)) as database:
-            _migrate(database)
+                return _history(database, days)
+        with closing(connect(":memory:", BUSY_TIMEOUT_S)) as database:
+            migrate(database)
             _execute_all(database, self._waiting)
             return _history(database, days)
 
     def close(self) -> None:
         """Writes what waits, with more patience, and closes the file."""
-        if self._database is not None:
-            self._database.execute(f"PRAGMA busy_timeout = {round(CLOSE_TIMEOUT_S * 1000)}")
+        if (database := self._file.open_database) is not None:
+            with contextlib.suppress(sqlite3.Error):
+                database.execute(f"PRAGMA busy_timeout = {round(CLOSE_TIMEOUT_S * 1000)}")
         if self._waiting:
             self._write_waiting()
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._file.close()
 
     def _write_waiting(self) -> None:
         try:
             try:
                 self._try_write()
-            except sqlite3.DatabaseError as error:
+            except (DamageError, sqlite3.DatabaseError) as error:
                 # Everything that may pass by itself (locked, full, read-only) is a subclass; this is damage.
-                if type(error) is not sqlite3.DatabaseError:
+                if type(error) not in {DamageError, sqlite3.DatabaseError}:
                     raise
-                self._move_aside()
+                self._file.set_aside()
                 self._try_write()
-            self.warning = self._moved_aside
-        except (sqlite3.Error, OSError, _NewerLedgerError) as error:
+            self.warning = self._file.notice
+        except (sqlite3.Error, OSError, DamageError, NewerLedgerError, UnicodeDecodeError) as error:
             self.warning = (
-                f"The energy ledger {self._path} cannot be written ({_reason(error)}); "
+                f"The energy ledger {self._file.path} cannot be written ({_reason(error)}); "
                 "this session is kept in memory until it can."
             )
 
     def _try_write(self) -> None:
-        if self._database is None:
-            self._database = self._open()
-        _execute_all(self._database, self._waiting)
+        _execute_all(self._file.database(), self._waiting)
         self._waiting.clear()
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        database = _connect(str(self._path), BUSY_TIMEOUT_S)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            _check(database)
-            _migrate(database)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _move_aside(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-        # Two servers may find the same damage: the second one finds a sound file inside the lock.
-        with FileLock(self._path.with_suffix(".lock"), timeout=CLOSE_TIMEOUT_S):
-            try:
-                self._database = self._open()
-            except sqlite3.DatabaseError as error:
-                if type(error) is not sqlite3.DatabaseError:
-                    raise
-                date = datetime.now().astimezone().strftime("%Y-%m-%dT%H%M%S")
-                kept = self._path.with_name(f"{self._path.stem}.corrupt-{date}{self._path.suffix}")
-                for end in ("", "-wal", "-shm"):
-                    with contextlib.suppress(FileNotFoundError):
-                        self._path.with_name(self._path.name + end).replace(kept.with_name(kept.name + end))
-                self._moved_aside = f"The energy ledger was damaged; it is kept as {kept.name} and a new one was begun."
-
-
-class _NewerLedgerError(Exception):
-    """The file was written by a later version of Green Code."""
-
-
-def _connect(path: str, timeout_s: float) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
-    database.row_factory = sqlite3.Row
-    return database
-
-
-def _check(database: sqlite3.Connection) -> None:
-    (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-
-
-def _migrate(database: sqlite3.Connection) -> None:
-    if _version(database) == len(MIGRATIONS):
-        return
-    with _transaction(database):
-        version = _version(database)  # again: another server may have been faster
-        if version > len(MIGRATIONS):
-            raise _NewerLedgerError("it was written by a newer version of Green Code")
-        for script in MIGRATIONS[version:]:
-            for statement in filter(str.strip, script.split(";\n")):
-                database.execute(statement)
-        database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-
-def _version(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # SQLite itself rolls back on some errors, such as a full disk
-            database.execute("ROLLBACK")
-        raise
 
 
 def _execute_all(database: sqlite3.Connection, statements: list[tuple[str, Mapping[str, Any]]]) -> None:
     if statements:
-        with _transaction(database):
+        with transaction(database):
             for sql, parameters in statements:
-                database.execute(sql, parameters)
+                _execute(database, sql, parameters)
+
+
+def _execute(database: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> None:
+    try:
+        database.execute(sql, parameters)
+    except _UNFIT as error:  # it must not keep the others out
+        logger.warning("A row of the energy ledger cannot be stored and is left out: %s", error)
 
 
 def _history(database: sqlite3.Connection, days: int) -> list[DayEnergy]:
     return [
         DayEnergy(
-            day=row["day"],
-            energy_j=row["energy_j"],
-            provenance=combine_provenance(map(Provenance, row["provenances"].split(","))).value,
-            baseline_energy_j=row["baseline_energy_j"],
-            saved_j=row["saved_j"],
+            day=row["day"] or UNKNOWN_DAY,
+            energy_j=_known(row["energy_j"]),
+            provenance=combine_provenance(map(_provenance, row["provenances"].split(","))).value,
+            baseline_energy_j=_known(row["baseline_energy_j"]),
+            saved_j=_known(row["saved_j"]),
             requests=row["requests"],
-            reused=row["reused"],
+            reused=_count(row["reused"]),
             accepted=row["accepted"],
-            accepted_chars=row["accepted_chars"],
+            accepted_chars=_count(row["accepted_chars"]),
         )
         for row in database.execute(_HISTORY, {"days": days})
     ]
+
+
+def _known(energy_j: float | None) -> float | None:
+    return energy_j if energy_j is not None and math.isfinite(energy_j) else None
+
+
+def _count(total: float) -> int:
+    return max(0, int(total)) if math.isfinite(total) else 0
+
+
+def _provenance(name: str) -> Provenance:
+    """How joules were had; a word that is none of ours, as damage may leave, says nothing."""
+    try:
+        return Provenance(name)
+    except ValueError:
+        return Provenance.NONE
+
+
+def _now_s() -> float:
+    """Seconds since 1970 by the clock on the wall, wherever that may stand."""
+    return min(max(0.0, time.time()), _LAST_S)
 
 
 def _row(session_id: str, completion_id: str, completion: Completion) -> dict[str, Any]:
@@ -275,7 +201,7 @@ def _row(session_id: str, completion_id: str, completion: Completion) -> dict[st
     return {
         "id": completion_id,
         "session_id": session_id,
-        "created_at": time.time(),
+        "created_at": _now_s(),
         "model": completion.model,
         "device": completion.device,
         "policy": completion.policy,

@@ -85,7 +85,7 @@ class Session:
         """
         offer = self._open_offers.pop(completion_id, None)
         if offer is not None:
-            chars = offer.chars if accepted_chars is None else accepted_chars
+            chars = offer.chars if accepted_chars is None else min(accepted_chars, offer.chars)
             self._accepted_j.add(offer.energy_j)
             self._counts.update(accepted=1, accepted_chars=chars)
 

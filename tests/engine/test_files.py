@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.files import written_whole
+from engine.files import is_file, written_whole
 
 
 def test_a_file_is_written_in_a_folder_that_is_made_for_it(tmp_path: Path) -> None:
@@ -31,3 +31,15 @@ def test_until_the_end_the_file_is_as_it_was(tmp_path: Path) -> None:
 
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_may_not_be_entered_holds_no_file(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.write_text("")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+
+    too_long = (
+        tmp_path / ("n" * 300) / "file"
+    )  # which the system refuses to look at, as it does a folder without rights
+    assert [is_file(path) for path in (whole, tmp_path, loop / "file", too_long)] == [True, False, False, False]

@@ -77,6 +77,15 @@ async def test_a_loaded_server_says_how_it_is(client: Client) -> None:
             INVALID_PARAMS,
             "takes a completion's id",
         ),
+        *(
+            (
+                "workspace/executeCommand",
+                {"params": {"command": DID_ACCEPT, "arguments": arguments}},
+                INVALID_PARAMS,
+                "takes a completion's id",
+            )
+            for arguments in (["a", -1], ["a", 2**80], ["a", 1.5], ["", 1], ["\ud800", 1], ["a" * 5000, 1], ["a"])
+        ),
         ("workspace/executeCommand", {"params": {"command": "rm"}}, INVALID_PARAMS, "not defined"),
     ],
 )  # fmt: skip

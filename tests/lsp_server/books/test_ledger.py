@@ -1,33 +1,12 @@
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from engine.types import Completion, Provenance
-from lsp_server.books.ledger import MIGRATIONS, Ledger
+from lsp_server.books.ledger import Ledger
 from tests.fakes import fake_completion
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "ledger.sqlite3"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    opened = Ledger(path)
-    opened.open()
-    yield opened
-    opened.close()
-
-
-def rows(path: Path) -> list[sqlite3.Row]:
-    with closing(sqlite3.connect(path)) as database:
-        database.row_factory = sqlite3.Row
-        return database.execute("SELECT * FROM completion ORDER BY id").fetchall()
+from tests.lsp_server.books.rows import rows
 
 
 def test_a_completion_is_one_row_without_any_text_of_the_user(ledger: Ledger, path: Path) -> None:
@@ -64,21 +43,6 @@ def test_answers_for_nothing_are_counted_with_the_completion_they_came_from(ledg
     (today,) = ledger.history(1)
     assert (row["reused"], row["offered_chars"], row["accepted_chars"], row["energy_j"]) == (2, 5, 2, 2.0)
     assert (today.requests, today.reused) == (1, 2)
-
-
-def test_a_ledger_of_the_first_version_is_taken_over(path: Path) -> None:
-    path.parent.mkdir()
-    with closing(sqlite3.connect(path)) as database, database:
-        for statement in filter(str.strip, MIGRATIONS[0].split(";\n")):
-            database.execute(statement)
-        database.execute("PRAGMA user_version = 1")
-
-    ledger = Ledger(path)
-    ledger.add("session", "a", fake_completion("three"))
-    ledger.reuse("a", 5)
-    ledger.close()
-
-    assert (ledger.warning, [row["reused"] for row in rows(path)]) == ("", [1])
 
 
 def test_rows_outlive_the_server(path: Path) -> None:
@@ -129,36 +93,6 @@ def test_two_servers_write_at_once(path: Path) -> None:
     assert len(rows(path)) == 100
 
 
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"these are the bytes of no database" * 100)
-
-    ledger = Ledger(path)
-    ledger.add("session", "a", fake_completion())
-    ledger.close()
-
-    (kept,) = path.parent.glob("ledger.corrupt-*.sqlite3")
-    assert kept.read_bytes().startswith(b"these are the bytes")
-    assert ledger.warning == f"The energy ledger was damaged; it is kept as {kept.name} and a new one was begun."
-    assert len(rows(path)) == 1
-
-
-def test_damage_behind_a_sound_header_is_found(path: Path) -> None:
-    ledger = Ledger(path)
-    ledger.add("session", "a", fake_completion())
-    ledger.close()
-    content = bytearray(path.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)  # the header stays sound
-    path.write_bytes(content)
-
-    ledger = Ledger(path)
-    ledger.add("session", "b", fake_completion())
-    ledger.close()
-
-    assert [row["id"] for row in rows(path)] == ["b"]
-    assert len(list(path.parent.glob("ledger.corrupt-*.sqlite3"))) == 1
-
-
 def test_rows_wait_in_memory_while_the_folder_cannot_be_had(tmp_path: Path) -> None:
     blocker = tmp_path / "data"
     blocker.write_text("a file where the folder should be")
@@ -179,7 +113,7 @@ def test_rows_wait_in_memory_while_the_folder_cannot_be_had(tmp_path: Path) -> N
 def test_rows_wait_in_memory_while_the_disk_is_full(path: Path) -> None:
     ledger = Ledger(path)
     ledger.open()
-    database = ledger._database
+    database = ledger._file.open_database
     assert database is not None
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says on a full disk
@@ -206,21 +140,6 @@ def test_rows_wait_in_memory_while_another_process_locks_the_file(ledger: Ledger
 
     assert ledger.warning == ""
     assert rows(path)[0]["accepted_at"] is not None
-
-
-def test_a_ledger_of_a_newer_version_is_left_alone(path: Path) -> None:
-    newer = Ledger(path)
-    newer.open()
-    newer.close()
-    with closing(sqlite3.connect(path)) as database:
-        database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-
-    ledger = Ledger(path)
-    ledger.add("session", "a", fake_completion())
-    ledger.close()
-
-    assert "newer version of Green Code" in ledger.warning
-    assert rows(path) == []
 
 
 def test_a_completion_with_every_unknown_is_kept(ledger: Ledger, path: Path) -> None:
