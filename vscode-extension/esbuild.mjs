@@ -15,7 +15,7 @@ if (argv.includes("--tests")) {
   rmSync("out/test", { recursive: true, force: true });
   await build({
     ...shared,
-    entryPoints: ["test/unit/*.test.ts"],
+    entryPoints: ["test/unit/**/*.test.ts"],
     outdir: "out/test",
     alias: {
       vscode: "./test/unit/fakes/vscode.ts",

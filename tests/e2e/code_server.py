@@ -96,7 +96,9 @@ def make_strict() -> None:
 
 
 @contextlib.contextmanager
-def running(*, vsix: Path, workspace: Path, home: Path, settings: dict[str, object]) -> Iterator[CodeServer]:
+def running(
+    *, vsix: Path, workspace: Path, home: Path, settings: dict[str, object], path: str | None = None
+) -> Iterator[CodeServer]:
     """Runs VS Code with the extension installed and nothing remembered from earlier runs.
 
     Args:
@@ -104,6 +106,7 @@ def running(*, vsix: Path, workspace: Path, home: Path, settings: dict[str, obje
         workspace: The folder to open.
         home: An empty folder for everything VS Code and the extension write.
         settings: The user's settings.
+        path: Where programs are looked for; None for where the tests look.
     """
     settings_file = home / "user-data" / "User" / "settings.json"
     settings_file.parent.mkdir(parents=True)
@@ -113,6 +116,7 @@ def running(*, vsix: Path, workspace: Path, home: Path, settings: dict[str, obje
     environment = os.environ | {
         "EXTENSIONS_GALLERY": '{"serviceUrl":""}',
         "XDG_CONFIG_HOME": str(home / "config"),
+        "PATH": os.environ["PATH"] if path is None else path,
         "XDG_DATA_HOME": str(home / "data"),  # the ledger; the cache, with the model in it, stays the user's
     }
     log = home / "code-server.log"

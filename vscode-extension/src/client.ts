@@ -36,7 +36,7 @@ const HINT_MS = 8_000;
 const STARTING: ServerProcess = { phase: "starting", message: "" };
 const MISSING: ServerProcess = {
   phase: "missing",
-  message: "No green-code server was found: install it, or set greenCode.interpreter.",
+  message: "The server is not installed yet: install it, or set greenCode.interpreter.",
 };
 const CANNOT_START: ServerProcess = {
   phase: "stopped",
@@ -56,7 +56,7 @@ export class ServerClient implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<Snapshot>();
   readonly #logger: vscode.LogOutputChannel;
   readonly #resolve: () => ServerCommand | undefined;
-  #snapshot: Snapshot = { server: STARTING, status: null, energy: null };
+  #snapshot: Snapshot = { server: STARTING, installing: "", status: null, energy: null };
   #client: LanguageClient | undefined;
   #command: ServerCommand | undefined;
   readonly #queue = new TaskQueue();
@@ -106,6 +106,11 @@ export class ServerClient implements vscode.Disposable {
   async history(days: number): Promise<HistoryResult | undefined> {
     if (this.#client?.state !== State.Running) return undefined;
     return this.#client.sendRequest(HISTORY, { days });
+  }
+
+  /** Shows what an installation is doing; "" when it has ended. */
+  showInstallation(message: string): void {
+    this.#update({ installing: message });
   }
 
   /** Stops the server, after whatever is under way. */

@@ -10,6 +10,7 @@ export const COMMAND = {
   restart: "greenCode.restart",
   showLog: "greenCode.showLog",
   installServer: "greenCode.installServer",
+  repairServer: "greenCode.repairServer",
   showMenu: "greenCode.showMenu",
 } as const;
 

@@ -35,6 +35,7 @@ export function registerCommands({
       logger.show();
     },
     [COMMAND.installServer]: installServer,
+    [COMMAND.repairServer]: installServer,
     [COMMAND.showMenu]: () => showMenu(client),
   };
   return vscode.Disposable.from(

@@ -2,19 +2,20 @@
  * START HERE. Builds the parts and connects them; each does its own work.
  *
  * client.ts runs the server and keeps its newest messages; statusBar.ts and sliderView.ts show them; commands.ts
- * is what a person can do.
+ * is what a person can do; setup/ installs the server.
  */
 
 import { existsSync } from "node:fs";
 import { env, platform } from "node:process";
 import * as vscode from "vscode";
 import { ServerClient } from "./client";
-import { COMMAND } from "./commandIds";
 import { registerCommands } from "./commands";
-import { installServer } from "./installation";
 import { createLogger } from "./logger";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
+import { Environments, POINTER } from "./setup/environments";
+import { installServer } from "./setup/installation";
+import { tellOnce, tellWhenReady } from "./setup/welcome";
 import { registerSliderView } from "./sliderView";
 import { createStatusBar } from "./statusBar";
 
@@ -22,18 +23,19 @@ let client: ServerClient | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
   const logger = createLogger();
-  const managedFolder = vscode.Uri.joinPath(context.globalStorageUri, "server").fsPath;
+  const environments = new Environments(context.globalStorageUri.fsPath);
   const resolve = (): ServerCommand | undefined =>
     resolveServer({
       ...readSettings(),
       path: env["PATH"] ?? "",
       platform,
-      managedFolder,
+      managedFolder: environments.current(),
       extensionFolder: context.extensionUri.fsPath,
       exists: existsSync,
     });
   const started = new ServerClient(logger, resolve);
   client = started;
+  const restartIfChanged = (): void => void started.restartIfChanged();
   context.subscriptions.push(
     logger,
     started,
@@ -42,16 +44,13 @@ export function activate(context: vscode.ExtensionContext): void {
     registerCommands({
       client: started,
       logger,
-      installServer: async () => {
-        await started.stop(); // it may run from the folder that is made anew
-        await installServer({ folder: managedFolder, extensionUri: context.extensionUri, logger });
-        await started.restart();
-      },
+      installServer: onceAtATime(() => install(started, environments, context, logger)),
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration(SECTION)) void started.restartIfChanged();
+      if (event.affectsConfiguration(SECTION)) restartIfChanged();
     }),
-    notifyOnce(started),
+    watch(context.globalStorageUri, restartIfChanged),
+    tellOnce(started, context.globalState),
   );
   void started.restart();
 }
@@ -60,20 +59,39 @@ export function deactivate(): Promise<void> | undefined {
   return client?.stop();
 }
 
-/** One notification per window when there is no server; everything later stays in the status bar. */
-function notifyOnce(client: ServerClient): vscode.Disposable {
-  const subscription = client.onDidChange(({ server }) => {
-    if (server.phase !== "missing" && server.phase !== "stopped") return;
-    subscription.dispose();
-    const [action, command] =
-      server.phase === "missing"
-        ? ["Install Server", COMMAND.installServer]
-        : ["Show Log", COMMAND.showLog];
-    void vscode.window
-      .showWarningMessage(`Green Code: ${server.message}`, action)
-      .then((chosen) => {
-        if (chosen !== undefined) void vscode.commands.executeCommand(command);
-      });
-  });
-  return subscription;
+async function install(
+  client: ServerClient,
+  environments: Environments,
+  { extensionUri, subscriptions }: vscode.ExtensionContext,
+  logger: vscode.LogOutputChannel,
+): Promise<void> {
+  const onProgress = (message: string): void => {
+    client.showInstallation(message);
+  };
+  const outcome = await installServer({ environments, extensionUri, logger, onProgress });
+  if (outcome !== "installed") return;
+  await client.restart();
+  subscriptions.push(tellWhenReady(client));
+  await environments.removeOthers();
+}
+
+/** Another window that has installed or repaired the server has made it this window's as well. */
+function watch(storage: vscode.Uri, onChange: () => void): vscode.Disposable {
+  const watcher = vscode.workspace.createFileSystemWatcher(
+    new vscode.RelativePattern(storage, POINTER),
+  );
+  return vscode.Disposable.from(
+    watcher,
+    watcher.onDidChange(onChange),
+    watcher.onDidCreate(onChange),
+  );
+}
+
+/** Whoever calls while the task runs waits for that run. */
+function onceAtATime(task: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () =>
+    (running ??= task().finally(() => {
+      running = undefined;
+    }));
 }

@@ -23,8 +23,8 @@ export interface ServerSources {
   /** The environment's PATH. */
   readonly path: string;
   readonly platform: NodeJS.Platform;
-  /** The environment that Install Server makes, there or not. */
-  readonly managedFolder: string;
+  /** The environment that Install Server has made; undefined where there is none. */
+  readonly managedFolder: string | undefined;
   readonly extensionFolder: string;
   /** Whether a file is there; the one question asked of the disk. */
   readonly exists: (file: string) => boolean;
@@ -39,11 +39,9 @@ export function resolveServer(sources: ServerSources): ServerCommand | undefined
   const script = findOnPath(sources);
   if (script !== undefined) return { command: script, args: ["serve"], cwd };
   const { managedFolder, platform, exists } = sources;
-  // pip writes the script last: an installation that broke off has none.
-  if (exists(venvFile(managedFolder, platform, "green-code"))) {
-    return isolatedPython(venvPython(managedFolder, platform), cwd);
-  }
-  return undefined;
+  if (managedFolder === undefined) return undefined;
+  const python = venvPython(managedFolder, platform);
+  return exists(python) ? isolatedPython(python, cwd) : undefined;
 }
 
 /** Where a virtual environment keeps its Python. */

@@ -14,6 +14,8 @@ export interface ServerProcess {
 /** Everything the status bar and the slider view show. */
 export interface Snapshot {
   readonly server: ServerProcess;
+  /** What an installation of the server is doing; "" when none is under way. An older server may run meanwhile. */
+  readonly installing: string;
   readonly status: Status | null;
   readonly energy: SessionEnergy | null;
 }

@@ -33,11 +33,12 @@ export const TOOLTIP_COMMANDS: readonly (readonly [label: string, command: Comma
   ["Show log", COMMAND.showLog],
 ];
 
-type Condition = "disabled" | "missing" | "error" | "warning" | "busy" | "ready";
+type Condition = "installing" | "disabled" | "missing" | "error" | "warning" | "busy" | "ready";
 
 const ICONS: Record<Condition, string> = {
   disabled: "$(circle-slash)",
-  missing: "$(error)",
+  installing: "$(sync~spin)",
+  missing: "$(cloud-download)",
   error: "$(error)",
   warning: "$(warning)",
   busy: "$(loading~spin)",
@@ -46,7 +47,8 @@ const ICONS: Record<Condition, string> = {
 
 const WORDS: Record<Condition, string> = {
   disabled: "completions are disabled",
-  missing: "no server",
+  installing: "installing the server",
+  missing: "to be installed",
   error: "not working",
   warning: "working, with a warning",
   busy: "working",
@@ -71,7 +73,8 @@ export function renderStatus(snapshot: Snapshot, { enable }: { enable: boolean }
   };
 }
 
-function conditionOf({ server, status }: Snapshot, enable: boolean): Condition {
+function conditionOf({ server, installing, status }: Snapshot, enable: boolean): Condition {
+  if (installing !== "") return "installing";
   if (server.phase === "missing") return "missing";
   if (server.phase === "stopped") return "error";
   if (!enable) return "disabled";
@@ -81,12 +84,13 @@ function conditionOf({ server, status }: Snapshot, enable: boolean): Condition {
 }
 
 function severityOf(condition: Condition): StatusText["severity"] {
-  if (condition === "missing" || condition === "error") return "error";
+  if (condition === "error") return "error";
   return condition === "warning" ? "warning" : "none";
 }
 
 /** The server's own sentence, unless the process has something more basic to say. */
-function sentenceOf({ server, status }: Snapshot): string {
+function sentenceOf({ server, installing, status }: Snapshot): string {
+  if (installing !== "") return installing;
   return server.message !== "" ? server.message : (status?.message ?? "");
 }
 

@@ -49,10 +49,8 @@ test("the managed environment comes last", () => {
   assert.equal(server?.command, "/storage/server/bin/python");
 });
 
-test("a managed environment whose installation broke off does not count", () => {
-  const exists = (file: string): boolean => file === "/storage/server/bin/python";
-
-  assert.equal(resolveServer({ ...NOTHING, exists }), undefined);
+test("a managed environment that was deleted does not count", () => {
+  assert.equal(resolveServer(NOTHING), undefined);
 });
 
 test("a relative entry of the PATH, such as the workspace, is not searched", () => {
@@ -74,5 +72,8 @@ test("the server never runs in the workspace", () => {
 });
 
 test("a machine without a server has none", () => {
-  assert.equal(resolveServer(NOTHING), undefined);
+  assert.equal(
+    resolveServer({ ...NOTHING, managedFolder: undefined, exists: () => true }),
+    undefined,
+  );
 });

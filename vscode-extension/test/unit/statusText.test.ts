@@ -8,6 +8,8 @@ const STATUS: Status = {
   health: "ok",
   quiescent: true,
   message: "",
+  silence: "none",
+  power: "",
   model: "smollm2-135m",
   device: "CPU, 2 threads",
   meter: "modelled: shipped default by weight bytes",
@@ -46,6 +48,7 @@ const ENERGY: SessionEnergy = {
 
 const RUNNING: Snapshot = {
   server: { phase: "running", message: "" },
+  installing: "",
   status: STATUS,
   energy: ENERGY,
 };
@@ -115,6 +118,7 @@ test("work under way shows as a spinner", () => {
 test("before the server said anything it is loading", () => {
   const snapshot: Snapshot = {
     server: { phase: "starting", message: "" },
+    installing: "",
     status: null,
     energy: null,
   };
@@ -144,14 +148,16 @@ test("an error of the server colours the item and is told", () => {
 test("a machine without a server says so in one sentence", () => {
   const snapshot: Snapshot = {
     server: { phase: "missing", message: "No server was found." },
+    installing: "",
     status: null,
     energy: null,
   };
 
   const text = renderStatus(snapshot, ON);
 
-  assert.equal(text.text, "$(error) Green Code");
-  assert.equal(text.accessibilityLabel, "Green Code: no server. No server was found.");
+  assert.equal(text.text, "$(cloud-download) Green Code");
+  assert.equal(text.severity, "none");
+  assert.equal(text.accessibilityLabel, "Green Code: to be installed. No server was found.");
 });
 
 test("disabled completions are no error", () => {

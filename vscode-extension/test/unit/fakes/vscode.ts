@@ -35,7 +35,9 @@ const SECTION: Section = {
   },
 };
 
-export const workspace = { getConfiguration: (): Section => SECTION };
+export const workspace = { isTrusted: true, getConfiguration: (): Section => SECTION };
+
+export const extensions = { getExtension: (): undefined => undefined };
 
 export enum ProgressLocation {
   Notification = 15,
@@ -53,7 +55,7 @@ export const Uri = {
 };
 
 /** What the person was shown, oldest first. */
-export const shown = { errors: [] as string[], progress: [] as string[] };
+export const shown = { errors: [] as string[], progress: [] as string[], hints: [] as string[] };
 
 /** Where a person presses Cancel: as soon as this message is shown. */
 export const person = { cancelsAt: "" };
@@ -85,6 +87,9 @@ export const window = {
         },
       },
     );
+  },
+  setStatusBarMessage(message: string): void {
+    shown.hints.push(message);
   },
   showErrorMessage(message: string): Promise<undefined> {
     shown.errors.push(message);

@@ -1,0 +1,59 @@
+"""From the packaged extension to the first accepted suggestion, on a machine that has no server yet."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import ARTIFACTS
+from tests.e2e.test_vscode import CODE
+from tests.e2e.workbench import LOAD_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import OpenEditor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.network, pytest.mark.timeout(900)]
+
+INSTALL_TIMEOUT_MS = 600_000
+
+
+def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(open_editor: OpenEditor) -> None:
+    ours = Path(sys.executable).parent
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != ours)
+    with open_editor({"shapes.py": CODE}, path=path, **{"greenCode.interpreter": ""}) as editor:
+        window = editor.window
+        page = window.page
+        window.open_file("shapes.py")
+        expect(window.status).to_have_attribute("aria-label", re.compile("to be installed"), timeout=LOAD_TIMEOUT_MS)
+        page.screenshot(path=ARTIFACTS / "welcome.png")
+
+        page.get_by_role("button", name="Install Server").click()
+        expect(window.status).to_have_attribute("aria-label", re.compile("step 3 of 4"), timeout=LOAD_TIMEOUT_MS)
+        page.screenshot(path=ARTIFACTS / "installing.png")
+        expect(window.status).to_have_attribute(
+            "aria-label", re.compile("^Green Code: ready"), timeout=INSTALL_TIMEOUT_MS
+        )
+        (sentence,) = window.notifications()
+        assert "Green Code is ready: type" in sentence
+        page.screenshot(path=ARTIFACTS / "installed.png")
+
+        window.type_at_end("def rectangle(width, height):", "return ")
+        assert window.ghost_text()
+        window.press("Tab")
+
+        window.run_command("Green Code: Repair Server")
+        expect(window.status).to_have_attribute("aria-label", re.compile("step 3 of 4"), timeout=LOAD_TIMEOUT_MS)
+        window.type_at_end("", "", "", "def triangle(width, height):", "return ")
+        assert window.ghost_text()  # the old server serves meanwhile
+        page.get_by_role("button", name="Cancel").click()
+        expect(window.status).to_have_attribute("aria-label", re.compile("^Green Code: ready"), timeout=LOAD_TIMEOUT_MS)
+        window.type_at_end("", "", "", "def circle(radius):", "return ")
+        assert window.ghost_text()
+        storage = editor.process.settings_file.parent / "globalStorage" / "green-code.green-code"
+        assert len([*storage.glob("server-*")]) == 1

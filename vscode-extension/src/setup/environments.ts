@@ -1,0 +1,68 @@
+/**
+ * The environments that the extension makes for the server: which one is in use, and where the next is built.
+ *
+ * Each is a folder of its own, and one small file names the one in use. A new one is built beside it, and nothing
+ * changes until that file names the new one, which happens at once or not at all. Starts no process.
+ */
+
+import { readFileSync } from "node:fs";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Names the environment in use. */
+export const POINTER = "server.json";
+const PREFIX = "server-";
+
+/** The environments in the extension's own storage. */
+export class Environments {
+  /** Where they all are. */
+  readonly storage: string;
+
+  constructor(storage: string) {
+    this.storage = storage;
+  }
+
+  /** The folder of the environment in use; undefined where there is none. */
+  current(): string | undefined {
+    try {
+      const { folder } = JSON.parse(readFileSync(join(this.storage, POINTER), "utf8")) as {
+        folder?: unknown;
+      };
+      // A name and no path: whatever is written there, it stays in the storage.
+      return typeof folder === "string" && /^server-\w+$/.test(folder)
+        ? join(this.storage, folder)
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A folder for the next environment, which is not there yet. */
+  async next(): Promise<string> {
+    await mkdir(this.storage, { recursive: true });
+    return join(this.storage, PREFIX + Date.now().toString(36));
+  }
+
+  /** From now on this one is in use. */
+  async use(folder: string): Promise<void> {
+    const pointer = join(this.storage, POINTER);
+    const name = folder.slice(this.storage.length + 1);
+    await writeFile(`${pointer}.new`, JSON.stringify({ folder: name }));
+    await rename(`${pointer}.new`, pointer);
+  }
+
+  /** Removes all others; what a server still runs from, on systems that hold such files, goes the next time. */
+  async removeOthers(): Promise<void> {
+    const current = this.current();
+    const names = await readdir(this.storage).catch(() => []);
+    for (const name of names.filter((name) => name.startsWith(PREFIX))) {
+      const folder = join(this.storage, name);
+      if (folder !== current) await remove(folder);
+    }
+  }
+}
+
+/** Removes an environment, as far as the system lets it go. */
+export async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch(() => undefined);
+}

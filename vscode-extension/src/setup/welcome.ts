@@ -1,0 +1,55 @@
+/** What a person is told unasked: that the server has to be installed once, that it runs, that it does not. */
+
+import * as vscode from "vscode";
+import type { ServerClient } from "../client";
+import { COMMAND } from "../commandIds";
+import { SIZES } from "./installation";
+
+const DECLINED = "greenCode.declinedInstallation";
+const INSTALL = "Install Server";
+const NOT_NOW = "Not Now";
+const SHOW_LOG = "Show Log";
+
+/** At most one notification per window; everything later stays in the status bar. */
+export function tellOnce(client: ServerClient, memory: vscode.Memento): vscode.Disposable {
+  const subscription = client.onDidChange(({ server, installing }) => {
+    if (installing !== "") return;
+    if (server.phase === "missing") {
+      subscription.dispose();
+      void welcome(memory);
+    } else if (server.phase === "stopped") {
+      subscription.dispose();
+      void warn(server.message);
+    }
+  });
+  return subscription;
+}
+
+/** A machine without a server is one that is new to us; nothing is wrong with it. */
+async function welcome(memory: vscode.Memento): Promise<void> {
+  if (memory.get(DECLINED) === true) return;
+  const chosen = await vscode.window.showInformationMessage(
+    `Welcome to Green Code. Its server completes code on this machine and is installed once. ${SIZES}`,
+    INSTALL,
+    NOT_NOW,
+  );
+  if (chosen === INSTALL) await vscode.commands.executeCommand(COMMAND.installServer);
+  if (chosen === NOT_NOW) await memory.update(DECLINED, true);
+}
+
+async function warn(message: string): Promise<void> {
+  const chosen = await vscode.window.showWarningMessage(`Green Code: ${message}`, SHOW_LOG);
+  if (chosen === SHOW_LOG) await vscode.commands.executeCommand(COMMAND.showLog);
+}
+
+/** Says what to do now, as soon as the model of a server that was just installed is there. */
+export function tellWhenReady(client: ServerClient): vscode.Disposable {
+  const subscription = client.onDidChange(({ status }) => {
+    if (typeof status?.model !== "string" || !status.quiescent) return;
+    subscription.dispose();
+    void vscode.window.showInformationMessage(
+      "Green Code is ready: type, and Tab takes the grey text.",
+    );
+  });
+  return subscription;
+}
