@@ -31,6 +31,7 @@ from lsp_server.protocol import (
     SnoozeParams,
 )
 from lsp_server.settings_entries import SECTION
+from lsp_server.suggest.reasons import Reason
 from lsp_server.suggest.request import insert_text
 from lsp_server.suggest.suggester import TYPED_ON, Question
 
@@ -183,23 +184,23 @@ async def inline_completion(
     """Answers with one item, or null when there is nothing to offer; why, the client is told beside it."""
     is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
     answer = await _answer(ls, params, is_invoked=is_invoked)
-    if isinstance(answer, str):
+    if not isinstance(answer, types.InlineCompletionList):
         ls.offer_nothing(answer, is_invoked=is_invoked)
         return None
-    ls.tell(replace(ls.state, request_failure="", not_offered=""))
+    ls.tell(replace(ls.state, request_failure="", not_offered=None))
     return answer
 
 
 async def _answer(
     ls: GreenCodeServer, params: types.InlineCompletionParams, *, is_invoked: bool
-) -> types.InlineCompletionList | str:
-    """The item, or why there is none, as one sentence; "" where the status says it already."""
+) -> types.InlineCompletionList | Reason | None:
+    """The item, or why there is none; None where the status says it already."""
     uri = params.text_document.uri
     document = ls.documents.find(uri)
     if document is None:
-        return "Green Code was not told that this document is open."
+        return Reason("none", "Green Code was not told that this document is open.")
     refusal = await _refusal(ls, document, is_invoked=is_invoked)
-    if refusal is not None:
+    if refusal is not None or ls.state.engine is None:
         return refusal
     selected = params.context.selected_completion_info
     context = ls.surroundings.look(document, params.position, selected)
@@ -212,11 +213,11 @@ async def _answer(
         typed_since=typed_at(document, params.position) if selected is None else None,
     )
     try:
-        suggestion = await ls.suggester.suggest(question, ls.settings)
+        suggestion = await ls.suggester.suggest(question, ls.restraint.settings)
     except EngineError as error:
         logger.warning("Completion %s: %s", question.completion_id, error)
         ls.tell(replace(ls.state, request_failure=str(error)))
-        return ""
+        return None
     if suggestion is None or not suggestion.text:
         return ls.suggester.why_nothing(uri)
     arguments: list[Any] = [suggestion.completion_id, len(suggestion.text)]
@@ -228,17 +229,19 @@ async def _answer(
     return types.InlineCompletionList(items=[item])
 
 
-async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: bool) -> str | None:
-    """Why nothing may be offered in a document, or can be; None where something may."""
+async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: bool) -> Reason | None:
+    """Why nothing may be offered in a document just now; None where something may."""
     version = document.version
     await ls.quiet.learn([document.uri, *ls.surroundings.names])
     if document.version != version:  # git took its time, and the position is no more what it was
         return TYPED_ON
     if refusal := ls.quiet.refusal(document.uri, document.language_id or "", is_invoked=is_invoked):
         return refusal
+    ls.restraint.look()
     if is_invoked:
         ls.try_again()
-    return None if ls.state.engine is not None else ""
+        return None
+    return ls.restraint.pause
 
 
 def did_accept(ls: GreenCodeServer, *arguments: object) -> None:

@@ -25,6 +25,7 @@ from lsp_server.books.session import Session
 from lsp_server.context import notebooks
 from lsp_server.context.documents import OpenDocuments
 from lsp_server.context.surroundings import Surroundings
+from lsp_server.editor_settings import listen_for_settings, pull_settings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.progress import LoadProgress
 from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
@@ -33,7 +34,9 @@ from lsp_server.settings import Settings, engine_config, parse_settings
 from lsp_server.settings_entries import SECTION
 from lsp_server.status import ServerState, engine_facts, status_of
 from lsp_server.suggest.gate import Gate
+from lsp_server.suggest.power import read_power
 from lsp_server.suggest.quiet import Quiet
+from lsp_server.suggest.restraint import Restraint
 from lsp_server.suggest.scheduler import CompletionScheduler
 from lsp_server.suggest.suggester import Suggester
 
@@ -43,12 +46,12 @@ if TYPE_CHECKING:
 
     from lsp_server.protocol import SessionEnergy, Status
     from lsp_server.suggest.jobs import Computed
+    from lsp_server.suggest.reasons import Reason
     from lsp_server.suggest.seams import EngineFactory
 
 logger = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.sqlite3"
-CLIENT_ANSWER_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
 
 
@@ -81,6 +84,7 @@ class GreenCodeServer(LanguageServer):
         gate = Gate(acceptance.chance, acceptance.mean)
         self.suggester = Suggester(self.scheduler, gate, on_reused=self.books.reused, on_skipped=self.books.skipped)
         self.quiet = Quiet(lambda sentence: self.tell(replace(self.state, snoozed=sentence)))
+        self.restraint = Restraint(read_power, lambda: self.books.energy_j, self._note_restraint)
         self.surroundings = Surroundings(
             self.quiet.why_private, is_undecided=self.quiet.is_undecided, on_forgotten=self.suggester.clear
         )
@@ -120,8 +124,8 @@ class GreenCodeServer(LanguageServer):
 
     async def start(self) -> None:
         """Reads the settings the client has and begins to load the engine."""
-        await self._listen_for_settings()
-        if (raw := await self.pull_settings()) is not None:
+        await listen_for_settings(self)
+        if (raw := await pull_settings(self)) is not None:
             self._use(raw)
         self._load_if_needed()
         self.books.open()
@@ -152,6 +156,7 @@ class GreenCodeServer(LanguageServer):
         self._retries.cancel()
         is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
         self.quiet.close()
+        self.restraint.close()
         for task in self._tasks:
             task.cancel()
         self.books.close()
@@ -166,22 +171,6 @@ class GreenCodeServer(LanguageServer):
     def fetch_settings(self) -> None:
         """Asks the client for the settings, and takes them over when they come."""
         self.keep(self._fetch_settings())
-
-    async def pull_settings(self) -> object | None:
-        """Asks the client for the settings; None where it cannot be asked, or has none."""
-        workspace = self.client_capabilities.workspace
-        if not (workspace and workspace.configuration):
-            return None
-        items = [types.ConfigurationItem(section=SECTION)]
-        try:
-            answer = await asyncio.wait_for(
-                self.workspace_configuration_async(types.ConfigurationParams(items=items)),
-                CLIENT_ANSWER_TIMEOUT_S,
-            )
-        except Exception as error:
-            logger.warning("The editor did not tell its settings: %r", error)
-            return None
-        return answer[0] if answer else None
 
     def note_folders(self) -> None:
         """Takes over the folders of the workspace and what the settings say of files in them."""
@@ -202,7 +191,7 @@ class GreenCodeServer(LanguageServer):
         """What the session has cost."""
         engine = self.state.engine
         return self.books.totals(
-            green_mode=self.settings.green_mode,
+            green_mode=self.restraint.settings.green_mode,
             layers_total=engine.layers_total if engine else None,
         )
 
@@ -211,17 +200,17 @@ class GreenCodeServer(LanguageServer):
         self.suggester.accept(completion_id)
         self.books.accepted(completion_id, accepted_chars)
 
-    def offer_nothing(self, why: str, *, is_invoked: bool) -> None:
+    def offer_nothing(self, why: Reason | None, *, is_invoked: bool) -> None:
         """Says why there is no suggestion: in the status, and as a hint to whoever asked by hand.
 
         Args:
-            why: One sentence; "" where the status says it already.
+            why: None where the status says it already.
             is_invoked: True where it was asked for by hand.
         """
-        logger.debug("Nothing is offered: %s", why)
+        logger.debug("Nothing is offered: %s", why and why.sentence)
         self.tell(replace(self.state, not_offered=why))
         if is_invoked:
-            message = why or status_of(self.state).message or "The model is not loaded yet."
+            message = why.sentence if why else status_of(self.state).message or "The model is not loaded yet."
             self._notify(NOT_OFFERED, NotOffered(message=message))
 
     def try_again(self) -> None:
@@ -249,7 +238,7 @@ class GreenCodeServer(LanguageServer):
         return task
 
     async def _fetch_settings(self) -> None:
-        if (raw := await self.pull_settings()) is not None:
+        if (raw := await pull_settings(self)) is not None:
             self.apply_settings(raw)
 
     def _notify(self, method: str, record: Status | SessionEnergy | NotOffered) -> None:
@@ -262,6 +251,7 @@ class GreenCodeServer(LanguageServer):
         if self.settings != before:
             self.suggester.clear()
         self.note_folders()
+        self.restraint.use(self.settings)
         for name in ("engine", "lsp_server"):
             logging.getLogger(name).setLevel(self.settings.log_level.upper())
         is_new = problems != self.state.settings_problems
@@ -314,26 +304,14 @@ class GreenCodeServer(LanguageServer):
         self.suggester.keep(computed)
         self.books.computed(computed.completion_id, computed.completion)
 
-    def _tell_books(self) -> None:
-        self.tell(replace(self.state, ledger_warning=self.books.warning))
+    def _note_restraint(self) -> None:
+        self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
         self.push_energy()
 
-    async def _listen_for_settings(self) -> None:
-        """Asks to be told of changes: some clients tell only servers that ask."""
-        workspace = self.client_capabilities.workspace
-        change = workspace.did_change_configuration if workspace else None
-        if not (change and change.dynamic_registration):
-            return
-        registration = types.Registration(
-            id="green-code-settings",
-            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-            register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
-        )
-        params = types.RegistrationParams(registrations=[registration])
-        try:
-            await asyncio.wait_for(self.client_register_capability_async(params), CLIENT_ANSWER_TIMEOUT_S)
-        except Exception as error:
-            logger.warning("The editor will not tell of changed settings: %r", error)
+    def _tell_books(self) -> None:
+        self.restraint.look()
+        self.tell(replace(self.state, ledger_warning=self.books.warning))
+        self.push_energy()
 
 
 def _with_percentage(message: str, done: int, total: int | None) -> str:

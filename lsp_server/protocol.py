@@ -20,6 +20,7 @@ DID_ACCEPT = (
 )
 
 Health = Literal["ok", "warning", "error"]
+Silence = Literal["none", "off", "snoozed", "paused", "private", "skipped", "nothing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,9 @@ class Status:
         health: "ok", "warning" (works, with something to know), "error" (gives no completions).
         quiescent: False while something is under way (loading, downloading, completing).
         message: One sentence for people; "" when there is nothing to say.
+        silence: Why nothing is offered though all is well: switched off, snoozed, paused by itself, a private file, a
+            place where a suggestion is seldom kept, or no suggestion worth showing at the last place; else "none".
+        power: On battery, saving, or not known: what follows from it, as one sentence; "" on mains.
         model: The model in use; None before it is loaded.
         device: Where it runs, such as "CPU, 2 threads".
         meter: How joules are had, such as "modelled: shipped default by weight bytes".
@@ -39,6 +43,8 @@ class Status:
     health: Health
     quiescent: bool
     message: str
+    silence: Silence
+    power: str
     model: str | None
     device: str | None
     meter: str | None

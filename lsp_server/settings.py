@@ -25,6 +25,7 @@ ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 MAX_DEBOUNCE_MS = 5000
+MAX_SESSION_BUDGET_J = 10_000_000
 _POLICY_NAMES = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
 
 
@@ -102,6 +103,11 @@ DEVICE = one_of(
     cpu="The CPU.",
     cuda="An NVIDIA GPU.",
 )
+ON_BATTERY = one_of(
+    greener="Green mode is at least 50 until the machine is on mains again; 0, which is lossless, stays 0.",
+    pause="Suggestions come only when asked for by hand.",
+    unchanged="As on mains.",
+)
 PRECISION = one_of(
     auto="int8 where a fast runner knows the model's blocks, else fp32.",
     int8="Eight bits a weight.",
@@ -125,6 +131,16 @@ class Settings:
         "that of the whole model; towards `100` suggestions end sooner, tokens leave the model earlier, and the least "
         "energy is spent.",
     ] = DEFAULT_GREEN_MODE
+    on_battery: Annotated[
+        Literal["greener", "pause", "unchanged"],
+        ON_BATTERY,
+        "What happens on battery, and where the system saves power. Where that cannot be told, nothing changes.",
+    ] = "greener"
+    session_budget_j: Annotated[
+        int | None,
+        or_null(whole(1, MAX_SESSION_BUDGET_J)),
+        "Joules that a session may cost; above it suggestions come only when asked for by hand. Empty is no budget.",
+    ] = None
     model: Annotated[
         str,
         MODEL_NAME,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from lsp_server.protocol import Status
 
 if TYPE_CHECKING:
-    from lsp_server.protocol import Health
+    from lsp_server.protocol import Health, Silence
+    from lsp_server.suggest.reasons import Reason
     from lsp_server.suggest.seams import CompletionEngine
 
 
@@ -38,6 +39,8 @@ class ServerState:
         request_failure: Why the newest request failed; gone with the next one that succeeds.
         ledger_warning: Why the ledger is not written as it should be.
         snoozed: Until when the person wants quiet.
+        paused: Why suggestions pause by themselves.
+        power: What the machine runs on, where that matters.
         not_offered: Why nothing was offered at the last place that was asked about, though all is well.
         busy: True while a completion is computed.
     """
@@ -49,7 +52,9 @@ class ServerState:
     request_failure: str = ""
     ledger_warning: str = ""
     snoozed: str = ""
-    not_offered: str = ""
+    paused: Reason | None = None
+    power: str = ""
+    not_offered: Reason | None = None
     busy: bool = False
 
 
@@ -67,13 +72,18 @@ def engine_facts(engine: CompletionEngine) -> EngineFacts:
 def status_of(state: ServerState) -> Status:
     """Sums the facts up: the gravest first, every sentence once."""
     warnings = (*state.settings_problems, state.request_failure, state.ledger_warning)
-    sentences = filter(None, (state.load_failure, state.loading, *warnings, state.snoozed, state.not_offered))
+    reasons = [reason for reason in (state.paused, state.not_offered) if reason is not None]
+    quiet = [state.snoozed, *(reason.sentence for reason in reasons)]
+    sentences = filter(None, (state.load_failure, state.loading, *warnings, *quiet))
+    kinds: list[Silence] = ["snoozed"] if state.snoozed else [reason.kind for reason in reasons]
     health: Health = "error" if state.load_failure else "warning" if any(warnings) else "ok"
     engine = state.engine
     return Status(
         health=health,
         quiescent=not (state.loading or state.busy),
         message=" ".join(dict.fromkeys(sentences)),
+        silence=next(iter(kinds), "none"),
+        power=state.power,
         model=engine.model if engine else None,
         device=engine.device if engine else None,
         meter=engine.meter if engine else None,

@@ -13,6 +13,7 @@ from tests.extension_settings import EXTENSION, PACKAGE, README, with_settings, 
 
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
+ALIASES = ("Health", "Silence")
 MESSAGES = {name: value for name, value in vars(protocol).items() if name.isupper() and "/" in value}
 
 
@@ -24,8 +25,9 @@ def typescript_fields(interface: str) -> list[tuple[str, str]]:
 
 def typescript_type(annotation: object) -> str:
     """The TypeScript spelling of a Python type, named aliases aside."""
-    if annotation == protocol.Health:
-        return "Health"
+    for name in ALIASES:
+        if annotation == getattr(protocol, name):
+            return name
     if get_origin(annotation) is list:
         return f"readonly {typescript_type(get_args(annotation)[0])}[]"
     if parts := get_args(annotation):
@@ -77,11 +79,12 @@ def test_the_extension_sends_or_hears_every_message(message: str) -> None:
     assert any(re.search(rf"\((?:{message})\b", path.read_text(encoding="utf-8")) for path in sources)
 
 
-def test_health_has_the_same_values() -> None:
-    match = re.search(r"export type Health = (.*?);", TYPESCRIPT)
+@pytest.mark.parametrize("name", ALIASES)
+def test_an_alias_has_the_same_values(name: str) -> None:
+    match = re.search(rf"export type {name} =(.*?);", TYPESCRIPT, re.DOTALL)
 
     assert match
-    assert tuple(re.findall(r'"(\w+)"', match[1])) == get_args(protocol.Health)
+    assert tuple(re.findall(r'"(\w+)"', match[1])) == get_args(getattr(protocol, name))
 
 
 def test_the_settings_page_and_its_table_are_those_that_the_server_declares() -> None:

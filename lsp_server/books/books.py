@@ -68,6 +68,11 @@ class Books:
         self._ledger.accept(completion_id, accepted_chars)
         self._tell()
 
+    @property
+    def energy_j(self) -> float | None:
+        """The session's energy; None while none is known."""
+        return self._session.energy_j
+
     def begin_session(self) -> None:
         """Begins a new session; the ledger keeps the old one."""
         self._session = Session()

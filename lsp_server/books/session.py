@@ -35,6 +35,11 @@ class Session:
         self._last: Completion | None = None
         self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted
 
+    @property
+    def energy_j(self) -> float | None:
+        """The energy of all requests; None while none is known."""
+        return self._energy_j.value
+
     def record(self, completion_id: str, completion: Completion) -> None:
         """Adds one request that reached the engine."""
         energy = completion.energy
@@ -92,7 +97,7 @@ class Session:
     def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
         """The sums as they are told to the client."""
         counts, last = self._counts, self._last
-        energy_j = self._energy_j.value
+        energy_j = self.energy_j
         n_tokens = counts["tokens"]
         return SessionEnergy(
             session_id=self.session_id,

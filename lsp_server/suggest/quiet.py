@@ -15,6 +15,7 @@ from lsp_server.context.documents import path_of
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles
 from lsp_server.settings import Settings, why_off
+from lsp_server.suggest.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -55,8 +56,8 @@ class Quiet:
         """Asks git about documents, where it has to be asked; until then they are private."""
         await self._private_files.learn(path for uri in uris if (path := path_of(uri)) is not None)
 
-    def refusal(self, uri: str, language_id: str, *, is_invoked: bool) -> str:
-        """Why nothing may be offered in a document, as one sentence; "" where something may be.
+    def refusal(self, uri: str, language_id: str, *, is_invoked: bool) -> Reason | None:
+        """Why nothing may be offered in a document; None where something may be.
 
         Args:
             uri: The document.
@@ -64,7 +65,12 @@ class Quiet:
             is_invoked: True where the person asks by hand, which a snooze lets through.
         """
         self._look_at_the_clock()
-        return why_off(self._settings, language_id) or ("" if is_invoked else self._snoozed) or self.why_private(uri)
+        if off := why_off(self._settings, language_id):
+            return Reason("off", off)
+        if self._snoozed and not is_invoked:
+            return Reason("snoozed", self._snoozed)
+        private = self.why_private(uri)
+        return Reason("private", private) if private else None
 
     def why_private(self, uri: str) -> str:
         """Why a document is neither completed nor read as context, as one sentence; "" where it may be."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine.completion.blocks import invites_lines
 from engine.completion.lexical import part_at
 from lsp_server.suggest.jobs import Unserved
+from lsp_server.suggest.reasons import Reason
 from lsp_server.suggest.request import completion_request
 from lsp_server.suggest.reuse import Suggestion, SuggestionCache
 
@@ -59,9 +60,12 @@ class _TextAround:
         return bool(request.prefix) and self.prefix.endswith(request.prefix) and self.suffix == request.suffix
 
 
-UNLIKELY = "A suggestion here is seldom kept, so none was asked for (greenCode.skipUnlikely); asking by hand gets one."
-TYPED_ON = "Typing went on before there was an answer."
-NOTHING = "The model found nothing worth showing at this place."
+UNLIKELY = Reason(
+    "skipped",
+    "A suggestion here is seldom kept, so none was asked for (greenCode.skipUnlikely); asking by hand gets one.",
+)
+TYPED_ON = Reason("none", "Typing went on before there was an answer.")
+NOTHING = Reason("nothing", "The model found nothing worth showing at this place.")
 
 
 class Suggester:
@@ -87,7 +91,7 @@ class Suggester:
         self._on_reused = on_reused
         self._on_skipped = on_skipped
         self._cache = SuggestionCache()
-        self._why_nothing: dict[str, str] = {}  # by URI
+        self._why_nothing: dict[str, Reason] = {}  # by URI
         self._newest: dict[str, str] = {}  # completion id by URI
         self._offered: dict[str, tuple[str, _TextAround]] = {}  # by URI: whose text, and where its end would be
         self._accepted: dict[str, _TextAround] = {}  # by URI: where an accepted text ends that was not typed on yet
@@ -106,8 +110,8 @@ class Suggester:
             self._offered[question.uri] = (suggestion.completion_id, end)
         return suggestion
 
-    def why_nothing(self, uri: str) -> str:
-        """Why the newest question about a document was answered with nothing, as one sentence."""
+    def why_nothing(self, uri: str) -> Reason:
+        """Why the newest question about a document was answered with nothing."""
         return self._why_nothing.get(uri, NOTHING)
 
     def accept(self, completion_id: str) -> None:
@@ -213,13 +217,13 @@ class Suggester:
         return is_newest
 
 
-def _unwanted_part(request: CompletionRequest, settings: Settings) -> str:
-    """Why nothing is wanted in this part of a file, as one sentence; "" where something is."""
+def _unwanted_part(request: CompletionRequest, settings: Settings) -> Reason | None:
+    """Why nothing is wanted in this part of a file; None where something is."""
     if settings.in_comments and settings.in_strings:
-        return ""
+        return None
     part = part_at(request.prefix, request.language_id)
     if part == "comment" and not settings.in_comments:
-        return "Completions are switched off in comments (greenCode.inComments); asking by hand gets one."
+        return Reason("off", "Completions are off in comments (greenCode.inComments); asking by hand gets one.")
     if part == "string" and not settings.in_strings:
-        return "Completions are switched off in strings (greenCode.inStrings); asking by hand gets one."
-    return ""
+        return Reason("off", "Completions are off in strings (greenCode.inStrings); asking by hand gets one.")
+    return None

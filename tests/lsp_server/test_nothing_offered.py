@@ -143,8 +143,8 @@ async def test_whoever_asks_by_hand_in_vain_is_told_why(
 @pytest.mark.parametrize(
     ("settings", "text", "reason"),
     [
-        ({"inComments": False}, "x = 1  # and", "Completions are switched off in comments (greenCode.inComments)"),
-        ({"inStrings": False}, "x = 'and", "Completions are switched off in strings (greenCode.inStrings)"),
+        ({"inComments": False}, "x = 1  # and", "Completions are off in comments (greenCode.inComments)"),
+        ({"inStrings": False}, "x = 'and", "Completions are off in strings (greenCode.inStrings)"),
         ({"skipUnlikely": True, "greenMode": 100}, "count = (1)", "greenCode.skipUnlikely"),
     ],
 )

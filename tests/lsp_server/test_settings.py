@@ -16,6 +16,8 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         {
             "enable": False,
             "greenMode": 80,
+            "onBattery": "pause",
+            "sessionBudgetJ": 500,
             "model": "org/model",
             "device": "cuda",
             "precision": "fp32",
@@ -40,6 +42,8 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
     assert settings == Settings(
         enable=False,
         green_mode=80,
+        on_battery="pause",
+        session_budget_j=500,
         model="org/model",
         device="cuda",
         precision="fp32",
@@ -154,7 +158,7 @@ def test_editors_offer_every_choice_of_a_type() -> None:
     schemas = {name: setting.allowed.schema for name, setting in declarations().items()}
     offered = {name: set(schema["enum"]) for name, schema in schemas.items() if "enum" in schema}
 
-    assert offered == {name: set(get_args(hints[name])) for name in ("device", "precision", "log_level")}
+    assert offered == {name: set(get_args(hints[name])) for name in ("on_battery", "device", "precision", "log_level")}
 
 
 def test_an_empty_model_is_the_default_model() -> None:

@@ -1,5 +1,6 @@
 from lsp_server.protocol import Status
 from lsp_server.status import ServerState, engine_facts, status_of
+from lsp_server.suggest.reasons import Reason
 from tests.fakes import FakeEngine
 
 READY = ServerState(engine=engine_facts(FakeEngine()))
@@ -10,6 +11,8 @@ def test_a_ready_server_says_what_runs_where_and_how_joules_are_had() -> None:
         health="ok",
         quiescent=True,
         message="",
+        silence="none",
+        power="",
         model="smollm2-135m",
         device="CPU, 1 thread",
         meter="measured: fake counter",
@@ -36,12 +39,19 @@ def test_every_problem_is_told() -> None:
 
 
 def test_a_sentence_is_told_once() -> None:
-    state = ServerState(snoozed="Snoozed until 12:00.", not_offered="Snoozed until 12:00.")
+    state = ServerState(snoozed="Snoozed until 12:00.", not_offered=Reason("snoozed", "Snoozed until 12:00."))
 
     assert status_of(state).message == "Snoozed until 12:00."
 
 
 def test_why_nothing_is_offered_is_no_warning() -> None:
-    status = status_of(ServerState(not_offered=".env stays private."))
+    status = status_of(ServerState(not_offered=Reason("private", ".env stays private.")))
 
-    assert (status.health, status.message) == ("ok", ".env stays private.")
+    assert (status.health, status.silence, status.message) == ("ok", "private", ".env stays private.")
+
+
+def test_a_snooze_goes_before_a_pause_and_a_pause_before_the_last_place() -> None:
+    here, pause = Reason("skipped", "Seldom kept."), Reason("paused", "On battery.")
+
+    assert status_of(ServerState(snoozed="Snoozed.", paused=pause, not_offered=here)).silence == "snoozed"
+    assert status_of(ServerState(paused=pause, not_offered=here)).silence == "paused"

@@ -16,10 +16,14 @@ export const SNOOZE = new RequestType<SnoozeParams, null, void>("greenCode/snooz
 
 export type Health = "ok" | "warning" | "error";
 
+export type Silence = "none" | "off" | "snoozed" | "paused" | "private" | "skipped" | "nothing";
+
 export interface Status {
   readonly health: Health;
   readonly quiescent: boolean;
   readonly message: string;
+  readonly silence: Silence;
+  readonly power: string;
   readonly model: string | null;
   readonly device: string | null;
   readonly meter: string | null;

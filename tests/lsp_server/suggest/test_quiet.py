@@ -33,7 +33,8 @@ def told() -> list[str]:
 
 
 def refusal(quiet: Quiet, *, is_invoked: bool = False) -> str:
-    return quiet.refusal(URI, "python", is_invoked=is_invoked)
+    reason = quiet.refusal(URI, "python", is_invoked=is_invoked)
+    return reason.sentence if reason else ""
 
 
 async def test_a_snooze_lets_only_those_through_who_ask_by_hand(clock: WallClock, told: list[str]) -> None:
@@ -105,4 +106,6 @@ async def test_every_refusal_has_a_reason_of_its_own(told: list[str]) -> None:
         ({}, "file:///p/%00.py", "stays private: its place on the disk cannot be looked at."),
     ):
         quiet.use(parse_settings(raw)[0], [])
-        assert reason in quiet.refusal(uri, "python", is_invoked=True)
+        refused = quiet.refusal(uri, "python", is_invoked=True)
+        assert refused is not None
+        assert reason in refused.sentence
