@@ -65,7 +65,7 @@ def test_the_families_named_are_those_supported(sentence: str, families: Iterabl
 
     assert found is not None
     named = re.split(r", | or | and ", found[1])
-    assert {name.lower().replace(" ", "") for name in named} == {family.gguf_name for family in families}
+    assert [*named] == [family.title for family in families]
 
 
 DOCUMENTS = [

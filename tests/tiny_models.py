@@ -1,6 +1,7 @@
 """Tiny seeded models of every supported family: real transformers code, random weights, milliseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import transformers
@@ -26,6 +27,26 @@ _SPREAD = 10.0
 _SPREAD_OF = {"opt": 2.0}
 
 
+# Granite's multipliers, none of them one.
+_MULTIPLIERS = {
+    "embedding_multiplier": 3.0,
+    "residual_multiplier": 0.5,
+    "attention_multiplier": 0.25,
+    "logits_scaling": 4.0,
+}
+
+
+def _head_dim(changes: Mapping[str, Any]) -> int:
+    """Another width of heads than the model's width gives."""
+    return 32 if changes.get("hidden_size", 32) > 64 else 16
+
+
+def _shared_width(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the MLP's width is that of experts shared by all tokens."""
+    names = {"intermediate_size": "shared_intermediate_size"}
+    return {names.get(name, name): value for name, value in changes.items()}
+
+
 def tiny_model(family: str, seed: int = 0, **changes: object) -> transformers.PreTrainedModel:
     """A six-layer model of `family` whose exits disagree with its last layer often, but not always.
 
@@ -37,6 +58,17 @@ def tiny_model(family: str, seed: int = 0, **changes: object) -> transformers.Pr
     configs = {
         "llama": lambda: transformers.LlamaConfig(**_SHARED | grouped | changes),
         "qwen2": lambda: transformers.Qwen2Config(**_SHARED | grouped | changes),
+        "qwen3": lambda: transformers.Qwen3Config(**_SHARED | grouped | {"head_dim": _head_dim(changes)} | changes),
+        "granite": lambda: transformers.GraniteConfig(**_SHARED | grouped | _MULTIPLIERS | changes),
+        "granitemoehybrid": lambda: transformers.GraniteMoeHybridConfig(
+            **_SHARED
+            | grouped
+            | _MULTIPLIERS
+            | {"shared_intermediate_size": 48, "num_local_experts": 0, "position_embedding_type": "rope"}
+            | {"layer_types": ["full_attention"] * 6, "mamba_n_heads": 4}
+            | _shared_width(changes)
+        ),
+        "starcoder2": lambda: transformers.Starcoder2Config(**_SHARED | grouped | changes),
         "gemma3_text": lambda: transformers.Gemma3TextConfig(
             **_SHARED | grouped | {"head_dim": 8, "sliding_window": 8, "query_pre_attn_scalar": 8} | changes
         ),

@@ -29,10 +29,12 @@ HIDDEN, OUTPUT, LAST_POSITION, TOTAL, COS, SIN = "hidden", "output", "last_posit
 HEAD_FILE, PROPAGATION_FILE = "head.onnx", "propagation.onnx"
 SHORTLIST_FILE, SHORTLIST_IDS_FILE = "shortlist.onnx", "shortlist.npy"
 EMBEDDING_FILE, NORM_FILE, ROTARY_FILE = "embedding.npy", "norm.npy", "rotary.npy"
+NORM_BIAS_FILE = "norm-bias.npy"  # only where the norm before the head adds one
+KEY_NORMS_FILE = "key-norms.npy"  # only where ONNX Runtime is to norm keys
 HEAD_ROWS_FILE = "head.npy"  # only where the head is not the embedding
 TOKENIZER_FILE, META_FILE = "tokenizer.json", "prepared.json"
 
-_FORMAT = 10  # raise it when folders written by older code must not be used again
+_FORMAT = 11  # raise it when folders written by older code must not be used again
 _SAMPLE_BYTES = 1 << 20  # read in a millisecond, at every start
 _MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
 

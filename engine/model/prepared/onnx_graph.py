@@ -2,8 +2,8 @@
 
 A segment reads hidden states [1, T, D] and the KV cache of its layers, and writes both; the cache's output buffers may
 be its input buffers, so nothing is copied. Llama's blocks only: RMS norm, grouped-query attention with rotary positions
-(GroupQueryAttention), gated SiLU; biases where the model has them, as Qwen2 does. Weights come from a transformers
-model in fp32. Knows no sessions and no files.
+(GroupQueryAttention), an MLP with a gate or without; biases and norms of heads where the model has them. Knows no
+sessions and no files.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from engine.model.prepared.layout import (
     present_names,
 )
 from engine.model.prepared.quantization import quantize_4, quantize_8
-from engine.model.prepared.weights import array, linear
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from engine.model.prepared.quantization import InputStatistics
+    from engine.model.prepared.weights import Blocks, Norms, Products, Weights
     from engine.types import Precision
 
 _CONTRIB = "com.microsoft"
@@ -40,55 +40,54 @@ _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1))
 _IR_VERSION = 10  # what ONNX Runtime 1.23 reads
 _INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy level at which groups of activations are rounded to int8 as well
 _HEAD_DIM_STEP = 16  # of GroupQueryAttention
+_ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "silu": ("QuickGelu", {"domain": _CONTRIB, "alpha": 1.0}),  # x * sigmoid(1.0 x)
+    "gelu_pytorch_tanh": ("Gelu", {"approximate": "tanh"}),
+}
 
 
-def unsupported(config: Any) -> str | None:
+def unsupported(blocks: Blocks, windows: Sequence[int | None]) -> str | None:
     """Why a model of a family that ONNX Runtime runs cannot be written as these graphs; None where it can."""
-    if config.hidden_act != "silu":
-        return f"its activation is '{config.hidden_act}'"
-    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+    if blocks.activation not in _ACTIVATIONS:
+        return f"its activation is '{blocks.activation}'"
+    if any(windows):
         return "it attends through a sliding window"
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if head_dim % _HEAD_DIM_STEP:
-        return f"its heads are {head_dim} wide"
+    if blocks.head_dim % _HEAD_DIM_STEP:
+        return f"its heads are {blocks.head_dim} wide"
     return None
 
 
-def segment_graph(
-    layers: Sequence[Any], start: int, precision: Precision, mlp_inputs: Sequence[InputStatistics] = ()
-) -> onnx.ModelProto:
+def segment_graph(weights: Weights, start: int, stop: int, precision: Precision) -> onnx.ModelProto:
     """The graph of some of a model's layers.
 
     Args:
-        layers: Layers of a transformers model.
-        start: The index of the first of them in the model.
+        weights: The model's weights.
+        start: The first layer.
+        stop: The one behind the last.
         precision: How weights are stored. With int4 only the gate and up projections take 4 bits: they are half of
             the weights, and the half that loses least by it.
-        mlp_inputs: What each layer's MLP reads; for int4 only.
     """
-    graph = _Graph(precision)
-    attention = layers[0].self_attn
-    n_heads, n_kv_heads = attention.config.num_attention_heads, attention.config.num_key_value_heads
-    width, head_dim = attention.config.hidden_size, attention.head_dim
+    graph = _Graph(precision, weights.norm_epsilon)
+    blocks, indices = weights.blocks, range(start, stop)
     hidden, update = HIDDEN, ""
-    for offset, layer in enumerate(layers):
-        hidden, normed = graph.add_and_norm(hidden, update, layer.input_layernorm)
-        mixed = graph.attention(normed, layer.self_attn, start + offset, n_heads, n_kv_heads)
-        hidden, normed = graph.add_and_norm(hidden, mixed, layer.post_attention_layernorm)
-        update = graph.gated_mlp(normed, layer.mlp, mlp_inputs[offset] if precision == "int4" else None)
+    for idx in indices:
+        products, norms = weights.products(idx), weights.norms[idx]
+        hidden, normed = graph.add_and_norm(hidden, update, norms.attention)
+        mixed = graph.attention(normed, products, norms, blocks, idx)
+        hidden, normed = graph.add_and_norm(hidden, mixed, norms.mlp)
+        update = graph.mlp(normed, products, blocks, weights.statistics[idx] if precision == "int4" else None)
     graph.node("Add", [hidden, update], output=OUTPUT)
-    cache_shape = [1, n_kv_heads, "capacity", head_dim]
-    indices = range(start, start + len(layers))
+    cache_shape: list[int | str] = [1, blocks.n_kv_heads, "capacity", blocks.head_dim]
     inputs = [
-        _tensor(HIDDEN, [1, "T", width]),
+        _tensor(HIDDEN, [1, "T", blocks.width]),
         _tensor(LAST_POSITION, [1], onnx.TensorProto.INT32),
         _tensor(TOTAL, [], onnx.TensorProto.INT32),
-        _tensor(COS, ["positions", head_dim // 2]),
-        _tensor(SIN, ["positions", head_dim // 2]),
+        _tensor(COS, ["positions", blocks.head_dim // 2]),
+        _tensor(SIN, ["positions", blocks.head_dim // 2]),
         *(_tensor(name, cache_shape) for idx in indices for name in past_names(idx)),
     ]
     outputs = [
-        _tensor(OUTPUT, [1, "T", width]),
+        _tensor(OUTPUT, [1, "T", blocks.width]),
         *(_tensor(name, cache_shape) for idx in indices for name in present_names(idx)),
     ]
     return graph.model(inputs, outputs)
@@ -111,9 +110,8 @@ def propagation_graph(
 
     `weight` and `bias` are `Weights.propagation`; the norm before them has this `epsilon`.
     """
-    graph = _Graph(precision)
-    ones = graph.weight(np.ones(weight.shape[1], np.float32))
-    normed = graph.node("SimplifiedLayerNormalization", [HIDDEN, ones], axis=-1, epsilon=epsilon)
+    graph = _Graph(precision, epsilon)
+    _, normed = graph.add_and_norm(HIDDEN, "", np.ones(weight.shape[1], np.float32))
     graph.linear(normed, weight, bias, output=OUTPUT)
     return graph.model([_tensor(HIDDEN, [1, "T", weight.shape[1]])], [_tensor(OUTPUT, [1, "T", len(weight)])])
 
@@ -121,8 +119,8 @@ def propagation_graph(
 class _Graph:
     """Nodes and weights, in the order in which they were added."""
 
-    def __init__(self, precision: Precision) -> None:
-        self._is_exact = precision == "fp32"
+    def __init__(self, precision: Precision, epsilon: float = 0.0) -> None:
+        self._is_exact, self._epsilon = precision == "fp32", epsilon
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._n_values = 0
@@ -165,60 +163,79 @@ class _Graph:
             accuracy_level=_INT8_ACTIVATIONS,
         )
 
-    def add_and_norm(self, hidden: str, update: str, norm: Any) -> tuple[str, str]:
+    def add_and_norm(self, hidden: str, update: str, norm: NDArray[np.float32]) -> tuple[str, str]:
         """The residual stream after an update, if any, and its RMS norm."""
-        weight, epsilon = self.weight(array(norm.weight)), norm.variance_epsilon
         if not update:
-            return hidden, self.node("SimplifiedLayerNormalization", [hidden, weight], axis=-1, epsilon=epsilon)
+            return hidden, self._norm(hidden, norm)
         normed, total = self._fresh(), self._fresh()
         self._add(
             "SkipSimplifiedLayerNormalization",
-            [hidden, update, weight],
+            [hidden, update, self.weight(norm)],
             [normed, "", "", total],
             domain=_CONTRIB,
-            epsilon=epsilon,
+            epsilon=self._epsilon,
         )
         return total, normed
 
-    def attention(self, normed: str, attention: Any, layer_idx: int, n_heads: int, n_kv_heads: int) -> str:
+    def attention(self, normed: str, products: Products, norms: Norms, blocks: Blocks, layer_idx: int) -> str:
         """Grouped-query attention over the cache, with queries, keys and values in one product.
 
         A row of zeros stands behind the real ones. Its kernel for a single row rounds otherwise than the one for
         several, and int8 activations blow that up to other tokens; so a row would depend on how many run beside it, and
         lossless text would not be full depth's. With the row of zeros it does not, to the last bit.
         """
-        weight, bias = linear(attention.q_proj, attention.k_proj, attention.v_proj)
-        packed = self.linear(normed, weight, bias)
-        zeros = self.weight(np.zeros((1, 1, len(weight)), np.float32))
+        packed = self.linear(normed, *products.qkv)
+        if norms.query is not None and norms.key is not None:
+            packed = self._with_normed_heads(packed, norms.query, norms.key, blocks)
+        zeros = self.weight(np.zeros((1, 1, len(products.qkv[0])), np.float32))
         packed, mixed = self.node("Concat", [packed, zeros], axis=1), self._fresh()
         self._add(
             "GroupQueryAttention",
             [packed, "", "", *past_names(layer_idx), LAST_POSITION, TOTAL, COS, SIN],
             [mixed, *present_names(layer_idx)],
             domain=_CONTRIB,
-            num_heads=n_heads,
-            kv_num_heads=n_kv_heads,
-            scale=attention.scaling,
+            num_heads=blocks.n_heads,
+            kv_num_heads=blocks.n_kv_heads,
+            scale=blocks.attention_scale,
             do_rotary=1,
         )
         first, last, rows = (self.weight(np.array([value], np.int64)) for value in (0, -1, 1))
-        return self._module(self.node("Slice", [mixed, first, last, rows]), attention.o_proj)
+        return self.linear(self.node("Slice", [mixed, first, last, rows]), *products.output)
 
-    def gated_mlp(self, normed: str, mlp: Any, statistics: InputStatistics | None) -> str:
-        """down(silu(gate(x)) * up(x)), with gate and up in one product."""
+    def mlp(self, normed: str, products: Products, blocks: Blocks, statistics: InputStatistics | None) -> str:
+        """down(act(gate(x)) * up(x)), with gate and up in one product; or down(act(up(x)))."""
+        op, attributes = _ACTIVATIONS[blocks.activation]
+        both = self.linear(normed, *products.up, statistics=statistics)
+        if not blocks.is_gated:
+            return self.linear(self.node(op, [both], **attributes), *products.down)
         gate, up = self._fresh(), self._fresh()
-        both = self.linear(normed, *linear(mlp.gate_proj, mlp.up_proj), statistics=statistics)
         self._add("Split", [both], [gate, up], axis=-1, num_outputs=2)
-        silu = self.node("QuickGelu", [gate], domain=_CONTRIB, alpha=1.0)  # x * sigmoid(1.0 x)
-        return self._module(self.node("Mul", [silu, up]), mlp.down_proj)
+        active = self.node(op, [gate], **attributes)
+        return self.linear(self.node("Mul", [active, up]), *products.down)
+
+    def _with_normed_heads(
+        self, packed: str, query_norm: NDArray[np.float32], key_norm: NDArray[np.float32], blocks: Blocks
+    ) -> str:
+        """Queries, keys and values, with an RMS norm of each head of the first two."""
+        widths = [heads * blocks.head_dim for heads in (blocks.n_heads, blocks.n_kv_heads, blocks.n_kv_heads)]
+        queries, keys, values = self._fresh(), self._fresh(), self._fresh()
+        self._add("Split", [packed, self.weight(np.array(widths, np.int64))], [queries, keys, values], axis=-1)
+        parts = []
+        for part, norm, width in ((queries, query_norm, widths[0]), (keys, key_norm, widths[1])):
+            heads = self.node(
+                "Reshape", [part, self.weight(np.array([1, -1, width // len(norm), len(norm)], np.int64))]
+            )
+            flat = self.weight(np.array([1, -1, width], np.int64))
+            parts.append(self.node("Reshape", [self._norm(heads, norm), flat]))
+        return self.node("Concat", [*parts, values], axis=-1)
+
+    def _norm(self, inputs: str, norm: NDArray[np.float32]) -> str:
+        return self.node("SimplifiedLayerNormalization", [inputs, self.weight(norm)], axis=-1, epsilon=self._epsilon)
 
     def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         """The finished model."""
         graph = helper.make_graph(self._nodes, "segment", inputs, outputs, self._weights)
         return helper.make_model(graph, opset_imports=_OPSETS, ir_version=_IR_VERSION)
-
-    def _module(self, inputs: str, module: Any) -> str:
-        return self.linear(inputs, *linear(module))
 
     def _add(self, op: str, inputs: Sequence[str], outputs: list[str], **attributes: Any) -> list[str]:
         self._nodes.append(helper.make_node(op, inputs, outputs, **attributes))

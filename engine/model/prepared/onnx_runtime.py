@@ -21,6 +21,7 @@ from engine.model.prepared.layout import (
     COS,
     HEAD_FILE,
     HIDDEN,
+    KEY_NORMS_FILE,
     LAST_POSITION,
     OUTPUT,
     PROPAGATION_FILE,
@@ -109,6 +110,8 @@ class OnnxRunner(PreparedRunner):
         self._caches: weakref.WeakSet[OnnxCache] = weakref.WeakSet()
         if self.shortlist is not None:
             self._files.append(SHORTLIST_FILE)
+        key_norms = folder / KEY_NORMS_FILE  # [L, D_head]
+        self._key_norms: NDArray[np.float32] | None = np.load(key_norms) if key_norms.is_file() else None
         trained = [layer for layer in layout.bounds[1:-1] if (folder / exit_map_file(layer)).is_file()]
         self._exit_maps = {layer: _open(folder / exit_map_file(layer), threads=1) for layer in trained}
         self._open_sessions(self._threads_for(all_cores=False))
@@ -153,6 +156,8 @@ class OnnxRunner(PreparedRunner):
             cos, sin = self._rotary[0, :, place]
             for offset, layer in enumerate(segment.layers):
                 keys, values = by_layer[layer]
+                if self._key_norms is not None:
+                    keys = shared.rms_normed(keys, layout.norm_epsilon) * self._key_norms[layer]
                 first, second = np.split(keys, 2, axis=-1)
                 segment.arrays[2 * offset][0, :, place] = np.concatenate(
                     (first * cos - second * sin, second * cos + first * sin), axis=-1

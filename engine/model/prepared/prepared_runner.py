@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from engine.model.prepared.layout import EMBEDDING_FILE, HEAD_ROWS_FILE, NORM_FILE, ROTARY_FILE, SHORTLIST_IDS_FILE
+from engine.model.prepared.layout import (
+    EMBEDDING_FILE,
+    HEAD_ROWS_FILE,
+    NORM_BIAS_FILE,
+    NORM_FILE,
+    ROTARY_FILE,
+    SHORTLIST_IDS_FILE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,6 +129,8 @@ class PreparedRunner:
         untied = folder / HEAD_ROWS_FILE
         self._head_rows = _RowsOnDisk(untied) if untied.is_file() else self._embedding
         self._norm: NDArray[np.float32] = np.load(folder / NORM_FILE)
+        norm_bias = folder / NORM_BIAS_FILE
+        self._norm_bias: NDArray[np.float32] | None = np.load(norm_bias) if norm_bias.is_file() else None
         # Tables of cos and sin, [tables, 2, positions, D_head / 2]; what no text has reached stays on disk.
         self._rotary: NDArray[np.float32] = np.asarray(np.load(folder / ROTARY_FILE, mmap_mode="r"))
 
@@ -136,7 +145,8 @@ class PreparedRunner:
 
     def final_norm(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `LayerRunner.final_norm`."""
-        return rms_normed(hidden, self._layout.norm_epsilon) * self._norm
+        normed = rms_normed(hidden, self._layout.norm_epsilon) * self._norm
+        return normed if self._norm_bias is None else normed + self._norm_bias
 
     def head_rows(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
         """See `LayerRunner.head_rows`; [N, D]."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,15 +43,60 @@ class Norms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """The products of a layer.
+
+    Attributes:
+        qkv: Queries, keys and values, one behind the other.
+        output: What attention adds to the residual stream.
+        up: What the MLP's activation reads: gate and up, one behind the other, or up alone.
+        down: What the MLP adds to the residual stream.
+    """
+
+    qkv: Linear
+    output: Linear
+    up: Linear
+    down: Linear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """What all layers of a model have in common.
+
+    Attributes:
+        width: Numbers in a state.
+        n_heads: Heads of queries.
+        n_kv_heads: Heads of keys and values.
+        head_dim: Width of one head.
+        mlp_width: Inputs of the down projection.
+        activation: The MLP's, as transformers calls it.
+        is_gated: Whether it is that of a gate.
+        attention_scale: What scores are multiplied by.
+    """
+
+    width: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    mlp_width: int
+    activation: str
+    is_gated: bool
+    attention_scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """What is written of a model, but for its tables.
 
     Attributes:
-        layers: The layers of the transformers model.
+        blocks: What all layers have in common.
+        n_layers: How many there are.
+        products: Takes out the products of a layer, one at a time: all of them would fill the memory twice.
         norms: The norms of each layer.
         rotaries: Which table of angles each layer rotates by.
         windows: How many positions a row of each layer sees, its own included; 0 for all.
         final_norm: Norm before the head, [D].
+        final_norm_bias: What is added behind it, [D]; None for nothing.
         statistics: What each layer's MLP reads, where its gate and up projections go to 4 bits; else empty.
         embedding: Rows of the vocabulary, [V, D].
         embedding_scale: What a token's embedding is multiplied by.
@@ -62,11 +107,14 @@ class Weights:
         exit_maps: The maps that the head reads exits through, by exit.
     """
 
-    layers: Sequence[Any]
+    blocks: Blocks
+    n_layers: int
+    products: Callable[[int], Products]
     norms: Sequence[Norms]
     rotaries: Sequence[int]
     windows: Sequence[int]
     final_norm: NDArray[np.float32]
+    final_norm_bias: NDArray[np.float32] | None
     statistics: Sequence[InputStatistics]
     embedding: NDArray[np.float32]
     embedding_scale: float

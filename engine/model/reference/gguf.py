@@ -20,7 +20,7 @@ from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import ModelCorruptError
-from engine.model.families import family_of_gguf, supported_family
+from engine.model.families import refuse_other_gguf
 from engine.model.reference.silence import silenced
 from engine.types import ProgressSink, no_progress
 
@@ -54,8 +54,8 @@ def convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink = no_p
         OSError: If `folder` cannot be written, such as on a full disk.
     """
     with silenced(), contextlib.redirect_stderr(io.StringIO()):  # its GGUF reader writes a tqdm bar without asking
-        family, pre_tokenizer = _read_header(gguf_file)
-        supported_family(family, f"The model in {gguf_file.name}")
+        architecture, pre_tokenizer = _read_header(gguf_file)
+        refuse_other_gguf(architecture, f"The model in {gguf_file.name}")
         progress("Converting the tokenizer", 0, _STEPS)
         tokenizer = _load_tokenizer(gguf_file, pre_tokenizer)
         progress("Converting the weights", 1, _STEPS)
@@ -74,7 +74,7 @@ def _read_header(gguf_file: Path) -> tuple[str, str | None]:
     except (ValueError, IndexError, KeyError, EOFError) as error:
         raise ModelCorruptError(f"{gguf_file.name} is not a whole GGUF file.") from error
     name = fields.get("tokenizer.ggml.pre")
-    return family_of_gguf(architecture), None if name is None else name.contents()
+    return architecture, None if name is None else name.contents()
 
 
 def _load_tokenizer(gguf_file: Path, pre_tokenizer: str | None) -> Any:

@@ -49,18 +49,18 @@ def standard_library_ids(tokenizer: Tokenizer) -> list[list[int]]:
 
 @torch.inference_mode()
 def mlp_inputs(
-    backbone: Any, layers: Sequence[Any], blocks: Sequence[list[int]], progress: ProgressSink
+    backbone: Any, mlps: Sequence[Any], blocks: Sequence[list[int]], progress: ProgressSink
 ) -> list[InputStatistics]:
-    """Statistics over all tokens of what the MLP of each of `layers` reads, at full precision.
+    """Statistics over all tokens of what each of `mlps` reads, at full precision.
 
     Args:
-        backbone: The transformers model that the layers belong to.
-        layers: Layers with gated MLPs.
+        backbone: The transformers model that they belong to.
+        mlps: The MLP of each layer.
         blocks: The token ids of each text.
         progress: Is called for each text.
     """
-    sums = [_Sums(backbone.config.hidden_size) for _ in layers]
-    hooks = [layer.mlp.register_forward_pre_hook(total.add) for layer, total in zip(layers, sums, strict=True)]
+    sums = [_Sums(backbone.config.hidden_size) for _ in mlps]
+    hooks = [mlp.register_forward_pre_hook(total.add) for mlp, total in zip(mlps, sums, strict=True)]
     try:
         for done, ids in enumerate(blocks):
             progress("Reading code to round the model by", done, len(blocks))

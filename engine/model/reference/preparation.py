@@ -23,7 +23,9 @@ from engine.model.prepared.layout import (
     EMBEDDING_FILE,
     HEAD_FILE,
     HEAD_ROWS_FILE,
+    KEY_NORMS_FILE,
     META_FILE,
+    NORM_BIAS_FILE,
     NORM_FILE,
     PROPAGATION_FILE,
     ROTARY_FILE,
@@ -40,7 +42,7 @@ from engine.model.prepared.onnx_graph import head_graph, propagation_graph, segm
 from engine.model.prepared.opening import open_runner
 from engine.model.prepared.quantization import BYTES_PER_WEIGHT
 from engine.model.reference.eager import TorchRunner, backbone_of
-from engine.model.reference.extraction import weights_of
+from engine.model.reference.extraction import adapter_of, blocks_of, weights_of
 from engine.model.reference.mlp_inputs import mlp_inputs, standard_library_ids
 from engine.model.sources import model_cache
 
@@ -50,13 +52,15 @@ if TYPE_CHECKING:
 
     from engine.model.early_exit import EarlyExitModel
     from engine.model.layer_runner import LayerRunner
-    from engine.model.prepared.weights import Weights
+    from engine.model.prepared.quantization import InputStatistics
+    from engine.model.prepared.weights import Blocks, Weights
     from engine.model.tokenization import Tokenization
     from engine.types import ModelGeometry, Precision, PreparedRuntime, ProgressSink
 
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
 _CHECKED_TOKENS = 48
 _INLINE_BYTES = 1024
+_ROTATES_BY_LENGTH = ("dynamic", "longrope")  # no table holds for every text
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.6}  # median error of logits over their median size
 
 
@@ -89,8 +93,8 @@ def prepare(
             compute what the reference computes, or if int4 finds no code to round the weights by.
         ModelDownloadError: If the disk is too full or refuses the files.
     """
-    backbone = backbone_of(model.runner)
-    runtime = _runtime(backbone.config, model_name, precision, native=native)
+    assert isinstance(model.runner, TorchRunner)
+    runtime = _runtime(model.runner, model_name, precision, native=native)
 
     def build(_work: Path, folder: Path) -> None:
         prepared = _write(model, tokenization, folder, precision=precision, runtime=runtime, progress=progress)
@@ -106,7 +110,8 @@ def prepare(
         licence=None,
         converted_with=f"green-code {version('green-code')}",
     )
-    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, backbone, precision, runtime))
+    blocks = blocks_of(model.runner)
+    needed_bytes = int(1.1 * n_params * _bytes_per_param(geometry, blocks, precision, runtime))
     model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress, kind="prepared")
     same_variant = prepared_name.rpartition("-")[0]
     for other in model_cache.prepared_from(model_name):
@@ -114,22 +119,31 @@ def prepare(
             model_cache.remove(other, kind="prepared")  # of older weights, exits or format
 
 
-def _runtime(config: Any, model_name: str, precision: Precision, *, native: bool) -> PreparedRuntime:
-    """What a model of this configuration is written for: the first that can run it."""
+def _runtime(runner: TorchRunner, model_name: str, precision: Precision, *, native: bool) -> PreparedRuntime:
+    """What a model is written for: the first that can run it."""
+    config = runner.backbone.config
     known = supported_family(config.model_type, f"The model '{model_name}'").runtimes
-    asked: dict[PreparedRuntime, Callable[[Any], str | None]] = {"onnx": unsupported}
-    if native and precision != "fp32":
-        asked = {"native": packing.unsupported, **asked}
-    reasons = {}
-    for runtime, why_not in asked.items():
-        reason = why_not(config) if runtime in known else f"the family '{config.model_type}' has other blocks"
+    asked: list[PreparedRuntime] = ["native", "onnx"] if native and precision != "fp32" else ["onnx"]
+    reasons = []
+    for runtime in asked:
+        reason = _why_not(runner, runtime) if runtime in known else f"the family '{config.model_type}' has other blocks"
         if reason is None:
             return runtime
-        reasons[runtime] = reason
+        reasons.append(reason)
     raise UnsupportedModelError(
-        f"The model '{model_name}' cannot run in {precision}, because {next(iter(reasons.values()))}; "
-        "choose the precision 'fp32'."
+        f"The model '{model_name}' cannot run in {precision}, because {reasons[0]}; choose the precision 'fp32'."
     )
+
+
+def _why_not(runner: TorchRunner, runtime: PreparedRuntime) -> str | None:
+    """Why a model of a family that a runtime knows cannot be written for it; None where it can."""
+    config, blocks = runner.backbone.config, blocks_of(runner)
+    rope_type = (getattr(config, "rope_parameters", None) or {}).get("rope_type")
+    if rope_type in _ROTATES_BY_LENGTH:
+        return f"its positions are rotated by the text's length ('{rope_type}')"
+    if runtime == "native":
+        return packing.unsupported(config, blocks)
+    return unsupported(blocks, runner.adapter.sliding_windows)
 
 
 def _write(
@@ -144,13 +158,10 @@ def _write(
     """Writes weights and tables into a folder, for one runtime."""
     runner = model.runner
     assert isinstance(runner, TorchRunner)
-    backbone, layers = runner.backbone, runner.adapter.layers
-    attention: Any = layers[0].self_attn
     n_positions = min(runner.max_positions, _MAX_ROTARY)
-    statistics = []
-    if precision == "int4":
-        statistics = mlp_inputs(backbone, layers, standard_library_ids(tokenization.tokenizer), progress)
+    statistics = _statistics(runner, tokenization, progress) if precision == "int4" else []
     weights = weights_of(runner, statistics)
+    blocks = weights.blocks
 
     def at_layer(idx: int) -> None:
         progress("Preparing the model for this CPU", idx, model.n_layers)
@@ -165,16 +176,18 @@ def _write(
             np.save(folder / HEAD_ROWS_FILE, weights.head[0].astype(np.float16))
     np.save(folder / EMBEDDING_FILE, weights.embedding.astype(np.float16))
     np.save(folder / NORM_FILE, weights.final_norm)
-    np.save(folder / ROTARY_FILE, _rotary_tables(runner, weights.rotaries, n_positions, attention.head_dim))
+    if weights.final_norm_bias is not None:
+        np.save(folder / NORM_BIAS_FILE, weights.final_norm_bias)
+    np.save(folder / ROTARY_FILE, _rotary_tables(runner, weights.rotaries, n_positions, blocks.head_dim))
     layout = Layout(
         runtime=runtime,
         geometry=replace(
-            runner.geometry, bytes_per_param=_bytes_per_param(runner.geometry, backbone, precision, runtime)
+            runner.geometry, bytes_per_param=_bytes_per_param(runner.geometry, blocks, precision, runtime)
         ),
         bounds=(0, *model.exit_layers, model.n_layers),
         n_vocabulary=runner.n_vocabulary,
-        n_kv_heads=attention.config.num_key_value_heads,
-        head_dim=attention.head_dim,
+        n_kv_heads=blocks.n_kv_heads,
+        head_dim=blocks.head_dim,
         max_positions=n_positions - 1,  # ONNX Runtime is given a row of zeros behind the last
         norm_epsilon=weights.norm_epsilon,
         embedding_scale=weights.embedding_scale,
@@ -198,8 +211,10 @@ def _write_graphs(
     """Writes the graphs of ONNX Runtime; calls `progress` with each layer that it begins."""
     for start, stop in segments:
         progress(start)
-        graph = segment_graph(weights.layers[start:stop], start, precision, weights.statistics[start:stop])
-        _save(graph, folder / segment_file(start))
+        _save(segment_graph(weights, start, stop, precision), folder / segment_file(start))
+    key_norms = [norms.key for norms in weights.norms if norms.key is not None]
+    if key_norms:
+        np.save(folder / KEY_NORMS_FILE, np.array(key_norms))
     _save(head_graph(*weights.head, precision), folder / HEAD_FILE)
     if weights.shortlist is not None:
         _save(head_graph(*weights.shortlist, precision), folder / SHORTLIST_FILE)
@@ -209,13 +224,25 @@ def _write_graphs(
         _save(head_graph(*exit_map, "fp32"), folder / exit_map_file(exit_layer))
 
 
-def _bytes_per_param(geometry: ModelGeometry, backbone: Any, precision: Precision, runtime: PreparedRuntime) -> float:
+def _statistics(runner: TorchRunner, tokenization: Tokenization, progress: ProgressSink) -> list[InputStatistics]:
+    """What each layer's MLP reads in code, as it will read it when it is prepared."""
+    adapter = adapter_of(runner)
+    mlps = [adapter.mlp(idx) for idx in range(runner.n_layers)]
+    found = mlp_inputs(runner.backbone, mlps, standard_library_ids(tokenization.tokenizer), progress)
+    shifts = [adapter.mlp_shift(idx) for idx in range(runner.n_layers)]
+    return [
+        inputs if shift is None else replace(inputs, mean=inputs.mean - shift)
+        for inputs, shift in zip(found, shifts, strict=True)
+    ]
+
+
+def _bytes_per_param(geometry: ModelGeometry, blocks: Blocks, precision: Precision, runtime: PreparedRuntime) -> float:
     """What a pass at full depth reads for a weight, on average over layers and head."""
     if precision == "fp32":
         return 4.0
     n_in_4_bits = 0
     if precision == "int4":
-        n_in_4_bits = geometry.n_layers * 2 * backbone.config.hidden_size * backbone.config.intermediate_size
+        n_in_4_bits = geometry.n_layers * (1 + blocks.is_gated) * blocks.width * blocks.mlp_width
     share = n_in_4_bits / (geometry.n_layers * geometry.layer_params + geometry.head_params)
     by_bits = BYTES_PER_WEIGHT[runtime]
     return share * by_bits[4] + (1 - share) * by_bits[8]
@@ -245,8 +272,11 @@ def _rotary_tables(
     tables = []
     for table in range(max(rotaries) + 1):
         cos_and_sin = runner.adapter.rotary(torch.zeros(1, 1, head_dim), positions, rotaries.index(table))
-        assert cos_and_sin is not None
-        tables.append([part[0, :, : head_dim // 2].float().numpy() for part in cos_and_sin])
+        if cos_and_sin is None:  # it knows no positions: nothing is rotated
+            still = np.zeros((n_positions, head_dim // 2), np.float32)
+            tables.append([still + 1, still])
+        else:
+            tables.append([part[0, :, : head_dim // 2].float().numpy() for part in cos_and_sin])
     return np.array(tables)
 
 

@@ -54,7 +54,8 @@ def load_reference(
         torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     with readable(name), silenced():
-        supported_family(AutoConfig.from_pretrained(folder, local_files_only=True).model_type, f"The model '{name}'")
+        settings = AutoConfig.from_pretrained(folder, local_files_only=True)
+        supported_family(settings.model_type, f"The model '{name}'")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = _tokenizer(folder)
     fingerprint = model_fingerprint(model)

@@ -19,7 +19,7 @@ from huggingface_hub import errors as hub_errors
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # it ships no types
 
 from engine.errors import ModelCorruptError, ModelDownloadError, ModelError, ModelNotFoundError
-from engine.model.families import FAMILIES, supported_family
+from engine.model.families import FAMILIES, refuse_other_layers, supported_family
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -98,10 +98,12 @@ def check_family(folder: Path) -> None:
         raise ModelNotFoundError(f"There is no folder {folder}.")
     if not (folder / "config.json").is_file():
         raise ModelNotFoundError(f"There is no model in {folder}: it has no config.json.")
-    family = _family(folder)
-    if family is None:
+    settings = _settings(folder)
+    family = settings.get("model_type")
+    if not isinstance(family, str):
         raise ModelCorruptError(f"{folder / 'config.json'} does not describe a model.")
     supported_family(family, f"The model in {folder}")
+    refuse_other_layers(settings, f"The model in {folder}")
 
 
 def cached_repos() -> list[CachedRepo]:
@@ -109,7 +111,7 @@ def cached_repos() -> list[CachedRepo]:
     found = []
     for repo in _scan():
         folder = _cached_folder(repo.repo_id) if repo.repo_type == "model" else None
-        if folder is not None and _family(folder) in FAMILIES:
+        if folder is not None and _settings(folder).get("model_type") in FAMILIES:
             found.append(
                 CachedRepo(name=repo.repo_id, path=folder, size_bytes=repo.size_on_disk, licence=_licence(folder))
             )
@@ -169,12 +171,13 @@ def _has_shards(folder: Path, index: Path) -> bool:
     return bool(shards) and all((folder / shard).is_file() for shard in set(shards))
 
 
-def _family(folder: Path) -> str | None:
+def _settings(folder: Path) -> dict[str, Any]:
+    """What config.json says; nothing where it cannot be read."""
     try:
         settings = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError):
-        return None
-    return settings.get("model_type") if isinstance(settings, dict) else None
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _licence(folder: Path) -> str | None:

@@ -52,9 +52,9 @@ def prepared(model: EarlyExitModel, precision: Precision) -> EarlyExitModel:
     )
 
 
-def small_model(family: str, **sizes: int) -> EarlyExitModel:
+def small_model(family: str, **sizes: object) -> EarlyExitModel:
     """Norms and biases that are not their initial ones and zeros; of sizes for ONNX Runtime, not for native kernels."""
-    backbone = tiny_model(family, **{"hidden_size": 64} | sizes)
+    backbone = tiny_model(family, 0, **{"hidden_size": 64} | sizes)
     with torch.no_grad():
         for parameter in backbone.parameters():
             if parameter.ndim == 1:

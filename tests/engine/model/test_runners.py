@@ -2,18 +2,24 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from engine.decoding.decoder import Decoder
+from engine.decoding.stopping import StopCondition
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
 from engine.model.prepared.layout import find_prepared, prepared_name
 from engine.model.reference.eager import backbone_of
 from engine.model.sources import model_cache
-from engine.types import Precision
+from engine.policy.base import Action, OperatingPoint
+from engine.policy.baselines import FullDepth
+from engine.types import NeverCancelled, Phase, Precision
+from tests.engine.decoding.fakes import RandomPolicy
 from tests.engine.model.fast_models import IDS, logits, prepare_as, prepared, ragged, small_model, with_exits
 from tests.tiny_models import early_exit_model, tiny_model
 
@@ -37,6 +43,69 @@ def test_it_computes_what_the_reference_computes(reference: EarlyExitModel, *, p
 
     for ours, theirs in zip(ragged(fast, propagated=propagated), ragged(reference, propagated=propagated), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+ROTATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("llama", {"rope_type": "linear", "factor": 4.0}),  # as DeepSeek-Coder's
+    (
+        "llama",  # Llama 3.2's
+        {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+        | {"original_max_position_embeddings": 32},
+    ),
+    ("qwen2", {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}),
+]
+
+
+@pytest.mark.parametrize(("family", "rotation"), ROTATIONS)
+def test_scaled_positions_are_those_of_the_reference(family: str, rotation: dict[str, Any]) -> None:
+    scaled = small_model(family, rope_parameters={"rope_theta": 10_000.0, **rotation})
+    fast = prepared(scaled, "fp32")
+
+    assert not torch.allclose(logits(scaled, 0, 40, scaled.new_cache()), plain_logits(family), atol=1e-2)
+    for ours, theirs in zip(ragged(fast, propagated=True), ragged(scaled, propagated=True), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def plain_logits(family: str) -> torch.Tensor:
+    plain = small_model(family)
+    return logits(plain, 0, 40, plain.new_cache())
+
+
+def test_positions_that_are_scaled_by_the_texts_length_fit_no_table() -> None:
+    model = small_model("llama", rope_parameters={"rope_theta": 10_000.0, "rope_type": "dynamic", "factor": 2.0})
+
+    with pytest.raises(UnsupportedModelError, match=r"because its positions are rotated by the text's length"):
+        prepare_as("tiny-int8-1", model, "int8", native=False)
+
+
+def test_a_model_that_knows_no_positions_is_not_rotated() -> None:
+    reference = small_model("granitemoehybrid", position_embedding_type=None)
+    fast = prepared(reference, "fp32")
+
+    for ours, theirs in zip(ragged(fast, propagated=True), ragged(reference, propagated=True), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_lossless_text_is_full_depths_in_the_same_runner_whatever_the_exits(
+    reference: EarlyExitModel, precision: Precision
+) -> None:
+    fast = prepared(reference, precision)
+    point = OperatingPoint(energy_weight=0.0, lossless=True)
+    texts, decoders = [], []
+    for policy in (FullDepth(), RandomPolicy(1, (Action.CONTINUE, Action.EXIT, Action.VERIFY))):
+        decoders.append(Decoder(fast))
+        tokens = decoders[-1].generate(
+            IDS[:12],
+            policy=policy,
+            point=point,
+            stop=StopCondition(max_new_tokens=24),
+            cancellation=NeverCancelled(),
+        )
+        texts.append([token.token_id for token in tokens])
+
+    assert decoders[1].work.by_phase()[Phase.VERIFICATION].layer_passes > 0
+    assert texts[1] == texts[0]
 
 
 def test_a_cache_grows_past_its_first_room_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,8 @@ constexpr int kMostQueries = 6;
 // Widths are multiples of 64, `head_dim` of 32; so is the capacity of a cache of 16.
 struct Shape {
   int32_t width, n_heads, n_kv_heads, head_dim, mlp_width;
-  int32_t gelu;  // the gate's activation, by its tanh formula; else SiLU
+  int32_t gelu;   // the MLP's activation, by its tanh formula; else SiLU
+  int32_t gated;  // it is that of a gate, which multiplies the up projection behind it
   float epsilon, attention_scale;
 };
 

@@ -1,6 +1,6 @@
-// Llama's and Gemma 3's blocks over rounded weights: what `engine/model/prepared/native/runner.py` calls, by ctypes.
+// Llama's, Gemma 3's and StarCoder2's blocks over rounded weights: what `engine/model/prepared/native/runner.py` calls, by ctypes.
 //
-// RMS norms, grouped-query attention with rotary positions, a gated MLP. Nothing here knows of exits, files or text,
+// RMS norms, grouped-query attention with rotary positions, an MLP with a gate or without. Nothing here knows of exits, files or text,
 // and nothing is kept between calls but a team's threads.
 #include <algorithm>
 #include <memory>
@@ -23,23 +23,28 @@ struct Layer {
 };
 
 // As `runner.py` declares them.
-static_assert(sizeof(Weight) == 40 && sizeof(Heads) == 40 && sizeof(Layer) == 232 && sizeof(Shape) == 32 &&
+static_assert(sizeof(Weight) == 40 && sizeof(Heads) == 40 && sizeof(Layer) == 232 && sizeof(Shape) == 36 &&
               sizeof(LayerCache) == 16);
 
 namespace {
 
 std::unique_ptr<float[]> floats(size_t n) { return std::unique_ptr<float[]>(new float[n]); }
 
-// gate / (1 + e^-s) * up, into `gate`. SiLU's s is gate itself; GELU's is 2 sqrt(2 / pi) (gate + 0.044715 gate^3),
-// since (1 + tanh(s / 2)) / 2 = 1 / (1 + e^-s).
-template <bool Gelu>
-void gated(float* gate, const float* up, int width) {
+// gate / (1 + e^-s), into `gate`, times `up` where there is one. SiLU's s is gate itself; GELU's is
+// 2 sqrt(2 / pi) (gate + 0.044715 gate^3), since (1 + tanh(s / 2)) / 2 = 1 / (1 + e^-s).
+template <bool Gelu, bool Gated>
+void activate(float* gate, const float* up, int width) {
   constexpr float kLinear = 1.5957691216f, kCubic = 1.5957691216f * 0.044715f;
   for (int i = 0; i < width; i += kLane) {
     const Floats x = load(gate + i);
     Floats s = x;
     if constexpr (Gelu) s = x * fma(x * x, splat(kCubic), splat(kLinear));
-    store(gate + i, x / (1.0f + exponential(0.0f - s)) * load(up + i));
+    const Floats active = x / (1.0f + exponential(0.0f - s));
+    if constexpr (Gated) {
+      store(gate + i, active * load(up + i));
+    } else {
+      store(gate + i, active);
+    }
   }
 }
 
@@ -68,7 +73,8 @@ class Segment {
         update_(floats(size_t(n_rows) * shape.width)),
         qkv_(floats(size_t(n_rows) * qkv_width_)),
         mixed_(floats(size_t(n_rows) * mixed_width_)),
-        gate_up_(floats(size_t(n_rows) * 2 * shape.mlp_width)),
+        gate_up_width_((shape.gated ? 2 : 1) * shape.mlp_width),
+        gate_up_(floats(size_t(n_rows) * gate_up_width_)),
         n_scores_(size_t(kMostQueries) * (position + n_rows + kLane)),
         scores_(floats(team.size() * n_scores_)) {}
 
@@ -104,12 +110,16 @@ class Segment {
   void mlp_block(int rank, const Layer& layer) {
     const int width = shape_.mlp_width;
     round_normed(rank, layer.mlp_norm);
-    multiply(rank, layer.gate_up, gate_up_.get(), 2 * width, false);
+    multiply(rank, layer.gate_up, gate_up_.get(), gate_up_width_, false);
     rows(rank, [&](int row) {
-      float* gate = gate_up_.get() + size_t(row) * 2 * width;
-      shape_.gelu ? gated<true>(gate, gate + width, width) : gated<false>(gate, gate + width, width);
+      float* gate = gate_up_.get() + size_t(row) * gate_up_width_;
+      if (shape_.gated) {
+        shape_.gelu ? activate<true, true>(gate, gate + width, width) : activate<false, true>(gate, gate + width, width);
+      } else {
+        shape_.gelu ? activate<true, false>(gate, nullptr, width) : activate<false, false>(gate, nullptr, width);
+      }
     });
-    round_rows(rank, gate_up_.get(), width, 2 * width);
+    round_rows(rank, gate_up_.get(), width, gate_up_width_);
     add_product(rank, layer.down, layer.mlp_out_norm);
   }
 
@@ -159,7 +169,9 @@ class Segment {
   float* hidden_;
   const int n_rows_, qkv_width_, mixed_width_;
   Rows rounded_;
-  std::unique_ptr<float[]> normed_, update_, qkv_, mixed_, gate_up_;
+  std::unique_ptr<float[]> normed_, update_, qkv_, mixed_;
+  const int gate_up_width_;
+  std::unique_ptr<float[]> gate_up_;
   const size_t n_scores_;
   std::unique_ptr<float[]> scores_;
 };

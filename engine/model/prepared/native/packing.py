@@ -16,7 +16,6 @@ import cattrs
 import numpy as np
 
 from engine.model.prepared.quantization import halves, quantize_4, quantize_8
-from engine.model.prepared.weights import linear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.model.prepared.quantization import InputStatistics, QuantizedWeight
-    from engine.model.prepared.weights import Linear, Weights
+    from engine.model.prepared.weights import Blocks, Linear, Weights
 
 WEIGHTS_FILE, PACK_FILE = "native.weights", "native.json"
 
@@ -93,6 +92,7 @@ class Pack:
         n_heads: Heads of queries in each layer.
         mlp_width: Inputs of the down projection.
         gelu: Whether the MLPs' activation is GELU by its tanh formula, not SiLU.
+        gated: Whether it is that of a gate, which multiplies the up projection.
         epsilon: What the layers' norms add to the mean square.
         attention_scale: What scores are multiplied by.
         layers: The layers, in order.
@@ -105,6 +105,7 @@ class Pack:
     n_heads: int
     mlp_width: int
     gelu: bool
+    gated: bool
     epsilon: float
     attention_scale: float
     layers: tuple[PackedLayer, ...]
@@ -114,41 +115,36 @@ class Pack:
     exit_maps: dict[int, PackedWeight]
 
 
-def unsupported(config: Any) -> str | None:
+def unsupported(config: Any, blocks: Blocks) -> str | None:
     """Why the native kernels cannot run a model of a family that they know; None where they can."""
-    if (activation := _activation(config)) not in ("silu", _GELU):
-        return f"its activation is '{activation}'"
+    if blocks.activation not in ("silu", _GELU):
+        return f"its activation is '{blocks.activation}'"
     if getattr(config, "attn_logit_softcapping", None) or getattr(config, "use_bidirectional_attention", None):
         return "it attends otherwise than the models of its family do"
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if head_dim % (2 * LANES):
-        return f"its heads are {head_dim} wide"
-    for width in (config.hidden_size, config.intermediate_size, head_dim * config.num_attention_heads):
+    if blocks.head_dim % (2 * LANES):
+        return f"its heads are {blocks.head_dim} wide"
+    for width in (blocks.width, blocks.mlp_width, blocks.head_dim * blocks.n_heads):
         if width % GROUP:
             return f"it is {width} wide in places"
     return None
 
 
-def _activation(config: Any) -> str:
-    activation: str = getattr(config, "hidden_activation", None) or config.hidden_act
-    return activation
-
-
 def write_pack(folder: Path, weights: Weights, *, progress: Callable[[int], None]) -> None:
     """Writes the file of weights and its record; calls `progress` with each layer that it begins."""
-    attention = weights.layers[0].self_attn
+    blocks = weights.blocks
     with (folder / WEIGHTS_FILE).open("wb") as file:
         packer = _Packer(file)
         layers = []
-        for idx in range(len(weights.layers)):
+        for idx in range(weights.n_layers):
             progress(idx)
             layers.append(packer.layer(weights, idx))
         pack = Pack(
-            n_heads=attention.config.num_attention_heads,
-            mlp_width=attention.config.intermediate_size,
-            gelu=_activation(attention.config) == _GELU,
+            n_heads=blocks.n_heads,
+            mlp_width=blocks.mlp_width,
+            gelu=blocks.activation == _GELU,
+            gated=blocks.is_gated,
             epsilon=weights.norm_epsilon,
-            attention_scale=attention.scaling,
+            attention_scale=blocks.attention_scale,
             layers=tuple(layers),
             head=packer.linear(weights.head),
             shortlist=None if weights.shortlist is None else packer.linear(weights.shortlist),
@@ -165,8 +161,8 @@ class _Packer:
         self._file = file
 
     def layer(self, weights: Weights, idx: int) -> PackedLayer:
-        """Appends a layer of transformers; gate and up in 4 bits where statistics of their inputs are given."""
-        attention, mlp, norms = weights.layers[idx].self_attn, weights.layers[idx].mlp, weights.norms[idx]
+        """Appends a layer; gate and up in 4 bits where statistics of their inputs are given."""
+        products, norms = weights.products(idx), weights.norms[idx]
         statistics = weights.statistics[idx] if weights.statistics else None
         return PackedLayer(
             attention_norm=self.vector(norms.attention),
@@ -177,10 +173,10 @@ class _Packer:
             key_norm=self._if_any(norms.key),
             rotary=weights.rotaries[idx],
             window=weights.windows[idx],
-            qkv=self.linear(linear(attention.q_proj, attention.k_proj, attention.v_proj)),
-            output=self.linear(linear(attention.o_proj)),
-            gate_up=self.linear(linear(mlp.gate_proj, mlp.up_proj), statistics),
-            down=self.linear(linear(mlp.down_proj)),
+            qkv=self.linear(products.qkv),
+            output=self.linear(products.output),
+            gate_up=self.linear(products.up, statistics),
+            down=self.linear(products.down),
         )
 
     def linear(self, product: Linear, statistics: InputStatistics | None = None) -> PackedWeight:

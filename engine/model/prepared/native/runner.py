@@ -87,6 +87,7 @@ class _Shape(ctypes.Structure):
         ("head_dim", ctypes.c_int32),
         ("mlp_width", ctypes.c_int32),
         ("gelu", ctypes.c_int32),
+        ("gated", ctypes.c_int32),
         ("epsilon", ctypes.c_float),
         ("attention_scale", ctypes.c_float),
     )
@@ -170,6 +171,7 @@ class NativeRunner(PreparedRunner):
             head_dim=layout.head_dim,
             mlp_width=pack.mlp_width,
             gelu=pack.gelu,
+            gated=pack.gated,
             epsilon=pack.epsilon,
             attention_scale=pack.attention_scale,
         )

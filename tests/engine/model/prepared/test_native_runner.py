@@ -142,6 +142,7 @@ WINDOWS = [
     ("gemma3_text", {"sliding_window": 1}),
     ("gemma3_text", {"sliding_window": 17}),  # more than a block of the cache
     ("qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 2}),
+    ("starcoder2", {"sliding_window": 8}),
 ]
 
 

@@ -37,7 +37,7 @@ def test_statistics_are_those_of_what_the_mlps_read() -> None:
     for layer, rows in zip(model.model.layers, read, strict=True):
         layer.post_attention_layernorm.register_forward_hook(lambda _norm, _in, out, rows=rows: rows.append(out[0]))
 
-    statistics = mlp_inputs(model, model.model.layers, blocks, no_progress)
+    statistics = mlp_inputs(model, [layer.mlp for layer in model.model.layers], blocks, no_progress)
 
     assert len(statistics) == 6
     for inputs, rows in zip(statistics, read, strict=True):

@@ -175,6 +175,25 @@ def test_unsupported_family_is_refused_before_its_weights_are_fetched(hub: dict[
     assert not [path for path in asked if "safetensors" in path]
 
 
+HYBRIDS = [
+    ({"layer_types": ["mamba", "attention"]}, "has layers of the kind 'mamba', whose state cannot be taken back"),
+    ({}, "has layers of the kind 'mamba'"),
+    ({"layer_types": ["attention"], "num_local_experts": 62}, "is a mixture of experts"),
+]
+
+
+@pytest.mark.parametrize(("settings", "reason"), HYBRIDS)
+def test_granites_hybrids_are_refused_before_their_weights_are_fetched(
+    hub: dict[str, Path], asked: list[str], settings: dict[str, object], reason: str
+) -> None:
+    (hub[REPO] / "config.json").write_text(json.dumps({"model_type": "granitemoehybrid", **settings}))
+
+    with pytest.raises(UnsupportedModelError, match=reason):
+        resolve_model(REPO)
+
+    assert not [path for path in asked if "safetensors" in path]
+
+
 def test_model_with_pickled_weights_only_is_downloaded(hub: dict[str, Path]) -> None:
     (hub[REPO] / "model.safetensors").rename(hub[REPO] / "pytorch_model.bin")
 
