@@ -20,7 +20,7 @@ from engine.completion.acceptance import find_acceptance
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
 from lsp_server.books.books import Books
-from lsp_server.books.ledger import Ledger
+from lsp_server.books.ledger import LEDGER_FILE, Ledger, Origin
 from lsp_server.books.session import Session
 from lsp_server.context import notebooks
 from lsp_server.context.documents import OpenDocuments
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEDGER_FILE = "ledger.sqlite3"
 STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
 
 
@@ -302,7 +301,9 @@ class GreenCodeServer(LanguageServer):
 
     def _note_computed(self, computed: Computed) -> None:
         self.suggester.keep(computed)
-        self.books.computed(computed.completion_id, computed.completion)
+        folder = self.documents.folder_of(computed.uri)
+        origin = Origin(language_id=computed.request.language_id, folder=b"" if folder is None else bytes(folder))
+        self.books.computed(computed.completion_id, computed.completion, origin)
 
     def _note_restraint(self) -> None:
         self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))

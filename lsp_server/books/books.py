@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.types import Completion
-    from lsp_server.books.ledger import Ledger
+    from lsp_server.books.ledger import Ledger, Origin
     from lsp_server.protocol import DayEnergy, SessionEnergy
 
 logger = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ class Books:
         self._ledger.open()
         self._tell()
 
-    def computed(self, completion_id: str, completion: Completion) -> None:
-        """Enters a request that reached the engine."""
+    def computed(self, completion_id: str, completion: Completion, origin: Origin) -> None:
+        """Enters a request that reached the engine, and where it was asked."""
         self._session.record(completion_id, completion)
-        self._ledger.add(self._session.session_id, completion_id, completion)
+        self._ledger.add(self._session.session_id, completion_id, completion, origin)
         self._tell()
 
     def reused(self, completion_id: str, offered_chars: int) -> None:

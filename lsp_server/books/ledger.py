@@ -1,8 +1,9 @@
 """`Ledger`: one row per completion in SQLite, kept over restarts and shared by all servers of the user.
 
-No text of the user's code is in it. Nothing that happens to it ever stops a session: rows wait in memory and are tried
-again with the next one, and a row that SQLite can never take is dropped with a line in the log. It knows no protocol
-but the record it fills. All of it runs on one thread: an insert takes 0.05 ms (measured on a laptop-class CPU, WAL).
+No text of the user's code is in it; of a project it holds a hash, keyed by what the file itself holds. Nothing that
+happens to it ever stops a session: rows wait in memory and are tried again with the next one, and a row that SQLite can
+never take is dropped with a line in the log. It knows no protocol but the record it fills. All of it runs on one
+thread: an insert takes 0.05 ms (measured on a laptop-class CPU, WAL).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sqlite3
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.types import Phase, Provenance, combine_provenance
@@ -25,6 +27,7 @@ from lsp_server.books.ledger_file import (
     LedgerFile,
     NewerLedgerError,
     connect,
+    know_projects,
     migrate,
     transaction,
 )
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LEDGER_FILE = "ledger.sqlite3"  # in the user's data folder
 UNKNOWN_DAY = "unknown"
 _LAST_S = 253_402_127_999.0  # the last but one day of the year 9999: SQLite knows no later one, anywhere on earth
 # What is wrong with a row itself, and would be with every later attempt: a number, a text or a record that SQLite
@@ -65,6 +69,22 @@ _HISTORY = """
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a completion was asked for.
+
+    Attributes:
+        language_id: The editor's language identifier; "" when unknown.
+        folder: The path of the workspace folder that the document lies in; empty outside of all. Only its hash is kept.
+    """
+
+    language_id: str = ""
+    folder: bytes = b""
+
+
+UNKNOWN_ORIGIN = Origin()
+
+
 class Ledger:
     """The user's ledger file; it is opened by `open`, or when it is first needed.
 
@@ -81,11 +101,11 @@ class Ledger:
         """Opens the file, so that a fault is known before the first row."""
         self._write_waiting()
 
-    def add(self, session_id: str, completion_id: str, completion: Completion) -> None:
-        """Writes one completion."""
-        row = _row(session_id, completion_id, completion)
+    def add(self, session_id: str, completion_id: str, completion: Completion, origin: Origin = UNKNOWN_ORIGIN) -> None:
+        """Writes one completion, and where it was asked for."""
+        row = _row(session_id, completion_id, completion) | {"language": origin.language_id, "project": origin.folder}
         columns = ", ".join(row)
-        values = ", ".join(f":{column}" for column in row)
+        values = ", ".join("project_of(:project)" if column == "project" else f":{column}" for column in row)
         insert = f"INSERT OR IGNORE INTO completion ({columns}) VALUES ({values})"  # noqa: S608 - names of ours
         self._waiting.append((insert, row))
         self._write_waiting()
@@ -109,6 +129,7 @@ class Ledger:
                 return _history(database, days)
         with closing(connect(":memory:", BUSY_TIMEOUT_S)) as database:
             migrate(database)
+            know_projects(database)
             _execute_all(database, self._waiting)
             return _history(database, days)
 
@@ -161,28 +182,30 @@ def _history(database: sqlite3.Connection, days: int) -> list[DayEnergy]:
     return [
         DayEnergy(
             day=row["day"] or UNKNOWN_DAY,
-            energy_j=_known(row["energy_j"]),
-            provenance=combine_provenance(map(_provenance, row["provenances"].split(","))).value,
-            baseline_energy_j=_known(row["baseline_energy_j"]),
-            saved_j=_known(row["saved_j"]),
+            energy_j=known(row["energy_j"]),
+            provenance=combine_provenance(map(provenance_of, row["provenances"].split(","))).value,
+            baseline_energy_j=known(row["baseline_energy_j"]),
+            saved_j=known(row["saved_j"]),
             requests=row["requests"],
-            reused=_count(row["reused"]),
+            reused=count(row["reused"]),
             accepted=row["accepted"],
-            accepted_chars=_count(row["accepted_chars"]),
+            accepted_chars=count(row["accepted_chars"]),
         )
         for row in database.execute(_HISTORY, {"days": days})
     ]
 
 
-def _known(energy_j: float | None) -> float | None:
+def known(energy_j: float | None) -> float | None:
+    """Joules as damage may have left them: no number but a finite one."""
     return energy_j if energy_j is not None and math.isfinite(energy_j) else None
 
 
-def _count(total: float) -> int:
+def count(total: float) -> int:
+    """A whole number of things from whatever SQLite has added up."""
     return max(0, int(total)) if math.isfinite(total) else 0
 
 
-def _provenance(name: str) -> Provenance:
+def provenance_of(name: str) -> Provenance:
     """How joules were had; a word that is none of ours, as damage may leave, says nothing."""
     try:
         return Provenance(name)

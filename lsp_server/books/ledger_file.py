@@ -13,6 +13,7 @@ import sqlite3
 import stat
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -61,6 +62,13 @@ MIGRATIONS = (
     """,
     """
     ALTER TABLE completion ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;  -- times it answered a later request, for 0 J
+    """,
+    """
+    -- The editor's identifier, and a hash of the workspace's folder; '' is none.
+    ALTER TABLE completion ADD COLUMN language TEXT NOT NULL DEFAULT '';
+    ALTER TABLE completion ADD COLUMN project TEXT NOT NULL DEFAULT '';
+    CREATE TABLE project_key (value BLOB NOT NULL);
+    INSERT INTO project_key VALUES (randomblob(16));
     """,
 )
 _MOST_VERSIONS = 1000  # a number beyond was written by no release of ours
@@ -168,6 +176,7 @@ class LedgerFile:
             database.execute("PRAGMA synchronous = NORMAL")
             _check(database, thorough=thorough)
             migrate(database)
+            know_projects(database)
             with transaction(database):  # a damaged header may forbid to write, which only writing shows
                 database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         except BaseException as error:
@@ -217,6 +226,18 @@ def migrate(database: sqlite3.Connection) -> None:
             raise NewerLedgerError("it was written by a newer version of Green Code")
         _run(database, MIGRATIONS[version:])
         database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def know_projects(database: sqlite3.Connection) -> None:
+    """Teaches SQL `project_of(folder)`: a hash that tells the folders of this ledger apart and names none."""
+    row = database.execute("SELECT value FROM project_key").fetchone()
+    # Whatever damage has left there keys a hash; only where nothing is left, projects get new names.
+    key = os.urandom(16) if row is None else blake2b(repr(row[0]).encode(), digest_size=16).digest()
+
+    def project_of(folder: bytes) -> str:
+        return blake2b(folder, key=key, digest_size=4).hexdigest() if folder else ""
+
+    database.create_function("project_of", 1, project_of, deterministic=True)
 
 
 @contextmanager

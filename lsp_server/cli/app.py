@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.errors import EngineError
-from lsp_server.cli import bench, complete, doctor, evaluate, models, train
+from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, train
 
 if TYPE_CHECKING:
     from engine.config import EngineConfig
@@ -37,6 +37,7 @@ app.add_typer(evaluate.app)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
+app.add_typer(energy.app, name="energy")
 
 
 @app.command()

@@ -223,9 +223,13 @@ class OpenDocuments(DocumentStore):
 
     def shown_repository(self, uri: str) -> str:
         """The name of the workspace folder that a document lies in; "" outside of all."""
-        path = path_of(uri)
-        folder = None if path is None else self._folder_of(path)
+        folder = self.folder_of(uri)
         return "" if folder is None else folder.name
+
+    def folder_of(self, uri: str) -> Path | None:
+        """The workspace folder that a document lies in; None outside of all."""
+        path = path_of(uri)
+        return None if path is None else self._folder_of(path)
 
     def _folder_of(self, path: Path) -> Path | None:
         return next((folder for folder in self.folder_paths if path.is_relative_to(folder)), None)

@@ -1,0 +1,153 @@
+"""What the ledger says of a span of time: sums by hour, day, session, project and language. It changes no row.
+
+Unknown joules are in no sum; what was saved, and what was kept for a joule, are of requests whose figures are known.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import ConfigError
+from engine.types import combine_provenance
+from lsp_server.books.ledger import UNKNOWN_DAY, Ledger, count, known, provenance_of
+from lsp_server.books.ledger_file import CLOSE_TIMEOUT_S, connect, know_projects
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+GROUPS: Mapping[str, str] = {
+    "hour": "strftime('%Y-%m-%d %H:00', created_at, 'unixepoch', 'localtime')",
+    "day": "date(created_at, 'unixepoch', 'localtime')",
+    "session": "session_id",
+    "project": "project",
+    "language": "language",
+}
+"""How rows may be summed up, and the SQL that says what each belongs to."""
+
+_SUMS = """
+    SELECT {key} AS key, SUM(energy_j) AS energy_j, GROUP_CONCAT(DISTINCT provenance) AS provenances,
+           SUM(prefill_j) AS prefill_j, SUM(decode_j) AS decode_j, SUM(policy_j) AS policy_j,
+           SUM(verification_j) AS verification_j,
+           SUM(energy_j * (accepted_at IS NULL)) AS wasted_j,
+           SUM(CASE WHEN energy_j IS NOT NULL THEN baseline_energy_j END) AS baseline_energy_j,
+           SUM(baseline_energy_j - energy_j) AS saved_j,
+           COUNT(*) AS requests, TOTAL(finish_reason = 'cancelled') AS cancelled, TOTAL(reused) AS reused,
+           COUNT(accepted_at) AS accepted, TOTAL(offered_chars) AS offered_chars, TOTAL(accepted_chars) AS kept_chars,
+           TOTAL(CASE WHEN energy_j IS NOT NULL THEN accepted_chars END) AS known_kept_chars,
+           TOTAL(elapsed_s) AS elapsed_s
+    FROM completion WHERE created_at >= :since GROUP BY 1 ORDER BY MIN(created_at)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """Sums over requests; unknown is None.
+
+    Attributes:
+        energy_j: What they cost.
+        provenance: How these joules were had.
+        wasted_j: The part of `energy_j` that went into text nobody accepted.
+        baseline_energy_j: The same requests at full depth with a KV cache, modelled.
+        saved_j: Baseline less cost, of requests for which both are known.
+        kept_chars: Characters accepted.
+        kept_chars_per_j: The same for each joule, where joules are known.
+    """
+
+    energy_j: float | None
+    provenance: str
+    prefill_j: float | None
+    decode_j: float | None
+    policy_j: float | None
+    verification_j: float | None
+    wasted_j: float | None
+    baseline_energy_j: float | None
+    saved_j: float | None
+    requests: int
+    cancelled: int
+    reused: int
+    accepted: int
+    offered_chars: int
+    kept_chars: int
+    kept_chars_per_j: float | None
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The ledger since a point in time.
+
+    Attributes:
+        total: Everything; None where there are no rows.
+        by: For each of `GROUPS`, the sums by key, in the order of their first request.
+        here: The key of the project that a folder is; "" where none was asked for.
+    """
+
+    total: Sums | None
+    by: Mapping[str, Mapping[str, Sums]]
+    here: str = ""
+
+
+def read_report(path: Path, since: datetime | None = None, folder: Path | None = None) -> Report:
+    """Sums up the ledger.
+
+    Args:
+        path: Its file. One of an older version is brought up to date, as the server would.
+        since: The first moment that counts; None for all.
+        folder: The folder whose project `Report.here` names.
+
+    Raises:
+        ConfigError: There is no ledger, or it cannot be read.
+    """
+    if not path.exists():
+        raise ConfigError(f"There is no energy ledger yet: {path} is written with the first completion in an editor.")
+    ledger = Ledger(path)
+    ledger.open()
+    ledger.close()
+    if ledger.warning:
+        raise ConfigError(ledger.warning)
+    start_s = since.timestamp() if since else 0.0
+    with closing(connect(str(path), CLOSE_TIMEOUT_S)) as database:
+
+        def sums_by(key: str) -> dict[str, Sums]:
+            found = database.execute(_SUMS.format(key=key), {"since": start_s})
+            return {UNKNOWN_DAY if row["key"] is None else row["key"]: _sums(row) for row in found}
+
+        return Report(
+            total=sums_by("''").get(""),
+            by={name: sums_by(key) for name, key in GROUPS.items()},
+            here="" if folder is None else _project_of(database, folder),
+        )
+
+
+def _project_of(database: sqlite3.Connection, folder: Path) -> str:
+    know_projects(database)
+    (project,) = database.execute("SELECT project_of(?)", (bytes(folder),)).fetchone()
+    return str(project)
+
+
+def _sums(row: sqlite3.Row) -> Sums:
+    energy_j = known(row["energy_j"])
+    return Sums(
+        energy_j=energy_j,
+        provenance=combine_provenance(map(provenance_of, row["provenances"].split(","))).value,
+        prefill_j=known(row["prefill_j"]),
+        decode_j=known(row["decode_j"]),
+        policy_j=known(row["policy_j"]),
+        verification_j=known(row["verification_j"]),
+        wasted_j=known(row["wasted_j"]),
+        baseline_energy_j=known(row["baseline_energy_j"]),
+        saved_j=known(row["saved_j"]),
+        requests=row["requests"],
+        cancelled=count(row["cancelled"]),
+        reused=count(row["reused"]),
+        accepted=row["accepted"],
+        offered_chars=count(row["offered_chars"]),
+        kept_chars=count(row["kept_chars"]),
+        kept_chars_per_j=count(row["known_kept_chars"]) / energy_j if energy_j else None,
+        elapsed_s=known(row["elapsed_s"]) or 0.0,
+    )

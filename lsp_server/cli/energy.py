@@ -1,0 +1,82 @@
+"""The commands `green-code energy ...`: what completions have cost, from the user's own ledger."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from datetime import datetime  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from engine.config import data_dir
+from engine.energy.carbon import carbon_intensity, own_intensity
+from engine.errors import ConfigError
+from lsp_server.books.ledger import LEDGER_FILE
+from lsp_server.books.reports import GROUPS, read_report
+from lsp_server.cli import energy_report as shown
+
+app = typer.Typer(help="What your completions have cost, from the ledger on this machine.", no_args_is_help=True)
+
+
+@app.command()
+def report(
+    since: Annotated[
+        datetime | None, typer.Option("--since", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The first day.")
+    ] = None,
+    by: Annotated[
+        Literal["hour", "day", "session", "project", "language"], typer.Option("--by", help="What the table lists.")
+    ] = "day",
+    as_csv: Annotated[bool, typer.Option("--csv", help="All sums as CSV on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All sums as JSON on stdout.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A page with charts, in one file.", metavar="FILE")
+    ] = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            "--country",
+            envvar="GREEN_CODE_COUNTRY",
+            help="Whose electricity it was, such as FRA, for grams of CO2.",
+            metavar="ISO",
+        ),
+    ] = None,
+    g_per_kwh: Annotated[
+        float | None, typer.Option("--g-per-kwh", help="Your own grams of CO2 per kWh instead.", metavar="G")
+    ] = None,
+    ledger: Annotated[Path | None, typer.Option("--ledger", help="Another ledger than yours.", metavar="FILE")] = None,
+) -> None:
+    """Sums up the ledger by hour, day, session, project and language.
+
+    Projects are told by a hash; the one of the folder you are in is marked. Joules are those of requests that reached
+    the engine; a computer at rest, screen and all, is not in them.
+    """
+    if as_csv + as_json + (html is not None) > 1:
+        raise ConfigError("Choose one of --csv, --json and --html.")
+    carbon = None
+    if g_per_kwh is not None:
+        carbon = own_intensity(g_per_kwh)
+    elif country is not None:
+        carbon = carbon_intensity(country)
+    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd())
+    if as_json:
+        sys.stdout.write(json.dumps(shown.as_record(found, carbon), indent=1) + "\n")
+    elif as_csv:
+        rows = shown.as_rows(found, carbon)
+        writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n") if rows else None
+        if writer is not None:
+            writer.writeheader()
+            writer.writerows(rows)
+    elif html is not None:
+        from lsp_server.cli.energy_page import page
+
+        try:
+            html.write_text(page(found, carbon), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
+    else:
+        assert by in GROUPS
+        shown.show_report(Console(), found, by, carbon)

@@ -1,0 +1,165 @@
+"""A report of the ledger as one self-contained HTML page: charts drawn by matplotlib, and the tables behind them."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING
+
+from engine.errors import ConfigError
+from lsp_server.cli.energy_report import cells, joules, name_of, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from matplotlib.axes import Axes
+
+    from engine.energy.carbon import CarbonIntensity
+    from lsp_server.books.reports import Report, Sums
+
+_MOST_ROWS = 200  # of a table, the newest
+_MOST_BARS = 12
+_PHASES = {"prefill": "#3b7dd8", "decode": "#2e9e5b", "policy": "#c9a227", "verification": "#b5543c"}
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2420; background: #fff; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+.tiles { display: flex; flex-wrap: wrap; gap: 1rem; } .tile { border: 1px solid #d5dcd7; border-radius: .5rem;
+       padding: .6rem 1rem; min-width: 8rem; } .tile b { display: block; font-size: 1.4rem; }
+.tile span { color: #56625b; font-size: .85rem; }
+svg { max-width: 100%; height: auto; } details { margin: .6rem 0; overflow-x: auto; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #e6ebe8; white-space: nowrap; }
+td:first-child, th:first-child { text-align: left; }
+"""
+
+
+def page(report: Report, carbon: CarbonIntensity | None) -> str:
+    """The page.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    total = report.total
+    if total is None:
+        body = "<p>There is no completion in the ledger for this time.</p>"
+    else:
+        body = "".join(
+            (
+                _tiles(total, carbon),
+                "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(total, carbon)),
+                _section("By day", _figure(partial(_stacked, groups=report.by["day"])), "day", report, carbon),
+                "<h2>Kept characters for a joule</h2>",
+                _figure(partial(_kept, groups=report.by["day"])),
+                _section("By hour", _figure(partial(_stacked, groups=_hours(report))), "hour", report, carbon),
+                *(
+                    _section(f"By {by}", _figure(partial(_bars, by=by, report=report)), by, report, carbon)
+                    for by in ("language", "project", "session")
+                ),
+            )
+        )
+    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Energy of completions</title>'
+        f"<style>{_STYLE}</style></head><body><h1>Energy of completions</h1><p>Made {made} from the ledger on this "
+        f"machine. A computer at rest is not in it.</p>{body}</body></html>\n"
+    )
+
+
+def _tiles(total: Sums, carbon: CarbonIntensity | None) -> str:
+    tiles = [(text, name) for name, text in cells(total, carbon) if name]
+    tiles[0] = (tiles[0][0], f"energy, {total.provenance}")
+    return '<div class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
+
+
+def _tile(text: str, name: str) -> str:
+    name = {"a joule": "kept characters a joule", "for nothing": "for text nobody kept"}.get(name, name)
+    return f'<div class="tile"><b>{escape(text)}</b><span>{escape(name)}</span></div>'
+
+
+def _section(title: str, chart: str, by: str, report: Report, carbon: CarbonIntensity | None) -> str:
+    rows = list(report.by[by].items())[-_MOST_ROWS:][::-1]
+    head = "".join(f"<th>{escape(name)}</th>" for name, _ in cells(rows[0][1], carbon))
+    lines = "".join(
+        f"<tr><td>{escape(name_of(by, key, report.here))}</td>"
+        + "".join(f"<td>{escape(text)}</td>" for _, text in cells(sums, carbon))
+        + "</tr>"
+        for key, sums in rows
+    )
+    return (
+        f"<h2>{escape(title)}</h2>{chart}<details><summary>{len(rows)} rows, the newest first</summary>"
+        f"<table><tr><th>{escape(by)}</th>{head}</tr>{lines}</table></details>"
+    )
+
+
+def _figure(draw: Callable[[Axes], None]) -> str:
+    """One chart as an SVG element."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError("The page's charts need matplotlib; install green-code[report].") from None
+    figure = Figure(figsize=(9.0, 3.0), layout="constrained")
+    axes = figure.subplots()
+    draw(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    drawn = io.StringIO()
+    with rc_context({"svg.fonttype": "none"}):  # words stay words: smaller, and found by a search
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()[drawn.getvalue().index("<svg") :]
+
+
+def _stacked(axes: Axes, groups: Mapping[str, Sums]) -> None:
+    """Joules by phase over time; joules without phases stand apart."""
+    at = range(len(groups))
+    floor = [0.0] * len(groups)
+    for phase, colour in _PHASES.items():
+        heights = [getattr(sums, f"{phase}_j") or 0.0 for sums in groups.values()]
+        axes.bar(at, heights, bottom=floor, color=colour, label=phase)
+        floor = [below + height for below, height in zip(floor, heights, strict=True)]
+    rest = [max(0.0, (sums.energy_j or 0.0) - below) for sums, below in zip(groups.values(), floor, strict=True)]
+    if any(left > 0.01 * below for left, below in zip(rest, floor, strict=True)):
+        axes.bar(at, rest, bottom=floor, color="#9aa39d", label="phase unknown")
+    _name_times(axes, list(groups))
+    axes.set_ylabel("joules")
+    axes.legend(frameon=False, fontsize="small", ncols=5, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+
+
+def _kept(axes: Axes, groups: Mapping[str, Sums]) -> None:
+    known = [
+        (at, sums.kept_chars_per_j) for at, sums in enumerate(groups.values()) if sums.kept_chars_per_j is not None
+    ]
+    axes.plot([at for at, _ in known], [kept for _, kept in known], marker="o", color=_PHASES["decode"])
+    _name_times(axes, list(groups))
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("characters a joule")
+
+
+def _bars(axes: Axes, *, by: str, report: Report) -> None:
+    """Joules of the dearest groups: for kept text, and for text that nobody kept."""
+    dearest = sorted(report.by[by].items(), key=lambda item: item[1].energy_j or 0.0)[-_MOST_BARS:]
+    # A dollar begins a formula in matplotlib, and a language is called what the editor wants.
+    names = [name_of(by, key, report.here).replace("$", r"\$") for key, _ in dearest]
+    wasted = [sums.wasted_j or 0.0 for _, sums in dearest]
+    kept = [(sums.energy_j or 0.0) - lost for (_, sums), lost in zip(dearest, wasted, strict=True)]
+    axes.barh(range(len(names)), kept, color=_PHASES["decode"], label="for accepted text")
+    axes.barh(range(len(names)), wasted, left=kept, color="#9aa39d", label="for text nobody accepted")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("joules")
+    axes.legend(frameon=False, fontsize="small", ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    for at, (_, sums) in enumerate(dearest):
+        axes.annotate(f" {joules(sums.energy_j)}", (sums.energy_j or 0.0, at), va="center", fontsize="small")
+
+
+def _hours(report: Report) -> Mapping[str, Sums]:
+    """The newest two days of hours; all of them are in the table."""
+    return dict(list(report.by["hour"].items())[-48:])
+
+
+def _name_times(axes: Axes, names: list[str]) -> None:
+    """Names some of the days or hours, without their year."""
+    step = -(-len(names) // 8)
+    axes.set_xticks(range(0, len(names), step), [name[5:] for name in names[::step]], fontsize="small")

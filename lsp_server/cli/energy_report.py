@@ -1,0 +1,109 @@
+"""A report of the ledger as a table for people, as rows and as a record for programs. It computes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from engine.energy.carbon import CarbonIntensity
+    from lsp_server.books.reports import Report, Sums
+
+BASELINE_WORDS = "full depth with KV cache"
+UNKNOWN = "-"
+
+
+def as_rows(report: Report, carbon: CarbonIntensity | None) -> list[dict[str, Any]]:
+    """One row for each group's each key, the total first; for CSV."""
+    total = [] if report.total is None else [("all", "", report.total)]
+    keyed = [(by, key, sums) for by, groups in report.by.items() for key, sums in groups.items()]
+    return [{"by": by, "key": key, **figures(sums, carbon)} for by, key, sums in total + keyed]
+
+
+def as_record(report: Report, carbon: CarbonIntensity | None) -> dict[str, Any]:
+    """The whole report for JSON; unknown is null."""
+    return {
+        "total": None if report.total is None else figures(report.total, carbon),
+        "by": {by: {key: figures(sums, carbon) for key, sums in groups.items()} for by, groups in report.by.items()},
+        "this_project": report.here,
+        "baseline": BASELINE_WORDS,
+        "carbon": None if carbon is None else {"g_per_kwh": carbon.g_per_kwh, "source": carbon.source},
+    }
+
+
+def figures(sums: Sums, carbon: CarbonIntensity | None) -> dict[str, Any]:
+    """All sums by name, with grams of CO2 equivalents where an intensity is given."""
+    carbon_g = None if carbon is None or sums.energy_j is None else carbon.grams(sums.energy_j)
+    return {**asdict(sums), "carbon_g": carbon_g}
+
+
+def show_report(console: Console, report: Report, by: str, carbon: CarbonIntensity | None) -> None:
+    """A table by one group, the sum, and how its figures were had."""
+    if report.total is None:
+        console.print("There is no completion in the ledger for this time.")
+        return
+    table = Table(by, *(name for name, _ in cells(report.total, carbon)), box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, sums in report.by[by].items():
+        table.add_row(name_of(by, key, report.here), *(text for _, text in cells(sums, carbon)))
+    table.add_section()
+    table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
+    console.print(table)
+    for sentence in sentences(report.total, carbon):
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str]]:
+    """The figures that a table shows, each with its column's name."""
+    grams = figures(sums, carbon)["carbon_g"]
+    shown = [
+        ("energy", joules(sums.energy_j)),
+        ("", sums.provenance),
+        ("saved", joules(sums.saved_j)),
+        ("for nothing", joules(sums.wasted_j)),
+        ("requests", str(sums.requests)),
+        ("accepted", str(sums.accepted)),
+        ("kept characters", str(sums.kept_chars)),
+        ("a joule", UNKNOWN if sums.kept_chars_per_j is None else f"{sums.kept_chars_per_j:.2f}"),
+    ]
+    return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else f"{grams:.3g} g")]
+
+
+def sentences(total: Sums, carbon: CarbonIntensity | None) -> list[str]:
+    """What the figures are, one sentence each."""
+    phases = {
+        "prefill": total.prefill_j,
+        "decode": total.decode_j,
+        "policy": total.policy_j,
+        "verification": total.verification_j,
+    }
+    said = [f"By phase (modelled): {', '.join(f'{phase} {joules(phase_j)}' for phase, phase_j in phases.items())}."]
+    if total.saved_j is not None and total.baseline_energy_j:
+        share = total.saved_j / total.baseline_energy_j
+        said.append(f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}.")
+    if carbon is not None:
+        said.append(f"CO2 equivalents at {carbon.g_per_kwh:.0f} g per kWh: {carbon.source}.")
+    else:
+        said.append("Name your country for grams of CO2, such as --country FRA; nobody is looked up by address.")
+    return said
+
+
+def name_of(by: str, key: str, here: str) -> str:
+    """What a key is called before people."""
+    if by == "session":
+        return key[:8]
+    if by == "project" and key and key == here:
+        return f"{key} (this folder)"
+    return key or ("no folder" if by == "project" else "unknown")
+
+
+def joules(energy_j: float | None) -> str:
+    """Joules for people; a dash where they are not known."""
+    if energy_j is None:
+        return UNKNOWN
+    return f"{energy_j / 1000:.2f} kJ" if abs(energy_j) >= 1000 else f"{energy_j:.3g} J"  # noqa: PLR2004

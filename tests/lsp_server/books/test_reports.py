@@ -1,0 +1,127 @@
+"""Sums of the ledger against requests whose figures are easy to add up."""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError
+from engine.types import FinishReason, Provenance
+from lsp_server.books.ledger import Ledger, Origin
+from lsp_server.books.ledger_file import MIGRATIONS
+from lsp_server.books.reports import GROUPS, read_report
+from tests.fakes import fake_completion
+
+HERE = Path("/home/me/secret-client/work")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Three requests of two languages, projects and sessions, one of them accepted and one of unknown cost."""
+    path = tmp_path / "ledger.sqlite3"
+    ledger = Ledger(path)
+    ledger.add("one", "a", fake_completion("four"), Origin(language_id="python", folder=bytes(HERE)))
+    ledger.add("one", "b", fake_completion("three"), Origin(language_id="rust", folder=b"/elsewhere"))
+    ledger.add(
+        "two",
+        "c",
+        fake_completion("unmeasured", energy_j=None, provenance=Provenance.NONE, finish_reason=FinishReason.CANCELLED),
+        Origin(language_id="python", folder=bytes(HERE)),
+    )
+    ledger.accept("a")
+    ledger.accept("c", 9)
+    ledger.close()
+    return path
+
+
+def test_everything_is_summed_up(path: Path) -> None:
+    total = read_report(path).total
+
+    assert total is not None
+    assert (total.energy_j, total.prefill_j, total.decode_j, total.policy_j) == (4.0, 1.0, 3.0, None)
+    assert (total.wasted_j, total.baseline_energy_j, total.saved_j, total.provenance) == (2.0, 10.0, 6.0, "mixed")
+    assert (total.requests, total.cancelled, total.accepted, total.kept_chars) == (3, 1, 2, 13)
+    assert total.kept_chars_per_j == 4 / 4.0  # characters whose joules are not known are left out
+    assert total.elapsed_s == 1.5
+
+
+def test_each_group_adds_up_to_the_whole(path: Path) -> None:
+    report = read_report(path)
+
+    assert report.by.keys() == GROUPS.keys()
+    for groups in report.by.values():
+        assert sum(sums.requests for sums in groups.values()) == 3
+        assert sum(sums.energy_j or 0.0 for sums in groups.values()) == 4.0
+    assert {key: sums.requests for key, sums in report.by["language"].items()} == {"python": 2, "rust": 1}
+    assert {key: sums.requests for key, sums in report.by["session"].items()} == {"one": 2, "two": 1}
+
+
+def test_a_project_is_a_hash_that_its_own_folder_is_known_by(path: Path) -> None:
+    report = read_report(path, folder=HERE)
+
+    assert len(report.by["project"]) == 2
+    assert report.by["project"][report.here].requests == 2
+    assert b"secret-client" not in path.read_bytes()
+
+
+def test_another_ledger_hashes_the_same_folder_otherwise(path: Path, tmp_path: Path) -> None:
+    other = Ledger(tmp_path / "other.sqlite3")
+    other.open()
+    other.close()
+
+    assert read_report(path, folder=HERE).here != read_report(tmp_path / "other.sqlite3", folder=HERE).here
+
+
+def test_only_what_came_since_counts(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE completion SET created_at = :at WHERE id = 'a'", {"at": stamp("2026-03-01T12:34")})
+        database.execute("UPDATE completion SET created_at = :at WHERE id = 'b'", {"at": stamp("2026-03-02T12:34")})
+        database.execute("UPDATE completion SET created_at = :at WHERE id = 'c'", {"at": stamp("2026-03-02T13:00")})
+
+    report = read_report(path, datetime.fromisoformat("2026-03-02").astimezone())
+
+    assert list(report.by["day"]) == ["2026-03-02"]
+    assert list(report.by["hour"]) == ["2026-03-02 12:00", "2026-03-02 13:00"]
+    assert report.total is not None
+    assert (report.total.requests, report.total.energy_j) == (2, 2.0)
+
+
+def test_a_time_without_requests_has_no_total(path: Path) -> None:
+    assert read_report(path, datetime.fromisoformat("2999-01-01").astimezone()).total is None
+
+
+def test_a_ledger_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as database, database:
+        for script in MIGRATIONS[:2]:
+            for statement in filter(str.strip, script.split(";\n")):
+                database.execute(statement)
+        database.execute("PRAGMA user_version = 2")
+    ledger = Ledger(path)
+    ledger.add("one", "a", fake_completion("four"))
+    ledger.close()
+
+    report = read_report(path)
+
+    assert {key: sums.requests for key, sums in report.by["language"].items()} == {"": 1}
+    assert {key: sums.requests for key, sums in report.by["project"].items()} == {"": 1}
+
+
+def test_no_ledger_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^There is no energy ledger yet: .* is written with the first completion"):
+        read_report(tmp_path / "ledger.sqlite3")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_ledger_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"these are the bytes of no database" * 100)
+
+    with pytest.raises(ConfigError, match="was damaged; it is kept as"):
+        read_report(path)
+
+
+def stamp(local: str) -> float:
+    return datetime.fromisoformat(local).astimezone().timestamp()

@@ -1,0 +1,103 @@
+"""`energy report` over a real ledger."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.errors import ConfigError
+from lsp_server.books.ledger import Ledger, Origin
+from lsp_server.cli.app import app
+from tests.fakes import fake_completion
+
+
+@pytest.fixture
+def ledger_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ledger of a user who is in the folder of one of its projects."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "green-code" / "ledger.sqlite3"
+    ledger = Ledger(path)
+    ledger.add("one", "a", fake_completion("four"), Origin(language_id="python", folder=bytes(Path.cwd())))
+    ledger.add("one", "b", fake_completion("three"), Origin(language_id="<$x$>", folder=b"/elsewhere"))
+    ledger.accept("a")
+    ledger.close()
+    return path
+
+
+def report(*arguments: str, env: dict[str, str] | None = None) -> Result:
+    env = {"COLUMNS": "200", "GREEN_CODE_COUNTRY": "", **(env or {})}
+    return CliRunner().invoke(app, ["energy", "report", *arguments], env=env)
+
+
+@pytest.mark.usefixtures("ledger_path")
+class TestReport:
+    def test_a_table_by_language_with_its_sum(self) -> None:
+        lines = report("--by", "language").stdout.splitlines()
+
+        assert next(line.split() for line in lines if "python" in line) == (
+            ["python", "2", "J", "measured", "3", "J", "0", "J", "1", "1", "4", "2.00"]
+        )
+        assert next(line.split() for line in lines if "in all" in line)[2:5] == ["4", "J", "measured"]
+        assert "Saved is against full depth with KV cache (modelled): 60% of 10 J." in lines
+
+    def test_the_project_of_this_folder_is_marked(self) -> None:
+        assert report("--by", "project").stdout.count("(this folder)") == 1
+
+    def test_carbon_is_of_the_country_that_the_user_names(self) -> None:
+        kwh = 4 / 3.6e6
+
+        assert json.loads(report("--json").stdout)["total"]["carbon_g"] is None
+        assert json.loads(report("--json", "--country", "FRA").stdout)["total"]["carbon_g"] == pytest.approx(
+            56.039 * kwh
+        )
+        by_variable = report("--json", env={"GREEN_CODE_COUNTRY": "DEU"})
+        assert "Germany in 2023" in json.loads(by_variable.stdout)["carbon"]["source"]
+        own = report("--json", "--country", "FRA", "--g-per-kwh", "10")
+        assert json.loads(own.stdout)["total"]["carbon_g"] == pytest.approx(10 * kwh)
+
+    def test_csv_holds_every_group(self) -> None:
+        rows = list(csv.DictReader(io.StringIO(report("--csv").stdout)))
+
+        assert {row["by"] for row in rows} == {"all", "hour", "day", "session", "project", "language"}
+        assert (rows[0]["by"], rows[0]["energy_j"], rows[0]["wasted_j"], rows[0]["policy_j"]) == (
+            "all",
+            "4.0",
+            "2.0",
+            "",
+        )
+
+    def test_the_page_is_one_file_that_fetches_nothing(self, tmp_path: Path) -> None:
+        assert report("--html", str(tmp_path / "page.html"), "--country", "FRA").exit_code == 0
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+
+        charts = [part.partition("</svg>")[0] + "</svg>" for part in page.split("<svg")[1:]]
+        assert len(charts) == 6
+        for chart in charts:
+            ET.fromstring("<svg" + chart)  # noqa: S314 - of our own making
+        assert not [word for word in ("<script", "<link", "<img", "@import") if word in page]
+        assert "&lt;$x$&gt;" in page
+        assert "<$x$>" not in page
+        assert "measured" in page
+
+    def test_a_page_that_cannot_be_written_is_one_sentence(self, tmp_path: Path) -> None:
+        assert_refused(["--html", str(tmp_path / "no" / "page.html")], "cannot be written: No such file")
+
+    def test_two_forms_at_once_are_refused(self) -> None:
+        assert_refused(["--csv", "--json"], "Choose one of --csv, --json and --html")
+
+    def test_a_time_without_completions_is_said(self, tmp_path: Path) -> None:
+        assert "There is no completion in the ledger" in report("--since", "2999-01-01").stdout
+        assert report("--since", "2999-01-01", "--csv").stdout == ""
+        assert report("--since", "2999-01-01", "--html", str(tmp_path / "page.html")).exit_code == 0
+
+
+def assert_refused(arguments: Sequence[str], sentence: str) -> None:
+    result = report(*arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert sentence in str(result.exception)
