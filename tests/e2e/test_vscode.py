@@ -57,15 +57,14 @@ def test_a_completion_is_shown_accepted_and_accounted_for(open_editor: OpenEdito
         assert row["tokens"] > 0
         assert row["accepted_chars"] == len(ghost)
 
-        expect(window.status).to_have_text(re.compile(r"^\s*[\d.]+ [mk]?J\s*$"), timeout=ANSWER_TIMEOUT_MS)
+        expect(window.status).to_have_text(re.compile(r"^\s*Green Code [\d.]+ [mk]?J\s*$"), timeout=ANSWER_TIMEOUT_MS)
         tooltip = window.tooltip()
         window.page.screenshot(path=ARTIFACTS / "tooltip.png")
 
-        assert re.search(
-            r"Session energy\s+[\d.]+ [mk]?J \([\d.]+ [mµ]?Wh\), (modelled|measured|sampled): \w+", tooltip
-        )
-        assert re.search(r"Saved\s+.* against full depth with KV cache, modelled", tooltip)
-        assert "1 accepted" in tooltip
+        assert re.search(r"Spent [\d.]+ [mk]?J \([\d.]+ [mµ]?Wh\) since .*: a 10 W lamp for", tooltip)
+        assert re.search(r"Energy (modelled|measured|sampled): \w+", tooltip)
+        assert re.search(r"Saved .* against full depth with KV cache", tooltip)
+        assert re.search(rf"Kept {len(ghost)} of \d+ characters, [\d.]+ [mk]?J each", tooltip)
 
 
 def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> None:
@@ -96,9 +95,6 @@ def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> 
         assert (row_lossless["policy"], row_lossless["mean_exit_layer"]) == ("full-depth", 30.0)
         assert row_greenest["policy"] == "learned"
         assert row_greenest["policy_j"] > 0.0
-        shown = re.search(r"mean exit layer ([\d.]+) of 30 layers", window.tooltip())
-        assert shown
-        assert float(shown[1]) == pytest.approx(row_greenest["mean_exit_layer"], abs=0.051)
 
 
 def test_a_workspace_with_modules_of_the_same_name_is_never_imported(open_editor: OpenEditor) -> None:

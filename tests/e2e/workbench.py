@@ -72,6 +72,17 @@ class Workbench:
         self.page.keyboard.type(title)
         self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.click()
 
+    def choose(self, label: str) -> None:
+        """Clicks our status bar item and chooses from the menu."""
+        self.status.click()
+        self.pick(label)
+
+    def pick(self, label: str) -> None:
+        """Chooses from the list that is open."""
+        row = self.page.locator(".quick-input-list .monaco-list-row", has_text=label).first
+        expect(row).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
+        row.click()
+
     def notifications(self) -> list[str]:
         """The texts of the notifications on screen."""
         return self.page.locator(".notification-toast-container:visible").all_inner_texts()

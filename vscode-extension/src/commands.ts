@@ -1,68 +1,130 @@
-/** The commands of the palette, and the menu behind the status bar item. */
+/** The commands of the palette. The menu behind the status bar item is menu.ts. */
 
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
-import { COMMAND, OPEN_SLIDER, type CommandId } from "./commandIds";
+import { COMMAND, type CommandId } from "./commandIds";
+import { showDoctor, type DoctorSources } from "./doctor";
+import { figuresOf, PRESETS } from "./greenMode";
 import { describeDay } from "./history";
-import { GREEN_MODE_MAX, isGreenMode, readSettings, writeEnable, writeGreenMode } from "./settings";
+import { isLanguageOn, withLanguage } from "./languages";
+import { showMenu } from "./menu";
+import {
+  GREEN_MODE_MAX,
+  isGreenMode,
+  readSettings,
+  writeEnable,
+  writeGreenMode,
+  writeLanguages,
+} from "./settings";
 
 const HISTORY_DAYS = 90;
-const NO_SERVER = "Green Code: no server is running.";
 const MESSAGE_MS = 3000;
+const { t } = vscode.l10n;
 
 /** What the commands act on. */
-export interface CommandTargets {
+export interface CommandTargets extends DoctorSources {
   readonly client: ServerClient;
   readonly logger: vscode.LogOutputChannel;
   readonly installServer: () => Promise<void>;
 }
 
 /** Registers all commands of package.json. */
-export function registerCommands({
-  client,
-  logger,
-  installServer,
-}: CommandTargets): vscode.Disposable {
+export function registerCommands(targets: CommandTargets): vscode.Disposable {
+  const { client, logger, installServer } = targets;
   const commands: Record<CommandId, () => unknown> = {
     [COMMAND.enable]: () => writeEnable(true),
     [COMMAND.disable]: () => writeEnable(false),
+    [COMMAND.toggle]: () => writeEnable(!readSettings().enable),
+    [COMMAND.toggleLanguage]: toggleLanguage,
+    [COMMAND.choosePreset]: choosePreset,
     [COMMAND.setGreenMode]: askGreenMode,
-    [COMMAND.snooze]: () => snooze(client),
+    [COMMAND.snooze]: () => askSnooze(client),
+    [COMMAND.wakeUp]: () => snooze(client, 0),
     [COMMAND.showHistory]: () => showHistory(client),
     [COMMAND.resetSession]: () => resetSession(client),
     [COMMAND.restart]: () => client.restart(),
     [COMMAND.showLog]: () => {
       logger.show();
     },
+    [COMMAND.doctor]: () => showDoctor(targets),
     [COMMAND.installServer]: installServer,
     [COMMAND.repairServer]: installServer,
-    [COMMAND.showMenu]: () => showMenu(client),
+    [COMMAND.showMenu]: () => showMenu(client.snapshot),
   };
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
   );
 }
 
-const SNOOZES = [
-  { label: "5 minutes", minutes: 5 },
-  { label: "15 minutes", minutes: 15 },
-  { label: "1 hour", minutes: 60 },
-  { label: "Not any more", minutes: 0 },
-];
+async function toggleLanguage(): Promise<void> {
+  const language = vscode.window.activeTextEditor?.document.languageId;
+  if (language === undefined) {
+    hint(t("Open a file first: completions are switched for its language."));
+    return;
+  }
+  const { languages } = readSettings();
+  const isOn = !isLanguageOn(languages, language);
+  await writeLanguages(withLanguage(languages, language, isOn));
+  hint(
+    isOn
+      ? t("Green Code: completions are on for {0}.", language)
+      : t("Green Code: completions are off for {0}.", language),
+  );
+}
 
-async function snooze(client: ServerClient): Promise<void> {
-  const picked = await vscode.window.showQuickPick(SNOOZES, {
-    title: "No completions for…",
-    placeHolder: "Asking by hand works all the while",
+async function choosePreset(): Promise<void> {
+  const { greenMode } = readSettings();
+  const presets = PRESETS.map((preset) => ({
+    label: `${preset.greenMode === greenMode ? "$(check) " : ""}${t(preset.name)}`,
+    description: String(preset.greenMode),
+    detail: figuresOf(preset.greenMode),
+    greenMode: preset.greenMode,
+  }));
+  const other = {
+    label: t("Another value…"),
+    description: t("now {0}", greenMode),
+    detail: "",
+    greenMode: undefined,
+  };
+  const picked = await vscode.window.showQuickPick([...presets, other], {
+    title: t("Green mode"),
+    placeHolder: t(
+      "{0} of {1}: from exactly the model's text to the least energy",
+      greenMode,
+      GREEN_MODE_MAX,
+    ),
   });
-  if (picked === undefined || (await client.snooze(picked.minutes))) return;
-  vscode.window.setStatusBarMessage(NO_SERVER, MESSAGE_MS);
+  if (picked === undefined) return;
+  if (picked.greenMode === undefined) await askGreenMode();
+  else await writeGreenMode(picked.greenMode);
+}
+
+async function askSnooze(client: ServerClient): Promise<void> {
+  const picked = await vscode.window.showQuickPick(
+    [
+      { label: t("5 minutes"), minutes: 5 },
+      { label: t("15 minutes"), minutes: 15 },
+      { label: t("1 hour"), minutes: 60 },
+      ...(client.snapshot.status?.silence === "snoozed"
+        ? [{ label: t("Wake up now"), minutes: 0 }]
+        : []),
+    ],
+    {
+      title: t("No completions for…"),
+      placeHolder: t("Asking by hand works all the while"),
+    },
+  );
+  if (picked !== undefined) await snooze(client, picked.minutes);
+}
+
+async function snooze(client: ServerClient, minutes: number): Promise<void> {
+  if (!(await client.snooze(minutes))) hint(noServer());
 }
 
 async function showHistory(client: ServerClient): Promise<void> {
   const history = await client.history(HISTORY_DAYS);
   if (history === undefined) {
-    vscode.window.setStatusBarMessage(NO_SERVER, MESSAGE_MS);
+    hint(noServer());
     return;
   }
   await vscode.window.showQuickPick(history.days.map(describeDay), {
@@ -72,21 +134,17 @@ async function showHistory(client: ServerClient): Promise<void> {
 }
 
 async function resetSession(client: ServerClient): Promise<void> {
-  const done = await client.resetSession();
-  vscode.window.setStatusBarMessage(
-    done ? "Green Code: a new session began." : NO_SERVER,
-    MESSAGE_MS,
-  );
+  hint((await client.resetSession()) ? t("Green Code: a new session began.") : noServer());
 }
 
 async function askGreenMode(): Promise<void> {
   const answer = await vscode.window.showInputBox({
-    title: "Green mode",
-    prompt: `0 is lossless, ${GREEN_MODE_MAX} is greenest`,
+    title: t("Green mode"),
+    prompt: t("0 is lossless, {0} is greenest", GREEN_MODE_MAX),
     value: String(readSettings().greenMode),
     validateInput: (text) =>
       parseGreenMode(text) === undefined
-        ? `Green mode is a whole number from 0 to ${GREEN_MODE_MAX}.`
+        ? t("Green mode is a whole number from 0 to {0}.", GREEN_MODE_MAX)
         : undefined,
   });
   const greenMode = answer === undefined ? undefined : parseGreenMode(answer);
@@ -98,35 +156,10 @@ function parseGreenMode(text: string): number | undefined {
   return isGreenMode(value) ? value : undefined;
 }
 
-interface MenuItem extends vscode.QuickPickItem {
-  readonly command: string;
+function noServer(): string {
+  return t("Green Code: no server is running.");
 }
 
-async function showMenu(client: ServerClient): Promise<void> {
-  const { enable, greenMode } = readSettings();
-  const { server } = client.snapshot;
-  const items: MenuItem[] = [
-    ...(server.phase === "missing"
-      ? [{ label: "$(cloud-download) Install server", command: COMMAND.installServer }]
-      : []),
-    {
-      label: "$(settings) Set green mode…",
-      description: `now ${greenMode} of ${GREEN_MODE_MAX}`,
-      command: COMMAND.setGreenMode,
-    },
-    { label: "$(window) Open slider", command: OPEN_SLIDER },
-    enable
-      ? { label: "$(circle-slash) Disable completions", command: COMMAND.disable }
-      : { label: "$(zap) Enable completions", command: COMMAND.enable },
-    { label: "$(bell-slash) Snooze completions…", command: COMMAND.snooze },
-    { label: "$(graph) Show energy by day", command: COMMAND.showHistory },
-    { label: "$(history) Reset session energy", command: COMMAND.resetSession },
-    { label: "$(refresh) Restart server", command: COMMAND.restart },
-    { label: "$(output) Show log", command: COMMAND.showLog },
-  ];
-  const picked = await vscode.window.showQuickPick(items, {
-    title: "Green Code",
-    ...(server.message === "" ? {} : { placeHolder: server.message }),
-  });
-  if (picked !== undefined) await vscode.commands.executeCommand(picked.command);
+function hint(message: string): void {
+  vscode.window.setStatusBarMessage(message, MESSAGE_MS);
 }

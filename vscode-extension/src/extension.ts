@@ -10,6 +10,7 @@ import { env, platform } from "node:process";
 import * as vscode from "vscode";
 import { ServerClient } from "./client";
 import { registerCommands } from "./commands";
+import { registerDoctor } from "./doctor";
 import { createLogger } from "./logger";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
@@ -41,8 +42,11 @@ export function activate(context: vscode.ExtensionContext): void {
     started,
     createStatusBar(started),
     registerSliderView(started, context.extensionUri),
+    registerDoctor(),
     registerCommands({
       client: started,
+      extension: context.extension,
+      resolve,
       logger,
       installServer: onceAtATime(() => install(started, environments, context, logger)),
     }),

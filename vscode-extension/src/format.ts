@@ -27,6 +27,14 @@ export function formatShare(part: number | null, whole: number | null): string {
   return `${Math.round((100 * part) / whole)} %`;
 }
 
+/** A time in words: "0.4 s", "12 s", "3 min", "1.5 h". */
+export function formatDuration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 100) return `${Math.round(seconds)} s`;
+  if (seconds < 5940) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
 /** A mean exit layer with the depth it is measured against: "18.2 of 30 layers". */
 export function formatExitLayer(exitLayer: number | null, layersTotal: number | null): string {
   if (exitLayer === null || layersTotal === null) return UNKNOWN;

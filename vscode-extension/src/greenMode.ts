@@ -5,7 +5,7 @@
  */
 
 /** What was measured at one position. */
-interface Measured {
+export interface Measured {
   readonly greenMode: number;
   /** Of the energy of decoding, against full depth with KV cache. */
   readonly savedPercent: number;
@@ -13,28 +13,41 @@ interface Measured {
   readonly lostPercent: number;
 }
 
-const MEASURED: readonly Measured[] = [
+export const MEASURED: readonly Measured[] = [
   { greenMode: 0, savedPercent: 23, lostPercent: 0 },
   { greenMode: 20, savedPercent: 37, lostPercent: 1 },
   { greenMode: 50, savedPercent: 56, lostPercent: 13 },
   { greenMode: 80, savedPercent: 72, lostPercent: 28 },
 ];
 
+/** The model and the precision that they were measured with. */
+export const MEASURED_MODEL = "smollm2-135m";
+
+/** Positions with a name. */
+export const PRESETS = [
+  { name: "Lossless", greenMode: 0 },
+  { name: "Quality", greenMode: 20 },
+  { name: "Balanced", greenMode: 50 },
+  { name: "Eco", greenMode: 80 },
+  { name: "Greenest", greenMode: 100 },
+] as const;
+
 /** One or two sentences about a position from 0 to 100. */
 export function meaningOf(greenMode: number): string {
-  if (greenMode === 0) return `Lossless: exactly the text of the whole model. ${figures(0)}`;
-  return `${character(greenMode)} ${figures(greenMode)}`;
+  if (greenMode === 0) return `Lossless: exactly the text of the whole model. ${figuresOf(0)}`;
+  return `${character(greenMode)} ${figuresOf(greenMode)}`;
+}
+
+/** What was measured at the nearest position, as one sentence. */
+export function figuresOf(greenMode: number): string {
+  const distance = (measured: Measured): number => Math.abs(measured.greenMode - greenMode);
+  const nearest = MEASURED.reduce((best, next) => (distance(next) < distance(best) ? next : best));
+  const lost = nearest.lostPercent === 0 ? "no" : `${nearest.lostPercent} %`;
+  return `Measured at ${nearest.greenMode}: ${nearest.savedPercent} % of decode energy saved, ${lost} kept text lost.`;
 }
 
 function character(greenMode: number): string {
   if (greenMode < 40) return "Careful: stops early where going on is hardly worth it.";
   if (greenMode < 70) return "Balanced: some text that would have been kept is lost.";
   return "Saving: short suggestions, and some good ones lost.";
-}
-
-function figures(greenMode: number): string {
-  const distance = (measured: Measured): number => Math.abs(measured.greenMode - greenMode);
-  const nearest = MEASURED.reduce((best, next) => (distance(next) < distance(best) ? next : best));
-  const lost = nearest.lostPercent === 0 ? "no" : `${nearest.lostPercent} %`;
-  return `Measured at ${nearest.greenMode}: ${nearest.savedPercent} % of decode energy saved, ${lost} kept text lost.`;
 }

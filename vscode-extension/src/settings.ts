@@ -4,7 +4,9 @@
  * The server gets its settings through workspace/didChangeConfiguration, straight from the editor.
  */
 
+import { homedir } from "node:os";
 import * as vscode from "vscode";
+import type { LanguageSwitches } from "./languages";
 
 export const SECTION = "greenCode";
 export const GREEN_MODE_MAX = 100;
@@ -13,6 +15,7 @@ export const GREEN_MODE_MAX = 100;
 export interface ExtensionSettings {
   readonly enable: boolean;
   readonly greenMode: number;
+  readonly languages: LanguageSwitches;
   readonly interpreter: string;
   readonly serverCommand: readonly string[];
 }
@@ -21,12 +24,14 @@ export interface ExtensionSettings {
 export function readSettings(): ExtensionSettings {
   const section = vscode.workspace.getConfiguration(SECTION);
   const greenMode = section.get<unknown>("greenMode");
+  const languages = section.get<unknown>("languages");
   const interpreter = section.get<unknown>("interpreter");
   const serverCommand = section.get<unknown>("serverCommand");
   return {
     enable: section.get<unknown>("enable") !== false,
     greenMode: isGreenMode(greenMode) ? greenMode : defaultGreenMode(section),
-    interpreter: typeof interpreter === "string" ? interpreter.trim() : "",
+    languages: isSwitches(languages) ? languages : {},
+    interpreter: typeof interpreter === "string" ? withHome(interpreter.trim()) : "",
     serverCommand: isStrings(serverCommand) ? serverCommand : [],
   };
 }
@@ -41,13 +46,18 @@ export async function writeEnable(enable: boolean): Promise<void> {
   await write("enable", enable);
 }
 
+/** Writes `greenCode.languages`. */
+export async function writeLanguages(languages: LanguageSwitches): Promise<void> {
+  await write("languages", languages);
+}
+
 /** True for a whole number from 0 to 100. */
 export function isGreenMode(value: unknown): value is number {
   return Number.isInteger(value) && 0 <= (value as number) && (value as number) <= GREEN_MODE_MAX;
 }
 
 /** Writes where the setting is already defined: a workspace value would hide a user value. */
-async function write(name: string, value: number | boolean): Promise<void> {
+async function write(name: string, value: number | boolean | LanguageSwitches): Promise<void> {
   const section = vscode.workspace.getConfiguration(SECTION);
   const inWorkspace = section.inspect(name)?.workspaceValue !== undefined;
   await section.update(
@@ -59,6 +69,19 @@ async function write(name: string, value: number | boolean): Promise<void> {
 
 function defaultGreenMode(section: vscode.WorkspaceConfiguration): number {
   return section.inspect<number>("greenMode")?.defaultValue ?? 0;
+}
+
+function isSwitches(value: unknown): value is LanguageSwitches {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((item) => typeof item === "boolean")
+  );
+}
+
+/** People write `~` as their shell reads it; programs are started without one. */
+function withHome(path: string): string {
+  return path.replace(/^~(?=$|[/\\])/, () => homedir());
 }
 
 function isStrings(value: unknown): value is string[] {

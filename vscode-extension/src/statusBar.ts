@@ -3,6 +3,8 @@
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { COMMAND } from "./commandIds";
+import { isLanguageOn } from "./languages";
+import type { Status } from "./protocol";
 import { readSettings, SECTION } from "./settings";
 import { renderStatus, TOOLTIP_COMMANDS, type StatusText } from "./statusText";
 
@@ -23,14 +25,25 @@ export function createStatusBar(client: ServerClient): vscode.Disposable {
   );
   item.name = "Green Code";
   item.command = COMMAND.showMenu;
+  /** What the server had said when another file was opened: its place was in the file before. */
+  let ofAnotherFile: Status | null = null;
   const refresh = (): void => {
-    draw(item, renderStatus(client.snapshot, readSettings()));
+    const { enable, languages } = readSettings();
+    const language = vscode.window.activeTextEditor?.document.languageId ?? "";
+    const languageOff = language === "" || isLanguageOn(languages, language) ? "" : language;
+    const { status } = client.snapshot;
+    const isElsewhere = status !== null && status === ofAnotherFile;
+    draw(item, renderStatus(client.snapshot, { enable, languageOff, isElsewhere }));
   };
   refresh();
   item.show();
   return vscode.Disposable.from(
     item,
     client.onDidChange(refresh),
+    vscode.window.onDidChangeActiveTextEditor(() => {
+      ofAnotherFile = client.snapshot.status;
+      refresh();
+    }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(SECTION)) refresh();
     }),
@@ -39,9 +52,7 @@ export function createStatusBar(client: ServerClient): vscode.Disposable {
 
 function draw(item: vscode.StatusBarItem, text: StatusText): void {
   const tooltip = new vscode.MarkdownString(text.tooltip);
-  tooltip.isTrusted = {
-    enabledCommands: TOOLTIP_COMMANDS.map(([, command]) => command),
-  };
+  tooltip.isTrusted = { enabledCommands: TOOLTIP_COMMANDS };
   const background = BACKGROUNDS[text.severity];
   item.text = text.text;
   item.tooltip = tooltip;

@@ -1,19 +1,20 @@
 /**
  * What the status bar says: text, tooltip and severity from the newest messages. Pure; draws nothing.
  *
- * Every joule stands beside how it was had; what was saved, beside what it was saved against.
+ * The tooltip's first line is how things are and why. Every joule stands beside how it was had; what was saved, beside
+ * what it was saved against. What is not known is left out.
  */
 
 import { COMMAND, type CommandId } from "./commandIds";
 import {
   BASELINE,
-  formatExitLayer,
+  formatDuration,
   formatJoules,
   formatShare,
   formatTime,
   formatWattHours,
 } from "./format";
-import type { SessionEnergy, Status } from "./protocol";
+import type { SessionEnergy, Silence, Status } from "./protocol";
 import type { Snapshot } from "./snapshot";
 
 /** The status bar item, before it is drawn. */
@@ -25,152 +26,198 @@ export interface StatusText {
   readonly severity: "none" | "warning" | "error";
 }
 
-/** What the tooltip links to; the editor runs nothing else from it. */
-export const TOOLTIP_COMMANDS: readonly (readonly [label: string, command: CommandId])[] = [
-  ["Set green mode", COMMAND.setGreenMode],
-  ["Energy by day", COMMAND.showHistory],
-  ["Reset session", COMMAND.resetSession],
-  ["Show log", COMMAND.showLog],
+/** What the editor knows beside the server. */
+export interface Here {
+  /** The setting `greenCode.enable`. */
+  readonly enable: boolean;
+  /** The language of the open file, where completions are off for it; else "". */
+  readonly languageOff: string;
+  /** True where another file was opened since the server said anything of a place. */
+  readonly isElsewhere: boolean;
+}
+
+/** Everything that looks different. */
+type Condition =
+  | "installing"
+  | "missing"
+  | "error"
+  | "warning"
+  | "disabled"
+  | "busy"
+  | "ready"
+  | Exclude<Silence, "none">;
+
+interface Look {
+  readonly icon: string;
+  /** Behind the name; "" shows the session's energy. */
+  readonly text: string;
+  readonly words: string;
+  readonly severity?: "warning" | "error";
+  /** What helps, before the links that are always there. */
+  readonly links?: readonly Link[];
+}
+
+type Link = readonly [label: string, command: CommandId];
+
+const WAKE_UP: Link = ["Wake up", COMMAND.wakeUp];
+const SHOW_LOG: Link = ["Show log", COMMAND.showLog];
+const LEAF = "$(green-code-leaf)";
+
+const LOOKS: Record<Condition, Look> = {
+  installing: { icon: "$(sync~spin)", text: "installing", words: "installing the server" },
+  missing: {
+    icon: "$(cloud-download)",
+    text: "install",
+    words: "to be installed",
+    links: [["Install server", COMMAND.installServer]],
+  },
+  error: {
+    icon: "$(error)",
+    text: "",
+    words: "not working",
+    severity: "error",
+    links: [SHOW_LOG, ["Repair server", COMMAND.repairServer]],
+  },
+  warning: {
+    icon: "$(warning)",
+    text: "",
+    words: "working, with a warning",
+    severity: "warning",
+    links: [SHOW_LOG],
+  },
+  disabled: {
+    icon: "$(circle-slash)",
+    text: "off",
+    words: "completions are switched off",
+    links: [["Switch on", COMMAND.enable]],
+  },
+  off: { icon: "$(circle-slash)", text: "off here", words: "completions are off here" },
+  snoozed: { icon: "$(bell-slash)", text: "snoozed", words: "snoozed", links: [WAKE_UP] },
+  paused: { icon: "$(debug-pause)", text: "paused", words: "paused" },
+  private: { icon: "$(lock)", text: "private file", words: "this file stays private" },
+  skipped: { icon: "$(circle-outline)", text: "", words: "ready" },
+  nothing: { icon: "$(circle-outline)", text: "", words: "ready" },
+  busy: { icon: "$(loading~spin)", text: "", words: "working" },
+  ready: { icon: LEAF, text: "", words: "ready" },
+};
+
+/** What every tooltip links to. */
+const LINKS: readonly Link[] = [
+  ["Green mode", COMMAND.choosePreset],
+  ["History", COMMAND.showHistory],
+  ["Doctor", COMMAND.doctor],
+  ["Menu", COMMAND.showMenu],
 ];
 
-type Condition = "installing" | "disabled" | "missing" | "error" | "warning" | "busy" | "ready";
+/** The commands that tooltips link to; the editor runs nothing else from them. */
+export const TOOLTIP_COMMANDS: readonly CommandId[] = [
+  ...new Set(
+    [...Object.values(LOOKS).flatMap(({ links }) => links ?? []), ...LINKS].map(
+      ([, command]) => command,
+    ),
+  ),
+];
 
-const ICONS: Record<Condition, string> = {
-  disabled: "$(circle-slash)",
-  installing: "$(sync~spin)",
-  missing: "$(cloud-download)",
-  error: "$(error)",
-  warning: "$(warning)",
-  busy: "$(loading~spin)",
-  ready: "$(zap)",
-};
-
-const WORDS: Record<Condition, string> = {
-  disabled: "completions are disabled",
-  installing: "installing the server",
-  missing: "to be installed",
-  error: "not working",
-  warning: "working, with a warning",
-  busy: "working",
-  ready: "ready",
-};
-
-/** Renders the newest snapshot; `enable` is the setting `greenCode.enable`. */
-export function renderStatus(snapshot: Snapshot, { enable }: { enable: boolean }): StatusText {
-  const condition = conditionOf(snapshot, enable);
+/** Renders the newest snapshot. */
+export function renderStatus(snapshot: Snapshot, here: Here): StatusText {
+  const condition = conditionOf(snapshot, here);
+  const look = LOOKS[condition];
   const { energy } = snapshot;
-  const figure = energy === null ? "Green Code" : formatJoules(energy.energyJ);
-  const sentence = sentenceOf(snapshot);
+  const sentence = sentenceOf(snapshot, here, condition);
+  const figure = !energy?.energyJ ? "" : ` ${formatJoules(energy.energyJ)}`;
   return {
-    text: `${ICONS[condition]} ${figure}`,
-    tooltip: renderTooltip(snapshot, condition),
+    text: `${look.icon} Green Code${look.text === "" ? figure : `: ${look.text}`}`,
+    tooltip: renderTooltip(snapshot, look, sentence),
     accessibilityLabel: [
-      `Green Code: ${WORDS[condition]}.`,
+      `Green Code: ${look.words}.`,
       ...(sentence === "" ? [] : [sentence]),
-      ...(energy === null ? [] : [`Session energy: ${energyWithProvenance(energy)}.`]),
+      ...(figure === "" ? [] : [`The session has taken${figure}, ${energy?.provenance ?? ""}.`]),
     ].join(" "),
-    severity: severityOf(condition),
+    severity: look.severity ?? "none",
   };
 }
 
-function conditionOf({ server, installing, status }: Snapshot, enable: boolean): Condition {
+function conditionOf({ server, installing, status }: Snapshot, here: Here): Condition {
   if (installing !== "") return "installing";
   if (server.phase === "missing") return "missing";
   if (server.phase === "stopped") return "error";
-  if (!enable) return "disabled";
+  if (!here.enable) return "disabled";
   if (server.phase === "starting" || status === null) return "busy";
   if (status.health !== "ok") return status.health;
-  return status.quiescent ? "ready" : "busy";
+  if (here.languageOff !== "") return "off";
+  const { silence } = status;
+  if (silence === "snoozed" || silence === "paused") return silence;
+  if (!status.quiescent) return "busy";
+  return silence === "none" || here.isElsewhere ? "ready" : silence;
 }
 
-function severityOf(condition: Condition): StatusText["severity"] {
-  if (condition === "error") return "error";
-  return condition === "warning" ? "warning" : "none";
+/** Why things are as they are: the most basic sentence there is; "" where all is well. */
+function sentenceOf(
+  { server, installing, status }: Snapshot,
+  { languageOff }: Here,
+  condition: Condition,
+): string {
+  if (condition === "installing") return `The server is being installed: ${installing}.`;
+  if (server.message !== "") return server.message;
+  if (condition === "disabled") return "Completions are switched off.";
+  if (condition === "off" && languageOff !== "") return `Completions are off for ${languageOff}.`;
+  return condition === "ready" ? "" : (status?.message ?? "");
 }
 
-/** The server's own sentence, unless the process has something more basic to say. */
-function sentenceOf({ server, installing, status }: Snapshot): string {
-  if (installing !== "") return installing;
-  return server.message !== "" ? server.message : (status?.message ?? "");
-}
-
-function renderTooltip(snapshot: Snapshot, condition: Condition): string {
-  const { status, energy } = snapshot;
-  const sentence = sentenceOf(snapshot);
-  const rows = [...(energy === null ? [] : energyRows(energy)), ...statusRows(status)];
-  const notes = (status?.meterNotes ?? []).map((note) => `- ${escapeMarkdown(note)}`);
+function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: string): string {
+  const figures = energy === null || energy.requests === 0 ? [] : energyLines(energy);
+  const first = sentence === "" ? `${capital(look.words)}.` : escapeMarkdown(sentence);
   return [
-    `**Green Code:** ${WORDS[condition]}`,
-    ...(sentence === "" ? [] : [escapeMarkdown(sentence)]),
-    ...(rows.length === 0 ? [] : [table(rows)]),
-    ...(notes.length === 0 ? [] : [`Why not a better meter:\n\n${notes.join("\n")}`]),
-    TOOLTIP_COMMANDS.map(([label, command]) => `[${label}](command:${command})`).join(" · "),
+    `**Green Code:** ${first}`,
+    ...figures,
+    ...modelLines(status, energy).map(escapeMarkdown),
+    [...(look.links ?? []), ...LINKS]
+      .map(([label, command]) => `[${label}](command:${command})`)
+      .join(" · "),
   ].join("\n\n");
 }
 
-type Row = readonly [label: string, value: string];
-
-function energyRows(energy: SessionEnergy): Row[] {
-  const { savedJ, baselineEnergyJ, layersTotal } = energy;
-  return [
-    ["Session energy", energyWithProvenance(energy)],
-    ["Since", formatTime(energy.startedAt)],
-    [
-      "Saved",
-      `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)}) against ${BASELINE}, modelled`,
-    ],
-    ["Spent on text not accepted", formatJoules(energy.wastedJ)],
-    ["By phase, modelled", phases(energy)],
-    ["Completions", `${energy.offered} offered, ${energy.accepted} accepted`],
-    ["Characters", `${energy.offeredChars} offered, ${energy.acceptedChars} accepted`],
-    [
-      "Requests",
-      `${energy.requests} computed, ${energy.reused} reused, ${energy.skipped} not asked`,
-    ],
-    ["Mean exit layer", formatExitLayer(energy.meanExitLayer, layersTotal)],
-    ["Newest completion", newest(energy)],
-    ["Green mode", `${energy.greenMode} of 100`],
-  ];
+/** Spent, saved, kept. */
+function energyLines(energy: SessionEnergy): string[] {
+  return [spentLine(energy), savedLine(energy), keptLine(energy)].filter((line) => line !== "");
 }
 
-function statusRows(status: Status | null): Row[] {
+const LAMP_WATTS = 10;
+
+function spentLine({ energyJ, startedAt }: SessionEnergy): string {
+  if (energyJ === null) return "**Spent:** not known yet";
+  const lamp = `a ${LAMP_WATTS} W lamp for ${formatDuration(energyJ / LAMP_WATTS)}`;
+  return `**Spent** ${formatJoules(energyJ)} (${formatWattHours(energyJ)}) since ${formatTime(startedAt)}: ${lamp}`;
+}
+
+function savedLine({ savedJ, baselineEnergyJ }: SessionEnergy): string {
+  if (savedJ === null || baselineEnergyJ === null) return "";
+  if (savedJ <= 0) return `**Saved** nothing yet against ${BASELINE}`;
+  return `**Saved** ${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)}) against ${BASELINE}, modelled`;
+}
+
+function keptLine(energy: SessionEnergy): string {
+  const { energyJ, acceptedChars, offeredChars, wastedJ, cancelled, requests } = energy;
+  const each =
+    acceptedChars > 0 && energyJ !== null ? `, ${formatJoules(energyJ / acceptedChars)} each` : "";
+  const wasted = wastedJ ? `; ${formatJoules(wastedJ)} went into what was not` : "";
+  const overtaken = cancelled > 0 ? `, ${cancelled} of ${requests} overtaken by typing` : "";
+  return `**Kept** ${acceptedChars} of ${offeredChars} characters${each}${wasted}${overtaken}`;
+}
+
+/** What runs where, how its energy is had, and what the machine's power asks for. */
+function modelLines(status: Status | null, energy: SessionEnergy | null): string[] {
   if (status === null) return [];
-  const rows: (readonly [string, string | null])[] = [
-    ["Model", status.model],
-    ["Runs on", status.device],
-    ["Meter", status.meter],
-  ];
-  return rows.flatMap(([label, value]) => (value === null ? [] : [[label, value] as const]));
+  const { model, device, meter, power } = status;
+  const source = energy?.source ?? null;
+  const meant = source === null ? meter : `${energy?.provenance ?? ""}: ${source}`;
+  const runs = `${model ?? ""}${device === null ? "" : ` on ${device}`}`;
+  const line = `${runs}${meant === null ? "" : `. Energy ${meant}`}`;
+  return [model === null ? "" : line, power].filter((each) => each !== "");
 }
 
-function energyWithProvenance({ energyJ, provenance, source }: SessionEnergy): string {
-  if (energyJ === null) return "not known yet";
-  const how = source === null ? provenance : `${provenance}: ${source}`;
-  return `${formatJoules(energyJ)} (${formatWattHours(energyJ)}), ${how}`;
-}
-
-function phases(energy: SessionEnergy): string {
-  return [
-    `prefill ${formatJoules(energy.prefillJ)}`,
-    `decode ${formatJoules(energy.decodeJ)}`,
-    `policy ${formatJoules(energy.policyJ)}`,
-    `verification ${formatJoules(energy.verificationJ)}`,
-  ].join(", ");
-}
-
-function newest({
-  lastMeanExitLayer,
-  layersTotal,
-  lastEnergyJ,
-  lastElapsedS,
-}: SessionEnergy): string {
-  const time = lastElapsedS === null ? "" : `, ${lastElapsedS.toFixed(1)} s`;
-  return `${formatJoules(lastEnergyJ)}${time}, mean exit layer ${formatExitLayer(lastMeanExitLayer, layersTotal)}`;
-}
-
-function table(rows: readonly Row[]): string {
-  const lines = rows.map(([label, value]) => `| ${label} | ${escapeMarkdown(value)} |`);
-  return ["| | |", "|:--|:--|", ...lines].join("\n");
+function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** Sentences of the server may hold paths and model names; none of them is markup. */

@@ -27,8 +27,6 @@ import {
 import { ProgramError, runner, type Run } from "./process";
 import { findProgram, findPython } from "./pythons";
 
-/** What a first installation takes, for people; a wheel of CUDA would be gigabytes, and Linux alone has that choice. */
-export const SIZES = "It fetches about 350 MB once and takes about 2 GB of disk.";
 const STEPS = 4;
 const CHECK = "import torch, transformers, onnxruntime, lsp_server.handlers";
 

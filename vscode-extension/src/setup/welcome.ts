@@ -3,12 +3,9 @@
 import * as vscode from "vscode";
 import type { ServerClient } from "../client";
 import { COMMAND } from "../commandIds";
-import { SIZES } from "./installation";
 
 const DECLINED = "greenCode.declinedInstallation";
-const INSTALL = "Install Server";
-const NOT_NOW = "Not Now";
-const SHOW_LOG = "Show Log";
+const { t } = vscode.l10n;
 
 /** At most one notification per window; everything later stays in the status bar. */
 export function tellOnce(client: ServerClient, memory: vscode.Memento): vscode.Disposable {
@@ -28,18 +25,24 @@ export function tellOnce(client: ServerClient, memory: vscode.Memento): vscode.D
 /** A machine without a server is one that is new to us; nothing is wrong with it. */
 async function welcome(memory: vscode.Memento): Promise<void> {
   if (memory.get(DECLINED) === true) return;
+  const install = t("Install Server");
+  const notNow = t("Not Now");
   const chosen = await vscode.window.showInformationMessage(
-    `Welcome to Green Code. Its server completes code on this machine and is installed once. ${SIZES}`,
-    INSTALL,
-    NOT_NOW,
+    t(
+      "Welcome to Green Code. Its server completes code on this machine and is installed once. {0}",
+      t("It fetches about 350 MB once and takes about 2 GB of disk."),
+    ),
+    install,
+    notNow,
   );
-  if (chosen === INSTALL) await vscode.commands.executeCommand(COMMAND.installServer);
-  if (chosen === NOT_NOW) await memory.update(DECLINED, true);
+  if (chosen === install) await vscode.commands.executeCommand(COMMAND.installServer);
+  if (chosen === notNow) await memory.update(DECLINED, true);
 }
 
 async function warn(message: string): Promise<void> {
-  const chosen = await vscode.window.showWarningMessage(`Green Code: ${message}`, SHOW_LOG);
-  if (chosen === SHOW_LOG) await vscode.commands.executeCommand(COMMAND.showLog);
+  const showLog = t("Show Log");
+  const chosen = await vscode.window.showWarningMessage(`Green Code: ${message}`, showLog);
+  if (chosen === showLog) await vscode.commands.executeCommand(COMMAND.showLog);
 }
 
 /** Says what to do now, as soon as the model of a server that was just installed is there. */
@@ -48,7 +51,7 @@ export function tellWhenReady(client: ServerClient): vscode.Disposable {
     if (typeof status?.model !== "string" || !status.quiescent) return;
     subscription.dispose();
     void vscode.window.showInformationMessage(
-      "Green Code is ready: type, and Tab takes the grey text.",
+      t("Green Code is ready: type, and Tab takes the grey text."),
     );
   });
   return subscription;

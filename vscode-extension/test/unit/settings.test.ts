@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { beforeEach, test } from "node:test";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode } from "../../src/settings";
 import { configuration } from "./fakes/vscode";
@@ -12,6 +14,7 @@ test("without settings the defaults hold", () => {
   assert.deepEqual(readSettings(), {
     enable: true,
     greenMode: 20,
+    languages: {},
     interpreter: "",
     serverCommand: [],
   });
@@ -20,12 +23,14 @@ test("without settings the defaults hold", () => {
 test("settings in force are read", () => {
   configuration.set("enable", { globalValue: false });
   configuration.set("greenMode", { defaultValue: 20, globalValue: 80, workspaceValue: 50 });
+  configuration.set("languages", { globalValue: { markdown: false } });
   configuration.set("interpreter", { globalValue: " /venv/bin/python " });
   configuration.set("serverCommand", { globalValue: ["serve", "--quiet"] });
 
   assert.deepEqual(readSettings(), {
     enable: false,
     greenMode: 50,
+    languages: { markdown: false },
     interpreter: "/venv/bin/python",
     serverCommand: ["serve", "--quiet"],
   });
@@ -48,6 +53,12 @@ test("an interpreter and a command of the wrong type count as not set", () => {
 
   assert.equal(interpreter, "");
   assert.deepEqual(serverCommand, []);
+});
+
+test("an interpreter in the home folder may be named by ~", () => {
+  configuration.set("interpreter", { globalValue: "~/venv/bin/python" });
+
+  assert.equal(readSettings().interpreter, join(homedir(), "venv", "bin", "python"));
 });
 
 test("a setting is written for the user", async () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SessionEnergy, Status } from "../../src/protocol";
+import type { SessionEnergy, Silence, Status } from "../../src/protocol";
 import type { Snapshot } from "../../src/snapshot";
-import { renderStatus } from "../../src/statusText";
+import { renderStatus, TOOLTIP_COMMANDS, type Here } from "../../src/statusText";
 
 const STATUS: Status = {
   health: "ok",
@@ -53,66 +53,159 @@ const RUNNING: Snapshot = {
   energy: ENERGY,
 };
 
-const ON = { enable: true };
+const ON: Here = { enable: true, languageOff: "", isElsewhere: false };
 
-test("the session's energy is the text of the item", () => {
-  assert.equal(renderStatus(RUNNING, ON).text, "$(zap) 12.4 J");
+function withStatus(change: Partial<Status>): Snapshot {
+  return { ...RUNNING, status: { ...STATUS, ...change } };
+}
+
+/** The first line of the tooltip, without the name. */
+function firstLine(snapshot: Snapshot, here = ON): string {
+  const [line = ""] = renderStatus(snapshot, here).tooltip.split("\n");
+  return line.replace("**Green Code:** ", "");
+}
+
+test("the item names itself and shows the session's energy", () => {
+  assert.equal(renderStatus(RUNNING, ON).text, "$(green-code-leaf) Green Code 12.4 J");
 });
 
-test("energy that is not known is a dash", () => {
-  const snapshot = { ...RUNNING, energy: { ...ENERGY, energyJ: null } };
+test("energy that is not known, or nothing yet, is left out", () => {
+  for (const energyJ of [null, 0]) {
+    const snapshot = { ...RUNNING, energy: { ...ENERGY, energyJ } };
 
-  assert.equal(renderStatus(snapshot, ON).text, "$(zap) –");
+    assert.equal(renderStatus(snapshot, ON).text, "$(green-code-leaf) Green Code");
+  }
 });
 
-test("the energy stands beside how it was had", () => {
+const SILENCES: readonly (readonly [Silence, text: string])[] = [
+  ["off", "$(circle-slash) Green Code: off here"],
+  ["snoozed", "$(bell-slash) Green Code: snoozed"],
+  ["paused", "$(debug-pause) Green Code: paused"],
+  ["private", "$(lock) Green Code: private file"],
+  ["skipped", "$(circle-outline) Green Code 12.4 J"],
+  ["nothing", "$(circle-outline) Green Code 12.4 J"],
+];
+
+for (const [silence, text] of SILENCES) {
+  test(`where nothing is offered (${silence}) the item looks so, and the tooltip begins with the reason`, () => {
+    const snapshot = withStatus({ silence, message: "The reason." });
+
+    assert.equal(renderStatus(snapshot, ON).text, text);
+    assert.equal(renderStatus(snapshot, ON).severity, "none");
+    assert.equal(firstLine(snapshot), "The reason.");
+  });
+}
+
+test("the reason of a place is gone in another file; a snooze is not", () => {
+  const elsewhere = { ...ON, isElsewhere: true };
+  const place = withStatus({ silence: "private", message: "It stays private." });
+  const snooze = withStatus({ silence: "snoozed", message: "Snoozed until 12:00." });
+
+  assert.equal(firstLine(place, elsewhere), "Ready.");
+  assert.equal(firstLine(snooze, elsewhere), "Snoozed until 12:00.");
+});
+
+test("a language that is switched off is told before anybody types", () => {
+  const here = { ...ON, languageOff: "markdown" };
+
+  assert.equal(renderStatus(RUNNING, here).text, "$(circle-slash) Green Code: off here");
+  assert.equal(firstLine(RUNNING, here), "Completions are off for markdown.");
+});
+
+test("who snoozes may wake it up from the tooltip", () => {
+  const { tooltip } = renderStatus(withStatus({ silence: "snoozed" }), ON);
+
+  assert.match(tooltip, /\[Wake up\]\(command:greenCode\.wakeUp\)/);
+});
+
+test("an installation is shown while an older server goes on", () => {
+  const snapshot = { ...RUNNING, installing: "step 3 of 4: installing packages" };
+
+  assert.equal(renderStatus(snapshot, ON).text, "$(sync~spin) Green Code: installing");
+  assert.match(firstLine(snapshot), /step 3 of 4/);
+});
+
+test("what was spent stands beside a comparison, and how it was had", () => {
   const { tooltip } = renderStatus(RUNNING, ON);
 
   assert.match(
     tooltip,
-    /Session energy \| 12\.4 J \(3\.46 mWh\), modelled: shipped default by weight bytes/,
+    /\*\*Spent\*\* 12\.4 J \(3\.46 mWh\) since .*\d\d:00.*: a 10 W lamp for 1\.2 s/,
   );
+  assert.match(tooltip, /Energy modelled: shipped default by weight bytes/);
 });
 
 test("what was saved names its baseline and that it is modelled", () => {
   const { tooltip } = renderStatus(RUNNING, ON);
 
-  assert.match(tooltip, /Saved \| 3\.56 J \(22 %\) against full depth with KV cache, modelled/);
+  assert.match(
+    tooltip,
+    /\*\*Saved\*\* 3\.56 J \(22 %\) against full depth with KV cache, modelled/,
+  );
 });
 
-test("what was offered and kept is counted, and since when", () => {
-  const { tooltip } = renderStatus(RUNNING, ON);
+test("nothing is said to be saved where more was spent", () => {
+  const { tooltip } = renderStatus({ ...RUNNING, energy: { ...ENERGY, savedJ: -0.1 } }, ON);
 
-  assert.match(tooltip, /Since \| .*\d\d:00/);
-  assert.match(tooltip, /Completions \| 10 offered, 3 accepted/);
-  assert.match(tooltip, /Characters \| 200 offered, 60 accepted/);
+  assert.match(tooltip, /\*\*Saved\*\* nothing yet/);
 });
 
-test("the mean exit layer is shown for the session and for the newest completion", () => {
+test("what was kept says what each character cost, and what was wasted and why", () => {
   const { tooltip } = renderStatus(RUNNING, ON);
 
-  assert.match(tooltip, /Mean exit layer \| 24\.3 of 30 layers/);
-  assert.match(tooltip, /Newest completion \| 1\.50 J, 0\.8 s, mean exit layer 21\.0 of 30 layers/);
+  assert.match(
+    tooltip,
+    /\*\*Kept\*\* 60 of 200 characters, 207 mJ each; 5\.00 J went into what was not, 2 of 12 overtaken by typing/,
+  );
 });
 
-test("the reasons why better meters were refused are listed", () => {
-  const { tooltip } = renderStatus(RUNNING, ON);
+test("the tooltip has no dash for what is unknown, and no word of the laboratory", () => {
+  const unknown = { ...ENERGY, energyJ: null, savedJ: null, wastedJ: null, source: null };
 
-  assert.match(tooltip, /Why not a better meter:\n\n- RAPL: \/sys\/class\/powercap is not there/);
+  for (const energy of [null, unknown, { ...ENERGY, requests: 0 }, ENERGY]) {
+    const { tooltip } = renderStatus({ ...RUNNING, energy }, ON);
+
+    assert.doesNotMatch(tooltip, /–|verification|exit layer|prefill/);
+  }
+});
+
+test("before the first request there are no figures", () => {
+  const { tooltip } = renderStatus({ ...RUNNING, energy: { ...ENERGY, requests: 0 } }, ON);
+
+  assert.doesNotMatch(tooltip, /Spent|Kept/);
+});
+
+test("what follows from the machine's power is told", () => {
+  const power = "On battery: green mode 50 instead of 20 (greenCode.onBattery).";
+
+  assert.ok(renderStatus(withStatus({ power }), ON).tooltip.includes(power));
 });
 
 test("the server's words are not read as markup", () => {
-  const status = { ...STATUS, message: "[click](command:evil) | <b>now</b>" };
+  const snapshot = withStatus({
+    silence: "nothing",
+    message: "[click](command:evil) | <b>now</b>",
+  });
 
-  const { tooltip } = renderStatus({ ...RUNNING, status }, ON);
+  const { tooltip } = renderStatus(snapshot, ON);
 
   assert.ok(tooltip.includes("\\[click\\](command:evil) \\| \\<b\\>now\\</b\\>"));
 });
 
-test("work under way shows as a spinner", () => {
-  const status = { ...STATUS, quiescent: false };
+test("the tooltip links to nothing that the editor may not run from it", () => {
+  const silent = SILENCES.map(([silence]) => withStatus({ silence }));
+  for (const snapshot of [...silent, MISSING, withStatus({ health: "error" })]) {
+    const { tooltip } = renderStatus(snapshot, ON);
+    for (const [, command] of tooltip.matchAll(/\(command:([\w.]+)\)/g)) {
+      assert.ok((TOOLTIP_COMMANDS as readonly (string | undefined)[]).includes(command));
+    }
+  }
+});
 
-  assert.equal(renderStatus({ ...RUNNING, status }, ON).text, "$(loading~spin) 12.4 J");
+test("work under way shows as a spinner", () => {
+  const { text } = renderStatus(withStatus({ quiescent: false }), ON);
+
+  assert.equal(text, "$(loading~spin) Green Code 12.4 J");
 });
 
 test("before the server said anything it is loading", () => {
@@ -126,43 +219,35 @@ test("before the server said anything it is loading", () => {
   assert.equal(renderStatus(snapshot, ON).text, "$(loading~spin) Green Code");
 });
 
-test("a warning of the server colours the item and is told", () => {
-  const status: Status = { ...STATUS, health: "warning", message: "The ledger is read-only." };
+for (const health of ["warning", "error"] as const) {
+  test(`a server with a ${health} colours the item, and is told`, () => {
+    const text = renderStatus(withStatus({ health, message: "The ledger is read-only." }), ON);
 
-  const text = renderStatus({ ...RUNNING, status }, ON);
+    assert.equal(text.severity, health);
+    assert.match(text.accessibilityLabel, /The ledger is read-only\./);
+    assert.match(text.tooltip, /The ledger is read-only\./);
+  });
+}
 
-  assert.equal(text.severity, "warning");
-  assert.match(text.accessibilityLabel, /The ledger is read-only\./);
-});
+const MISSING: Snapshot = {
+  server: { phase: "missing", message: "No server was found." },
+  installing: "",
+  status: null,
+  energy: null,
+};
 
-test("an error of the server colours the item and is told", () => {
-  const status: Status = { ...STATUS, health: "error", message: "The model is not there." };
+test("a machine without a server is no fault: it says what to do", () => {
+  const text = renderStatus(MISSING, ON);
 
-  const text = renderStatus({ ...RUNNING, status }, ON);
-
-  assert.equal(text.text, "$(error) 12.4 J");
-  assert.equal(text.severity, "error");
-  assert.match(text.tooltip, /The model is not there\./);
-});
-
-test("a machine without a server says so in one sentence", () => {
-  const snapshot: Snapshot = {
-    server: { phase: "missing", message: "No server was found." },
-    installing: "",
-    status: null,
-    energy: null,
-  };
-
-  const text = renderStatus(snapshot, ON);
-
-  assert.equal(text.text, "$(cloud-download) Green Code");
+  assert.equal(text.text, "$(cloud-download) Green Code: install");
   assert.equal(text.severity, "none");
   assert.equal(text.accessibilityLabel, "Green Code: to be installed. No server was found.");
+  assert.match(text.tooltip, /\[Install server\]\(command:greenCode\.installServer\)/);
 });
 
 test("disabled completions are no error", () => {
-  const text = renderStatus(RUNNING, { enable: false });
+  const text = renderStatus(RUNNING, { ...ON, enable: false });
 
-  assert.equal(text.text, "$(circle-slash) 12.4 J");
+  assert.equal(text.text, "$(circle-slash) Green Code: off");
   assert.equal(text.severity, "none");
 });

@@ -39,6 +39,18 @@ export const workspace = { isTrusted: true, getConfiguration: (): Section => SEC
 
 export const extensions = { getExtension: (): undefined => undefined };
 
+export const l10n = {
+  t: (message: string, ...values: unknown[]): string =>
+    message.replace(/\{(\d)\}/g, (_, index: string) => String(values[Number(index)])),
+};
+
+export enum QuickPickItemKind {
+  Separator = -1,
+  Default = 0,
+}
+
+export const commands = { executeCommand: (): Promise<undefined> => Promise.resolve(undefined) };
+
 export enum ProgressLocation {
   Notification = 15,
 }

@@ -1,0 +1,80 @@
+"""What the editor says where nothing is offered, and how a person changes that: in a real VS Code."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.code_server import wait_until
+from tests.e2e.conftest import ARTIFACTS
+from tests.e2e.test_vscode import CODE, WAIT_S
+from tests.e2e.workbench import ANSWER_TIMEOUT_MS, LOAD_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import OpenEditor
+    from tests.e2e.workbench import Workbench
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
+
+
+def test_each_reason_for_silence_looks_different_and_the_menu_changes_it(open_editor: OpenEditor) -> None:
+    with open_editor({"shapes.py": CODE, ".env": "KEY=1\n"}, **{"greenCode.skipUnlikely": False}) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+        settings = editor.process.settings_file
+
+        window.choose("Switch off for python")
+        shows(window, "Green Code: off here")
+        assert '"python": false' in settings.read_text()
+        window.choose("Switch on for python")
+        shows(window, "Green Code")
+
+        window.choose("Snooze…")
+        window.pick("15 minutes")
+        shows(window, "Green Code: snoozed")
+        assert "Snoozed until" in window.tooltip()
+        window.page.screenshot(path=ARTIFACTS / "snoozed.png")
+        window.choose("Wake up")
+        shows(window, "Green Code")
+
+        window.choose("Green mode…")
+        window.page.screenshot(path=ARTIFACTS / "presets.png")
+        window.pick("Eco")
+        wait_until(lambda: '"greenCode.greenMode": 80' in settings.read_text(), WAIT_S, "the preset is written")
+
+        window.press("Control+Shift+Alt+g")
+        shows(window, "Green Code: off")
+        window.press("Control+Shift+Alt+g")
+        shows(window, "Green Code")
+
+        window.open_file(".env")
+        window.type_at_end("TOKEN=")
+        shows(window, "Green Code: private file")
+        assert ".env stays private" in window.tooltip()
+
+
+def test_doctor_reports_what_runs_and_asking_by_hand_has_a_key(open_editor: OpenEditor) -> None:
+    with open_editor({"shapes.py": CODE}) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+        window.type_at_end("def rectangle(width, height):", "return ")
+        assert window.ghost_text()
+        window.press("Escape")
+        window.press("Alt+\\")
+        assert window.ghost_text()
+
+        window.run_command("Green Code: Doctor")
+        report = window.page.locator(".editor-instance .view-lines", has_text="Doctor")
+        expect(report).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+        window.page.screenshot(path=ARTIFACTS / "doctor.png")
+        assert "Nothing stands in the way" in report.inner_text().replace("\xa0", " ")
+
+
+def shows(window: Workbench, text: str) -> None:
+    """Waits until the status bar item says so, whatever it has cost so far."""
+    expect(window.status).to_have_text(re.compile(rf"^\s*{text}( [\d.]+ [mk]?J)?\s*$"), timeout=ANSWER_TIMEOUT_MS)

@@ -1,0 +1,89 @@
+/** The menu behind the status bar item: what fits now stands first. Does nothing itself, but to run commands. */
+
+import * as vscode from "vscode";
+import { COMMAND, OPEN_SLIDER, type CommandId } from "./commandIds";
+import { PRESETS } from "./greenMode";
+import { isLanguageOn } from "./languages";
+import { GREEN_MODE_MAX, readSettings } from "./settings";
+import type { Snapshot } from "./snapshot";
+
+const { t } = vscode.l10n;
+
+interface MenuItem extends vscode.QuickPickItem {
+  readonly command?: string;
+  readonly argument?: string;
+}
+
+/** Shows the menu, and runs what is chosen. */
+export async function showMenu(snapshot: Snapshot): Promise<void> {
+  const language = vscode.window.activeTextEditor?.document.languageId;
+  const { server, status } = snapshot;
+  const why = server.message === "" ? (status?.message ?? "") : server.message;
+  const picked = await vscode.window.showQuickPick(menuOf(snapshot, language), {
+    title: "Green Code",
+    ...(why === "" ? {} : { placeHolder: why }),
+  });
+  if (picked?.command === undefined) return;
+  await vscode.commands.executeCommand(
+    picked.command,
+    ...(picked.argument === undefined ? [] : [picked.argument]),
+  );
+}
+
+/** The entries, for a language; undefined where no file is open. */
+export function menuOf(snapshot: Snapshot, language: string | undefined): MenuItem[] {
+  const { enable, greenMode, languages } = readSettings();
+  const { server, status, installing } = snapshot;
+  const isSnoozed = status?.silence === "snoozed";
+  const isMissing = server.phase === "missing" && installing === "";
+  const preset = PRESETS.find((each) => each.greenMode === greenMode);
+  return [
+    ...(isMissing ? [item("cloud-download", t("Install server"), COMMAND.installServer)] : []),
+    ...(isSnoozed ? [item("bell", t("Wake up"), COMMAND.wakeUp)] : []),
+    separator(t("Suggestions")),
+    enable
+      ? item("circle-slash", t("Switch off"), COMMAND.disable)
+      : item("play", t("Switch on"), COMMAND.enable),
+    ...(language === undefined || !enable ? [] : [languageItem(language, languages)]),
+    ...(isSnoozed || !enable ? [] : [item("bell-slash", t("Snooze…"), COMMAND.snooze)]),
+    separator(t("Energy")),
+    {
+      ...item("settings", t("Green mode…"), COMMAND.choosePreset),
+      description:
+        t("{0} of {1}", greenMode, GREEN_MODE_MAX) +
+        (preset === undefined ? "" : `, ${t(preset.name)}`),
+    },
+    { label: `$(window) ${t("Open slider")}`, command: OPEN_SLIDER },
+    item("graph", t("History"), COMMAND.showHistory),
+    item("history", t("Begin a new session"), COMMAND.resetSession),
+    separator(t("Help")),
+    item("pulse", t("Doctor"), COMMAND.doctor),
+    item("output", t("Show log"), COMMAND.showLog),
+    item("refresh", t("Restart server"), COMMAND.restart),
+    ...(isMissing ? [] : [item("tools", t("Repair server"), COMMAND.repairServer)]),
+    {
+      label: `$(gear) ${t("Settings")}`,
+      command: "workbench.action.openSettings",
+      argument: "@ext:green-code.green-code",
+    },
+    {
+      label: `$(keyboard) ${t("Keyboard shortcuts")}`,
+      command: "workbench.action.openGlobalKeybindings",
+      argument: "greenCode",
+    },
+  ];
+}
+
+function languageItem(language: string, languages: Readonly<Record<string, boolean>>): MenuItem {
+  return isLanguageOn(languages, language)
+    ? item("circle-slash", t("Switch off for {0}", language), COMMAND.toggleLanguage)
+    : item("play", t("Switch on for {0}", language), COMMAND.toggleLanguage);
+}
+
+function item(icon: string, label: string, command: CommandId): MenuItem {
+  return { label: `$(${icon}) ${label}`, command };
+}
+
+function separator(label: string): MenuItem {
+  return { label, kind: vscode.QuickPickItemKind.Separator };
+}

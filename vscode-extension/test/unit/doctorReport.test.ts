@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { doctorReport, type Findings } from "../../src/doctorReport";
+
+const FINDINGS: Findings = {
+  version: "0.1.0",
+  editor: "Visual Studio Code 1.139.1",
+  remote: "",
+  isTrusted: true,
+  server: "/home/ada/.venv/bin/python -I -m lsp_server serve",
+  serverSays: "Green Code 0.1.0, Python 3.11.2\n  models in /home/ada/.cache/green-code\n",
+  snapshot: {
+    server: { phase: "running", message: "" },
+    installing: "",
+    status: null,
+    energy: null,
+  },
+  settings: [
+    { name: "greenCode.greenMode", scope: "workspace", value: 50 },
+    { name: "greenCode.privateFiles", scope: "user", value: ["customers/acme/", "!.npmrc"] },
+  ],
+  rivals: [],
+  inlineSuggest: true,
+  quickSuggestions: { other: "on" },
+  home: "/home/ada",
+};
+
+test("the report says what runs, what its doctor says, and which settings come from where", () => {
+  const report = doctorReport(FINDINGS);
+
+  assert.match(report, /Green Code 0\.1\.0 in Visual Studio Code 1\.139\.1/);
+  assert.match(report, /Python 3\.11\.2/);
+  assert.match(report, /greenCode\.greenMode: 50 \(workspace\)/);
+  assert.match(report, /Nothing stands in the way/);
+});
+
+test("it may be passed on: no name of a home, and no private pattern", () => {
+  const report = doctorReport(FINDINGS);
+
+  assert.doesNotMatch(report, /ada|acme/);
+  assert.match(report, /~\/\.venv\/bin\/python/);
+  assert.match(report, /greenCode\.privateFiles: 2 patterns \(user\)/);
+});
+
+test("who stands in the way is named", () => {
+  const report = doctorReport({
+    ...FINDINGS,
+    rivals: ["github.copilot"],
+    inlineSuggest: false,
+    quickSuggestions: { other: "offWhenInlineCompletions" },
+  });
+
+  assert.match(report, /github\.copilot/);
+  assert.match(report, /`editor\.inlineSuggest\.enabled` is off/);
+  assert.match(report, /`editor\.quickSuggestions` hides/);
+});
