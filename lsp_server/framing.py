@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MAX_BODY_BYTES = 1 << 30
+MESSAGE_LIMIT_S = 60.0  # from a message's first byte to its last
 _LENGTH_DIGITS = 20  # more of them mean no length, and int() takes long over many
 
 
@@ -26,24 +27,39 @@ async def read_bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     """Yields each message's body until the stream ends, be it inside a message.
 
     Raises:
-        FramingError: A header gives no length, or the stream holds no header.
+        FramingError: A header gives no length, the stream holds no header, or a message does not end.
     """
+    loop = asyncio.get_running_loop()
+    endless = FramingError(f"a message did not come to its end within {MESSAGE_LIMIT_S:.0f} seconds")
     with contextlib.suppress(asyncio.IncompleteReadError):
-        while (n_bytes := await _read_header(reader)) is not None:
-            yield await reader.readexactly(n_bytes)
+        while first := await reader.read(1):
+            limit = loop.call_later(MESSAGE_LIMIT_S, reader.set_exception, endless)
+            try:
+                n_bytes = await _read_header(reader, first)
+                body = await reader.readexactly(n_bytes)
+            finally:
+                limit.cancel()
+            yield body
 
 
-async def _read_header(reader: asyncio.StreamReader) -> int | None:
-    """The length of the body that follows; None at the end of the stream."""
+async def _read_header(reader: asyncio.StreamReader, first: bytes) -> int:
+    """The length of the body that follows.
+
+    Args:
+        reader: Stands behind the header's first byte.
+        first: That byte.
+    """
     n_bytes: int | None = None
     is_empty = True
+    begun = first
     while True:
         try:
-            line = await reader.readline()
+            line = begun if begun == b"\n" else begun + await reader.readline()
+            begun = b""
         except ValueError as error:  # longer than the reader's limit
             raise FramingError("a line of a message's header has no end") from error
         if not line.endswith(b"\n"):
-            return None
+            raise asyncio.IncompleteReadError(line, None)
         field = line.strip()
         if field:
             is_empty = False

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from lsprotocol.types import INITIALIZE
+from lsprotocol.types import INITIALIZE, SHUTDOWN
 from pygls.exceptions import (
     JsonRpcException,
     JsonRpcInvalidParams,
@@ -52,7 +52,13 @@ def make_converter() -> cattrs.Converter:
 
 
 class GreenCodeProtocol(OpenProtocol):
-    """pygls' protocol, with an answer to everything that asks for one."""
+    """pygls' protocol, with an answer to everything that asks for one.
+
+    Attributes:
+        is_told_to_end: True from the client's `shutdown` on, be it not answered yet.
+    """
+
+    is_told_to_end = False
 
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override] # theirs is cached
         """The type of a message, ours or LSP's."""
@@ -101,6 +107,7 @@ class GreenCodeProtocol(OpenProtocol):
         elif is_request and self.is_initialized and message.method == INITIALIZE:
             self.refuse(message.id, JsonRpcInvalidRequest("The server is initialized already."))
         else:
+            self.is_told_to_end |= is_request and message.method == SHUTDOWN
             super().handle_message(message)
 
     def _answer_misunderstood(self, data: dict[str, Any], error: JsonRpcException) -> None:

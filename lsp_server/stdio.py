@@ -1,6 +1,7 @@
 """`serve_stdio`: runs one server on this process's standard streams until its client is gone.
 
-Everything that is the process's own is here: the streams, the log, signals, the parent. It handles no message.
+Everything that is the process's own is here: the streams, the log, signals, the parent. It handles no message. Once the
+client is gone, the process is soon gone too, whatever is under way.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import psutil
 from lsprotocol import types
-from pygls.io_ import StdoutWriter
 
 from lsp_server.framing import FramingError, read_bodies
+from lsp_server.outbox import Outbox
 
 if TYPE_CHECKING:
     from lsp_server.language_server import GreenCodeServer
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PARENT_PERIOD_S = 2.0
+FLUSH_LIMIT_S = 1.0  # for the last messages, once the end has begun
+END_LIMIT_S = 5.0  # from the end of the input on, be the event loop or a thread of git's busy
 _READ_BYTES = 1 << 16
 _LOGGED = ("engine", "lsp_server")
 
@@ -41,22 +45,20 @@ def serve_stdio(server: GreenCodeServer) -> int:
     stderr_log.setLevel(logging.WARNING)  # what is less severe goes to the client's log alone
     logging.getLogger().addHandler(stderr_log)
     logging.getLogger("pygls").setLevel(logging.ERROR)  # its INFO has whole messages, with code in them
-    with os.fdopen(stdout_fd, "wb") as stdout:
-        server.protocol.set_writer(StdoutWriter(stdout))
-        exit_code, is_idle = asyncio.run(_serve(server, stdin_fd))
-        with contextlib.suppress(OSError, ValueError):
-            stdout.flush()
-        if not is_idle:
-            # The engine thread is inside a load; the interpreter would wait for its end, with nobody listening.
-            logging.shutdown()
-            os._exit(exit_code)
+    exit_code, is_idle = asyncio.run(_serve(server, stdin_fd, stdout_fd))
+    if not is_idle:
+        # The engine thread is inside a load, or the client does not read; the interpreter would wait for their end.
+        logging.shutdown()
+        os._exit(exit_code)
     return exit_code
 
 
-async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
-    """Serves until the input ends; gives the exit code, and whether the engine thread has ended."""
+async def _serve(server: GreenCodeServer, stdin_fd: int, stdout_fd: int) -> tuple[int, bool]:
+    """Serves until the input ends; gives the exit code, and whether nothing holds the process up."""
     loop = asyncio.get_running_loop()
     stdin = _Stdin(loop, stdin_fd)
+    stdout = Outbox(stdout_fd, stdin.give_up)
+    server.protocol.set_writer(stdout)
     ended_properly = threading.Event()
 
     def end() -> None:
@@ -73,8 +75,8 @@ async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
     try:
         await _read(server, stdin.reader)
     except SystemExit as exit_:  # pygls' way to handle `exit`
-        exit_code = int(exit_.code or 0)
-    except (BrokenPipeError, EOFError):
+        exit_code = 0 if server.protocol.is_told_to_end else int(exit_.code or 0)  # it may come in the same breath
+    except EOFError:
         exit_code = 1
     except FramingError as error:
         logger.error("The editor's messages cannot be read any more: %s.", error)  # noqa: TRY400 - a trace says no more
@@ -85,7 +87,9 @@ async def _serve(server: GreenCodeServer, stdin_fd: int) -> tuple[int, bool]:
         watch.cancel()
         for name in _LOGGED:
             logging.getLogger(name).removeHandler(log)
-    return exit_code, await server.stop()
+    _end_without_fail(exit_code)
+    is_idle = await server.stop()
+    return exit_code, await asyncio.to_thread(stdout.flush, FLUSH_LIMIT_S) and is_idle
 
 
 async def _read(server: GreenCodeServer, reader: asyncio.StreamReader) -> None:
@@ -93,8 +97,6 @@ async def _read(server: GreenCodeServer, reader: asyncio.StreamReader) -> None:
     async for body in read_bodies(reader):
         try:
             server.protocol.receive(body)
-        except BrokenPipeError:
-            raise
         except Exception:
             logger.exception("A message could not be handled")
 
@@ -112,9 +114,26 @@ def _take_streams() -> tuple[int, int]:
 
 async def _watch_parent(server: GreenCodeServer, stdin: _Stdin) -> None:
     """Ends the input when the client's process is gone: a pipe may be held open by a process it left behind."""
-    while server.client_process is None or server.client_process.is_running():
+    while server.client_process is None or _is_alive(server.client_process):
         await asyncio.sleep(PARENT_PERIOD_S)
-    stdin.close()
+    stdin.give_up()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """False for a process that has ended, be it that nobody has asked how."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # it may not be looked at, but is there
+        return True
+
+
+def _end_without_fail(exit_code: int) -> None:
+    """Ends the process after a while, whatever its threads do."""
+    timer = threading.Timer(END_LIMIT_S, os._exit, (exit_code,))
+    timer.daemon = True
+    timer.start()
 
 
 class _Stdin:
@@ -128,8 +147,13 @@ class _Stdin:
         threading.Thread(target=self._pump, name="stdin", daemon=True).start()
 
     def close(self) -> None:
-        """Ends the input; the loop's thread only."""
+        """Ends the input behind what has come; the loop's thread only."""
         self._feed(b"")
+
+    def give_up(self) -> None:
+        """Ends the input at once, from any thread: nobody is there to read an answer."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self.reader.set_exception, EOFError())
 
     def _feed(self, data: bytes) -> None:
         if self._closed:
@@ -149,6 +173,7 @@ class _Stdin:
                 data = b""
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads any more
                 self._loop.call_soon_threadsafe(self._feed, data)
+        _end_without_fail(1)
 
 
 class _ClientLog(logging.Handler):

@@ -63,3 +63,17 @@ async def test_a_stream_that_breaks_off_ends(end: bytes) -> None:
 async def test_what_is_no_message_is_refused_and_not_waited_for(header: bytes, words: str) -> None:
     with pytest.raises(FramingError, match=words):
         await bodies(header + b"{}\r\n\r\n")
+
+
+@pytest.mark.parametrize("begun", [b"Content-", b"Content-Length: 9\r\n", b"Content-Length: 9\r\n\r\n{}", b"\r\n"])
+async def test_a_message_that_never_ends_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("lsp_server.framing.MESSAGE_LIMIT_S", 0.01)
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"Content-Length: 2\r\n\r\n{}" + begun)
+    read = read_bodies(reader)
+
+    assert await anext(read) == b"{}"
+    with pytest.raises(FramingError, match="did not come to its end"):
+        await anext(read)

@@ -2,7 +2,8 @@
 
 Work on weights takes torch and some gigabytes once, and a server that had done it itself would keep them for hours.
 The process is told its function on stdin, and tells its progress on stdout in lines of JSON, each of which waits for an
-answer: so it cleans up and ends as soon as nobody listens. Knows nothing of models or of editors.
+answer: it cleans up and ends as soon as nobody listens, and a little later in any case. Knows nothing of models or of
+editors.
 
 Why not multiprocessing: its children run their parent's `__main__` again, inherit its stdout (a protocol's, perhaps),
 are not isolated from the user's Python variables, and do not end when their parent is killed.
@@ -10,14 +11,19 @@ are not isolated from the user's Python variables, and do not end when their par
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import json
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from engine import errors
@@ -72,20 +78,23 @@ def main() -> None:
     """What the other process does."""
     channel = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # whatever a library prints must not get between the lines of ours
+    answers: SimpleQueue[bytes] = SimpleQueue()
 
     def tell(**line: Any) -> None:
         try:
             channel.write(json.dumps(line) + "\n")
             channel.flush()
         except OSError:
-            sys.exit(1)  # nobody is there any more
+            _end_alone()  # nobody is there any more
 
     def progress(message: str, done: int, total: int | None) -> None:
         tell(progress=[message, done, total])
-        if not sys.stdin.buffer.readline():
-            sys.exit(1)
+        if not answers.get():
+            _end_alone()
 
     call: Apart = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our parent
+    signal.signal(signal.SIGINT, _end_alone)
+    threading.Thread(target=_listen, args=(answers,), daemon=True).start()
     try:
         call(progress=progress)
     except EngineError as error:
@@ -94,6 +103,22 @@ def main() -> None:
         tell(outcome=["OSError", error.errno, error.strerror])
     else:
         tell(outcome=[])
+
+
+def _listen(answers: SimpleQueue[bytes]) -> None:
+    """Hands on what the parent says; after its end, ends this process, be it far from its next progress."""
+    while answer := os.read(0, 1):  # past the buffer, whose lock a thread may not hold at the interpreter's end
+        answers.put(answer)
+    answers.put(b"")
+    _thread.interrupt_main()
+    time.sleep(_GRACE_S)  # in which the work clears its folder, unless a library is busy in it
+    os._exit(1)
+
+
+def _end_alone(*_: object) -> None:
+    """Ends the work at the place where it is, once: what clears up must not be ended too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _started(words: IO[bytes]) -> subprocess.Popen[bytes]:

