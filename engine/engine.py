@@ -21,25 +21,28 @@ from engine.energy.calibration import calibrate, calibration_key, load_calibrati
 from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
+from engine.energy.verification import verify
 from engine.errors import MeterError
 from engine.model.loaded import synchronize
 from engine.model.loading import load_model
 from engine.model.prepared.native import library
 from engine.model.sources.store import resolve_model
 from engine.policy.base import Fill, OperatingPoint
-from engine.policy.baselines import FixedExit
+from engine.policy.baselines import FixedExit, FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
 from engine.text import TextDecoder, ignore_text, site_for
 from engine.types import Completion, CompletionRequest, CompletionToken, NeverCancelled, Phase, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.config import EngineConfig
     from engine.energy.calibration import Workload
     from engine.energy.cost_model import DeviceCostModel
+    from engine.energy.verification import Verification
     from engine.model.loaded import LoadedModel
+    from engine.policy.operating_point import Plan
     from engine.types import CancellationToken, ProgressSink, Work
 
 CALIBRATION_FILE = "calibration.json"
@@ -153,8 +156,7 @@ class Engine:
             first_token_s = first_token_s or time.perf_counter() - started_s
             on_text(text)
 
-        layers = (*self.exit_layers, self.layers_total)
-        plan = plan_for(request.green_mode, request.policy, layers, self._learned)
+        plan = self._plan_of(request)
         self._loaded.model.use_cores(all_cores=plan.all_cores)
         with EnergyWindow(self.meter_report.meter) as window:
             run = self._texts.at(site_for(request), max_new_tokens=request.max_new_tokens)
@@ -204,6 +206,10 @@ class Engine:
             green_mode=request.green_mode,
         )
 
+    def _plan_of(self, request: CompletionRequest) -> Plan:
+        layers = (*self.exit_layers, self.layers_total)
+        return plan_for(request.green_mode, request.policy, layers, self._learned)
+
     def calibrate(self, *, progress: ProgressSink = no_progress) -> DeviceCostModel:
         """Fits the cost model to this device by its energy counter, keeps it, and uses it from now on.
 
@@ -239,10 +245,62 @@ class Engine:
         save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(self._loaded), self.cost_model)
         return self.cost_model
 
+    def verify(
+        self,
+        requests: Sequence[CompletionRequest],
+        *,
+        rounds: int = 3,
+        progress: ProgressSink = no_progress,
+    ) -> Verification:
+        """Decodes some places as the product does and at full depth with a KV cache, and measures both.
+
+        Raises:
+            ConfigError: If the green mode or the policy means nothing.
+            PolicyError: If the policy does not fit the model.
+        """
+        return verify(
+            [_Place(self._loaded, self._plan_of(request), request) for request in requests],
+            cost_model=self.cost_model,
+            meter=self.meter_report.meter,
+            on_gpu=self._loaded.device == "cuda",
+            rounds=rounds,
+            progress=progress,
+        )
+
     def close(self) -> None:
         """Gives back what the meter holds."""
         if self.meter_report.meter is not None:
             self.meter_report.meter.close()
+
+
+class _Place:
+    """One place both ways; see `BothWays`."""
+
+    def __init__(self, loaded: LoadedModel, plan: Plan, request: CompletionRequest) -> None:
+        self._loaded, self._plan, self._request = loaded, plan, request
+        self._prompt_ids: list[int] = []
+        self._n_decoded = 0
+
+    def product(self) -> Mapping[Phase, Work]:
+        plan, max_new_tokens = self._plan, self._request.max_new_tokens
+        self._loaded.model.use_cores(all_cores=plan.all_cores)
+        run = TextDecoder(self._loaded).at(site_for(self._request), max_new_tokens=max_new_tokens)
+        decoded = run.decode(plan.policy, plan.point, max_new_tokens=max_new_tokens)
+        self._prompt_ids, self._n_decoded = run.prompt_ids, decoded.n_decoded
+        return decoded.work
+
+    def full(self) -> Mapping[Phase, Work]:
+        decoder = Decoder(self._loaded.model)
+        tokens = decoder.generate(
+            self._prompt_ids,
+            policy=FullDepth(),
+            point=OperatingPoint(energy_weight=0.0, lossless=True, lookup=0),
+            stop=StopCondition(max_new_tokens=self._n_decoded),
+            cancellation=NeverCancelled(),
+        )
+        deque(tokens, maxlen=0)
+        synchronize(self._loaded.device)
+        return decoder.work.by_phase()
 
 
 def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,7 @@ from lsp_server.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PAUSE_AFTER = re.compile(r"= |\(|\b(?:return|if|in) ")  # where people wait for a suggestion
 _HEAD_SHARE = 10  # the first tenth of a file gives the model nothing to go on
@@ -47,7 +48,7 @@ def demo(
 ) -> None:
     """Completes several places of a real source file and shows what each token took."""
     path = file or Path(engine_package.__file__).parent / "decoding" / "decoder.py"
-    text = _read_source(path)
+    text = read_source(path)
     console, completions = Console(), []
     with open_engine(model, device, precision) as engine:
         render.show_engine(console, engine, green_mode)
@@ -78,7 +79,7 @@ def complete(
 ) -> None:
     """Completes one place of a file."""
     path, line, column = _parse_place(place)
-    prefix, suffix = _split_at(_read_source(path), path, line, column)
+    prefix, suffix = _split_at(read_source(path), path, line, column)
     request = CompletionRequest(
         prefix=prefix,
         suffix=suffix,
@@ -93,6 +94,32 @@ def complete(
         sys.stdout.write(render.completion_json(completion) + "\n")
     else:
         render.show_completion(Console(), prefix, completion)
+
+
+def requests_of(texts: Sequence[tuple[Path, str]], n_places: int, *, green_mode: int) -> list[CompletionRequest]:
+    """What the engine is asked at places of several files, spread over them.
+
+    Raises:
+        ConfigError: None of the files has such a place.
+    """
+    found = [
+        [
+            CompletionRequest(
+                prefix=prefix,
+                suffix=rest + suffix,
+                language_id=language_of(path),
+                path=path.name,
+                green_mode=green_mode,
+            )
+            for prefix, rest, suffix in _pauses(text, -(-n_places // len(texts)))
+        ]
+        for path, text in texts
+    ]
+    # The files take turns, so that the first places are of all of them.
+    requests = [request for turn in zip_longest(*found) for request in turn if request is not None][:n_places]
+    if not requests:
+        raise ConfigError("There is no place to complete in these files.")
+    return requests
 
 
 def _pauses(text: str, n_places: int) -> Iterator[tuple[str, str, str]]:
@@ -120,7 +147,12 @@ def _parse_place(place: str) -> tuple[Path, int, int]:
     return Path(file), int(line), int(column)
 
 
-def _read_source(path: Path) -> str:
+def read_source(path: Path) -> str:
+    r"""The text of a file, with "\n" line ends.
+
+    Raises:
+        ConfigError: It cannot be read, or is not UTF-8.
+    """
     try:
         with path.open(encoding="utf-8", newline=None) as file:
             return file.read()

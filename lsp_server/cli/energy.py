@@ -12,14 +12,39 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from engine.config import data_dir
+from engine.config import DEFAULT_MODEL, data_dir
 from engine.energy.carbon import carbon_intensity, own_intensity
 from engine.errors import ConfigError
+from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.books.ledger import LEDGER_FILE
 from lsp_server.books.reports import GROUPS, read_report
 from lsp_server.cli import energy_report as shown
+from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, open_engine, progress_bar
+from lsp_server.cli.verification import show_verification
 
 app = typer.Typer(help="What your completions have cost, from the ledger on this machine.", no_args_is_help=True)
+
+
+@app.command()
+def verify(
+    files: Annotated[list[Path] | None, typer.Argument(help="Source files; held-out ones if left out.")] = None,
+    places: Annotated[int, typer.Option("--places", min=2, help="How many places, over all files.")] = 30,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each is decoded either way.")] = 3,
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    green_mode: GreenMode = DEFAULT_GREEN_MODE,
+) -> None:
+    """Decodes places as the product does and at full depth with a KV cache, and says how far the model was off."""
+    from engine.corpus.installed import installed_held_out
+    from lsp_server.cli.complete import read_source, requests_of
+
+    texts = [(path, read_source(path)) for path in files or ()]
+    texts = texts or [(Path(file.path), file.text) for file in installed_held_out()[:places]]
+    requests = requests_of(texts, places, green_mode=green_mode)
+    with open_engine(model, device, precision) as engine, progress_bar(counting=True) as progress:
+        found = engine.verify(requests, rounds=rounds, progress=progress)
+        show_verification(Console(), found, device=engine.device_name, green_mode=green_mode)
 
 
 @app.command()

@@ -3,16 +3,20 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from engine.energy.verification import Cost, Verification
 from engine.errors import ConfigError
 from lsp_server.books.ledger import Ledger, Origin
 from lsp_server.cli.app import app
+from lsp_server.cli.verification import sentences
 from tests.fakes import fake_completion
 
 
@@ -101,3 +105,57 @@ def assert_refused(arguments: Sequence[str], sentence: str) -> None:
     result = report(*arguments)
     assert isinstance(result.exception, ConfigError)
     assert sentence in str(result.exception)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "shapes.py"
+    path.write_text("def area(radius):\n    square = radius * radius\n    return 3 * square\n" * 8)
+    return path
+
+
+def test_verify_decodes_both_ways_and_says_how_far_the_model_was_off(tiny_folder: Path, source: Path) -> None:
+    arguments = ["energy", "verify", str(source), "--places", "3", "--rounds", "1", "--model", str(tiny_folder)]
+
+    result = CliRunner().invoke(
+        app,
+        [*arguments, "--device", "cpu", "--precision", "fp32", "--green-mode", "100"],
+        env={"COLUMNS": "200"},
+        catch_exceptions=False,
+    )
+
+    assert result.exit_code == 0
+    assert "3 places on CPU" in result.stdout
+    assert "full depth with KV cache" in result.stdout
+    assert re.search(r"The model says that -?[\d.]+ % is saved, .* the -?[\d.]+ % by ", result.stdout)
+
+
+def test_verify_needs_a_place(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("\n")
+
+    result = CliRunner().invoke(app, ["energy", "verify", str(tmp_path / "empty.py")])
+
+    assert "There is no place to complete" in str(result.exception)
+
+
+def test_how_far_off_is_told_with_its_sign() -> None:
+    def sentence(product_j: float) -> str:
+        cost = Cost(modelled_j=4.0, cpu_s=1.0, elapsed_s=1.0)
+        [said] = sentences(
+            Verification(
+                product=(cost,),
+                full=(replace(cost, modelled_j=10.0),),
+                product_j=product_j,
+                full_j=10.0,
+                on_gpu=False,
+                source="RAPL counter, package-0",
+                refusal="",
+            )
+        )
+        return said
+
+    assert sentence(5.0) == (
+        "The model says that 60.0 % is saved, 10.0 points more than the 50.0 % by RAPL counter, package-0."
+    )
+    assert "5.0 points less than the 65.0 %" in sentence(3.5)
+    assert "as much as the 60.0 %" in sentence(4.0)
