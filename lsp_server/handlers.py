@@ -21,6 +21,7 @@ from engine.errors import EngineError
 from lsp_server.context.documents import typed_at
 from lsp_server.language_server import GreenCodeServer
 from lsp_server.protocol import (
+    CLEAR_HISTORY,
     DID_ACCEPT,
     HISTORY,
     RESET_SESSION,
@@ -273,9 +274,18 @@ def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
 @_handles(HISTORY)
 def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
     """Sums up the newest days of the ledger."""
-    if params.days < 1:
-        raise JsonRpcInvalidParams("The number of days must be 1 or more.")
-    return HistoryResult(days=ls.books.history(min(params.days, MAX_HISTORY_DAYS)))
+    if not 1 <= params.days <= MAX_HISTORY_DAYS:
+        raise JsonRpcInvalidParams(f"The number of days must be from 1 to {MAX_HISTORY_DAYS}.")
+    try:
+        return ls.books.history(params)
+    except EngineError as error:
+        raise JsonRpcInvalidParams(str(error)) from None
+
+
+@_handles(CLEAR_HISTORY)
+def clear_history(ls: GreenCodeServer, params: object) -> None:
+    """The person wants the ledger empty."""
+    ls.books.clear_history()
 
 
 @_handles(types.SHUTDOWN)

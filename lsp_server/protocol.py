@@ -14,12 +14,14 @@ SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, af
 NOT_OFFERED = "greenCode/notOffered"  # notification, server to client, where a person asked by hand and gets nothing
 RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
+CLEAR_HISTORY = "greenCode/clearHistory"  # request, client to server: no params, answers null
 SNOOZE = "greenCode/snooze"  # request, client to server: SnoozeParams, answers null
 DID_ACCEPT = (
     "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId, characters]
 )
 
 Health = Literal["ok", "warning", "error"]
+Span = Literal["hour", "day", "session", "language"]
 Silence = Literal["none", "off", "snoozed", "paused", "private", "skipped", "nothing"]
 
 
@@ -128,31 +130,59 @@ class SnoozeParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryParams:
-    """Asks for the newest `days` days of the ledger."""
+    """Asks for the ledger of the newest days.
 
+    Attributes:
+        by: What it is summed up by.
+        days: How many days back.
+        country: Whose electricity it was, by ISO 3166 code or English name; "" asks for no carbon.
+    """
+
+    by: Span
     days: int
+    country: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DayEnergy:
-    """One day of the ledger, local time; the joules are as in `SessionEnergy`."""
+class PeriodEnergy:
+    """One hour, day, session or language of the ledger; the joules are as in `SessionEnergy`.
 
-    day: str
+    Attributes:
+        key: The hour or day in local time, the session's id, or the language.
+    """
+
+    key: str
     energy_j: float | None
     provenance: str
+    prefill_j: float | None
+    decode_j: float | None
+    policy_j: float | None
+    verification_j: float | None
+    wasted_j: float | None
     baseline_energy_j: float | None
     saved_j: float | None
     requests: int
+    cancelled: int
     reused: int
     accepted: int
+    offered_chars: int
     accepted_chars: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryResult:
-    """The ledger by day, newest first."""
+    """The ledger, oldest first.
 
-    days: list[DayEnergy]
+    Attributes:
+        total: All of it; None where there is nothing.
+        carbon_g_per_kwh: Grams of CO2 equivalents of a kilowatt hour; None where no country was named.
+        carbon_source: Whose figure that is.
+    """
+
+    periods: list[PeriodEnergy]
+    total: PeriodEnergy | None
+    carbon_g_per_kwh: float | None
+    carbon_source: str | None
 
 
 REQUESTS: dict[str, type] = {HISTORY: HistoryParams, SNOOZE: SnoozeParams}

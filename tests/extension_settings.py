@@ -1,6 +1,6 @@
 """`python -m tests.extension_settings`: writes the settings into the extension's package.json and README.
 
-They are declared in `lsp_server.settings`, and here those two that are about finding the server, which it cannot know.
+They are declared in `lsp_server.settings`, and here those that are the extension's own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ STRINGS = Allowed(
     test=lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
 )
 EXTENSION_ONLY = [
+    Declaration(
+        key="country",
+        allowed=STRING,
+        default="",
+        text="Whose electricity this machine takes, by ISO code of three letters or English name, such as "
+        "`FRA`; the history then shows grams of CO2. Their source stands beside them. Empty shows none; nobody is "
+        "looked up by address.",
+    ),
     Declaration(
         key="interpreter",
         allowed=STRING,

@@ -58,7 +58,7 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.protocol": set(),
     "lsp_server.pygls_internals": set(),
     "lsp_server.context": {"engine.completion", "lsp_server.pygls_internals"},
-    "lsp_server.books": {"lsp_server.protocol"},
+    "lsp_server.books": {"lsp_server.protocol", "engine.energy"},
     "lsp_server.settings": {"lsp_server", "lsp_server.protocol"},
     "lsp_server.suggest": {"engine.completion", "lsp_server.context", "lsp_server.settings", "lsp_server.protocol"},
     "lsp_server": {*SERVER, "engine.completion", "lsp_server.pygls_internals"},

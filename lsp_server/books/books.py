@@ -6,16 +6,21 @@ It owns both, and whoever shows them is told by one call. It knows no editor and
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
+from engine.energy.carbon import carbon_intensity
+from lsp_server.books.reports import sums_by
 from lsp_server.books.session import Session
+from lsp_server.protocol import HistoryResult, PeriodEnergy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.types import Completion
     from lsp_server.books.ledger import Ledger, Origin
-    from lsp_server.protocol import DayEnergy, SessionEnergy
+    from lsp_server.books.reports import Sums
+    from lsp_server.protocol import HistoryParams, SessionEnergy
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +87,28 @@ class Books:
         """The session's sums as they are told to the client."""
         return self._session.totals(green_mode=green_mode, layers_total=layers_total)
 
-    def history(self, days: int) -> list[DayEnergy]:
-        """The newest `days` days of the ledger that have entries, newest first."""
-        return self._ledger.history(days)
+    def history(self, params: HistoryParams) -> HistoryResult:
+        """What the ledger says of the newest days.
+
+        Raises:
+            ConfigError: The country is unknown.
+        """
+        carbon = carbon_intensity(params.country) if params.country else None
+        start_s = time.time() - params.days * 86400.0
+        with self._ledger.reading() as database:
+            periods = sums_by(database, params.by, start_s)
+            total = sums_by(database, "", start_s)
+        return HistoryResult(
+            periods=[_period(key, sums) for key, sums in periods.items()],
+            total=_period("", total[""]) if total else None,
+            carbon_g_per_kwh=carbon.g_per_kwh if carbon else None,
+            carbon_source=carbon.source if carbon else None,
+        )
+
+    def clear_history(self) -> None:
+        """Deletes all that the ledger holds; the session's sums stay."""
+        self._ledger.clear()
+        self._tell()
 
     def close(self) -> None:
         """Writes what waits and closes the ledger."""
@@ -95,3 +119,24 @@ class Books:
             logger.warning("%s", self.warning)
         self._logged_warning = self.warning
         self._on_change()
+
+
+def _period(key: str, sums: Sums) -> PeriodEnergy:
+    return PeriodEnergy(
+        key=key,
+        energy_j=sums.energy_j,
+        provenance=sums.provenance,
+        prefill_j=sums.prefill_j,
+        decode_j=sums.decode_j,
+        policy_j=sums.policy_j,
+        verification_j=sums.verification_j,
+        wasted_j=sums.wasted_j,
+        baseline_energy_j=sums.baseline_energy_j,
+        saved_j=sums.saved_j,
+        requests=sums.requests,
+        cancelled=sums.cancelled,
+        reused=sums.reused,
+        accepted=sums.accepted,
+        offered_chars=sums.offered_chars,
+        accepted_chars=sums.kept_chars,
+    )

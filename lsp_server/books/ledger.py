@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.types import Phase, Provenance, combine_provenance
+from engine.types import Phase, Provenance
 from lsp_server.books.ledger_file import (
     BUSY_TIMEOUT_S,
     CLOSE_TIMEOUT_S,
@@ -31,10 +31,9 @@ from lsp_server.books.ledger_file import (
     migrate,
     transaction,
 )
-from lsp_server.protocol import DayEnergy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from engine.types import Completion
@@ -57,16 +56,6 @@ _ACCEPT = """
     WHERE id = :id AND accepted_at IS NULL
 """
 _REUSE = "UPDATE completion SET reused = reused + 1, offered_chars = MAX(offered_chars, :offered_chars) WHERE id = :id"
-# TOTAL, unlike SUM, takes whatever a damaged row holds. The clock may have stood where no day is.
-_HISTORY = """
-    SELECT date(created_at, 'unixepoch', 'localtime') AS day, SUM(energy_j) AS energy_j,
-           GROUP_CONCAT(DISTINCT provenance) AS provenances,
-           SUM(CASE WHEN energy_j IS NOT NULL THEN baseline_energy_j END) AS baseline_energy_j,
-           SUM(baseline_energy_j - energy_j) AS saved_j,  -- NULL where either is
-           COUNT(*) AS requests, TOTAL(reused) AS reused, COUNT(accepted_at) AS accepted,
-           TOTAL(accepted_chars) AS accepted_chars
-    FROM completion GROUP BY day ORDER BY day IS NULL, day DESC LIMIT :days
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,17 +110,24 @@ class Ledger:
         self._waiting.append((_ACCEPT, row))
         self._write_waiting()
 
-    def history(self, days: int) -> list[DayEnergy]:
-        """Sums up the newest `days` days that have rows, newest first."""
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """What the ledger holds, for whoever sums it up; what waits alone where the file cannot be had."""
         self._write_waiting()
         if (database := self._file.open_database) is not None:
-            with contextlib.suppress(sqlite3.Error):  # told by `warning` with the next write
-                return _history(database, days)
+            yield database
+            return
         with closing(connect(":memory:", BUSY_TIMEOUT_S)) as database:
             migrate(database)
             know_projects(database)
             _execute_all(database, self._waiting)
-            return _history(database, days)
+            yield database
+
+    def clear(self) -> None:
+        """Deletes every row, for good."""
+        self._waiting.clear()
+        self._waiting.append(("DELETE FROM completion", {}))
+        self._write_waiting()
 
     def close(self) -> None:
         """Writes what waits, with more patience, and closes the file."""
@@ -176,23 +172,6 @@ def _execute(database: sqlite3.Connection, sql: str, parameters: Mapping[str, An
         database.execute(sql, parameters)
     except _UNFIT as error:  # it must not keep the others out
         logger.warning("A row of the energy ledger cannot be stored and is left out: %s", error)
-
-
-def _history(database: sqlite3.Connection, days: int) -> list[DayEnergy]:
-    return [
-        DayEnergy(
-            day=row["day"] or UNKNOWN_DAY,
-            energy_j=known(row["energy_j"]),
-            provenance=combine_provenance(map(provenance_of, row["provenances"].split(","))).value,
-            baseline_energy_j=known(row["baseline_energy_j"]),
-            saved_j=known(row["saved_j"]),
-            requests=row["requests"],
-            reused=count(row["reused"]),
-            accepted=row["accepted"],
-            accepted_chars=count(row["accepted_chars"]),
-        )
-        for row in database.execute(_HISTORY, {"days": days})
-    ]
 
 
 def known(energy_j: float | None) -> float | None:

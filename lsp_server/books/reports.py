@@ -112,16 +112,23 @@ def read_report(path: Path, since: datetime | None = None, folder: Path | None =
         raise ConfigError(ledger.warning)
     start_s = since.timestamp() if since else 0.0
     with closing(connect(str(path), CLOSE_TIMEOUT_S)) as database:
-
-        def sums_by(key: str) -> dict[str, Sums]:
-            found = database.execute(_SUMS.format(key=key), {"since": start_s})
-            return {UNKNOWN_DAY if row["key"] is None else row["key"]: _sums(row) for row in found}
-
         return Report(
-            total=sums_by("''").get(""),
-            by={name: sums_by(key) for name, key in GROUPS.items()},
+            total=sums_by(database, "", start_s).get(""),
+            by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),
         )
+
+
+def sums_by(database: sqlite3.Connection, group: str, start_s: float = 0.0) -> dict[str, Sums]:
+    """The sums by key, in the order of their first request.
+
+    Args:
+        database: The ledger's.
+        group: One of `GROUPS`, or "" for one sum of all, by the key "".
+        start_s: The first moment that counts, in seconds since 1970.
+    """
+    found = database.execute(_SUMS.format(key=GROUPS[group] if group else "''"), {"since": start_s})
+    return {UNKNOWN_DAY if row["key"] is None else row["key"]: _sums(row) for row in found}
 
 
 def _project_of(database: sqlite3.Connection, folder: Path) -> str:

@@ -8,6 +8,7 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 LOAD_TIMEOUT_MS = 90_000  # the workbench, the extension host, the server and its model, on two busy cores
 ANSWER_TIMEOUT_MS = 60_000
+POLL_MS = 200
 
 
 class Workbench:
@@ -66,6 +67,15 @@ class Workbench:
         expect(frame.get_by_role("slider")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         return frame
 
+    def page_with(self, heading: str) -> FrameLocator:
+        """The page of ours that has this heading."""
+        for frame in self.page.locator("iframe.webview.ready").all():
+            inner = frame.content_frame.frame_locator("iframe#active-frame")
+            if inner.get_by_role("heading", name=heading).is_visible():
+                return inner
+        self.page.wait_for_timeout(POLL_MS)
+        return self.page_with(heading)
+
     def run_command(self, title: str) -> None:
         """Runs a command from the palette."""
         self.page.keyboard.press("F1")
@@ -79,7 +89,8 @@ class Workbench:
 
     def pick(self, label: str) -> None:
         """Chooses from the list that is open."""
-        row = self.page.locator(".quick-input-list .monaco-list-row", has_text=label).first
+        name = self.page.locator(".label-name", has_text=re.compile(rf"{re.escape(label)}\s*$"))
+        row = self.page.locator(".quick-input-list .monaco-list-row", has=name).first
         expect(row).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         row.click()
 

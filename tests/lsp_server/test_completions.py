@@ -6,7 +6,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from lsp_server.protocol import DID_ACCEPT, HISTORY, RESET_SESSION
+from lsp_server.protocol import CLEAR_HISTORY, DID_ACCEPT, HISTORY, RESET_SESSION
 from tests.lsp_server.client import (
     URI,
     Client,
@@ -247,8 +247,14 @@ async def test_resetting_begins_a_new_session_and_the_ledger_keeps_the_old(clien
     before = await client.energy(lambda energy: energy.requests == 1)
 
     after = await client.request(RESET_SESSION)
-    history = await client.request(HISTORY, params={"days": 7})
+    history = await client.request(HISTORY, params={"by": "day", "days": 7, "country": "FRA"})
 
     assert (after.requests, after.energyJ) == (0, None)
     assert after.sessionId != before.session_id
-    assert [(day.requests, day.energyJ, day.provenance) for day in history.days] == [(1, 2.0, "measured")]
+    assert [(day.requests, day.energyJ, day.provenance) for day in history.periods] == [(1, 2.0, "measured")]
+    assert (history.total.energyJ, history.total.prefillJ, history.total.wastedJ) == (2.0, 0.5, 2.0)
+    assert "France" in history.carbonSource
+
+    await client.request(CLEAR_HISTORY)
+    history = await client.request(HISTORY, params={"by": "session", "days": 7, "country": ""})
+    assert (history.periods, history.total, history.carbonSource) == ([], None, None)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(60)
 
 PLACE = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 0}}
 INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, NOT_INITIALIZED = -32602, -32600, -32601, -32002
+DAYS = {"by": "day", "days": 7, "country": ""}
 
 
 async def test_the_handshake_announces_what_is_served(server: AbstractAsyncContextManager[Client]) -> None:
@@ -66,8 +67,10 @@ async def test_a_loaded_server_says_how_it_is(client: Client) -> None:
         ("textDocument/inlineCompletion", {}, INVALID_PARAMS, "cannot be understood"),
         ("textDocument/inlineCompletion", {"params": []}, INVALID_PARAMS, "cannot be understood"),
         (HISTORY, {}, INVALID_PARAMS, "cannot be understood"),
-        (HISTORY, {"params": {"days": "many"}}, INVALID_PARAMS, "cannot be understood"),
-        (HISTORY, {"params": {"days": 0}}, INVALID_PARAMS, "The number of days must be 1 or more."),
+        (HISTORY, {"params": {"by": "day", "days": "many", "country": ""}}, INVALID_PARAMS, "cannot be understood"),
+        (HISTORY, {"params": DAYS | {"days": 0}}, INVALID_PARAMS, "The number of days must be from 1 to"),
+        (HISTORY, {"params": DAYS | {"by": "year"}}, INVALID_PARAMS, "cannot be understood"),
+        (HISTORY, {"params": DAYS | {"country": "Utopia"}}, INVALID_PARAMS, "no carbon intensity of 'Utopia'"),
         (SNOOZE, {"params": {"minutes": -1}}, INVALID_PARAMS, "from 0 to 1440"),
         ("greenCode/unheardOf", {}, METHOD_NOT_FOUND, "greenCode/unheardOf"),
         ("workspace/executeCommand", {"params": {"command": DID_ACCEPT}}, INVALID_PARAMS, "takes a completion's id"),

@@ -19,12 +19,14 @@ import {
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
 import {
+  CLEAR_HISTORY,
   HISTORY,
   RESET_SESSION,
   NOT_OFFERED,
   SESSION_ENERGY,
   SNOOZE,
   STATUS,
+  type HistoryParams,
   type HistoryResult,
 } from "./protocol";
 import type { ServerCommand } from "./server";
@@ -102,10 +104,17 @@ export class ServerClient implements vscode.Disposable {
     return true;
   }
 
-  /** The newest days of the energy ledger; undefined where no server answers. */
-  async history(days: number): Promise<HistoryResult | undefined> {
+  /** What the energy ledger says; undefined where no server answers. */
+  async history(params: HistoryParams): Promise<HistoryResult | undefined> {
     if (this.#client?.state !== State.Running) return undefined;
-    return this.#client.sendRequest(HISTORY, { days });
+    return this.#client.sendRequest(HISTORY, params);
+  }
+
+  /** Deletes all that the energy ledger holds; false where no server answers. */
+  async clearHistory(): Promise<boolean> {
+    if (this.#client?.state !== State.Running) return false;
+    await this.#client.sendRequest(CLEAR_HISTORY);
+    return true;
   }
 
   /** Shows what an installation is doing; "" when it has ended. */

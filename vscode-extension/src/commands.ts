@@ -5,7 +5,6 @@ import type { ServerClient } from "./client";
 import { COMMAND, type CommandId } from "./commandIds";
 import { showDoctor, type DoctorSources } from "./doctor";
 import { figuresOf, PRESETS } from "./greenMode";
-import { describeDay } from "./history";
 import { isLanguageOn, withLanguage } from "./languages";
 import { showMenu } from "./menu";
 import {
@@ -17,7 +16,6 @@ import {
   writeLanguages,
 } from "./settings";
 
-const HISTORY_DAYS = 90;
 const MESSAGE_MS = 3000;
 const { t } = vscode.l10n;
 
@@ -26,11 +24,12 @@ export interface CommandTargets extends DoctorSources {
   readonly client: ServerClient;
   readonly logger: vscode.LogOutputChannel;
   readonly installServer: () => Promise<void>;
+  readonly showHistory: () => void;
 }
 
 /** Registers all commands of package.json. */
 export function registerCommands(targets: CommandTargets): vscode.Disposable {
-  const { client, logger, installServer } = targets;
+  const { client, logger, installServer, showHistory } = targets;
   const commands: Record<CommandId, () => unknown> = {
     [COMMAND.enable]: () => writeEnable(true),
     [COMMAND.disable]: () => writeEnable(false),
@@ -40,7 +39,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     [COMMAND.setGreenMode]: askGreenMode,
     [COMMAND.snooze]: () => askSnooze(client),
     [COMMAND.wakeUp]: () => snooze(client, 0),
-    [COMMAND.showHistory]: () => showHistory(client),
+    [COMMAND.showHistory]: showHistory,
     [COMMAND.resetSession]: () => resetSession(client),
     [COMMAND.restart]: () => client.restart(),
     [COMMAND.showLog]: () => {
@@ -119,18 +118,6 @@ async function askSnooze(client: ServerClient): Promise<void> {
 
 async function snooze(client: ServerClient, minutes: number): Promise<void> {
   if (!(await client.snooze(minutes))) hint(noServer());
-}
-
-async function showHistory(client: ServerClient): Promise<void> {
-  const history = await client.history(HISTORY_DAYS);
-  if (history === undefined) {
-    hint(noServer());
-    return;
-  }
-  await vscode.window.showQuickPick(history.days.map(describeDay), {
-    title: "Energy by day",
-    placeHolder: history.days.length === 0 ? "Nothing was computed yet" : "The newest day first",
-  });
 }
 
 async function resetSession(client: ServerClient): Promise<void> {

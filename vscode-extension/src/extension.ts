@@ -11,6 +11,7 @@ import * as vscode from "vscode";
 import { ServerClient } from "./client";
 import { registerCommands } from "./commands";
 import { registerDoctor } from "./doctor";
+import { historyOpener } from "./historyView";
 import { createLogger } from "./logger";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
@@ -48,6 +49,7 @@ export function activate(context: vscode.ExtensionContext): void {
       extension: context.extension,
       resolve,
       logger,
+      showHistory: historyOpener(started, context.extensionUri),
       installServer: onceAtATime(() => install(started, environments, context, logger)),
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {

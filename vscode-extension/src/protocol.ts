@@ -12,9 +12,12 @@ export const SESSION_ENERGY = new NotificationType<SessionEnergy>("greenCode/ses
 export const NOT_OFFERED = new NotificationType<NotOffered>("greenCode/notOffered");
 export const RESET_SESSION = new RequestType0<SessionEnergy, void>("greenCode/resetSession");
 export const HISTORY = new RequestType<HistoryParams, HistoryResult, void>("greenCode/history");
+export const CLEAR_HISTORY = new RequestType0<null, void>("greenCode/clearHistory");
 export const SNOOZE = new RequestType<SnoozeParams, null, void>("greenCode/snooze");
 
 export type Health = "ok" | "warning" | "error";
+
+export type Span = "hour" | "day" | "session" | "language";
 
 export type Silence = "none" | "off" | "snoozed" | "paused" | "private" | "skipped" | "nothing";
 
@@ -69,21 +72,33 @@ export interface SnoozeParams {
 }
 
 export interface HistoryParams {
+  readonly by: Span;
   readonly days: number;
+  readonly country: string;
 }
 
-export interface DayEnergy {
-  readonly day: string;
+export interface PeriodEnergy {
+  readonly key: string;
   readonly energyJ: number | null;
   readonly provenance: string;
+  readonly prefillJ: number | null;
+  readonly decodeJ: number | null;
+  readonly policyJ: number | null;
+  readonly verificationJ: number | null;
+  readonly wastedJ: number | null;
   readonly baselineEnergyJ: number | null;
   readonly savedJ: number | null;
   readonly requests: number;
+  readonly cancelled: number;
   readonly reused: number;
   readonly accepted: number;
+  readonly offeredChars: number;
   readonly acceptedChars: number;
 }
 
 export interface HistoryResult {
-  readonly days: readonly DayEnergy[];
+  readonly periods: readonly PeriodEnergy[];
+  readonly total: PeriodEnergy | null;
+  readonly carbonGPerKwh: number | null;
+  readonly carbonSource: string | null;
 }

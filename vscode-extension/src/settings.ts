@@ -16,6 +16,7 @@ export interface ExtensionSettings {
   readonly enable: boolean;
   readonly greenMode: number;
   readonly languages: LanguageSwitches;
+  readonly country: string;
   readonly interpreter: string;
   readonly serverCommand: readonly string[];
 }
@@ -24,6 +25,7 @@ export interface ExtensionSettings {
 export function readSettings(): ExtensionSettings {
   const section = vscode.workspace.getConfiguration(SECTION);
   const greenMode = section.get<unknown>("greenMode");
+  const country = section.get<unknown>("country");
   const languages = section.get<unknown>("languages");
   const interpreter = section.get<unknown>("interpreter");
   const serverCommand = section.get<unknown>("serverCommand");
@@ -31,6 +33,7 @@ export function readSettings(): ExtensionSettings {
     enable: section.get<unknown>("enable") !== false,
     greenMode: isGreenMode(greenMode) ? greenMode : defaultGreenMode(section),
     languages: isSwitches(languages) ? languages : {},
+    country: typeof country === "string" ? country.trim() : "",
     interpreter: typeof interpreter === "string" ? withHome(interpreter.trim()) : "",
     serverCommand: isStrings(serverCommand) ? serverCommand : [],
   };

@@ -4,12 +4,12 @@
  * It writes the setting and follows the setting; there is no second path to the decoder.
  */
 
-import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { SLIDER_VIEW } from "./commandIds";
 import { formatExitLayer, formatJoules, formatShare, UNKNOWN } from "./format";
 import { meaningOf } from "./greenMode";
+import { pageOptions, renderPage } from "./page";
 import type { SessionEnergy } from "./protocol";
 import { GREEN_MODE_MAX, isGreenMode, readSettings, SECTION, writeGreenMode } from "./settings";
 
@@ -52,8 +52,8 @@ async function resolveView(
   view.onDidDispose(() => {
     subscriptions.dispose();
   });
-  webview.options = { enableScripts: true, localResourceRoots: [media] };
-  webview.html = await renderPage(webview, media);
+  webview.options = pageOptions(media);
+  webview.html = await renderPage(webview, media, "slider");
 }
 
 /** The lines beside the slider, ready to be shown. */
@@ -65,16 +65,4 @@ function describe(energy: SessionEnergy | null): Record<"energy" | "saved" | "ex
     saved: `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)})`,
     exitLayer: formatExitLayer(meanExitLayer, layersTotal),
   };
-}
-
-async function renderPage(webview: vscode.Webview, media: vscode.Uri): Promise<string> {
-  const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(media, "slider.html"));
-  const resource = (name: string): string =>
-    webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString();
-  return new TextDecoder()
-    .decode(bytes)
-    .replaceAll("{{cspSource}}", webview.cspSource)
-    .replaceAll("{{nonce}}", randomBytes(16).toString("base64"))
-    .replaceAll("{{style}}", resource("slider.css"))
-    .replaceAll("{{script}}", resource("slider.js"));
 }

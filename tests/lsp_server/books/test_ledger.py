@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.types import Completion, Provenance
 from lsp_server.books.ledger import Ledger
 from tests.fakes import fake_completion
-from tests.lsp_server.books.rows import rows
+from tests.lsp_server.books.rows import days, rows
 
 
 def test_a_completion_is_one_row_without_any_text_of_the_user(ledger: Ledger, path: Path) -> None:
@@ -40,7 +40,7 @@ def test_answers_for_nothing_are_counted_with_the_completion_they_came_from(ledg
     ledger.accept("a", 2)
 
     (row,) = rows(path)
-    (today,) = ledger.history(1)
+    (today,) = days(ledger).values()
     assert (row["reused"], row["offered_chars"], row["accepted_chars"], row["energy_j"]) == (2, 5, 2, 2.0)
     assert (today.requests, today.reused) == (1, 2)
 
@@ -59,22 +59,31 @@ def test_history_sums_up_by_day(ledger: Ledger) -> None:
     ledger.add("two", "b", fake_completion(energy_j=None, provenance=Provenance.NONE))
     ledger.accept("a")
 
-    (today,) = ledger.history(7)
+    (today,) = days(ledger).values()
 
     assert (today.energy_j, today.baseline_energy_j, today.saved_j, today.provenance) == (2.0, 5.0, 3.0, "mixed")
-    assert (today.requests, today.accepted, today.accepted_chars) == (2, 1, 4)
+    assert (today.requests, today.accepted, today.kept_chars) == (2, 1, 4)
 
 
-def test_history_gives_the_newest_days_first(ledger: Ledger, path: Path) -> None:
+def test_days_come_in_the_order_of_time(ledger: Ledger, path: Path) -> None:
     for completion_id in "abc":
         ledger.add("session", completion_id, fake_completion())
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE completion SET created_at = 86400 * 365 WHERE id = 'a'")
         database.execute("UPDATE completion SET created_at = 86400 * 400 WHERE id = 'b'")
 
-    newest, older = ledger.history(2)
+    oldest, older, _ = days(ledger)
 
-    assert newest.day > older.day > "1971"
+    assert "1970" < oldest < older
+
+
+def test_a_ledger_that_is_cleared_is_empty_and_goes_on(ledger: Ledger, path: Path) -> None:
+    ledger.add("session", "a", fake_completion())
+
+    ledger.clear()
+    ledger.add("session", "b", fake_completion())
+
+    assert [row["id"] for row in rows(path)] == ["b"]
 
 
 def test_two_servers_write_at_once(path: Path) -> None:
@@ -102,7 +111,7 @@ def test_rows_wait_in_memory_while_the_folder_cannot_be_had(tmp_path: Path) -> N
 
     assert "cannot be written" in ledger.warning
     assert "kept in memory" in ledger.warning
-    assert ledger.history(1)[0].requests == 1
+    assert [day.requests for day in days(ledger).values()] == [1]
     blocker.unlink()
     ledger.add("session", "b", fake_completion())
     ledger.close()

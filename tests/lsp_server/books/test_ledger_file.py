@@ -14,7 +14,7 @@ import pytest
 from lsp_server.books.ledger import UNKNOWN_DAY, Ledger
 from lsp_server.books.ledger_file import MIGRATIONS
 from tests.fakes import fake_completion
-from tests.lsp_server.books.rows import rows
+from tests.lsp_server.books.rows import days, rows
 
 
 def test_a_ledger_of_the_first_version_is_taken_over(path: Path) -> None:
@@ -104,12 +104,12 @@ def test_a_flipped_byte_loses_no_later_row_and_is_told_where_it_did_harm(path: P
     ledger.open()
     ledger.add("session", "new", fake_completion("four"))
     ledger.accept("new", 4)
-    days = ledger.history(1000)
+    found = days(ledger)
     ledger.close()
 
     set_aside = list(path.parent.glob("ledger.corrupt-*.sqlite3"))
     assert ledger.warning.endswith("and a new one was begun.") == bool(set_aside)
-    assert sum(day.requests for day in days) == (1 if set_aside else 41)
+    assert sum(day.requests for day in found.values()) == (1 if set_aside else 41)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT accepted_chars FROM completion WHERE id = 'new'").fetchall() == [(4,)]
 
@@ -162,10 +162,10 @@ def test_a_clock_that_jumps_loses_no_row(
         ledger.add("session", "b", fake_completion("four"))
         ledger.accept("b")
 
-    days = ledger.history(10)
-    assert [day.requests for day in days] == [1, 1]
-    assert sum(day.accepted_chars for day in days) == 4
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", day.day) for day in days)
+    found = days(ledger)
+    assert [day.requests for day in found.values()] == [1, 1]
+    assert sum(day.kept_chars for day in found.values()) == 4
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for day in found)
 
 
 def test_a_row_of_no_day_is_counted(ledger: Ledger, path: Path) -> None:
@@ -176,9 +176,9 @@ def test_a_row_of_no_day_is_counted(ledger: Ledger, path: Path) -> None:
             "UPDATE completion SET created_at = 1e300, provenance = 'x\ufffd', energy_j = 9e999 WHERE id = 'b'"
         )
 
-    today, unknown = ledger.history(10)
+    (_, today), (day, unknown) = days(ledger).items()
     assert (today.requests, unknown.requests) == (1, 1)
-    assert (unknown.day, unknown.energy_j, unknown.provenance) == (UNKNOWN_DAY, None, "none")
+    assert (day, unknown.energy_j, unknown.provenance) == (UNKNOWN_DAY, None, "none")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no file that is open")

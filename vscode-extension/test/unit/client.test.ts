@@ -8,6 +8,8 @@ import { fakeLogger } from "./fakes/logger";
 
 const SERVER: ServerCommand = { command: "/bin/green-code", args: ["serve"], cwd: "/extension" };
 
+const WEEK = { by: "day", days: 7, country: "" } as const;
+
 let resolved: ServerCommand | undefined;
 
 function newClient(): ServerClient {
@@ -125,12 +127,14 @@ test("the end of a server that was replaced changes nothing", async () => {
 test("requests go to the running server, and to none where none runs", async () => {
   const client = newClient();
   assert.equal(await client.snooze(5), false);
-  assert.equal(await client.history(7), undefined);
+  assert.equal(await client.history(WEEK), undefined);
+  assert.equal(await client.clearHistory(), false);
   await client.restart();
 
-  fate.answer = { days: [] };
+  fate.answer = { periods: [] };
 
   assert.equal(await client.snooze(5), true);
-  assert.deepEqual(await client.history(7), { days: [] });
+  assert.deepEqual(await client.history(WEEK), { periods: [] });
+  assert.equal(await client.clearHistory(), true);
   assert.deepEqual(newest().requests[0], [SNOOZE, { minutes: 5 }]);
 });

@@ -1,33 +1,88 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeDay } from "../../src/history";
-import type { DayEnergy } from "../../src/protocol";
+import { COLUMNS, historyPage, PHASES, toCsv, toJson } from "../../src/history";
+import type { HistoryResult, PeriodEnergy } from "../../src/protocol";
 
-const DAY: DayEnergy = {
-  day: "2026-11-28",
+const DAY: PeriodEnergy = {
+  key: "2026-11-28",
   energyJ: 240,
   provenance: "modelled",
+  prefillJ: 40,
+  decodeJ: 30,
+  policyJ: 5,
+  verificationJ: 165,
+  wastedJ: 180,
   baselineEnergyJ: 600,
   savedJ: 360,
   requests: 410,
+  cancelled: 20,
   reused: 900,
   accepted: 31,
+  offeredChars: 4000,
   acceptedChars: 640,
 };
 
-test("a day says what was spent, how that was had, and what it is compared with", () => {
-  assert.deepEqual(describeDay(DAY), {
-    label: "2026-11-28",
-    description: "240 J, modelled",
-    detail:
-      "saved 360 J (60 %) against full depth with KV cache, modelled · 410 computed, 900 reused" +
-      " · 31 accepted (640 characters)",
-  });
+const RESULT: HistoryResult = {
+  periods: [DAY],
+  total: { ...DAY, key: "" },
+  carbonGPerKwh: null,
+  carbonSource: null,
+};
+
+test("the sum says what was spent, saved, kept and wasted, and how that is known", () => {
+  assert.deepEqual(historyPage("day", RESULT).summary, [
+    "Spent 240 J (66.7 mWh), modelled.",
+    "Saved 360 J (60 %) against full depth with KV cache, modelled.",
+    "Kept 640 characters, 375 mJ each.",
+    "180 J went into suggestions that were not kept.",
+  ]);
 });
 
-test("a day whose energy is not known says so, and no zero", () => {
-  const day = { ...DAY, energyJ: null, baselineEnergyJ: null, savedJ: null, provenance: "none" };
+test("carbon stands beside its source, and is not there where no country was named", () => {
+  const carbon = { carbonGPerKwh: 56, carbonSource: "mean of France in 2023" };
+  const told = historyPage("day", { ...RESULT, ...carbon }).summary.at(-1);
 
-  assert.equal(describeDay(day).description, "energy not known");
-  assert.match(describeDay(day).detail, /^saved – \(–\)/);
+  assert.equal(told, "0.0037 g of CO2 equivalents: 56 g per kWh, mean of France in 2023.");
+  assert.doesNotMatch(historyPage("day", RESULT).summary.join(), /CO2/);
+});
+
+test("a bar is made of the phases, and a row has a cell for each column", () => {
+  const [row] = historyPage("day", RESULT).rows;
+
+  assert.ok(row);
+  assert.deepEqual(row.phasesJ, [40, 30, 165, 5]);
+  assert.equal(row.phasesJ.length, PHASES.length);
+  assert.equal(row.cells.length, COLUMNS.length);
+});
+
+test("who cannot see the chart is told its bars", () => {
+  assert.equal(historyPage("day", RESULT).label, "Energy by day: 2026-11-28 240 J");
+});
+
+test("what is not known is no zero in the table", () => {
+  const unknown = { ...DAY, energyJ: null, savedJ: null, wastedJ: null, acceptedChars: 0 };
+  const [row] = historyPage("day", { ...RESULT, periods: [unknown] }).rows;
+
+  assert.deepEqual(row?.cells.slice(0, 3), ["–", "–", "–"]);
+});
+
+test("nothing at all is one sentence", () => {
+  const nothing = { ...RESULT, periods: [], total: null };
+
+  assert.deepEqual(historyPage("day", nothing).summary, ["Nothing was computed in this time."]);
+  assert.equal(toCsv(nothing), "");
+});
+
+test("CSV has a column for every figure, and keeps commas in their cell", () => {
+  const [head, line] = toCsv({ ...RESULT, periods: [{ ...DAY, key: 'a,"b"' }] }).split("\n");
+
+  assert.equal(head, Object.keys(DAY).join(","));
+  assert.match(line ?? "", /^"a,""b""",240,modelled,/);
+});
+
+test("JSON says what it is by, and what savings are measured against", () => {
+  const told = JSON.parse(toJson("day", RESULT)) as Record<string, unknown>;
+
+  assert.equal(told["by"], "day");
+  assert.equal(told["baseline"], "full depth with KV cache");
 });

@@ -15,6 +15,7 @@ test("without settings the defaults hold", () => {
     enable: true,
     greenMode: 20,
     languages: {},
+    country: "",
     interpreter: "",
     serverCommand: [],
   });
@@ -23,6 +24,7 @@ test("without settings the defaults hold", () => {
 test("settings in force are read", () => {
   configuration.set("enable", { globalValue: false });
   configuration.set("greenMode", { defaultValue: 20, globalValue: 80, workspaceValue: 50 });
+  configuration.set("country", { globalValue: " FRA " });
   configuration.set("languages", { globalValue: { markdown: false } });
   configuration.set("interpreter", { globalValue: " /venv/bin/python " });
   configuration.set("serverCommand", { globalValue: ["serve", "--quiet"] });
@@ -31,6 +33,7 @@ test("settings in force are read", () => {
     enable: false,
     greenMode: 50,
     languages: { markdown: false },
+    country: "FRA",
     interpreter: "/venv/bin/python",
     serverCommand: ["serve", "--quiet"],
   });
