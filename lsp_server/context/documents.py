@@ -19,7 +19,8 @@ from lsprotocol import types
 from pygls import uris
 
 from engine.prefix import common_prefix
-from lsp_server.context.positions import LineStarts, column_of
+from lsp_server.context.chunks import ChunkedText
+from lsp_server.context.positions import LineStarts
 from lsp_server.pygls_internals import DocumentStore, EditedDocument
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ WINDOW_AFTER = 8_192
 # the KV cache of an unchanged beginning.
 WINDOW_STEP = 32_768
 _KEPT_EDITS = 256
+_MOST_UNITS = 4  # of a character, in any encoding
 _Edit = tuple[int, int, int]  # start, end of what was replaced, and how many characters stand there now
 _UNKNOWN: _Edit = (-1, -1, 0)
 
@@ -79,14 +81,14 @@ def cursor_context(
         position: The cursor; outside the document it is moved to the nearest place inside.
         selected: The entry selected in the suggest widget, if that is open.
     """
-    text = document.source
+    text = document.text
     replaced = selected.range if selected else types.Range(start=position, end=position)
     start, start_position = document.locate(replaced.start)
     is_place = replaced.end == replaced.start
     end, end_position = (start, start_position) if is_place else document.locate(replaced.end)
     selected_text = selected.text if selected else ""
-    before = text[_window_start(text, start) : start]
-    after = text[max(start, end) : max(start, end) + WINDOW_AFTER]
+    before = _from_line_start(text.cut(_window_start(start), start), is_cut=_window_start(start) > 0)
+    after = text.cut(max(start, end), max(start, end) + WINDOW_AFTER)
     return CursorContext(
         language_id=document.language_id or "",
         prefix=normalised(before + selected_text),
@@ -111,7 +113,7 @@ def typed_at(document: OpenDocument, position: types.Position) -> Callable[[], s
             if not offset <= start <= end <= stop:
                 return None
             stop += inserted - (end - start)
-        return normalised(document.source[offset:stop])
+        return normalised(document.text.cut(offset, stop))
 
     return typed
 
@@ -145,23 +147,28 @@ class OpenDocument(EditedDocument):
     n_edits = 0
 
     @property
+    def source(self) -> str:
+        """All of the text; it costs time by its length."""
+        return self.text.whole
+
+    @property
     def lines(self) -> Sequence[str]:
         """The lines with their ends."""
         return tuple(io.StringIO(self.source, newline=""))
 
     def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
         """Replaces a range, or the whole text."""
-        text = self.source
         if isinstance(change, types.TextDocumentContentChangePartial):
             (start, _), (end, _) = self.locate(change.range.start), self.locate(change.range.end)
-            end = max(start, end)
-            self.set_text(text[:start] + change.text + text[end:])
-            self._line_starts.replace(start, end, self.source, len(change.text))
-            self._edits.append((start, end, len(change.text)))
+            end, inserted = max(start, end), len(change.text)
+            self.text.replace(start, end, change.text)
+            near = self.text.cut(max(0, start - 1), start + inserted + 2)
+            self._line_starts.replace(start, end, inserted, near)
+            self._edits.append((start, end, inserted))
         else:
-            self.set_text(change.text)
+            self._edits.append(_whole(self.source, change.text))
+            self.text = ChunkedText(change.text, self.position_codec)
             self.__dict__.pop("_line_starts", None)
-            self._edits.append(_whole(text, change.text))
         self.n_edits += 1
 
     def edits_since(self, n_edits: int) -> Iterator[_Edit]:
@@ -177,13 +184,22 @@ class OpenDocument(EditedDocument):
         A line beyond the last is the end of the text, a column beyond a line's end is that end, and one inside a
         surrogate pair is the end of the pair.
         """
-        starts, text = self._line_starts, self.source
-        line, column = (position.line, position.character) if position.line < len(starts) else (len(starts) - 1, None)
+        starts = self._line_starts
+        line, column = position.line, position.character
+        if line >= len(starts):
+            line, column = len(starts) - 1, _MOST_UNITS * len(self.text)
         start = starts[line]
-        stop = starts[line + 1] if line + 1 < len(starts) else len(text)
-        content = text[start : stop if column is None else min(stop, start + column + 1)].rstrip("\r\n")
-        n_chars, n_units = column_of(content, 4 * len(content) if column is None else column, self.position_codec)
-        return start + n_chars, types.Position(line=line, character=n_units)
+        stop = starts[line + 1] if line + 1 < len(starts) else len(self.text)
+        end = self.text.cut(max(start, stop - len("\r\n")), stop)
+        offset, n_units = self.text.column(start, stop - len(end) + len(end.rstrip("\r\n")), column)
+        return offset, types.Position(line=line, character=n_units)
+
+    @cached_property
+    def text(self) -> ChunkedText:
+        """The text, to be cut."""
+        text = ChunkedText(super().source, self.position_codec)
+        self.set_text("")  # once is enough
+        return text
 
     @cached_property
     def _line_starts(self) -> LineStarts:
@@ -245,12 +261,14 @@ def _whole(before: str, after: str) -> _Edit:
 
 def window_before(text: str) -> str:
     """The end of a text, as much of it as is read before a cursor; it begins at the same place while a person types."""
-    return text[_window_start(text, len(text)) :]
+    start = _window_start(len(text))
+    return _from_line_start(text[start:], is_cut=start > 0)
 
 
-def _window_start(text: str, offset: int) -> int:
-    if offset <= WINDOW_BEFORE + WINDOW_STEP:
-        return 0
-    start = (offset - WINDOW_BEFORE) // WINDOW_STEP * WINDOW_STEP
-    next_line = text.find("\n", start, offset) + 1
-    return next_line or start
+def _window_start(offset: int) -> int:
+    return 0 if offset <= WINDOW_BEFORE + WINDOW_STEP else (offset - WINDOW_BEFORE) // WINDOW_STEP * WINDOW_STEP
+
+
+def _from_line_start(window: str, *, is_cut: bool) -> str:
+    """A window without the end of a line that was cut; all of it where it holds no other line."""
+    return window[window.find("\n") + 1 :] if is_cut else window

@@ -1,14 +1,16 @@
 """`LineStarts`: where the lines of a text begin, kept through its edits; `column_of`: a client's column in characters.
 
-Both cost time by the length of the edit or the line, not of the document: a key must be cheap in one of many
-megabytes, too. They know LSP's line ends and units, and no documents.
+A key must be cheap in a document of many megabytes, too, and in a line of as many: what they read is as long as the
+edit, or as the piece of the line they are given. They know LSP's line ends and units, and no documents.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lsprotocol.types import PositionEncodingKind
@@ -29,8 +31,9 @@ class LineStarts:
     """
 
     def __init__(self, text: str) -> None:
-        self._starts = array("q", [0])
-        self._starts.extend(end.end() for end in _LINE_END.finditer(text))
+        self._starts = array("q", accumulate(map(len, io.StringIO(text, newline="")), initial=0))
+        if len(self._starts) > 1 and not text.endswith(("\n", "\r")):  # no line begins at the end
+            self._starts.pop()
         self._shifted = len(self._starts)  # the first line whose offset is to be shifted
         self._shift = 0
 
@@ -42,27 +45,26 @@ class LineStarts:
         """Where a line begins."""
         return self._starts[line] + (self._shift if line >= self._shifted else 0)
 
-    def replace(self, start: int, end: int, text: str, inserted: int) -> None:
-        """Follows an edit.
+    def replace(self, start: int, end: int, inserted: int, near: str) -> None:
+        r"""Follows an edit.
 
         Args:
             start: Where it begins, in characters.
             end: Where what was replaced ended.
-            text: The text after it.
             inserted: How many characters stand in place of what was replaced.
+            near: The text after the edit, from one character before `start` to two behind what was inserted: a carriage
+                return and a line feed may come together or part at either end.
         """
-        # A carriage return and a line feed may come together or part at either end: the lines beside are read as well.
-        first = max(0, bisect_right(self, start) - 2)
-        last = min(len(self), bisect_right(self, end) + 1)  # the first that stays
-        moved = inserted - (end - start)
+        origin = max(0, start - 1)
+        # Those whose line end may be another now; the first line begins at 0 in any case.
+        first = max(1, bisect_left(self, start))
+        last = max(first, bisect_right(self, end + 1))
+        ends = (origin + match.end() for match in _LINE_END.finditer(near))
+        between = array("q", (at for at in ends if at <= start + inserted + 1))
         self._move_shift(last)
-        begin = self._starts[first]
-        stop = self[last] + moved if last < len(self) else len(text) + 1
-        found = (match.end() for match in _LINE_END.finditer(text, begin, min(stop, len(text))))
-        between = array("q", (at for at in found if at < stop))
-        self._starts[first + 1 : last] = between
-        self._shifted = first + 1 + len(between)
-        self._shift += moved
+        self._starts[first:last] = between
+        self._shifted = first + len(between)
+        self._shift += inserted - (end - start)
 
     def _move_shift(self, line: int) -> None:
         """Makes the shift begin at a line."""
@@ -73,26 +75,46 @@ class LineStarts:
         self._shifted = line
 
 
-def column_of(line: str, character: int, codec: PositionCodec) -> tuple[int, int]:
-    """A client's column inside a line, in characters and in the client's units.
+def units_of(text: str, codec: PositionCodec) -> int:
+    """How long a text is in a client's units."""
+    if text.isascii():
+        return len(text)
+    unit_bytes = _UNIT_BYTES[PositionEncodingKind(codec.encoding)]
+    return len(text.encode(_CODECS[unit_bytes], "surrogatepass")) // unit_bytes
+
+
+def column_of(text: str, character: int, codec: PositionCodec) -> tuple[int, int]:
+    """A client's column inside a text, in characters and in the client's units.
 
     A column beyond the end is the end, and one inside a character is the end of the character.
 
     Args:
-        line: Without its line end.
+        text: Without any line end.
         character: In the client's units.
         codec: Says which they are.
     """
-    head = line[:character]  # a character is at least one unit
+    head = text[:character]  # a character is at least one unit
     if head.isascii():
         return len(head), len(head)
     unit_bytes = _UNIT_BYTES[PositionEncodingKind(codec.encoding)]
     name = _CODECS[unit_bytes]
-    encoded = head.encode(name, "surrogatepass")
+    try:
+        encoded = head.encode(name)
+    except UnicodeEncodeError:  # with halves of pairs, which are characters by themselves here, and one pair there
+        return _counted(head, character, codec)
     cut = min(len(encoded), character * unit_bytes)
     while cut < len(encoded) and _is_inside(encoded, cut, unit_bytes):
         cut += unit_bytes
-    return len(encoded[:cut].decode(name, "surrogatepass")), cut // unit_bytes
+    return len(encoded[:cut].decode(name)), cut // unit_bytes
+
+
+def _counted(head: str, character: int, codec: PositionCodec) -> tuple[int, int]:
+    n_units = 0
+    for n_chars, char in enumerate(head):
+        if n_units >= character:
+            return n_chars, n_units
+        n_units += units_of(char, codec)
+    return len(head), n_units
 
 
 def _is_inside(encoded: bytes, at: int, unit_bytes: int) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lsp_server.context.documents import WINDOW_BEFORE, cursor_context, normalised, window_before
-from lsp_server.context.neighbours import Neighbours
+from lsp_server.context.neighbours import MAX_DOCUMENT_CHARS, Neighbours
 from lsp_server.context.notebooks import text_above
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ class Surroundings:
         if not self._sees_others or self._documents is None:
             return
         document = self._documents.find(uri)
-        if document is not None:
+        if document is not None and len(document.text) > MAX_DOCUMENT_CHARS:  # not to be put together at every key
+            self._neighbours.forget(uri)
+        elif document is not None:
             path = self._documents.shown_path(uri) or _NAMELESS
             self._neighbours.visit(uri, path=path, text=document.source, line=line)
 

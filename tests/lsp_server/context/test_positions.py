@@ -36,7 +36,7 @@ def test_the_lines_are_those_of_the_text_after_any_edits(seed: int) -> None:
         end = min(end, start + chance.choice([0, 0, 1, 2, 50]))
         new = "".join(chance.choices(PIECES, k=chance.randint(0, 3)))
         text = text[:start] + new + text[end:]
-        lines.replace(start, end, text, len(new))
+        lines.replace(start, end, len(new), text[max(0, start - 1) : start + len(new) + 2])
 
         assert [lines[line] for line in range(len(lines))] == starts_of(text)
 
@@ -44,7 +44,7 @@ def test_the_lines_are_those_of_the_text_after_any_edits(seed: int) -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_column_is_the_first_character_at_or_behind_it(encoding: str) -> None:
     codec = PositionCodec(encoding)
-    for line in ("", "abc", "é", "a😀b", "日本語", "😀😀", "e\u0301x", "a\ud83dz", "\udc00\ud83d"):
+    for line in ("", "abc", "é", "a😀b", "日本語", "😀😀", "e\u0301x", "a\ud83dz", "\udc00\ud83d", "\ud83d\ude00é"):
         for character in range(4 * len(line) + 2):
             units = 0
             column = 0
@@ -69,10 +69,9 @@ def read_chars(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     line_end = re.compile(r"\r\n|\n|\r")
 
     class Counting:
-        def finditer(self, text: str, start: int = 0, stop: int | None = None) -> Iterator[re.Match[str]]:
-            stop = len(text) if stop is None else stop
-            read.append(stop - start)
-            return line_end.finditer(text, start, stop)
+        def finditer(self, text: str) -> Iterator[re.Match[str]]:
+            read.append(len(text))
+            return line_end.finditer(text)
 
     monkeypatch.setattr(positions, "_LINE_END", Counting())
     return read
@@ -81,14 +80,12 @@ def read_chars(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_key_in_a_big_document_reads_a_few_lines_of_it(read_chars: list[int]) -> None:
     document = OpenDocument("file:///a.py", source="    value = 1\n" * 100_000, version=1)
     document.locate(Position(50_000, 3))
-    assert read_chars == [1_400_000]  # once
-
     for column in range(4, 24):
         type_at(document, 50_000, column, "x")
         typed_at(document, Position(50_000, column + 1))()
 
-    assert len(read_chars) == 1 + 20
-    assert max(read_chars[1:]) < 200
+    assert len(read_chars) == 20
+    assert max(read_chars) < 10
 
 
 def type_at(document: OpenDocument, line: int, column: int, text: str, removed: int = 0) -> None:
