@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.energy.emi import open_emi_meter
 from engine.energy.meter import CompositeMeter, EnergyMeter
 from engine.energy.nvml import open_nvml_meter
 from engine.energy.rapl import POWERCAP_ROOT, open_rapl_meter
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from engine.config import Device
+    from engine.energy.emi import DeviceControl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ def detect_meter(
     nvml: ModuleType | None = None,
     gpu_uuid: str | None = None,
     powercap: Path = POWERCAP_ROOT,
+    emi: DeviceControl | None = None,
+    system: str = sys.platform,
 ) -> MeterReport:
     """Finds the energy counters of what `device` uses: the CPU package, and with "cuda" the GPU as well.
 
@@ -48,10 +53,14 @@ def detect_meter(
         device: Where the model runs.
         nvml: The module to reach NVIDIA GPUs through; None imports `pynvml`.
         gpu_uuid: The GPU in use; None asks torch.
-        powercap: The folder of the CPU's counters.
+        powercap: The folder of the CPU's counters on Linux.
+        emi: What reads them on Windows; None is this machine's.
+        system: The operating system, as `sys.platform` names it.
     """
     # For each part its meters, the best first.
-    sources: dict[str, list[Callable[[], EnergyMeter]]] = {"CPU": [partial(open_rapl_meter, powercap)]}
+    sources: dict[str, list[Callable[[], EnergyMeter]]] = {
+        "CPU": [partial(open_emi_meter, emi) if system == "win32" else partial(open_rapl_meter, powercap)]
+    }
     if device == "cuda":
         sources = {"GPU": [lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())], **sources}
     return choose_meter(sources, needed="GPU" if device == "cuda" else None)

@@ -147,7 +147,8 @@ def _read(path: Path) -> str:
         # Root only since CVE-2020-8694 (a power side channel), Linux 5.10.
         raise MeterError(
             f"The CPU's energy counter {path} may only be read by root; to allow it until the next start of the "
-            f"machine, run: sudo chmod a+r {path.parent.parent}/intel-rapl:*/energy_uj"
+            f"machine, run: sudo chmod a+r {path.parent.parent}/intel-rapl:*/energy_uj (every program may then watch "
+            "the CPU's power, from which secrets of others can be guessed: CVE-2020-8694)"
         ) from None
     except OSError as error:
         raise MeterError(f"The CPU's energy counter {path} cannot be read: {error.strerror}.") from None

@@ -159,7 +159,8 @@ def test_counter_for_root_only_says_how_to_allow_reading() -> None:
 
     assert str(refusal.value) == (
         f"The CPU's energy counter {counter} may only be read by root; to allow it until the next start of the "
-        f"machine, run: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
+        f"machine, run: sudo chmod a+r {root}/intel-rapl:*/energy_uj (every program may then watch the CPU's power, "
+        "from which secrets of others can be guessed: CVE-2020-8694)"
     )
 
 
