@@ -20,7 +20,7 @@ export default defineConfig(
   {
     // Only these modules meet the editor; the others run, and are tested, under plain Node.
     files: [
-      "src/{commandIds,doctorReport,format,greenMode,history,languages,protocol,server,snapshot,statusText,taskQueue}.ts",
+      "src/{commandIds,doctorReport,format,greenMode,history,languages,protocol,server,sliderPage,snapshot,statusText,taskQueue}.ts",
       "src/setup/{environments,lock,pip,process}.ts",
     ],
     rules: { "no-restricted-imports": ["error", "vscode", "vscode-languageclient/node"] },

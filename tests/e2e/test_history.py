@@ -47,7 +47,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         expect(history.locator("#summary")).to_contain_text("CO2 equivalents: 56")
         expect(history.get_by_role("img", name=re.compile("^Energy by day: 20"))).to_be_visible()
         expect(history.locator("#rows tr")).to_have_count(1)
-        history.get_by_label("By").select_option("language")
+        history.locator("#by").select_option("language")
         expect(history.locator("#rows th")).to_have_text("python")
 
         settings_file = editor.process.settings_file

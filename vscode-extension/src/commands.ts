@@ -4,17 +4,10 @@ import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { COMMAND, type CommandId } from "./commandIds";
 import { showDoctor, type DoctorSources } from "./doctor";
-import { figuresOf, PRESETS } from "./greenMode";
+import { figuresOf, GREEN_MODE_MAX, PRESETS } from "./greenMode";
 import { isLanguageOn, withLanguage } from "./languages";
 import { showMenu } from "./menu";
-import {
-  GREEN_MODE_MAX,
-  isGreenMode,
-  readSettings,
-  writeEnable,
-  writeGreenMode,
-  writeLanguages,
-} from "./settings";
+import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
 const MESSAGE_MS = 3000;
 const { t } = vscode.l10n;

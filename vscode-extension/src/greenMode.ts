@@ -4,6 +4,8 @@
  * The figures are those of the first table of results in the repository's README; tests/test_protocol_mirror.py compares them.
  */
 
+export const GREEN_MODE_MAX = 100;
+
 /** What was measured at one position. */
 export interface Measured {
   readonly greenMode: number;
@@ -50,4 +52,28 @@ function character(greenMode: number): string {
   if (greenMode < 40) return "Careful: stops early where going on is hardly worth it.";
   if (greenMode < 70) return "Balanced: some text that would have been kept is lost.";
   return "Saving: short suggestions, and some good ones lost.";
+}
+
+/** A place on the energy-quality curve, in percent of full depth. */
+export interface CurvePoint {
+  readonly greenMode: number;
+  readonly energyPercent: number;
+  /** Of the text that would have been kept. */
+  readonly keptPercent: number;
+}
+
+/** Where a position lies on the curve: on a line between what was measured, and at its end beyond. */
+export function pointAt(greenMode: number): CurvePoint {
+  const after = MEASURED.findIndex((measured) => measured.greenMode >= greenMode);
+  const right = MEASURED[after] ?? MEASURED.at(-1);
+  const left = MEASURED[Math.max(0, after - 1)] ?? right;
+  if (left === undefined || right === undefined) throw new Error("nothing was measured");
+  const span = right.greenMode - left.greenMode;
+  const share = after < 1 || span === 0 ? 1 : (greenMode - left.greenMode) / span;
+  const between = (from: number, to: number): number => from + share * (to - from);
+  return {
+    greenMode,
+    energyPercent: 100 - between(left.savedPercent, right.savedPercent),
+    keptPercent: 100 - between(left.lostPercent, right.lostPercent),
+  };
 }

@@ -2,9 +2,9 @@
 
 import * as vscode from "vscode";
 import { COMMAND, OPEN_SLIDER, type CommandId } from "./commandIds";
-import { PRESETS } from "./greenMode";
+import { GREEN_MODE_MAX, PRESETS } from "./greenMode";
 import { isLanguageOn } from "./languages";
-import { GREEN_MODE_MAX, readSettings } from "./settings";
+import { readSettings } from "./settings";
 import type { Snapshot } from "./snapshot";
 
 const { t } = vscode.l10n;

@@ -6,10 +6,10 @@
 
 import { homedir } from "node:os";
 import * as vscode from "vscode";
+import { GREEN_MODE_MAX } from "./greenMode";
 import type { LanguageSwitches } from "./languages";
 
 export const SECTION = "greenCode";
-export const GREEN_MODE_MAX = 100;
 
 /** What the extension needs to know; the rest is the server's. */
 export interface ExtensionSettings {

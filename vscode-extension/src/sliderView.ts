@@ -1,19 +1,24 @@
 /**
- * The slider of green mode with the session's energy beside it.
+ * The slider of green mode, with what was measured of it and the session's energy beside it.
  *
  * It writes the setting and follows the setting; there is no second path to the decoder.
  */
 
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
-import { SLIDER_VIEW } from "./commandIds";
-import { formatExitLayer, formatJoules, formatShare, UNKNOWN } from "./format";
-import { meaningOf } from "./greenMode";
+import { COMMAND, SLIDER_VIEW } from "./commandIds";
 import { pageOptions, renderPage } from "./page";
-import type { SessionEnergy } from "./protocol";
-import { GREEN_MODE_MAX, isGreenMode, readSettings, SECTION, writeGreenMode } from "./settings";
+import { isGreenMode, readSettings, SECTION, writeGreenMode } from "./settings";
+import { sliderPage } from "./sliderPage";
 
-const MEANINGS = Array.from({ length: GREEN_MODE_MAX + 1 }, (_, greenMode) => meaningOf(greenMode));
+/** What the page says. */
+interface Message {
+  readonly greenMode?: unknown;
+  readonly command?: unknown;
+}
+
+/** The commands that the page has buttons for. */
+const COMMANDS: readonly unknown[] = [COMMAND.installServer, COMMAND.showHistory];
 
 /** Registers the view of the activity bar. */
 export function registerSliderView(
@@ -33,19 +38,16 @@ async function resolveView(
 ): Promise<void> {
   const { webview } = view;
   const refresh = (): void => {
-    void webview.postMessage({
-      greenMode: readSettings().greenMode,
-      meanings: MEANINGS,
-      ...describe(client.snapshot.energy),
-    });
+    void webview.postMessage(sliderPage(client.snapshot, readSettings().greenMode));
   };
   const subscriptions = vscode.Disposable.from(
     client.onDidChange(refresh),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(`${SECTION}.greenMode`)) refresh();
     }),
-    webview.onDidReceiveMessage(async (message: { ready?: true; greenMode?: unknown }) => {
-      if (isGreenMode(message.greenMode)) await writeGreenMode(message.greenMode);
+    webview.onDidReceiveMessage(async ({ greenMode, command }: Message) => {
+      if (isGreenMode(greenMode)) await writeGreenMode(greenMode);
+      else if (COMMANDS.includes(command)) await vscode.commands.executeCommand(String(command));
       else refresh(); // the page has just loaded
     }),
   );
@@ -54,15 +56,4 @@ async function resolveView(
   });
   webview.options = pageOptions(media);
   webview.html = await renderPage(webview, media, "slider");
-}
-
-/** The lines beside the slider, ready to be shown. */
-function describe(energy: SessionEnergy | null): Record<"energy" | "saved" | "exitLayer", string> {
-  if (energy === null) return { energy: UNKNOWN, saved: UNKNOWN, exitLayer: UNKNOWN };
-  const { energyJ, provenance, savedJ, baselineEnergyJ, meanExitLayer, layersTotal } = energy;
-  return {
-    energy: energyJ === null ? UNKNOWN : `${formatJoules(energyJ)}, ${provenance}`,
-    saved: `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)})`,
-    exitLayer: formatExitLayer(meanExitLayer, layersTotal),
-  };
 }

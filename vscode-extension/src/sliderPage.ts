@@ -1,0 +1,105 @@
+/** What the slider view shows, ready to be shown. Pure; draws nothing. */
+
+import { BASELINE, formatExitLayer, formatJoules, formatShare } from "./format";
+import {
+  GREEN_MODE_MAX,
+  MEASURED,
+  MEASURED_MODEL,
+  meaningOf,
+  pointAt,
+  type CurvePoint,
+} from "./greenMode";
+import { PHASES } from "./history";
+import type { SessionEnergy } from "./protocol";
+import type { Snapshot } from "./snapshot";
+
+/** A label and what stands beside it. */
+export type Line = readonly [label: string, value: string];
+
+/** Everything on the page. */
+export interface SliderPage {
+  readonly greenMode: number;
+  /** One for each position from 0 on. */
+  readonly meanings: readonly string[];
+  readonly points: readonly CurvePoint[];
+  readonly measured: readonly CurvePoint[];
+  /** Where the figures of the curve are from. */
+  readonly curveNote: string;
+  /** The session's energy in percent of full depth; null while it is unknown. */
+  readonly sessionPercent: number | null;
+  /** How things are, where there is something to say. */
+  readonly notice: string;
+  readonly isMissing: boolean;
+  readonly session: readonly Line[];
+  readonly details: readonly Line[];
+  readonly exitLayer: string;
+}
+
+const POSITIONS = Array.from({ length: GREEN_MODE_MAX + 1 }, (_, greenMode) => greenMode);
+const MEANINGS = POSITIONS.map(meaningOf);
+const POINTS = POSITIONS.map(pointAt);
+
+/** Renders the newest snapshot. */
+export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
+  const { server, installing, status, energy } = snapshot;
+  const used = energy === null || energy.requests === 0 ? null : energy;
+  const power = status?.power ?? "";
+  const notices = [installing, server.message, status?.message ?? "", power];
+  return {
+    greenMode,
+    meanings: MEANINGS,
+    points: POINTS,
+    measured: MEASURED.map((each) => pointAt(each.greenMode)),
+    curveNote: curveNote(status?.model ?? MEASURED_MODEL),
+    sessionPercent: used === null ? null : percentOf(used),
+    notice: notices.find((notice) => notice !== "") ?? "",
+    isMissing: server.phase === "missing" && installing === "",
+    session: used === null ? [] : sessionLines(used),
+    details: used === null ? [] : detailLines(used),
+    exitLayer:
+      typeof used?.meanExitLayer === "number"
+        ? formatExitLayer(used.meanExitLayer, used.layersTotal)
+        : "",
+  };
+}
+
+function curveNote(model: string): string {
+  const measured = `Measured with ${MEASURED_MODEL} in int8 on a CPU, on held-out code.`;
+  return model === MEASURED_MODEL ? measured : `${measured} ${model} was not measured.`;
+}
+
+function percentOf({ savedJ, baselineEnergyJ }: SessionEnergy): number | null {
+  if (savedJ === null || baselineEnergyJ === null || baselineEnergyJ <= 0) return null;
+  return Math.round(100 * (1 - savedJ / baselineEnergyJ));
+}
+
+function sessionLines(energy: SessionEnergy): Line[] {
+  const { energyJ, provenance, savedJ, baselineEnergyJ, acceptedChars, wastedJ } = energy;
+  return [
+    ["Spent", energyJ === null ? "not known" : `${formatJoules(energyJ)}, ${provenance}`],
+    ...(savedJ === null || savedJ <= 0
+      ? []
+      : ([
+          [
+            `Saved against ${BASELINE}, modelled`,
+            `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)})`,
+          ],
+        ] as const)),
+    ["Characters kept", String(acceptedChars)],
+    ...(wastedJ === null ? [] : ([["Spent on text not kept", formatJoules(wastedJ)]] as const)),
+  ];
+}
+
+function detailLines(energy: SessionEnergy): Line[] {
+  const phases = PHASES.flatMap(({ key, name }): Line[] =>
+    energy[key] === null ? [] : [[`For ${name}`, formatJoules(energy[key])]],
+  );
+  const { requests, reused, skipped, cancelled } = energy;
+  return [
+    ...phases,
+    ["Requests computed", String(requests)],
+    ["Answered from before", String(reused)],
+    ["Not asked for", String(skipped)],
+    ["Overtaken by typing", String(cancelled)],
+  ];
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pointAt } from "../../src/greenMode";
+import type { SessionEnergy } from "../../src/protocol";
+import { sliderPage } from "../../src/sliderPage";
+import type { Snapshot } from "../../src/snapshot";
+
+const ENERGY = {
+  energyJ: 12.44,
+  provenance: "modelled",
+  baselineEnergyJ: 16,
+  savedJ: 4,
+  wastedJ: 5,
+  prefillJ: 4,
+  decodeJ: 3,
+  policyJ: 0.44,
+  verificationJ: 5,
+  requests: 12,
+  cancelled: 2,
+  reused: 7,
+  skipped: 3,
+  acceptedChars: 60,
+  meanExitLayer: 24.25,
+  layersTotal: 30,
+} as SessionEnergy;
+
+const RUNNING: Snapshot = {
+  server: { phase: "running", message: "" },
+  installing: "",
+  status: null,
+  energy: ENERGY,
+};
+
+test("a position lies on the curve at what was measured, between it on a line, and at its end beyond", () => {
+  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 77, keptPercent: 100 });
+  assert.deepEqual(pointAt(20), { greenMode: 20, energyPercent: 63, keptPercent: 99 });
+  assert.deepEqual(pointAt(10), { greenMode: 10, energyPercent: 70, keptPercent: 99.5 });
+  assert.equal(pointAt(100).energyPercent, pointAt(80).energyPercent);
+});
+
+test("the greener, the less energy and the less text", () => {
+  const { points } = sliderPage(RUNNING, 20);
+
+  for (const [index, point] of points.slice(1).entries()) {
+    const before = points[index];
+    assert.ok(before && point.energyPercent <= before.energyPercent);
+    assert.ok(point.keptPercent <= before.keptPercent);
+  }
+});
+
+test("the session stands beside the curve, in percent of full depth", () => {
+  assert.equal(sliderPage(RUNNING, 20).sessionPercent, 75);
+  assert.equal(sliderPage({ ...RUNNING, energy: null }, 20).sessionPercent, null);
+});
+
+test("the phases have words that people know", () => {
+  const labels = sliderPage(RUNNING, 20).details.map(([label]) => label);
+
+  assert.ok(labels.includes("For checking drafts"));
+  assert.doesNotMatch(labels.join(), /verification|prefill|decode/);
+});
+
+test("before the first request nothing stands there but a sentence", () => {
+  const page = sliderPage({ ...RUNNING, energy: { ...ENERGY, requests: 0 } }, 20);
+
+  assert.deepEqual([page.session, page.details, page.exitLayer], [[], [], ""]);
+});
+
+test("another model is told not to be the one that was measured", () => {
+  const status = { model: "Qwen/Qwen2.5-Coder-0.5B", message: "", power: "" } as Snapshot["status"];
+
+  assert.match(sliderPage({ ...RUNNING, status }, 20).curveNote, /0\.5B was not measured\./);
+  assert.doesNotMatch(sliderPage(RUNNING, 20).curveNote, /not measured/);
+});
+
+test("a machine without a server is offered one", () => {
+  const server = { phase: "missing", message: "No server." } as const;
+
+  assert.equal(sliderPage({ ...RUNNING, server }, 20).isMissing, true);
+  assert.equal(sliderPage({ ...RUNNING, server, installing: "step 1" }, 20).isMissing, false);
+});
