@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from engine.errors import ConfigError
 
 APP_NAME = "green-code"
 DEFAULT_MODEL = "smollm2-135m"
+_MOST_LETTERS = 120  # of a folder's name; file systems end at 255 bytes, and more is put behind it
 
 Device = Literal["cpu", "cuda"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -69,4 +71,7 @@ def _require_home() -> None:
 
 def folder_name(model_name: str) -> str:
     """What a model's folder is called where things that were trained for it are kept."""
-    return re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"
+    name = re.sub(r"[^\w.-]+", "--", model_name).strip("-.") or "model"
+    if len(name) <= _MOST_LETTERS:
+        return name
+    return f"{name[-_MOST_LETTERS:].strip('-.')}-{hashlib.sha256(model_name.encode()).hexdigest()[:12]}"

@@ -233,7 +233,7 @@ class TextRun:
             policy=policy,
             point=point,
             stop=StopCondition(
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=min(max_new_tokens, self._loaded.model.max_positions - len(self.prompt_ids)),
                 end_ids=self._loaded.tokenization.end_ids,
                 rule=self._ended_by_rules,
                 doubt=self._is_doubtful if may_give_up else no_doubt,

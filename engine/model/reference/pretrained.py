@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from engine.errors import DeviceError
+from engine.errors import DeviceError, ModelCorruptError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import supported_family
 from engine.model.loaded import LoadedModel, cpu_threads, readable
@@ -56,8 +56,9 @@ def load_reference(
     with readable(name), silenced():
         settings = AutoConfig.from_pretrained(folder, local_files_only=True)
         supported_family(settings.model_type, f"The model '{name}'")
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         tokenizer = _tokenizer(folder)
+        _refuse_other_tokenizer(tokenizer, settings.vocab_size, name)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     fingerprint = model_fingerprint(model)
     trained_exits = find_trained_exits(name, fingerprint) if with_trained_exits else None
     if trained_exits is not None:
@@ -94,6 +95,16 @@ def _tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer behind the one of transformers, which sets it up by the model's other files."""
     tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
     return tokenizer
+
+
+def _refuse_other_tokenizer(tokenizer: Tokenizer, n_vocabulary: int, name: str) -> None:
+    """Refuses a tokenizer that knows tokens which the model has no embedding of: it is another model's."""
+    n_tokens = tokenizer.get_vocab_size(with_added_tokens=True)
+    if n_tokens > n_vocabulary:
+        raise ModelCorruptError(
+            f"The tokenizer of the model '{name}' has {n_tokens:,} tokens, and the model knows {n_vocabulary:,}: "
+            "one of them is another model's."
+        )
 
 
 def _eos_ids(model: Any) -> list[int]:

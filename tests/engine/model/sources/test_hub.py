@@ -11,14 +11,17 @@ from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import BaseServer
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
+import torch
 from transformers import AutoModelForCausalLM
 
 from engine.errors import (
     ModelCorruptError,
     ModelDownloadError,
+    ModelError,
     ModelNotFoundError,
     UnsupportedModelError,
 )
@@ -48,7 +51,9 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append(self.path)
         repo_id = "/".join(re.sub(r"^/api/models", "", self.path).split("/")[1:3])
-        if repo_id not in self.folders:
+        if repo_id in self.folders and (self.folders[repo_id] / "gated").exists():
+            self._answer(b"{}", status=401, headers={"X-Error-Code": "GatedRepo"})
+        elif repo_id not in self.folders:
             self._answer(b"{}", status=404, headers={"X-Error-Code": "RepoNotFound"})
         elif "/resolve/" in self.path:
             self._answer_file(self.folders[repo_id] / self.path.rpartition("/")[2])
@@ -194,8 +199,28 @@ def test_granites_hybrids_are_refused_before_their_weights_are_fetched(
     assert not [path for path in asked if "safetensors" in path]
 
 
+@pytest.mark.parametrize(
+    ("total", "free"),
+    [(10**7, 10**12), (10**12, 10**4)],
+    ids=["memory", "disk"],
+)
+def test_a_model_too_large_for_the_machine_is_refused_before_its_weights_are_fetched(
+    hub: dict[str, Path], asked: list[str], monkeypatch: pytest.MonkeyPatch, total: int, free: int
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=total))
+    monkeypatch.setattr("engine.model.sources.hub._free_disk_bytes", lambda: free)
+
+    with pytest.raises(ModelError, match=r"^The model tiny/llama is too large for this machine: .*") as refused:
+        resolve_model(REPO)
+
+    told = "preparing it takes" if total < free else "of disk, and 0 MB are free"
+    assert told in str(refused.value)
+    assert not [path for path in asked if "safetensors" in path]
+
+
 def test_model_with_pickled_weights_only_is_downloaded(hub: dict[str, Path]) -> None:
-    (hub[REPO] / "model.safetensors").rename(hub[REPO] / "pytorch_model.bin")
+    (hub[REPO] / "model.safetensors").unlink()
+    torch.save(tiny_model("llama").state_dict(), hub[REPO] / "pytorch_model.bin")
 
     assert (resolve_model(REPO).path / "pytorch_model.bin").is_file()
 
@@ -210,6 +235,31 @@ def test_model_without_weights_is_corrupt(hub: dict[str, Path]) -> None:
 def test_model_the_hub_does_not_have(hub: dict[str, Path]) -> None:
     with pytest.raises(ModelNotFoundError, match=r"^The model hub has no model tiny/opt, or it is private\.$"):
         resolve_model("tiny/opt")
+
+
+def test_a_gated_model_without_a_token_is_told_of_and_leaves_nothing(hub: dict[str, Path], cache: Path) -> None:
+    (hub[REPO] / "gated").touch()
+
+    with pytest.raises(
+        ModelDownloadError, match=r"^The model tiny/llama could not .* accept its terms .*auth login`\.$"
+    ):
+        resolve_model(REPO)
+
+    assert not [*cache.rglob("*.safetensors")]
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json"])
+def test_a_half_downloaded_model_offline_is_told_of(
+    hub: dict[str, Path], missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = resolve_model(REPO).path
+    weights = (folder / missing).resolve()
+    (folder / missing).unlink()
+    weights.rename(weights.with_suffix(".incomplete"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+    with pytest.raises(ModelDownloadError, match=r"downloaded: only a part of it is in the cache, and the model hub"):
+        resolve_model(REPO)
 
 
 def test_hub_that_cannot_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +315,20 @@ def test_removed_model_is_gone(hub: dict[str, Path], cache: Path) -> None:
     assert list_models() == []
     with pytest.raises(ModelNotFoundError, match="tiny/llama is not in the cache"):
         remove(REPO)
+
+
+NO_NAMES = [
+    ("x" * 5000, r"^There is no model 'x{60}\.\.\.': that has 5,000 letters\.$"),
+    ("~nobody-here/m", r"^There is no folder ~nobody-here/m: no user here is called 'nobody-here'\.$"),
+    ("a\0b", "that is no name"),
+    ("", "that is no name"),
+]
+
+
+@pytest.mark.parametrize(("name", "told"), NO_NAMES, ids=["long", "nobody", "control", "empty"])
+def test_what_can_be_no_name_is_told_of(cache: Path, name: str, told: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=told):
+        resolve_model(name)
 
 
 @pytest.mark.parametrize("name", ["no such model", "a/b/c", "org/"])

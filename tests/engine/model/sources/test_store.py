@@ -85,14 +85,20 @@ def test_model_that_is_not_cached_cannot_be_removed(name: str) -> None:
         remove(name)
 
 
+def write_model(folder: Path, max_shard_size: str = "1GB") -> None:
+    """What counts as a model: a folder without a tokenizer does not."""
+    tiny_model("llama").save_pretrained(folder, max_shard_size=max_shard_size)
+    (folder / "tokenizer.json").write_text("{}")
+
+
 def test_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
-    tiny_model("llama").save_pretrained(tmp_path / "mine")
+    write_model(tmp_path / "mine")
 
     assert resolve_model(str(tmp_path / "mine")).path == tmp_path / "mine"
 
 
 def test_local_folder_has_one_name_however_it_is_spelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny_model("llama").save_pretrained(tmp_path / "mine")
+    write_model(tmp_path / "mine")
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -110,7 +116,7 @@ def test_local_folder_of_an_unsupported_family(tmp_path: Path) -> None:
 
 
 def test_local_folder_that_lacks_a_shard(tmp_path: Path) -> None:
-    tiny_model("llama").save_pretrained(tmp_path / "mine", max_shard_size="50kB")
+    write_model(tmp_path / "mine", max_shard_size="50kB")
     next((tmp_path / "mine").glob("model-00002-*")).unlink()
 
     with pytest.raises(ModelCorruptError, match="lacks its weights"):
