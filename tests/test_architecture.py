@@ -53,6 +53,7 @@ ROOMS: dict[str, set[str]] = {
     "engine.corpus": {"engine.completion"},
     "engine.text": {"engine.model", "engine.completion", "engine.decoding", "engine.policy"},
     "engine.engine": {*MODEL, *COMPLETING, "engine.model.loading"},
+    "engine.recommendation": {"engine.model", "engine.model.prepared", "engine.energy"},
     "engine.training": {*MODEL, *COMPLETING, "engine.corpus", "engine.engine"},
     "engine.evaluation": {*MODEL, *COMPLETING, "engine.corpus", "engine.model.loading"},
     "lsp_server.protocol": set(),
@@ -67,7 +68,7 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.cli": {
         *(SERVER | MODEL | COMPLETING),
         *("lsp_server", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading"),
-        *("engine.corpus", "engine.training", "engine.evaluation"),
+        *("engine.corpus", "engine.training", "engine.evaluation", "engine.recommendation"),
     },
 }
 HEAVY = {"torch", "transformers"}

@@ -59,6 +59,11 @@ class TrainingPlan:
     validation_tokens: int = 12_000
     test_tokens: int = 20_000
 
+    @property
+    def n_tokens(self) -> int:
+        """How often a token runs through the model, but for the joint training; the test's before and after."""
+        return self.train_tokens + self.validation_tokens + 2 * self.test_tokens
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitTraining:

@@ -24,10 +24,21 @@ def list_() -> None:
 
 
 @app.command()
+def recommend() -> None:
+    """Says which models this machine runs well: time and joules a token, memory, licence; one is advised."""
+    from engine.recommendation import measure_machine, recommend
+
+    machine = measure_machine()
+    render.show_recommendations(Console(), recommend(machine), machine)
+
+
+@app.command()
 def pull(name: Annotated[str, typer.Argument(help="The model to fetch.")] = DEFAULT_MODEL) -> None:
     """Fetches a model, or checks the one that is here."""
     from engine.model.sources import store
 
+    if (sizes := store.sizes(name)) is not None:
+        render.show_needs(Console(), name, sizes)
     with progress_bar() as progress:
         files = store.pull(name, progress=progress)
     Console().print(f"{files.name} is ready in {files.path}", highlight=False, soft_wrap=True)
@@ -39,6 +50,13 @@ def add(
     device: DeviceOption = "auto",
 ) -> None:
     """Fetches a model and teaches its exits: minutes later it is an early-exit model, its own weights unchanged."""
+    from engine.model.sources import store
+    from engine.recommendation import measure_machine, teaching_s
+    from engine.training.exits import TrainingPlan
+
+    if (sizes := store.sizes(name)) is not None:
+        machine = measure_machine()
+        render.show_needs(Console(), name, sizes, teaching_s=teaching_s(sizes, TrainingPlan().n_tokens, machine))
     teach_exits(name, device)
     Console().print(f"Use it with --model {name}, or as the model in the settings.", highlight=False, soft_wrap=True)
 

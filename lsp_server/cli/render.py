@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from engine.errors import EngineError
     from engine.evaluation.begun_words import WordShares
     from engine.evaluation.decode_report import DecodeReport
+    from engine.model.sizes import ModelSizes
     from engine.model.sources.store import StoredModel
+    from engine.recommendation import Machine, Recommendation
     from engine.types import Completion, EnergyReading
     from lsp_server.cli.tested_versions import UntriedVersion
 
 BASELINE_WORDS = "full depth with KV cache"
 
 _CONTEXT_LINES = 3
+_WIDE = 150  # columns of a table of models with reasons; a narrower terminal breaks its lines
 
 
 def completion_json(completion: Completion) -> str:
@@ -155,6 +158,42 @@ def show_models(console: Console, models: Sequence[StoredModel]) -> None:
     for model in models:
         table.add_row(model.name, f"{model.size_bytes / 1e6:.0f} MB", model.licence or "unknown", model.source)
     console.print(table)
+
+
+def show_needs(console: Console, name: str, sizes: ModelSizes, *, teaching_s: float | None = None) -> None:
+    """What a model takes, before anything is done."""
+    line = f"{name} has {sizes.n_params / 1e9:.2g} billion weights: about {sizes.needs.in_words()}"
+    if teaching_s is not None:
+        line += f"; teaching its exits takes about {max(1, round(teaching_s / 60))} min on this CPU"
+    console.print(f"{line}.", highlight=False, markup=False, soft_wrap=True)
+
+
+def show_recommendations(console: Console, recommendations: Sequence[Recommendation], machine: Machine) -> None:
+    """The known models, what each would take here, and the one that is advised."""
+    table = Table(box=None)
+    for column in ("", "model", "both sides", "download", "memory", "a token, ms", "a token, J", "licence", "here"):
+        table.add_column(column, justify="right" if column.startswith(("download", "memory", "a token")) else "left")
+    for each in recommendations:
+        table.add_row(
+            "→" if each.is_advised else "",
+            Text(each.model.name, "bold" if each.is_advised else ""),
+            "yes" if each.model.format is not None else "no",
+            f"{each.download_bytes / 1e9:.1f} GB",
+            f"{each.model.sizes.needs.running_bytes / 1e9:.1f} GB",
+            f"{each.token_ms:.0f}",
+            f"{each.token_j:.2f}",
+            each.model.licence,
+            each.why_not or ("advised" if each.is_advised else "well"),
+        )
+    console.width = max(console.width, _WIDE)
+    console.print(table)
+    speeds = f"{machine.core_bytes_per_s / 1e9:.1f} GB/s on one core, {machine.bytes_per_s / 1e9:.1f} GB/s on all"
+    console.print(
+        f"Predicted at full depth from each model's bytes and this machine's own bandwidth, {speeds}; joules are "
+        "modelled. Both sides: whether it reads what stands behind the cursor.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def decode_table(report: DecodeReport) -> Table:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 CAPACITY_STEP = 128
 """Positions by which a KV cache grows."""
 
-_ONE_CORE_BYTES = 256 << 20  # read for a token; more takes one core too long for somebody who waits, over 20 ms
+ONE_CORE_BYTES = 256 << 20
+"""Read for a token on one core; more takes it too long for somebody who waits, over 20 ms."""
 
 
 class _RowsOnDisk:
@@ -166,5 +167,5 @@ class PreparedRunner:
     def _threads_for(self, *, all_cores: bool) -> int:
         geometry = self.geometry
         n_params = geometry.n_layers * geometry.layer_params + geometry.head_params
-        is_large = n_params * geometry.bytes_per_param > _ONE_CORE_BYTES
+        is_large = n_params * geometry.bytes_per_param > ONE_CORE_BYTES
         return self._max_threads if all_cores or is_large else 1

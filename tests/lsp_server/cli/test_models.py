@@ -25,7 +25,18 @@ def test_adding_a_model_makes_it_an_early_exit_model(
 
     loaded = load_model(str(tiny_folder), tiny_folder, EngineConfig(device="cpu", precision="fp32"))
     assert result.exit_code == 0
+    assert "of memory while it is prepared" in result.output
+    assert "teaching its exits takes about 1 min" in result.output
     assert f"--model {tiny_folder}" in result.output.replace("\n", "")
     assert isinstance(loaded.model.runner, TorchRunner)
     assert loaded.model.runner.trained_exits is not None
     assert loaded.model.runner.trained_exits.info.exit_layers == loaded.model.exit_layers
+
+
+def test_models_are_recommended_with_what_they_would_take() -> None:
+    result = CliRunner().invoke(app, ["models", "recommend"], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    assert result.output.count("→") <= 1
+    assert "JetBrains/Mellum-4b-base" in result.output
+    assert "Predicted at full depth" in result.output

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _MOST_TEAM_ROWS = 16  # more come from a prompt, whose chunks share the cores among them
 
 
-class _Weight(ctypes.Structure):
+class Weight(ctypes.Structure):
     """`Weight` of products.h."""
 
     _fields_ = (
@@ -70,10 +70,10 @@ class _Layer(ctypes.Structure):
         ("attention_out_norm", ctypes.c_void_p),
         ("mlp_out_norm", ctypes.c_void_p),
         ("heads", _Heads),
-        ("qkv", _Weight),
-        ("output", _Weight),
-        ("gate_up", _Weight),
-        ("down", _Weight),
+        ("qkv", Weight),
+        ("output", Weight),
+        ("gate_up", Weight),
+        ("down", Weight),
     )
 
 
@@ -184,7 +184,7 @@ class NativeRunner(PreparedRunner):
         self._shortlist = None if pack.shortlist is None else self._weight(pack.shortlist)
         self._propagation = self._weight(pack.propagation)
         self._exit_maps = {layer: self._weight(weight) for layer, weight in pack.exit_maps.items()}
-        self._team = self._alone = _Team(kernels, 1)
+        self._team = self._alone = Team(kernels, 1)
         self.use_cores(all_cores=False)
 
     @property
@@ -197,7 +197,7 @@ class NativeRunner(PreparedRunner):
         if self._threads_for(all_cores=all_cores) == 1:
             self._team = self._alone
         elif self._team is self._alone:
-            self._team = _Team(self._kernels, self._max_threads)
+            self._team = Team(self._kernels, self._max_threads)
 
     def new_cache(self) -> NativeCache:
         """See `LayerRunner.new_cache`."""
@@ -265,7 +265,7 @@ class NativeRunner(PreparedRunner):
         listed = self._product(self._shortlist, normed)[:, :, : len(self.shortlist)]
         return self._beside_shortlist(listed, normed, further)
 
-    def _product(self, weight: _Weight, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _product(self, weight: Weight, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Rows [1, T, K] times a weight: [1, T, N]."""
         rows = np.ascontiguousarray(rows, np.float32)
         out = np.empty((1, rows.shape[1], weight.n_outputs), np.float32)
@@ -298,8 +298,8 @@ class NativeRunner(PreparedRunner):
             down=self._weight(packed.down),
         )
 
-    def _weight(self, packed: PackedWeight) -> _Weight:
-        return _Weight(
+    def _weight(self, packed: PackedWeight) -> Weight:
+        return Weight(
             panels=self._at(packed.offset),
             bias=self._at(packed.bias),
             panel_bytes=packed.panel_bytes,
@@ -312,11 +312,11 @@ class NativeRunner(PreparedRunner):
     def _at(self, offset: int | None) -> int | None:
         return None if offset is None else self._mapped.ctypes.data + offset
 
-    def _team_for(self, n_rows: int) -> _Team:
+    def _team_for(self, n_rows: int) -> Team:
         return self._team if n_rows <= _MOST_TEAM_ROWS else self._alone
 
 
-class _Team:
+class Team:
     """A team of the kernels' threads, which end when it is collected."""
 
     def __init__(self, kernels: Any, size: int) -> None:

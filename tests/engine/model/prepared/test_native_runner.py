@@ -226,7 +226,7 @@ def test_several_threads_may_run_layers_at_once(*, n_rows: int, all_cores: bool)
 
 
 CTYPES = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "float": ctypes.c_float}
-CTYPES |= {"Heads": runner._Heads, "Weight": runner._Weight}
+CTYPES |= {"Heads": runner._Heads, "Weight": runner.Weight}
 
 
 def declared_fields(structure: str) -> list[tuple[str, Any]]:
@@ -242,7 +242,7 @@ def declared_fields(structure: str) -> list[tuple[str, Any]]:
     return fields
 
 
-@pytest.mark.parametrize("structure", [runner._Weight, runner._Heads, runner._Layer, runner._Shape, runner._LayerCache])
+@pytest.mark.parametrize("structure", [runner.Weight, runner._Heads, runner._Layer, runner._Shape, runner._LayerCache])
 def test_the_kernels_see_the_structures_as_they_are_written(structure: type[ctypes.Structure]) -> None:
     """The same names and types in the same order: so every field lies at the same offset."""
     assert list(structure._fields_) == declared_fields(structure.__name__.removeprefix("_"))

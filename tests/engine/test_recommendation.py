@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+
+from engine.completion.fim import FORMATS
+from engine.model.catalogue import CATALOGUE
+from engine.model.families import FAMILIES
+from engine.model.prepared.native.bandwidth import weight_bytes_per_s
+from engine.recommendation import Machine, recommend, teaching_s
+
+GB = 10**9
+LAPTOP = Machine(
+    memory_bytes=16 * GB,
+    free_disk_bytes=100 * GB,
+    core_bytes_per_s=12e9,
+    bytes_per_s=20e9,
+    flops_per_s=200e9,
+    runtime="native",
+)
+WORKSTATION = replace(LAPTOP, memory_bytes=128 * GB, bytes_per_s=200e9)
+
+
+def advised(machine: Machine) -> list[str]:
+    return [each.model.name for each in recommend(machine) if each.is_advised]
+
+
+def test_every_known_model_is_of_a_family_and_has_its_familys_format() -> None:
+    assert len({model.name for model in CATALOGUE}) == len(CATALOGUE)
+    for model in CATALOGUE:
+        assert model.format is None or model.format in FAMILIES[model.family].formats
+        assert model.format in {None, *(each.name for each in FORMATS)}
+        assert FAMILIES[model.family].runtimes
+
+
+@pytest.mark.parametrize(
+    ("name", "n_params"),
+    [
+        ("smollm2-135m", 134.5e6),
+        ("ibm-granite/granite-4.0-350m-base", 352e6),
+        ("Qwen/Qwen2.5-Coder-0.5B", 494e6),
+        ("deepseek-ai/deepseek-coder-1.3b-base", 1.35e9),
+        ("Qwen/Qwen2.5-Coder-1.5B", 1.54e9),
+        ("bigcode/starcoder2-3b", 3.03e9),
+        ("meta-llama/Llama-3.2-3B", 3.21e9),
+        ("JetBrains/Mellum-4b-base", 4.0e9),
+        ("Qwen/Qwen2.5-Coder-7B", 7.62e9),
+    ],
+)
+def test_sizes_give_the_weights_that_makers_name(name: str, n_params: float) -> None:
+    (sizes,) = (model.sizes for model in CATALOGUE if model.name == name)
+
+    assert sizes.n_params == pytest.approx(n_params, rel=0.07)
+
+
+def test_the_advised_model_fills_in_the_middle_and_grows_with_the_machine() -> None:
+    assert advised(LAPTOP) == ["Qwen/Qwen2.5-Coder-0.5B"]
+    assert advised(WORKSTATION) == ["Qwen/Qwen2.5-Coder-7B"]
+    assert advised(replace(LAPTOP, core_bytes_per_s=4e9, bytes_per_s=4e9)) == ["smollm2-135m"]
+
+
+def test_nothing_is_advised_where_nothing_fits() -> None:
+    small = recommend(replace(LAPTOP, memory_bytes=GB // 2))
+
+    assert advised(replace(LAPTOP, memory_bytes=GB // 2)) == []
+    assert all("preparing it takes" in each.why_not for each in small)
+
+
+def test_each_model_says_why_it_does_not_run_well() -> None:
+    reasons = {each.model.name: each.why_not for each in recommend(LAPTOP)}
+
+    assert reasons["smollm2-135m"] == ""
+    assert reasons["Qwen/Qwen2.5-Coder-1.5B"] == "a token would take 80 ms"
+    assert "of memory, and there are 16.0 GB in all" in reasons["Qwen/Qwen2.5-Coder-7B"]
+    full = {each.model.name: each.why_not for each in recommend(replace(LAPTOP, free_disk_bytes=GB))}
+    assert "of disk, and 1.0 GB are free" in full["Qwen/Qwen2.5-Coder-0.5B"]
+
+
+def test_time_and_joules_grow_with_what_is_read() -> None:
+    rated = recommend(WORKSTATION)
+
+    assert [each.token_j for each in rated] == sorted(each.token_j for each in rated)
+    assert teaching_s(CATALOGUE[0].sizes, 132_000, LAPTOP) == pytest.approx(2 * 134.5e6 * 132_000 / 200e9, rel=0.01)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_bandwidth_is_measured(monkeypatch: pytest.MonkeyPatch, *, kernels: bool) -> None:
+    if not kernels:
+        monkeypatch.setattr("engine.model.prepared.native.library.load", lambda: None)
+
+    assert 1e8 < weight_bytes_per_s(1) < 1e12
