@@ -4,6 +4,8 @@ Read in pygls 2.0 and 2.1; pyproject bounds the version for the sake of these na
 
 - it answers no request whose parameters it cannot structure, and forgets no future of a notification
   (`_request_futures`, `_execute_handler`), and its errors carry stack traces (`_send_response`);
+- it ends `initialize`, and every request about a document, in an error where it cannot read a name (`lsp_initialize`,
+  `_create_text_document`);
 - it builds its `Workspace` itself, and that its `TextDocument`s (`_workspace`, `_create_text_document`, `_source`);
 - its reader knows one spelling of the header: `lsp_server.framing` reads in its place.
 """
@@ -12,13 +14,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lsprotocol.types import ResponseError
+from lsprotocol.types import INITIALIZE, InitializeParams, InitializeResult, ResponseError
+from pygls import uris
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError
-from pygls.protocol import LanguageServerProtocol
+from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.workspace import TextDocument, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from concurrent.futures import Future
 
 INTERNAL_ERROR = "Green Code could not answer this request; its log has the details."
@@ -36,6 +39,17 @@ class OpenProtocol(LanguageServerProtocol):
     def is_shut_down(self) -> bool:
         """True from the client's `shutdown` on."""
         return self._shutdown
+
+    @lsp_method(INITIALIZE)
+    def lsp_initialize(self, params: InitializeParams) -> Generator[Any, Any, InitializeResult]:
+        """Answers also where the root is no name of a folder: then there is none."""
+        try:
+            if params.root_path is not None and params.root_uri is None:
+                params.root_uri = uris.from_fs_path(params.root_path)
+            uris.to_fs_path(params.root_uri or "")
+        except ValueError:
+            params.root_uri = params.root_path = None
+        return (yield from super().lsp_initialize(params))
 
     def use_workspace(self, workspace: Workspace) -> None:
         """Keeps the open documents in `workspace`; called while `initialize` is answered."""
@@ -92,10 +106,14 @@ class DocumentStore(Workspace):
         version: int | None = None,
         language_id: str | None = None,
     ) -> TextDocument:
-        return self.document_class(
-            doc_uri,
-            source=source,
-            version=version,
-            language_id=language_id,
-            position_codec=self.position_codec,
-        )
+        def document(uri: str) -> TextDocument:
+            return self.document_class(
+                uri, source=source, version=version, language_id=language_id, position_codec=self.position_codec
+            )
+
+        try:
+            return document(doc_uri)
+        except ValueError:  # no name of a file; of an open document a client may say so all the same
+            nameless = document("")
+            nameless.uri = doc_uri
+            return nameless

@@ -37,6 +37,7 @@ WINDOW_AFTER = 8_192
 WINDOW_STEP = 32_768
 _KEPT_EDITS = 256
 _MOST_UNITS = 4  # of a character, in any encoding
+NOWHERE = Path("/\0")  # no system has a file of that name
 _Edit = tuple[int, int, int]  # start, end of what was replaced, and how many characters stand there now
 _UNKNOWN: _Edit = (-1, -1, 0)
 
@@ -129,11 +130,17 @@ def normalised(text: str) -> str:
 
 
 def path_of(uri: str) -> Path | None:
-    """The file that a document's name stands for, be it on a disk, in a notebook or not saved yet; None without one."""
-    parts = uris.urlparse(uri)
-    if not parts[2].startswith("/"):
-        return None
-    path = uris.to_fs_path(uris.urlunparse(("file", *parts[1:3], "", "", "")))
+    """The file that a document's name stands for, be it on a disk, in a notebook or not saved yet; None without one.
+
+    A name that cannot be read (a host that begins with "[", half a character) stands for `NOWHERE`.
+    """
+    try:
+        parts = uris.urlparse(uri)
+        if not parts[2].startswith("/"):
+            return None
+        path = uris.to_fs_path(uris.urlunparse(("file", *parts[1:3], "", "", "")))
+    except ValueError:
+        return NOWHERE
     return Path(path) if path else None
 
 
@@ -225,7 +232,7 @@ class OpenDocuments(DocumentStore):
     def folder_paths(self) -> list[Path]:
         """The folders of the workspace, or its root where the client knows no folders."""
         names = list(self.folders) or [self.root_uri]
-        return [path for path in map(path_of, filter(None, names)) if path is not None]
+        return [path for path in map(path_of, filter(None, names)) if path not in {None, NOWHERE}]
 
     def shown_path(self, uri: str) -> str:
         """A document's path inside the workspace, its bare name elsewhere; "" where it has none.
@@ -233,7 +240,7 @@ class OpenDocuments(DocumentStore):
         Where on the disk the workspace lies, and whose it is, a model need not know.
         """
         path = path_of(uri)
-        if path is None:
+        if path is None or path == NOWHERE:
             return ""
         return path.relative_to(self._folder_of(path) or path.parent).as_posix()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from lsp_server.context.documents import WINDOW_BEFORE, cursor_context, normalised, window_before
 from lsp_server.context.neighbours import MAX_DOCUMENT_CHARS, Neighbours
@@ -66,7 +65,7 @@ class Surroundings:
 
     def close(self, uri: str) -> None:
         """Drops a document that was never saved: under which name it lives on, if it does, is not known."""
-        if urlsplit(uri).scheme == _UNSAVED:
+        if uri.partition(":")[0] == _UNSAVED:
             self._neighbours.forget(uri)
 
     def visit(self, uri: str, line: int | None = None) -> None:

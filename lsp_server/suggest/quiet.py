@@ -11,7 +11,7 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lsp_server.context.documents import path_of
+from lsp_server.context.documents import NOWHERE, path_of
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles
 from lsp_server.settings import Settings, why_off
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_SHOWN_CHARS = 80  # of a file's name
 CLOCK_PERIOD_S = 20.0  # within which a snooze that has ended while the machine slept is over
 
 
@@ -76,7 +77,7 @@ class Quiet:
         """Why a document is neither completed nor read as context, as one sentence; "" where it may be."""
         path = path_of(uri)
         reason = self._private_files.reason(path) if path is not None else ""
-        return f"{path.name} stays private: {reason}." if path is not None and reason else ""
+        return f"{_shown(path)} stays private: {reason}." if path is not None and reason else ""
 
     def is_undecided(self, uri: str) -> bool:
         """True where a document is private only until git has been asked."""
@@ -118,3 +119,11 @@ class Quiet:
         if self._snooze_end is not None:
             self._snooze_end.cancel()
             self._snooze_end = None
+
+
+def _shown(path: Path) -> str:
+    """A file's name as a part of a sentence: no other signs than those one can see, and not too many."""
+    if path == NOWHERE:
+        return "A file whose name cannot be read"
+    readable = "".join(char if char.isprintable() else "?" for char in path.name)
+    return readable if len(readable) <= _SHOWN_CHARS else f"{readable[:_SHOWN_CHARS]}…"

@@ -134,6 +134,10 @@ class Client(LanguageClient):
         """Sends any body in a proper frame."""
         self.write(b"Content-Length: %d\r\n\r\n%s" % (len(body.encode()), body.encode()))
 
+    def send_raw(self, method: str, params: object) -> None:
+        """Sends a notification exactly as given."""
+        self.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+
     def write(self, data: bytes) -> None:
         """Sends any bytes."""
         assert self.server_process.stdin is not None
