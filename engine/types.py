@@ -138,6 +138,7 @@ class EnergyReading:
         elapsed_s: Length of the window in seconds.
         by_phase: `energy_j` split by phase. The split is always modelled: the phases of one token are far
             shorter than a counter's refresh period.
+        range_j: Between which joules the truth is likely to lie, where some were modelled; None where none were.
     """
 
     energy_j: float | None
@@ -145,6 +146,7 @@ class EnergyReading:
     source: str
     elapsed_s: float
     by_phase: Mapping[Phase, float] = field(default_factory=dict)
+    range_j: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def energy_source(meter: EnergyMeter | None, cost_model: DeviceCostModel) -> str:
-    """How joules are had, for people, such as "modelled: shipped default by weight bytes"."""
+    """How joules are had, for people, such as "measured: RAPL counter, package-0"."""
     if meter is None:
-        return f"{Provenance.MODELLED.value}: {cost_model.source}"
+        return f"{Provenance.MODELLED.value}: {cost_model.told}"
     return f"{meter.provenance.value}: {meter.name}"
 
 
@@ -51,7 +51,7 @@ def account(
     if total_j is not None and window is not None:
         provenance, scale = window.provenance, total_j / modelled_j if modelled_j else None
     elif cost_model:
-        total_j, source, provenance, scale = modelled_j, cost_model.source, Provenance.MODELLED, 1.0
+        total_j, source, provenance, scale = modelled_j, cost_model.told, Provenance.MODELLED, 1.0
     else:
         return EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s), None
     reading = EnergyReading(
@@ -60,6 +60,7 @@ def account(
         source=source,
         elapsed_s=elapsed_s,
         by_phase={} if scale is None else {phase: phase_j * scale for phase, phase_j in modelled.items()},
+        range_j=_range_j(cost_model, total_j) if provenance is Provenance.MODELLED else None,
     )
     if cost_model is None or scale is None:
         return reading, None
@@ -77,13 +78,24 @@ def add_readings(readings: Iterable[EnergyReading]) -> EnergyReading:
     for part in parts:
         for phase, phase_j in part.by_phase.items():
             by_phase[phase] = by_phase.get(phase, 0.0) + phase_j
+    ranges = [part.range_j or (part.energy_j, part.energy_j) for part in parts if part.energy_j is not None]
     return EnergyReading(
         energy_j=sum(known_j) if known_j else None,
         provenance=combine_provenance(part.provenance for part in parts),
         source=" + ".join(dict.fromkeys(part.source for part in parts if part.source)),
         elapsed_s=sum(part.elapsed_s for part in parts),
         by_phase=by_phase,
+        range_j=(sum(low for low, _ in ranges), sum(high for _, high in ranges))
+        if any(part.range_j for part in parts)
+        else None,
     )
+
+
+def _range_j(cost_model: DeviceCostModel | None, energy_j: float) -> tuple[float, float] | None:
+    if cost_model is None:
+        return None
+    low, high = cost_model.spread
+    return low * energy_j, high * energy_j
 
 
 def _active_j(cost_model: DeviceCostModel | None, window: EnergyWindow | None) -> tuple[float | None, str]:

@@ -61,6 +61,10 @@ AVX2 where a product of int8 takes 15.5 (measured, engine/LOG.md, "What the leng
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""
 
+SHIPPED_SPREAD = (0.2, 3.0)
+"""How many times the shipped joules the truth may be. Assumption: CPUs add 5 to 65 W and stream weights at 10 to 60
+GB/s, seldom one extreme with the other: 0.2 to 2.6 nJ a byte against 0.88. Today's GPUs take a quarter of the above."""
+
 FLOPS_PER_PARAM = 2
 """A multiplication and an addition a weight and position."""
 
@@ -111,6 +115,19 @@ class DeviceCostModel:
     context_pass_j: float = 0.0
     context_token_j: float = 0.0
     unfitted: tuple[str, ...] = ()
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Between how many times a modelled figure the truth is likely to lie: twice the mean error either way."""
+        if self.relative_error is None:
+            return SHIPPED_SPREAD
+        return max(0.0, 1.0 - 2.0 * self.relative_error), 1.0 + 2.0 * self.relative_error
+
+    @property
+    def told(self) -> str:
+        """Where its figures come from and how far they may be off: the one wording for people."""
+        low, high = self.spread
+        return f"{self.source}, {low:.2g} to {high:.2g} times as much is possible"
 
     def __post_init__(self) -> None:
         coefficients = [getattr(self, name) for name in COEFFICIENTS]

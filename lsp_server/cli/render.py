@@ -47,6 +47,7 @@ def completion_json(completion: Completion) -> str:
             "elapsed_s": completion.elapsed_s,
             "first_token_s": completion.first_token_s,
             "energy_j": energy.energy_j,
+            "energy_range_j": energy.range_j,
             "energy_provenance": energy.provenance.value,
             "energy_source": energy.source,
             "energy_by_phase_j": {phase.value: joules for phase, joules in energy.by_phase.items()},
@@ -102,7 +103,7 @@ def show_totals(console: Console, completions: Sequence[Completion]) -> None:
     if energy.energy_j is not None:
         lines.append(f"by phase (modelled): {phases}")
     if energy.provenance is Provenance.MODELLED:
-        lines.append(f"No energy counter could be read here; joules are work × {energy.source}.")
+        lines.append(f"No energy counter could be read here. Joules are {energy.provenance.value}: {energy.source}.")
     console.rule("[bold]in all", align="left", style="dim")
     console.print(Text("\n".join(lines)), soft_wrap=True)
 
@@ -144,9 +145,10 @@ def show_cost_model(console: Console, model: DeviceCostModel) -> None:
     table.add_row("decoded token, beside its layers", f"{model.token_j:.4g}")
     table.add_row("layer", f"{model.layer_pass_j:.4g}")
     table.add_row("LM head", f"{model.head_pass_j:.4g}")
+    table.add_row("1,000 positions attended, in a layer", f"{1000 * model.context_pass_j:.4g}")
     console.print(table)
     error = "unknown" if model.relative_error is None else f"{model.relative_error:.1%}"
-    console.print(f"{model.source}; mean relative error {error}", highlight=False, soft_wrap=True)
+    console.print(f"{model.told}; mean relative error {error}", highlight=False, soft_wrap=True)
 
 
 def show_models(console: Console, models: Sequence[StoredModel]) -> None:
@@ -246,7 +248,10 @@ def _cost(completion: Completion) -> str:
 
 
 def _joules(energy: EnergyReading) -> str:
-    return "energy unknown" if energy.energy_j is None else f"{energy.energy_j:.2f} J {energy.provenance.value}"
+    if energy.energy_j is None:
+        return "energy unknown"
+    between = "" if energy.range_j is None else " ({:.2g} to {:.2g} J)".format(*energy.range_j)
+    return f"{energy.energy_j:.2f} J {energy.provenance.value}{between}"
 
 
 def _saved(energy: EnergyReading, baseline_j: float | None) -> str:

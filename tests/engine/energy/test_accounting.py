@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.energy.accounting import account, add_readings
+from engine.energy.accounting import account, add_readings, energy_source
 from engine.energy.meter import EnergyWindow
 from engine.types import EnergyReading, Phase, Provenance, Work
 from tests.engine.energy.fakes import FakeClock, FakeMeter
@@ -65,11 +65,36 @@ def test_without_a_trusted_window_the_joules_are_modelled(window: EnergyWindow |
     assert reading == EnergyReading(
         energy_j=40.0,
         provenance=Provenance.MODELLED,
-        source="round numbers",
+        source="round numbers, 0.2 to 3 times as much is possible",
         elapsed_s=0.3,
         by_phase={Phase.PREFILL: 20.0, Phase.DECODE: 20.0},
+        range_j=(8.0, 120.0),
     )
     assert baseline_j == 60.0
+
+
+def test_a_calibrated_model_may_be_off_by_twice_its_mean_error() -> None:
+    reading, _ = account(
+        WORK, cost_model=replace(ROUND, relative_error=0.1), window=None, elapsed_s=0.3, baseline=BASELINE
+    )
+
+    assert reading.range_j == pytest.approx((32.0, 48.0))
+    assert reading.source == "round numbers, 0.8 to 1.2 times as much is possible"
+
+
+def test_measured_joules_have_no_range_and_widen_no_sum() -> None:
+    measured, _ = account(WORK, cost_model=ROUND, window=window_of(80.0, 2.0), elapsed_s=2.0, baseline=BASELINE)
+    modelled, _ = account(WORK, cost_model=ROUND, window=None, elapsed_s=2.0, baseline=BASELINE)
+
+    assert measured.range_j is None
+    assert add_readings([measured, measured]).range_j is None
+    assert add_readings([measured, modelled]).range_j == (80.0 + 8.0, 80.0 + 120.0)
+
+
+def test_where_joules_come_from_is_said_in_the_same_words_everywhere() -> None:
+    modelled, _ = account(WORK, cost_model=ROUND, window=None, elapsed_s=2.0, baseline=BASELINE)
+
+    assert energy_source(None, ROUND) == f"modelled: {modelled.source}"
 
 
 def test_without_a_window_and_a_model_nothing_is_known() -> None:
