@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.errors import EngineError
-from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, train
+from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, reproduce, train
 
 if TYPE_CHECKING:
     from engine.config import EngineConfig
@@ -35,6 +35,7 @@ app.add_typer(complete.app)
 app.add_typer(doctor.app)
 app.add_typer(evaluate.app)
 app.add_typer(models.app, name="models")
+app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
 app.add_typer(energy.app, name="energy")
