@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from engine.errors import MeterError
+from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance
 
 if TYPE_CHECKING:
@@ -66,17 +66,22 @@ class NvmlCounterMeter:
         self.name = name
         self._nvml = nvml
         self._handle = handle
+        self._last_mj = 0
 
     def read_j(self) -> float:
         """Reads the counter in joules.
 
         Raises:
-            MeterError: The GPU was lost, or the driver was reloaded.
+            CounterResetError: The driver was loaded anew since the last reading; the next one counts on from here.
+            MeterError: The GPU was lost.
         """
         try:
             energy_mj = int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
         except self._nvml.NVMLError as error:
             raise _refused(self._nvml, error) from None
+        last_mj, self._last_mj = self._last_mj, energy_mj
+        if energy_mj < last_mj:
+            raise CounterResetError("The GPU's energy counter began anew.")
         return energy_mj / 1000.0
 
     def close(self) -> None:
@@ -153,7 +158,7 @@ class SampledPowerMeter:
 
 def _open_gpu(nvml: ModuleType, gpu_uuid: str | None) -> EnergyMeter:
     handle = _handle(nvml, gpu_uuid)
-    gpu = f"GPU {nvml.nvmlDeviceGetIndex(handle)}"
+    gpu = f"GPU {nvml.nvmlDeviceGetIndex(handle)}{' with all its MIG instances' if _is_cut(nvml, handle) else ''}"
     try:
         nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except nvml.NVMLError as error:
@@ -169,6 +174,15 @@ def _open_gpu(nvml: ModuleType, gpu_uuid: str | None) -> EnergyMeter:
             raise _refused(nvml, error) from None
 
     return SampledPowerMeter(read_power_w, name=f"NVML power, {gpu}", release=nvml.nvmlShutdown)
+
+
+def _is_cut(nvml: ModuleType, handle: object) -> bool:
+    """Whether the GPU is shared out (MIG): NVML counts the joules of all of it, whoever uses the other parts."""
+    try:
+        current, _ = nvml.nvmlDeviceGetMigMode(handle)
+    except nvml.NVMLError:
+        return False
+    return bool(current == nvml.NVML_DEVICE_MIG_ENABLE)
 
 
 def _handle(nvml: ModuleType, gpu_uuid: str | None) -> object:

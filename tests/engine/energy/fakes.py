@@ -77,7 +77,7 @@ class FakeNvml(ModuleType):
         self.state = _NvmlState(gpus=list(gpus), init_error=init_error)
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("NVML_ERROR_"):
+        if name.startswith("NVML_"):
             return getattr(pynvml, name)
         raise AttributeError(name)
 
@@ -103,6 +103,9 @@ class FakeNvml(ModuleType):
 
     def nvmlDeviceGetIndex(self, handle: FakeGpu) -> int:  # noqa: N802 - NVML's own name
         return self.state.gpus.index(handle)
+
+    def nvmlDeviceGetMigMode(self, handle: FakeGpu) -> tuple[int, int]:  # noqa: N802 - NVML's own name
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: FakeGpu) -> int:  # noqa: N802 - NVML's own name
         return self._answer(handle.energy_mj)
