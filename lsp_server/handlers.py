@@ -127,6 +127,7 @@ def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> No
 @_handles(types.TEXT_DOCUMENT_DID_CHANGE)
 def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -> None:
     """Somebody types; pygls keeps the text."""
+    ls.rest.note_use()
     ls.suggester.note_key()
     match params.content_changes:
         case [*_, types.TextDocumentContentChangePartial(range=changed)]:
@@ -197,6 +198,7 @@ async def _answer(
 ) -> types.InlineCompletionList | Reason | None:
     """The item, or why there is none; None where the status says it already."""
     uri = params.text_document.uri
+    ls.rest.note_use()
     document = ls.documents.find(uri)
     if document is None:
         return Reason("none", "Green Code was not told that this document is open.")

@@ -29,6 +29,7 @@ from lsp_server.editor_settings import listen_for_settings, pull_settings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.progress import LoadProgress
 from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
+from lsp_server.rest import Rest
 from lsp_server.retries import Retries
 from lsp_server.settings import Settings, engine_config, parse_settings
 from lsp_server.settings_entries import SECTION
@@ -93,6 +94,7 @@ class GreenCodeServer(LanguageServer):
         self._loaded_config: EngineConfig | None = None
         self._retries = Retries(self._load_if_needed)
         self._load_task: asyncio.Task[None] | None = None
+        self.rest = Rest(self._unload, self._load_if_needed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -127,6 +129,7 @@ class GreenCodeServer(LanguageServer):
         if (raw := await pull_settings(self)) is not None:
             self._use(raw)
         self._load_if_needed()
+        self.rest.note_use()
         self.books.open()
 
     async def stop(self) -> bool:
@@ -152,6 +155,7 @@ class GreenCodeServer(LanguageServer):
     async def _stop(self) -> bool:
         if self._load_task is not None:
             self._load_task.cancel()
+        self.rest.cancel()
         self._retries.cancel()
         is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
         self.quiet.close()
@@ -268,7 +272,10 @@ class GreenCodeServer(LanguageServer):
     def _load_if_needed(self) -> None:
         config = engine_config(self.settings)
         is_loaded = config == self._loaded_config and not self.state.load_failure
-        if is_loaded or not self.settings.enable:
+        if not self.settings.enable:
+            self._unload()
+            return
+        if is_loaded:
             self.tell(self.state)
             return
         if self._load_task is not None:
@@ -277,6 +284,17 @@ class GreenCodeServer(LanguageServer):
         self._loaded_config = config
         self.tell(replace(self.state, engine=None, load_failure="", loading=f"Loading the model {config.model}."))
         self._load_task = self.keep(self._load(config))
+
+    def _unload(self) -> None:
+        """Gives back what an engine takes, where nobody wants one."""
+        if self._load_task is not None:
+            self._load_task.cancel()
+            self._load_task = None
+        self._retries.cancel()
+        self.tell(replace(self.state, engine=None, load_failure="", loading=""))
+        if self._loaded_config is not None:
+            self._loaded_config = None
+            self.keep(self.scheduler.unload())
 
     async def _load(self, config: EngineConfig) -> None:
         progress = LoadProgress(self)

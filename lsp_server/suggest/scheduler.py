@@ -161,6 +161,12 @@ class CompletionScheduler:
         for uri in [*self._pending, *([self._running.job.uri] if self._running else [])]:
             self.cancel(uri)
 
+    async def unload(self) -> None:
+        """Gives the engine's memory back; requests are answered with nothing until the next load."""
+        self._engine = None
+        self.cancel_all()
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._close_resident)
+
     async def close(self, timeout_s: float) -> bool:
         """Cancels what runs, closes the engine and ends its thread.
 

@@ -37,7 +37,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         assert window.ghost_text()
         window.press("Tab")
         wait_until(lambda: accepted(editor), 30.0, "the ledger has the acceptance")
-        slider = window.open_slider()
+        window.open_slider()
 
         window.run_command("Green Code: Show History")
         history = window.page_with("Energy of completions")
@@ -55,7 +55,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         for name, (theme, kind) in THEMES.items():
             settings_file.write_text(json.dumps(settings | {"workbench.colorTheme": theme}))
             expect(page.locator(f".monaco-workbench.{kind}")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
-            expect(slider.get_by_role("slider")).to_be_visible()
+            expect(window.page_with("This session").get_by_role("slider")).to_be_visible()
             page.screenshot(path=ARTIFACTS / f"views-{name}.png")
 
         history.get_by_role("button", name="Erase…").click()

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 from lsprotocol import types
@@ -9,7 +10,9 @@ from lsprotocol import types
 from tests.lsp_server.client import (
     Client,
     capabilities,
+    fake_server,
     initialize,
+    started,
 )
 
 pytestmark = pytest.mark.timeout(60)
@@ -149,3 +152,27 @@ async def test_a_load_is_shown_in_the_clients_progress_bar(server: AbstractAsync
     assert isinstance(of_slow_load[0], types.WorkDoneProgressBegin)
     assert half_way in of_slow_load
     assert isinstance(of_slow_load[-1], types.WorkDoneProgressEnd)
+
+
+async def test_what_is_switched_off_gives_the_engine_back_and_on_again_loads_it(client: Client) -> None:
+    client.open("x")
+    client.change_settings({"enable": False})
+    await client.status(lambda status: status.model is None and status.quiescent)
+    assert await client.complete(0, 1) is None
+
+    client.change_settings({})
+    await client.ready()
+
+    assert await client.complete(0, 1) is not None
+
+
+async def test_an_engine_that_nobody_uses_rests_and_the_next_key_wakes_it(tmp_path: Path) -> None:
+    async with started(*fake_server(tmp_path / "ledger.sqlite3"), "1.0") as client:
+        await initialize(client)
+        await client.ready()
+        client.open("x")
+        await client.status(lambda status: status.model is None and status.quiescent)
+
+        client.type(0, 1, "y")
+
+        await client.ready()

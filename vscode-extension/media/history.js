@@ -63,6 +63,12 @@
         text.textContent = row.name;
         return text;
       });
+    const highest = shown[sums.indexOf(most)];
+    if (highest !== undefined) {
+      const text = shape("text", { x: 0, y: 8 });
+      text.textContent = String(highest.cells[0]);
+      names.push(text);
+    }
     const chart = find("chart");
     chart.setAttribute("aria-label", label);
     chart.replaceChildren(...bars, axis, ...names);

@@ -9,7 +9,7 @@
   const vscode = acquireVsCodeApi();
   const SVG = "http://www.w3.org/2000/svg";
   /** The plot inside the picture, and the least text kept that it shows, in percent. */
-  const PLOT = { left: 34, right: 250, top: 10, bottom: 150, leastKept: 60 };
+  const PLOT = { left: 34, right: 250, top: 24, bottom: 160, leastKept: 60 };
 
   /** @param {string} id */
   const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -72,7 +72,7 @@
       label(`${leastKept} %`, left, bottom + 13, "middle"),
       label("100 %", right, bottom + 13, "end"),
       label("text kept", (left + right) / 2, bottom + 13, "middle"),
-      label("energy of full depth", left + 6, top + 3, "start"),
+      label("energy of decoding, of full depth", 0, 10, "start"),
       shape("polyline", { class: "line", points: line }),
       ...measured.flatMap((point) => [
         shape("circle", { class: "measured", cx: x(point), cy: y(point.energyPercent), r: 2.5 }),
@@ -83,7 +83,7 @@
       const height = y(sessionPercent);
       parts.push(
         shape("line", { class: "session", x1: left, x2: right, y1: height, y2: height }),
-        label(`this session: ${sessionPercent} %`, left + 6, height - 4, "start"),
+        label(`this session: ${sessionPercent} %`, left + 6, height + 12, "start"),
       );
     }
     if (now !== undefined) {

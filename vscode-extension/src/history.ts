@@ -87,7 +87,7 @@ function summaryOf({ total, carbonGPerKwh, carbonSource }: HistoryResult): strin
     ...(energyJ === null || carbonGPerKwh === null
       ? []
       : [
-          `${((energyJ / 3.6e6) * carbonGPerKwh).toPrecision(2)} g of CO2 equivalents: ${carbonGPerKwh} g per kWh, ${carbonSource ?? ""}.`,
+          `${((energyJ / 3.6e6) * carbonGPerKwh).toPrecision(2)} g of CO2 equivalents: ${Math.round(carbonGPerKwh)} g per kWh, ${carbonSource ?? ""}.`,
         ]),
   ];
 }

@@ -64,7 +64,7 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
 }
 
 function curveNote(model: string): string {
-  const measured = `Measured with ${MEASURED_MODEL} in int8 on a CPU, on held-out code.`;
+  const measured = `Measured with ${MEASURED_MODEL} in int8 on a CPU, on held-out code, decoding alone; the session reads your code as well.`;
   return model === MEASURED_MODEL ? measured : `${measured} ${model} was not measured.`;
 }
 

@@ -1,0 +1,47 @@
+"""`Rest`: gives an engine that nobody uses its memory back after a while, and wakes it with the next use.
+
+It knows no engine: it calls back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AFTER_S = 1800.0  # without a key; waking takes a second or two
+
+
+class Rest:
+    """Rests after a while without use. Belongs to the event loop.
+
+    Args:
+        lie_down: Called when the rest begins.
+        wake: Called with the first use after that.
+    """
+
+    def __init__(self, lie_down: Callable[[], None], wake: Callable[[], None]) -> None:
+        self._lie_down = lie_down
+        self._wake = wake
+        self._timer: asyncio.TimerHandle | None = None
+        self._rests = False
+
+    def note_use(self) -> None:
+        """Somebody types or asks."""
+        self.cancel()
+        self._timer = asyncio.get_running_loop().call_later(AFTER_S, self._begin)
+        if self._rests:
+            self._rests = False
+            self._wake()
+
+    def cancel(self) -> None:
+        """Plans no rest any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin(self) -> None:
+        self._rests = True
+        self._lie_down()
