@@ -20,6 +20,7 @@ from engine.energy.accounting import account, energy_source
 from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
 from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
+from engine.energy.load import cpu_load
 from engine.energy.meter import EnergyWindow
 from engine.energy.verification import verify
 from engine.errors import MeterError
@@ -158,7 +159,7 @@ class Engine:
 
         plan = self._plan_of(request)
         self._loaded.model.use_cores(all_cores=plan.all_cores)
-        with EnergyWindow(self.meter_report.meter) as window:
+        with EnergyWindow(self.meter_report.meter, load=cpu_load) as window:
             run = self._texts.at(site_for(request), max_new_tokens=request.max_new_tokens)
             decoded = run.decode(
                 plan.policy,

@@ -138,7 +138,8 @@ class EnergyReading:
         elapsed_s: Length of the window in seconds.
         by_phase: `energy_j` split by phase. The split is always modelled: the phases of one token are far
             shorter than a counter's refresh period.
-        range_j: Between which joules the truth is likely to lie, where some were modelled; None where none were.
+        range_j: Between which joules the truth is likely to lie, where some were modelled, or other programs' work is
+            in a counter's; None elsewhere.
     """
 
     energy_j: float | None

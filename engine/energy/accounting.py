@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.energy.cost_model import phase_energy_j
+from engine.energy.load import FOREIGN_SHARE
 from engine.types import EnergyReading, Phase, Provenance, Work, combine_provenance
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def account(
         source=source,
         elapsed_s=elapsed_s,
         by_phase={} if scale is None else {phase: phase_j * scale for phase, phase_j in modelled.items()},
-        range_j=_range_j(cost_model, total_j) if provenance is Provenance.MODELLED else None,
+        range_j=_range_j(cost_model, window, total_j, provenance),
     )
     if cost_model is None or scale is None:
         return reading, None
@@ -91,11 +92,23 @@ def add_readings(readings: Iterable[EnergyReading]) -> EnergyReading:
     )
 
 
-def _range_j(cost_model: DeviceCostModel | None, energy_j: float) -> tuple[float, float] | None:
+def _range_j(
+    cost_model: DeviceCostModel | None, window: EnergyWindow | None, energy_j: float, provenance: Provenance
+) -> tuple[float, float] | None:
+    """Between which joules the truth is likely to lie; None where a counter saw hardly anybody but us."""
+    if provenance is not Provenance.MODELLED:
+        share = _marked_share(window)
+        return None if share is None else ((1.0 - share) * energy_j, energy_j)
     if cost_model is None:
         return None
     low, high = cost_model.spread
     return low * energy_j, high * energy_j
+
+
+def _marked_share(window: EnergyWindow | None) -> float | None:
+    """Other programs' share of the CPU's work in a window, where it is worth a mark."""
+    share = None if window is None else window.foreign_share
+    return share if share is not None and share >= FOREIGN_SHARE else None
 
 
 def _active_j(cost_model: DeviceCostModel | None, window: EnergyWindow | None) -> tuple[float | None, str]:
@@ -103,9 +116,10 @@ def _active_j(cost_model: DeviceCostModel | None, window: EnergyWindow | None) -
     if window is None or window.energy_j is None:
         return None, ""
     idle_power_w = cost_model.idle_power_w if cost_model else None
+    others = "" if _marked_share(window) is None else ", other programs' work included"
     if idle_power_w is None:
-        return window.energy_j, f"{window.source}, idle included"
+        return window.energy_j, f"{window.source}, idle included{others}"
     active_j = window.energy_j - idle_power_w * window.elapsed_s
     if active_j <= 0:  # the machine idles lower than when it was calibrated
         return None, ""
-    return active_j, f"{window.source}, {idle_power_w:.1f} W idle subtracted"
+    return active_j, f"{window.source}, {idle_power_w:.1f} W idle subtracted{others}"

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from engine.energy.load import foreign_share
 from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance, combine_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
+
+    from engine.energy.load import CpuLoad
 
 WINDOW_SAFETY_FACTOR = 5.0
 """Refresh periods a window must span. Either end may lag by up to one period, so their difference is off by at most one
@@ -64,13 +67,34 @@ class EnergyWindow:
         trusted: True when there is a meter, it could be read at both ends, it advanced, and the window spans
             `WINDOW_SAFETY_FACTOR` refresh periods.
         refusal: Why the window is not trusted, one sentence; None when it is.
+        foreign_share: Other programs' share of the CPU's work meanwhile; None where nobody looked or it cannot be told.
     """
 
-    __slots__ = ("_clock", "_meter", "_start_j", "_start_s", "elapsed_s", "energy_j", "refusal")
+    __slots__ = (
+        "_clock",
+        "_load",
+        "_meter",
+        "_start_j",
+        "_start_load",
+        "_start_s",
+        "elapsed_s",
+        "energy_j",
+        "foreign_share",
+        "refusal",
+    )
 
-    def __init__(self, meter: EnergyMeter | None, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        meter: EnergyMeter | None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        load: Callable[[], CpuLoad] | None = None,
+    ) -> None:
         self._meter = meter
         self._clock = clock
+        self._load = load
+        self._start_load: CpuLoad | None = None
+        self.foreign_share: float | None = None
         self._start_j = 0.0
         self._start_s = 0.0
         self.energy_j: float | None = None
@@ -94,6 +118,7 @@ class EnergyWindow:
 
     def __enter__(self) -> EnergyWindow:
         if self._meter:
+            self._start_load = self._load() if self._load else None
             try:
                 self._start_j = _read_at_start(self._meter)
             except MeterError as error:
@@ -114,6 +139,8 @@ class EnergyWindow:
             return
         self.refusal = _refusal(self._meter, energy_j, self.elapsed_s)
         self.energy_j = None if self.refusal else energy_j
+        if self._load and self._start_load:
+            self.foreign_share = foreign_share(self._start_load, self._load())
 
 
 class CompositeMeter:

@@ -91,6 +91,19 @@ def test_measured_joules_have_no_range_and_widen_no_sum() -> None:
     assert add_readings([measured, modelled]).range_j == (80.0 + 8.0, 80.0 + 120.0)
 
 
+def test_other_programs_work_in_a_counter_is_marked_and_widens_the_range_downwards() -> None:
+    window = window_of(80.0, 2.0)
+    window.foreign_share = 0.75
+    reading, _ = account(WORK, cost_model=ROUND, window=window, elapsed_s=2.0, baseline=BASELINE)
+
+    assert (reading.energy_j, reading.provenance, reading.range_j) == (80.0, Provenance.MEASURED, (20.0, 80.0))
+    assert reading.source == "fake counter, idle included, other programs' work included"
+
+    window.foreign_share = 0.1
+    reading, _ = account(WORK, cost_model=ROUND, window=window, elapsed_s=2.0, baseline=BASELINE)
+    assert (reading.range_j, reading.source) == (None, "fake counter, idle included")
+
+
 def test_where_joules_come_from_is_said_in_the_same_words_everywhere() -> None:
     modelled, _ = account(WORK, cost_model=ROUND, window=None, elapsed_s=2.0, baseline=BASELINE)
 

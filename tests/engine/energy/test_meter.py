@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.energy.load import CpuLoad
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, CompositeMeter, EnergyWindow
 from engine.types import Provenance
 from tests.engine.energy.fakes import FakeClock, FakeMeter
@@ -30,6 +31,16 @@ def test_window_is_trusted_only_when_it_spans_several_refresh_periods(periods: f
 
     assert window.trusted is trusted
     assert (window.energy_j is not None) is trusted
+
+
+def test_window_knows_how_much_of_the_work_was_others() -> None:
+    meter, clock, loads = FakeMeter(), FakeClock(), iter([CpuLoad(1.0, 10.0), CpuLoad(2.0, 14.0)])
+
+    with EnergyWindow(meter, clock=clock, load=lambda: next(loads)) as window:
+        clock.wait(2.0)
+        meter.counter_j = 1042.0
+
+    assert window.foreign_share == 0.75
 
 
 def test_short_window_says_why_it_is_not_measured() -> None:
