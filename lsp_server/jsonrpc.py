@@ -76,8 +76,13 @@ class GreenCodeProtocol(OpenProtocol):
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - the type of the supertype
         """Deserialises one message; answers it here, and returns None, when it cannot be understood."""
-        if "jsonrpc" not in data:
+        if data.get("jsonrpc") != self.VERSION:
             return data
+        if not (_is_id(data.get("id", 0)) and isinstance(data.get("method", ""), str)):
+            logger.warning("A message with no proper id or method was ignored")
+            if "method" in data and "id" in data:
+                self.refuse(data["id"] if _is_id(data["id"]) else None, JsonRpcInvalidRequest())
+            return None
         if "method" in data:
             data.setdefault("params", None)  # JSON-RPC lets it be left out, pygls does not
         try:
@@ -97,7 +102,7 @@ class GreenCodeProtocol(OpenProtocol):
         if not hasattr(message, "jsonrpc"):
             logger.warning("A message that is not JSON-RPC 2.0 was ignored")
             if isinstance(message, dict) and "id" in message:
-                self.refuse(message["id"], JsonRpcInvalidRequest())
+                self.refuse(message["id"] if _is_id(message["id"]) else None, JsonRpcInvalidRequest())
             return
         is_request = hasattr(message, "method") and hasattr(message, "id")
         if is_request and self.is_shut_down:
@@ -118,6 +123,10 @@ class GreenCodeProtocol(OpenProtocol):
             self.fail(data.get("id", ""), refusal)
         elif "id" in data:
             self.refuse(data["id"], refusal)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def _is_ours(record: Any) -> bool:  # noqa: ANN401 - cattrs asks about any type

@@ -4,6 +4,8 @@ Read in pygls 2.0 and 2.1; pyproject bounds the version for the sake of these na
 
 - it answers no request whose parameters it cannot structure, and forgets no future of a notification
   (`_request_futures`, `_execute_handler`), and its errors carry stack traces (`_send_response`);
+- it looks up whatever a cancel names (`_handle_cancel_notification`), takes an answer to anything under way for one to
+  a request of ours (`_handle_response`), and leaves out an id that is null (`_send_data`);
 - it ends `initialize`, and every request about a document, in an error where it cannot read a name (`lsp_initialize`,
   `_create_text_document`);
 - it builds its `Workspace` itself, and that its `TextDocument`s (`_workspace`, `_create_text_document`, `_source`);
@@ -12,6 +14,7 @@ Read in pygls 2.0 and 2.1; pyproject bounds the version for the sake of these na
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol.types import INITIALIZE, InitializeParams, InitializeResult, ResponseError
@@ -22,7 +25,6 @@ from pygls.workspace import TextDocument, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from concurrent.futures import Future
 
 INTERNAL_ERROR = "Green Code could not answer this request; its log has the details."
 
@@ -55,20 +57,36 @@ class OpenProtocol(LanguageServerProtocol):
         """Keeps the open documents in `workspace`; called while `initialize` is answered."""
         self._workspace = workspace
 
-    def refuse(self, msg_id: int | str, error: JsonRpcException) -> None:
-        """Answers a request of the client with an error."""
-        self._send_response(msg_id, error=error.to_response_error())
+    def refuse(self, msg_id: int | str | None, error: JsonRpcException) -> None:
+        """Answers a request of the client with an error; None where it has no id that can be answered."""
+        refusal = error.to_response_error()
+        if msg_id is None:  # pygls would leave it out
+            told = {"code": refusal.code, "message": refusal.message}
+            self._send_data({"jsonrpc": self.VERSION, "id": None, "error": told})
+        else:
+            self._send_response(msg_id, error=refusal)
 
     def fail(self, msg_id: int | str, error: JsonRpcException) -> None:
         """Ends a request of ours, which waits for an answer that cannot be understood."""
-        future = self._request_futures.pop(msg_id, None)
-        if future is not None and not future.done():
+        if self._waits_for(msg_id) and not (future := self._request_futures.pop(msg_id)).done():
             future.set_exception(error)
+
+    def _waits_for(self, msg_id: int | str) -> bool:
+        """True for a request of ours; pygls keeps what it does for those of the client under their ids beside them."""
+        return isinstance(self._request_futures.get(msg_id), Future)
+
+    def _handle_response(self, msg_id: int | str, result: object = None, error: ResponseError | None = None) -> None:
+        if self._waits_for(msg_id):
+            super()._handle_response(msg_id, result, error)
 
     def _send_response(self, msg_id: int | str, result: object = None, error: ResponseError | None = None) -> None:
         if error is not None and error.code == JsonRpcInternalError.CODE:
             error = ResponseError(code=error.code, message=INTERNAL_ERROR)  # pygls logged the trace
         super()._send_response(msg_id, result=result, error=error)
+
+    def _handle_cancel_notification(self, msg_id: object) -> None:
+        if isinstance(msg_id, int | str):  # pygls takes whatever stands there
+            super()._handle_cancel_notification(msg_id)
 
     def _execute_handler(
         self,
@@ -106,6 +124,9 @@ class DocumentStore(Workspace):
         version: int | None = None,
         language_id: str | None = None,
     ) -> TextDocument:
+        if not isinstance(language_id, str):  # lsprotocol lets anything be one
+            language_id = None
+
         def document(uri: str) -> TextDocument:
             return self.document_class(
                 uri, source=source, version=version, language_id=language_id, position_codec=self.position_codec

@@ -1,6 +1,7 @@
 """What travels: every record of ours in camelCase, and nothing kept of what has ended."""
 
 import ast
+import asyncio
 import json
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import lsp_server
 from lsp_server import protocol
 from lsp_server.handlers import create_server
 from lsp_server.jsonrpc import make_converter
-from lsp_server.protocol import REQUESTS, wire_name
+from lsp_server.protocol import REQUESTS, RESET_SESSION, wire_name
 from tests.fakes import FakeEngine
 from tests.lsp_server.client import URI
 
@@ -22,7 +23,10 @@ RECORDS = [value for value in vars(protocol).values() if isinstance(value, type)
 PRIVATE = {
     "_create_text_document": Workspace,
     "_execute_handler": LanguageServerProtocol,
+    "_handle_cancel_notification": LanguageServerProtocol,
+    "_handle_response": LanguageServerProtocol,
     "_request_futures": LanguageServerProtocol,
+    "_send_data": LanguageServerProtocol,
     "_send_response": LanguageServerProtocol,
     "_shutdown": LanguageServerProtocol,
     "_source": TextDocument,
@@ -138,6 +142,17 @@ async def test_a_request_by_the_name_of_a_notification_is_refused(connection: Co
     assert connection.text == ""
 
 
+async def test_an_answer_that_nobody_asked_for_ends_no_request(connection: Connection) -> None:
+    place = {"textDocument": {"uri": URI}, "position": START, "context": {"triggerKind": 1}}
+    connection.send("textDocument/inlineCompletion", place, id=2)
+    for answer in ({"result": None}, {"error": {"code": 1, "message": ""}}, {"error": 7}):
+        connection.server.protocol.receive(json.dumps({"jsonrpc": "2.0", "id": 2, **answer}).encode())
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert [message["result"] for message in connection.writer.messages if message.get("id") == 2] == [None]
+
+
 async def test_fields_of_a_message_inside_another_mean_nothing(connection: Connection) -> None:
     connection.send("greenCode/unheardOf", {"jsonrpc": "2.0", "method": "initialize", "id": 7}, id=2)
 
@@ -165,3 +180,26 @@ def test_one_module_alone_uses_private_names_of_pygls() -> None:
                 users.add(path.name)
 
     assert users == {"pygls_internals.py"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"jsonrpc": "1.0", "id": 7, "method": RESET_SESSION},
+        {"jsonrpc": None, "id": 7, "method": RESET_SESSION},
+        {"jsonrpc": "2.0", "id": 7, "method": 5},
+        {"jsonrpc": "2.0", "id": 7, "method": "textDocument/didSave"},
+        {"jsonrpc": "2.0", "id": [7], "method": RESET_SESSION},
+        {"jsonrpc": "2.0", "id": None, "method": RESET_SESSION},
+    ],
+)
+def test_a_request_that_is_no_proper_one_is_refused(message: dict[str, object]) -> None:
+    server = create_server(lambda _config, _progress: FakeEngine())
+    writer = Writer()
+    server.protocol.set_writer(writer)
+
+    server.protocol.receive(json.dumps(message).encode())
+
+    (answer,) = writer.messages
+    assert answer["id"] == (7 if message["id"] == 7 else None)
+    assert answer["error"]["code"] in {-32600, -32602}
