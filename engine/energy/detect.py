@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.energy.apple import open_apple_meter
 from engine.energy.emi import open_emi_meter
 from engine.energy.meter import CompositeMeter, EnergyMeter
 from engine.energy.nvml import open_nvml_meter
@@ -42,6 +43,7 @@ def detect_meter(
     gpu_uuid: str | None = None,
     powercap: Path = POWERCAP_ROOT,
     emi: DeviceControl | None = None,
+    apple: ModuleType | None = None,
     system: str = sys.platform,
 ) -> MeterReport:
     """Finds the energy counters of what `device` uses: the CPU package, and with "cuda" the GPU as well.
@@ -55,11 +57,16 @@ def detect_meter(
         gpu_uuid: The GPU in use; None asks torch.
         powercap: The folder of the CPU's counters on Linux.
         emi: What reads them on Windows; None is this machine's.
+        apple: The module to reach them through on a Mac; None imports `zeus_apple_silicon`.
         system: The operating system, as `sys.platform` names it.
     """
+    of_system: dict[str, Callable[[], EnergyMeter]] = {
+        "win32": partial(open_emi_meter, emi),
+        "darwin": partial(open_apple_meter, apple),
+    }
     # For each part its meters, the best first.
     sources: dict[str, list[Callable[[], EnergyMeter]]] = {
-        "CPU": [partial(open_emi_meter, emi) if system == "win32" else partial(open_rapl_meter, powercap)]
+        "CPU": [of_system.get(system, partial(open_rapl_meter, powercap))]
     }
     if device == "cuda":
         sources = {"GPU": [lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())], **sources}
