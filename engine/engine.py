@@ -21,7 +21,7 @@ from engine.energy.calibration import calibrate, calibration_key, load_calibrati
 from engine.energy.cost_model import baseline_work, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.load import cpu_load
-from engine.energy.meter import EnergyWindow
+from engine.energy.meter import EnergyWindow, StatedPowerMeter
 from engine.energy.verification import verify
 from engine.errors import MeterError
 from engine.model.loaded import synchronize
@@ -211,10 +211,15 @@ class Engine:
         layers = (*self.exit_layers, self.layers_total)
         return plan_for(request.green_mode, request.policy, layers, self._learned)
 
-    def calibrate(self, *, progress: ProgressSink = no_progress) -> DeviceCostModel:
-        """Fits the cost model to this device by its energy counter, keeps it, and uses it from now on.
+    def calibrate(self, *, power_w: float | None = None, progress: ProgressSink = no_progress) -> DeviceCostModel:
+        """Fits the cost model to this device, keeps it, and uses it from now on.
+
+        Args:
+            power_w: What the machine takes at work beyond rest, to fit to seconds; None fits to the energy counter.
+            progress: Is called for each window.
 
         Raises:
+            ConfigError: If `power_w` is no power.
             MeterError: If there is no counter, it failed, or the result cannot be kept.
         """
         point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
@@ -225,7 +230,8 @@ class Engine:
             if workload.reuses_prompt:
                 decoder = reused.setdefault(workload.prompt_tokens, decoder)
             tokens = decoder.generate(
-                range(workload.prompt_tokens),  # which tokens these are does not matter to their cost
+                # Which tokens these are does not matter to their cost.
+                [n % self._loaded.model.n_vocabulary for n in range(workload.prompt_tokens)],
                 policy=FixedExit(workload.exit_layer),
                 point=point,
                 stop=StopCondition(max_new_tokens=workload.new_tokens),
@@ -237,7 +243,7 @@ class Engine:
 
         self.cost_model = calibrate(
             run,
-            meter=self.meter_report.meter,
+            meter=self.meter_report.meter if power_w is None else StatedPowerMeter(power_w),
             prior=default_cost_model(self._loaded.model.geometry, self._loaded.device, self._loaded.runtime),
             exit_layers=self.exit_layers,
             max_positions=self._loaded.model.max_positions,

@@ -21,7 +21,7 @@ from engine.energy.fit import fit_cost_model
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
 from engine.errors import MeterError
 from engine.files import written_whole
-from engine.types import Phase, Work, no_progress
+from engine.types import Phase, Provenance, Work, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,10 +86,15 @@ def calibrate(
         MeterError: There is no meter, it failed or stood still, or the machine was not quiet.
     """
     if meter is None:
-        raise MeterError("There is nothing to calibrate with: no energy counter of this machine may be read.")
+        raise MeterError(
+            "There is nothing to calibrate with: no energy counter of this machine may be read. State the power that "
+            "it takes at work to calibrate by time, such as `green-code calibrate --power-w 20`."
+        )
     grid = workload_grid(prior.n_layers, exit_layers, max_positions)
     progress("Measuring the idle power", 0, len(grid) + 1)
-    idle_power_w = measure_idle_power_w(meter, clock=clock, wait=wait)
+    # Only a counter sees the machine at rest; a stated power is without that.
+    is_counted = meter.provenance is not Provenance.MODELLED
+    idle_power_w = measure_idle_power_w(meter, clock=clock, wait=wait) if is_counted else None
     run(grid[0])  # warms up: a first run allocates memory and chooses kernels
     samples = []
     for done, workload in enumerate(grid, start=1):

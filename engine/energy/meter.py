@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from engine.energy.load import foreign_share
-from engine.errors import CounterResetError, MeterError
+from engine.errors import ConfigError, CounterResetError, MeterError
 from engine.types import Provenance, combine_provenance
 
 if TYPE_CHECKING:
@@ -141,6 +141,35 @@ class EnergyWindow:
         self.energy_j = None if self.refusal else energy_j
         if self._load and self._start_load:
             self.foreign_share = foreign_share(self._start_load, self._load())
+
+
+class StatedPowerMeter:
+    """Joules of a machine without a counter: seconds times the power that somebody states."""
+
+    provenance = Provenance.MODELLED
+    refresh_s = 0.0
+
+    def __init__(self, power_w: float, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Takes what the machine draws at work beyond what it draws at rest, in watts.
+
+        Raises:
+            ConfigError: That is no power.
+        """
+        if not 0 < power_w < float("inf"):
+            raise ConfigError(f"A power is a number of watts above 0, not {power_w:g}.")
+        self._power_w, self._clock = power_w, clock
+
+    @property
+    def name(self) -> str:
+        """What its joules are, such as "seconds at a stated 20 W"."""
+        return f"seconds at a stated {self._power_w:g} W"
+
+    def read_j(self) -> float:
+        """Reads the clock."""
+        return self._power_w * self._clock()
+
+    def close(self) -> None:
+        """Does nothing."""
 
 
 class CompositeMeter:

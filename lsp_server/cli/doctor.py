@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -36,7 +37,19 @@ def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precisio
 
 
 @app.command()
-def calibrate(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precision: PrecisionOption = "auto") -> None:
+def calibrate(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    power_w: Annotated[
+        float | None,
+        typer.Option(
+            "--power-w",
+            help="Without a counter: what the machine takes at work beyond rest; joules are then seconds times that.",
+            metavar="W",
+        ),
+    ] = None,
+) -> None:
     """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
     with open_engine(model, device, precision) as engine, progress_bar() as progress:
-        render.show_cost_model(Console(), engine.calibrate(progress=progress))
+        render.show_cost_model(Console(), engine.calibrate(power_w=power_w, progress=progress))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,15 +17,16 @@ from engine.energy.calibration import (
     save_calibration,
     workload_grid,
 )
-from engine.energy.cost_model import DeviceCostModel, energy_j
-from engine.errors import MeterError
+from engine.energy.meter import StatedPowerMeter
+from engine.errors import ConfigError, MeterError
 from tests.engine.energy.fakes import FakeClock, FakeMeter
 from tests.engine.energy.test_cost_model import ROUND
-from tests.engine.energy.test_fit import DEVICE, PRIOR, work_of
+from tests.engine.energy.test_fit import DEVICE, PRIOR, request_j, work_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.energy.cost_model import DeviceCostModel
     from engine.types import Phase, Work
 
 IDLE_POWER_W = 8.0
@@ -45,10 +48,12 @@ class ReplayedDevice:
     costs: DeviceCostModel = DEVICE
     clock: FakeClock = field(default_factory=FakeClock)
     meter: FakeMeter = field(default_factory=lambda: FakeMeter(counter_j=0.0))
+    noise: float = 0.0  # of a run's joules, one standard deviation
+    random: random.Random = field(default_factory=lambda: random.Random(3))
 
     def run(self, workload: Workload) -> dict[Phase, Work]:
         work = work_of(workload, self.costs.n_layers)
-        active_j = sum(energy_j(self.costs, done) for done in work.values())
+        active_j = request_j(self.costs, work) * self.random.gauss(1.0, self.noise)
         self.rest(active_j / ACTIVE_POWER_W)
         self.draw(active_j)
         return work
@@ -84,6 +89,49 @@ def test_calibration_recovers_the_device_and_its_idle_power() -> None:
     assert model.source == "calibrated with fake counter"
     assert model.relative_error is not None
     assert model.relative_error < 0.02
+
+
+def test_without_a_counter_it_is_fitted_to_seconds_at_a_stated_power() -> None:
+    device = ReplayedDevice()
+
+    model = calibrate(
+        device.run,
+        meter=StatedPowerMeter(ACTIVE_POWER_W, clock=device.clock),
+        prior=PRIOR,
+        exit_layers=(3, 15, 24),
+        max_positions=8192,
+        clock=device.clock,
+        wait=device.rest,
+    )
+
+    assert model.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=0.03)
+    assert model.prefill_token_j == pytest.approx(DEVICE.prefill_token_j, rel=0.03)
+    assert (model.source, model.idle_power_w) == ("calibrated with seconds at a stated 20 W", None)
+
+
+@pytest.mark.parametrize("power_w", [0.0, -3.0, float("nan"), float("inf")])
+def test_a_power_that_is_none_is_refused(power_w: float) -> None:
+    with pytest.raises(ConfigError, match="is a number of watts above 0"):
+        StatedPowerMeter(power_w)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_windows_that_were_held_out_are_predicted(noise: float) -> None:
+    device = ReplayedDevice(noise=noise)
+    model = calibrate(
+        device.run,
+        meter=device.meter,
+        prior=PRIOR,
+        exit_layers=(3, 15, 24),
+        max_positions=8192,
+        clock=device.clock,
+        wait=device.rest,
+    )
+
+    for prompt_tokens, reuses_prompt in product((50, 300, 1000, 4000), (False, True)):
+        workload = Workload(prompt_tokens=prompt_tokens, new_tokens=24, exit_layer=21, reuses_prompt=reuses_prompt)
+        work = work_of(workload, PRIOR.n_layers)
+        assert request_j(model, work) == pytest.approx(request_j(DEVICE, work), rel=0.1)
 
 
 def test_calibration_tells_its_progress_to_the_end() -> None:

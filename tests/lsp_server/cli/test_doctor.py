@@ -37,6 +37,21 @@ def test_doctor_tells_why_there_is_no_model_and_what_it_knows_all_the_same(
     assert f"model   There is no model in {tmp_path}: it has no config.json." in result.stdout
 
 
+def test_a_machine_without_a_counter_is_calibrated_by_time_at_a_stated_power(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
+    options = ["--model", str(tiny_folder), "--device", "cpu", "--precision", "fp32"]
+
+    result = CliRunner().invoke(app, ["calibrate", *options, "--power-w", "20"], env={"COLUMNS": "300"})
+    after = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
+
+    assert "calibrated with seconds at a stated 20 W" in result.stdout
+    assert "1,000 positions attended, in a layer" in result.stdout
+    assert re.search(r"energy  modelled: calibrated with seconds at a stated 20 W, .* times as much", after.stdout)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such users")
 def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME")
