@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
 
 THEMES = {
-    "light": ("Default Light Modern", "vs"),
-    "dark": ("Default Dark Modern", "vs-dark"),
+    "light": ("Light 2026", "vs"),
+    "dark": ("Dark 2026", "vs-dark"),
     "contrast": ("Default High Contrast", "hc-black"),
     "contrast-light": ("Default High Contrast Light", "hc-light"),
 }

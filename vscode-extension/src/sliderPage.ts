@@ -44,7 +44,9 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
   const { server, installing, status, energy } = snapshot;
   const used = energy === null || energy.requests === 0 ? null : energy;
   const power = status?.power ?? "";
-  const notices = [installing, server.message, status?.message ?? "", power];
+  // What is told of one place comes and goes with each key: here it would make the view jump.
+  const isOfPlace = status?.silence === "nothing" || status?.silence === "skipped";
+  const notices = [installing, server.message, isOfPlace ? "" : (status?.message ?? ""), power];
   return {
     greenMode,
     meanings: MEANINGS,

@@ -73,6 +73,21 @@ test("another model is told not to be the one that was measured", () => {
   assert.doesNotMatch(sliderPage(RUNNING, 20).curveNote, /not measured/);
 });
 
+test("what is told of one place is not told here, because it comes and goes with each key", () => {
+  const told = (silence: string): string => {
+    const status = {
+      model: null,
+      message: "A sentence.",
+      power: "",
+      silence,
+    } as Snapshot["status"];
+    return sliderPage({ ...RUNNING, status }, 20).notice;
+  };
+
+  assert.deepEqual([told("nothing"), told("skipped")], ["", ""]);
+  assert.equal(told("snoozed"), "A sentence.");
+});
+
 test("a machine without a server is offered one", () => {
   const server = { phase: "missing", message: "No server." } as const;
 
