@@ -37,6 +37,7 @@ QUIET = {
     "extensions.ignoreRecommendations": True,
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
+    "window.autoDetectColorScheme": False,
     "workbench.enableExperiments": False,
     "chat.disableAIFeatures": True,
     "git.enabled": False,

@@ -16,6 +16,7 @@ export const COMMAND = {
   doctor: "greenCode.doctor",
   installServer: "greenCode.installServer",
   repairServer: "greenCode.repairServer",
+  openWalkthrough: "greenCode.openWalkthrough",
   showMenu: "greenCode.showMenu",
 } as const;
 

@@ -10,6 +10,7 @@ import { showMenu } from "./menu";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
 const MESSAGE_MS = 3000;
+const WALKTHROUGH = "green-code.green-code#start";
 const { t } = vscode.l10n;
 
 /** What the commands act on. */
@@ -41,6 +42,8 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     [COMMAND.doctor]: () => showDoctor(targets),
     [COMMAND.installServer]: installServer,
     [COMMAND.repairServer]: installServer,
+    [COMMAND.openWalkthrough]: () =>
+      vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH),
     [COMMAND.showMenu]: () => showMenu(client.snapshot),
   };
   return vscode.Disposable.from(

@@ -40,7 +40,10 @@ function open(client: ServerClient, media: vscode.Uri): vscode.WebviewPanel {
     vscode.ViewColumn.Active,
     pageOptions(media),
   );
-  panel.iconPath = vscode.Uri.joinPath(media, "leaf.svg");
+  panel.iconPath = {
+    light: vscode.Uri.joinPath(media, "leaf-light.svg"),
+    dark: vscode.Uri.joinPath(media, "leaf-dark.svg"),
+  };
   const { webview } = panel;
   webview.onDidReceiveMessage(async (message: Message) => {
     const params = paramsOf(message);

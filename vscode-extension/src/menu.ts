@@ -57,6 +57,7 @@ export function menuOf(snapshot: Snapshot, language: string | undefined): MenuIt
     item("graph", t("History"), COMMAND.showHistory),
     item("history", t("Begin a new session"), COMMAND.resetSession),
     separator(t("Help")),
+    item("rocket", t("Get started"), COMMAND.openWalkthrough),
     item("pulse", t("Doctor"), COMMAND.doctor),
     item("output", t("Show log"), COMMAND.showLog),
     item("refresh", t("Restart server"), COMMAND.restart),
