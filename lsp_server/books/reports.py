@@ -43,6 +43,11 @@ _SUMS = """
     FROM completion WHERE created_at >= :since GROUP BY 1 ORDER BY MIN(created_at)
 """
 
+_SOURCES = """
+    SELECT provenance || ': ' || source AS source FROM completion
+    WHERE created_at >= :since AND energy_j IS NOT NULL GROUP BY 1 ORDER BY COUNT(*) DESC
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
@@ -84,11 +89,13 @@ class Report:
     Attributes:
         total: Everything; None where there are no rows.
         by: For each of `GROUPS`, the sums by key, in the order of their first request.
+        sources: How its joules were had, as the ledger says it, such as "measured: RAPL counter, package-0".
         here: The key of the project that a folder is; "" where none was asked for.
     """
 
     total: Sums | None
     by: Mapping[str, Mapping[str, Sums]]
+    sources: tuple[str, ...] = ()
     here: str = ""
 
 
@@ -112,7 +119,9 @@ def read_report(path: Path, since: datetime | None = None, folder: Path | None =
         raise ConfigError(ledger.warning)
     start_s = since.timestamp() if since else 0.0
     with closing(connect(str(path), CLOSE_TIMEOUT_S)) as database:
+        told = database.execute(_SOURCES, {"since": start_s})
         return Report(
+            sources=tuple(row["source"] for row in told),
             total=sums_by(database, "", start_s).get(""),
             by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),

@@ -50,7 +50,7 @@ def page(report: Report, carbon: CarbonIntensity | None) -> str:
         body = "".join(
             (
                 _tiles(total, carbon),
-                "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(total, carbon)),
+                "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(report, total, carbon)),
                 _section("By day", _figure(partial(_stacked, groups=report.by["day"])), "day", report, carbon),
                 "<h2>Kept characters for a joule</h2>",
                 _figure(partial(_kept, groups=report.by["day"])),

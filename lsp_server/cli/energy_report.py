@@ -29,6 +29,7 @@ def as_record(report: Report, carbon: CarbonIntensity | None) -> dict[str, Any]:
     return {
         "total": None if report.total is None else figures(report.total, carbon),
         "by": {by: {key: figures(sums, carbon) for key, sums in groups.items()} for by, groups in report.by.items()},
+        "sources": report.sources,
         "this_project": report.here,
         "baseline": BASELINE_WORDS,
         "carbon": None if carbon is None else {"g_per_kwh": carbon.g_per_kwh, "source": carbon.source},
@@ -54,7 +55,7 @@ def show_report(console: Console, report: Report, by: str, carbon: CarbonIntensi
     table.add_section()
     table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
     console.print(table)
-    for sentence in sentences(report.total, carbon):
+    for sentence in sentences(report, report.total, carbon):
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -74,7 +75,7 @@ def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str]]:
     return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else f"{grams:.3g} g")]
 
 
-def sentences(total: Sums, carbon: CarbonIntensity | None) -> list[str]:
+def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None) -> list[str]:
     """What the figures are, one sentence each."""
     phases = {
         "prefill": total.prefill_j,
@@ -82,7 +83,8 @@ def sentences(total: Sums, carbon: CarbonIntensity | None) -> list[str]:
         "policy": total.policy_j,
         "verification": total.verification_j,
     }
-    said = [f"By phase (modelled): {', '.join(f'{phase} {joules(phase_j)}' for phase, phase_j in phases.items())}."]
+    said = [f"Joules were {source}." for source in report.sources]
+    said += [f"By phase (modelled): {', '.join(f'{phase} {joules(phase_j)}' for phase, phase_j in phases.items())}."]
     if total.saved_j is not None and total.baseline_energy_j:
         share = total.saved_j / total.baseline_energy_j
         said.append(f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}.")

@@ -45,6 +45,7 @@ def test_everything_is_summed_up(path: Path) -> None:
     assert (total.requests, total.cancelled, total.accepted, total.kept_chars) == (3, 1, 2, 13)
     assert total.kept_chars_per_j == 4 / 4.0  # characters whose joules are not known are left out
     assert total.elapsed_s == 1.5
+    assert read_report(path).sources == ("measured: fake counter",)
 
 
 def test_each_group_adds_up_to_the_whole(path: Path) -> None:

@@ -48,6 +48,7 @@ class TestReport:
             ["python", "2", "J", "measured", "3", "J", "0", "J", "1", "1", "4", "2.00"]
         )
         assert next(line.split() for line in lines if "in all" in line)[2:5] == ["4", "J", "measured"]
+        assert "Joules were measured: fake counter." in lines
         assert "Saved is against full depth with KV cache (modelled): 60% of 10 J." in lines
 
     def test_the_project_of_this_folder_is_marked(self) -> None:
