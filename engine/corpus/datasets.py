@@ -16,7 +16,9 @@ from engine import config
 from engine.corpus.deduplication import contains_any, first_occurrences, shingles
 from engine.corpus.packages import (
     PACKAGE_LIST,
+    RECENT_PACKAGES,
     CorpusLanguage,
+    Package,
     PackageList,
     Split,
     fetch_package,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSION = 1  # raise it when the same packages give another text
+_WHOLE = 1 << 30  # characters: more than any package has
 _PRECEDENCE: tuple[Split, ...] = ("test", "validation", "train")  # what stands twice stays in the split judged by
 
 CORPUS_LANGUAGES: tuple[CorpusLanguage, ...] = ("python", "java")
@@ -88,6 +91,37 @@ def gather_corpus(
     files = deduplicated(files, problems, seed=listed.seed)
     _write(stored, files)
     return _corpus(files, listed)
+
+
+def gather_recent(progress: ProgressSink = no_progress) -> list[SourceFile]:
+    """All files of packages that the default model cannot have read.
+
+    Raises:
+        TrainingError: If a package cannot be had.
+    """
+    packages = read_package_list(RECENT_PACKAGES).packages
+    files = []
+    for done, package in enumerate(packages):
+        progress(f"Gathering projects: {package.name}", done, len(packages))
+        archive = fetch_package(package, config.cache_dir() / "corpus" / "packages")
+        files += read_sources(archive, package, max_chars=_WHOLE)
+    return files
+
+
+def unpack(package: Package, folder: Path) -> None:
+    """Writes the source files of a package to a folder, fetching it where it is not in the cache yet.
+
+    Raises:
+        TrainingError: If the package cannot be had, or the folder cannot be written.
+    """
+    archive = fetch_package(package, config.cache_dir() / "corpus" / "packages")
+    try:
+        for file in read_sources(archive, package, max_chars=_WHOLE):
+            path = folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file.text, encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"The package {package.name} could not be unpacked to {folder}.") from error
 
 
 def deduplicated(files: Sequence[SourceFile], problems: Sequence[Set[int]], *, seed: int) -> list[SourceFile]:

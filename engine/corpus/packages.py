@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 PACKAGE_LIST = Path(__file__).with_name("corpus.json")
+RECENT_PACKAGES = Path(__file__).with_name("recent.json")
+"""Packages that were begun after the default model was trained: it has not read them."""
+
 
 CorpusLanguage = Literal["python", "java"]
 Split = Literal["train", "validation", "test"]

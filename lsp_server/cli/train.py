@@ -128,6 +128,41 @@ def acceptance(
     )
 
 
+@app.command()
+def project(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Files to read of each package.")] = 5,
+    seed: Seed = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write; where the server finds it if left out.")
+    ] = None,
+) -> None:
+    """Teaches how far to trust what a project says, beside the model and alone: ten minutes."""
+    from engine.corpus.datasets import gather_recent
+    from engine.model.loading import load_model
+    from engine.model.sources.store import resolve_model
+    from engine.project.trust import own_trust_path, save_trust
+    from engine.training.trust_fit import SURE, fit_trust, observe
+
+    path = output or own_trust_path()
+    with progress_bar(counting=True) as progress:
+        files = gather_recent(progress)
+        found = resolve_model(model, progress=progress)
+        loaded = load_model(found.name, found.path, EngineConfig(model=model, device=device), progress=progress)
+        observed = observe(loaded, files, blocks_a_package=blocks, seed=seed, progress=progress)
+    fitted = fit_trust(observed, model=model)
+    save_trust(fitted.trust, path)
+    Console().print(
+        f"{len(observed)} tokens. In packages not seen: {fitted.bits_alone:.3f} bits a token alone, "
+        f"{fitted.bits_mixed:.3f} with the project; right {fitted.right_alone:.3f} and {fitted.right_mixed:.3f}. "
+        f"Of {fitted.sure:.0%} of the tokens the project alone is sure (chance {SURE}), and {fitted.sure_right:.1%} "
+        f"of those are right.\nIt is in {path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def teach_exits(
     model: str,
     device: DeviceChoice,
