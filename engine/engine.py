@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from engine.energy.verification import Verification
     from engine.model.loaded import LoadedModel
     from engine.policy.operating_point import Plan
+    from engine.project.project_text import ProjectText
     from engine.types import CancellationToken, ProgressSink, Work
 
 CALIBRATION_FILE = "calibration.json"
@@ -127,6 +128,10 @@ class Engine:
     def exit_layers(self) -> tuple[int, ...]:
         """Layers after which a token may leave, ascending, without the last."""
         return self._loaded.model.exit_layers
+
+    def project(self, name: str) -> ProjectText:
+        """The text of a project, which has its say where a request names it; to be filled from any thread."""
+        return self._texts.projects.text(name)
 
     def complete(
         self,

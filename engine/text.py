@@ -20,6 +20,7 @@ from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition, no_doubt
 from engine.model.loaded import synchronize
+from engine.project.projects import Projects
 from engine.types import FinishReason, NeverCancelled
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from engine.decoding.healing import Constraint
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
-    from engine.types import CancellationToken, CompletionRequest, Phase, Work
+    from engine.project.continuations import Continuations
+    from engine.types import CancellationToken, CompletionRequest, Phase, ProjectPlace, Work
 
-_MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH})
+_MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH, FinishReason.UNLIKELY})
 _SAYS_NOTHING = frozenset({FinishReason.CANCELLED, FinishReason.DOUBT})
 _LEAST_CHANCE = 0.3  # of the first word, or of its rest; less is hardly ever right (engine/LOG.md, "Inside words")
 _SEPARATORS = " \t\n,.:"  # that would lead to what is not said again
@@ -50,6 +52,7 @@ class Site:
         shape: The form that a suggestion may take; None where all decoded text is offered and only the model, the
             policy and the length limit end it.
         may_give_up: Whether a text whose first word is unlikely is given up where no word has been begun.
+        place: The project that has its say beside the model; None for the model alone.
     """
 
     prefix: str
@@ -57,6 +60,7 @@ class Site:
     prompt: Prompt
     shape: Shape | None
     may_give_up: bool = True
+    place: ProjectPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,12 @@ def site_for(request: CompletionRequest) -> Site:
         request.prefix, request.suffix, prompt, single_line=request.single_line, language_id=request.language_id
     )
     return Site(
-        prefix=request.prefix, suffix=request.suffix, prompt=prompt, shape=shape, may_give_up=request.may_give_up
+        prefix=request.prefix,
+        suffix=request.suffix,
+        prompt=prompt,
+        shape=shape,
+        may_give_up=request.may_give_up,
+        place=request.place,
     )
 
 
@@ -131,12 +140,17 @@ def ignore_text(text: str) -> None:
 
 
 class TextDecoder:
-    """Decodes text with one model. KV caches of earlier texts are kept for later ones. One thread at a time."""
+    """Decodes text with one model. KV caches of earlier texts are kept for later ones. One thread at a time.
+
+    Attributes:
+        projects: The text of projects, which has its say where a site names one. From any thread.
+    """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
         self._fim_format = find_fim_format(loaded.tokenization.control_ids)
         self._decoders = DecoderPool(loaded.model)
+        self.projects = Projects(loaded.tokenization.encode_text, loaded.model.n_vocabulary)
 
     def prompt_ids(self, site: Site, *, max_new_tokens: int) -> list[int]:
         """The prompt in tokens, with room for the answer in the model's positions."""
@@ -146,6 +160,10 @@ class TextDecoder:
         """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it."""
         prompt, healing = self._healed(site.prompt)
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
+        project = None
+        if site.place is not None:
+            above = site.prefix[: max(0, len(site.prefix) - len(site.prompt.text) - len(site.prompt.typed))]
+            project = self.projects.continuations(site.place, prompt_ids, above=above, below=site.suffix)
         return TextRun(
             self._loaded,
             self._decoders.decoder_for(prompt_ids),
@@ -153,6 +171,7 @@ class TextDecoder:
             prompt_ids=prompt_ids,
             n_certain=len(prompt.text) - len(site.prompt.text),
             constraint=healing,
+            project=project,
         )
 
     def _healed(self, prompt: Prompt) -> tuple[Prompt, Healing | None]:
@@ -197,7 +216,9 @@ class TextRun:
         prompt_ids: list[int],
         n_certain: int,
         constraint: Constraint | None,
+        project: Continuations | None = None,
     ) -> None:
+        self._project = project
         self.site, self.prompt_ids, self.decoder = site, prompt_ids, decoder
         self.ids: tuple[int, ...] = ()
         self._loaded, self._constraint = loaded, constraint
@@ -237,9 +258,11 @@ class TextRun:
                 end_ids=self._loaded.tokenization.end_ids,
                 rule=self._ended_by_rules,
                 doubt=self._is_doubtful if may_give_up else no_doubt,
+                least_chance=point.text_chance if may_give_up and self.site.may_give_up else 0.0,
             ),
             cancellation=cancellation or NeverCancelled(),
             constraint=self._constraint,
+            project=self._project,
         ):
             token_ids.append(token.token_id)
             exit_layers.append(token.exit_layer)
@@ -247,12 +270,13 @@ class TextRun:
             on_text(offered(self.site, raw, FinishReason.STOP))
         synchronize(self._loaded.device)
         self.ids = tuple(token_ids)
+        reason = self.decoder.finish_reason
         return DecodedText(
             token_ids=self.ids,
             exit_layers=tuple(exit_layers),
             raw=raw,
-            text=offered(self.site, raw, self.decoder.finish_reason),
-            finish_reason=self.decoder.finish_reason,
+            text=offered(self.site, self.text_of(token_ids[:-1]) if reason is FinishReason.UNLIKELY else raw, reason),
+            finish_reason=reason,
             work=self.decoder.work.by_phase(),
             n_decoded=self.decoder.n_decoded,
             reused_tokens=self.decoder.reused_tokens,

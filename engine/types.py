@@ -42,6 +42,7 @@ class FinishReason(str, Enum):
     POLICY = "policy"  # the exit policy chose STOP
     LENGTH = "length"  # max_new_tokens
     DOUBT = "doubt"  # the word that was begun could be too many others
+    UNLIKELY = "unlikely"  # the text goes on in too many ways; its last token is the first too many
     REPETITION = "repetition"  # the text said the same again and again
     CANCELLED = "cancelled"  # the caller asked for it
 
@@ -178,6 +179,19 @@ class PromptOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPlace:
+    """Where a document belongs.
+
+    Attributes:
+        project: The project whose text counts; the engine holds it under this name.
+        file: What this document is called there; what the project holds under that name does not count.
+    """
+
+    project: str
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
     r"""One place in one document where text is wanted.
 
@@ -196,6 +210,7 @@ class CompletionRequest:
         single_line: True for one line, False for a block, None to decide from the text around the cursor.
         may_give_up: Whether a text whose first word is unlikely is given up, and "" offered, where no word has been
             begun; inside words it is in any case.
+        place: The project that has its say beside the model; None for the model alone.
     """
 
     prefix: str
@@ -210,6 +225,7 @@ class CompletionRequest:
     max_new_tokens: int = 48
     single_line: bool | None = None
     may_give_up: bool = True
+    place: ProjectPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

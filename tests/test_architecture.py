@@ -34,7 +34,9 @@ FOOT = {
     *("engine.artifacts", "engine.checksum", "engine.files", "engine.intervals"),
 }
 MODEL = {"engine.model", "engine.model.sources", "engine.model.prepared", "engine.model.reference"}
-COMPLETING = {"engine.text", "engine.completion", "engine.decoding", "engine.energy", "engine.policy"}
+COMPLETING = {
+    *("engine.text", "engine.completion", "engine.decoding", "engine.energy", "engine.policy", "engine.project"),
+}
 SERVER = {"lsp_server.books", "lsp_server.context", "lsp_server.suggest", "lsp_server.settings", "lsp_server.protocol"}
 
 # Each room, a folder or a module, and the others that it may import besides the foot.
@@ -47,11 +49,12 @@ ROOMS: dict[str, set[str]] = {
     "engine.model.reference": {"engine.model", "engine.model.sources", "engine.model.prepared"},
     "engine.model.loading": MODEL,
     "engine.policy": set(),
+    "engine.project": set(),
     "engine.energy": set(),
     "engine.completion": set(),
-    "engine.decoding": {"engine.model", "engine.policy"},
+    "engine.decoding": {"engine.model", "engine.policy", "engine.project"},
     "engine.corpus": {"engine.completion"},
-    "engine.text": {"engine.model", "engine.completion", "engine.decoding", "engine.policy"},
+    "engine.text": {"engine.model", "engine.completion", "engine.decoding", "engine.policy", "engine.project"},
     "engine.engine": {*MODEL, *COMPLETING, "engine.model.loading"},
     "engine.recommendation": {"engine.model", "engine.model.prepared", "engine.energy"},
     "engine.training": {*MODEL, *COMPLETING, "engine.corpus", "engine.engine"},

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.decoding.stopping import StopCondition
     from engine.model.early_exit import EarlyExitModel
     from engine.policy.base import ExitPolicy, OperatingPoint
+    from engine.project.continuations import Continuations
     from engine.types import CancellationToken
 
 
@@ -58,6 +59,7 @@ class Decoder:
         stop: StopCondition,
         cancellation: CancellationToken,
         constraint: Constraint | None = None,
+        project: Continuations | None = None,
     ) -> Iterator[DecodedToken]:
         """Continues the prompt greedily, yielding tokens once nothing can take them back.
 
@@ -70,6 +72,7 @@ class Decoder:
             stop: When to end.
             cancellation: Asked at every exit candidate and between the segments of a prefill chunk.
             constraint: What may be chosen; None for everything.
+            project: What the project says of the same text; None where the model is alone.
         """
         self.work, self.n_decoded = WorkCounter(), 0
         # The last prompt token always runs: its hidden state chooses the first new token.
@@ -87,6 +90,7 @@ class Decoder:
             point=point,
             cancellation=cancellation,
             constraint=constraint,
+            project=project,
         )
         self.finish_reason = FinishReason.CANCELLED  # also where the caller closes the iterator
         try:
@@ -98,7 +102,7 @@ class Decoder:
             self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:
-        run.prefill(start=self.reused_tokens)
+        run.begin(start=self.reused_tokens)
         n_yielded = n_judged = 0
         while True:
             reason, n_judged = _finish_reason(run, stop, n_judged), len(run.tokens)
@@ -108,7 +112,7 @@ class Decoder:
                 run.advance()
             elif run.settle():
                 break
-            n_judged = min(n_judged, len(run.tokens) - 1)  # the last token may be new at an old place
+            n_judged = max(0, min(n_judged, len(run.tokens) - 1))  # the last token may be new at an old place
         end = len(run.tokens) - (run.tokens[-1].token_id in stop.end_ids)
         yield from run.tokens[n_yielded:end]
         self.finish_reason = reason

@@ -8,20 +8,18 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+import numpy as np
 
-    import numpy as np
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from engine.decoding.healing import Constraint
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel, Listing
     from engine.model.layer_runner import Array
-
-
-_N_CHANCES = 8
-"""Tokens whose chance is noted: a name that is written in more is hardly ever right."""
+    from engine.project.continuations import Continuations, Guess
 
 
 class Reading:
@@ -37,6 +35,7 @@ class Reading:
         model: EarlyExitModel,
         parts: Sequence[tuple[Array, NDArray[np.int64] | None]],
         unsure: Array | None = None,
+        guesses: Sequence[Guess | None] = (),
     ) -> None:
         """Chooses.
 
@@ -44,13 +43,37 @@ class Reading:
             model: The model that the head belongs to.
             parts: Logits [1, T, S] of rows one behind the other, and which ids [S] they are of; None for all.
             unsure: See the attribute.
+            guesses: What the project says of each row, to be mixed with what the head says; none for the head alone.
         """
         self._model, self._parts, self.unsure = model, parts, unsure
         self.choices = [token_id for logits, ids in parts for token_id in model.choices(logits, ids)]
+        self._mixed = [
+            None if guess is None else self._mix(row, guess)
+            for row, guess in enumerate(guesses or [None] * len(self.choices))
+        ]
+        self.choices = [
+            choice if mixed is None else mixed[0] for choice, mixed in zip(self.choices, self._mixed, strict=True)
+        ]
 
     def probabilities(self) -> list[float]:
         """The probability of each of `choices` among those tokens."""
-        return [chance for logits, _ in self._parts for chance in self._model.probabilities(logits)]
+        chances = [chance for logits, _ in self._parts for chance in self._model.probabilities(logits)]
+        return [chance if mixed is None else mixed[1] for chance, mixed in zip(chances, self._mixed, strict=True)]
+
+    def _mix(self, row: int, guess: Guess) -> tuple[int, float]:
+        """What a row chooses together with the project, and the chance of that."""
+        logits, ids = next(part for part in self._rows() if part[0] == row)[1]
+        odds = self._model.to_numpy(logits)
+        odds = np.exp(odds - odds.max())
+        total = float(odds.sum())
+        chances = {}
+        for token_id in guess.token_ids:
+            at = token_id if ids is None else next(iter(np.flatnonzero(ids == token_id).tolist()), None)
+            chances[token_id] = 0.0 if at is None else float(odds[at]) / total
+        return guess.mixed(self.choices[row], float(odds.max()) / total, chances)
+
+    def _rows(self) -> Iterator[tuple[int, tuple[Array, NDArray[np.int64] | None]]]:
+        return enumerate((logits[0, row], ids) for logits, ids in self._parts for row in range(logits.shape[1]))
 
 
 class Head:
@@ -61,15 +84,22 @@ class Head:
         prompt_ids: What is continued; its tokens are on the listing.
         constraint: What may be chosen behind which tokens; None where everything may.
         work: Charged with rows beside the first of a reading; the first is charged to who asks.
+        project: What the project says of the same text; None where the model is alone.
 
     Attributes:
-        chances: The probability of each of the first tokens among those that could be chosen in its place. Without a
+        chances: The probability of each token among those that could be chosen in its place. Without a
             constraint only those that no later pass judges: lossless text goes on whatever they are.
     """
 
     def __init__(
-        self, model: EarlyExitModel, prompt_ids: Sequence[int], constraint: Constraint | None, work: WorkCounter
+        self,
+        model: EarlyExitModel,
+        prompt_ids: Sequence[int],
+        constraint: Constraint | None,
+        work: WorkCounter,
+        project: Continuations | None = None,
     ) -> None:
+        self._project = project
         self._model, self._prompt_ids, self._constraint, self._work = model, prompt_ids, constraint, work
         self._unsure: dict[int, Array] = {}  # by token: what the head read [1, 1, D]
         self.chances: dict[int, float] = {}
@@ -89,9 +119,9 @@ class Head:
 
         With `is_judged_later` the last layer judges what was chosen from the listing.
         """
-        if first < _N_CHANCES and not (is_judged_later and self._constraint is None):
+        if not (is_judged_later and self._constraint is None):
             chances = reading.probabilities()
-            self._note_chances(zip(range(first, first + len(rows)), (chances[row] for row in rows), strict=True))
+            self.chances.update(zip(range(first, first + len(rows)), (chances[row] for row in rows), strict=True))
         for index, row in enumerate(rows, first):
             if reading.unsure is not None and not is_judged_later:
                 self._unsure[index] = reading.unsure[:, row : row + 1]
@@ -109,10 +139,9 @@ class Head:
         self._work.verification.head(1.0)
         self._work.verification.head_tokens += len(judged) - 1
         logits = self._model.head(functools.reduce(self._model.concatenate, judged.values()))
-        choices = self._model.choices(logits)
-        if min(judged) < _N_CHANCES:
-            self._note_chances(zip(judged, self._model.probabilities(logits), strict=True))
-        pairs = zip(judged, choices, strict=True)
+        reading = Reading(self._model, [(logits, None)], guesses=[self.guess(said[:index]) for index in judged])
+        self.chances.update(zip(judged, reading.probabilities(), strict=True))
+        pairs = zip(judged, reading.choices, strict=True)
         return next(((index, choice) for index, choice in pairs if said[index] != choice), None)
 
     def read(
@@ -135,16 +164,41 @@ class Head:
         self._work.verification.head_tokens += share * (n_rows - 1)
         mapped = model.mapped(states, layer)
         logits = model.head(mapped, listing)
+        first = len(said) - n_rows + 1
+        guesses = [self.guess(said[: first + row]) for row in range(n_rows)]
         if allowed is None:
             return Reading(
                 model,
                 [(logits, None)] if listing is None else [(logits, listing.ids)],
                 None if listing is None else mapped,
+                guesses,
             )
         rows = [logits[:, row : row + 1] for row in range(n_rows)]
-        return Reading(
-            model, [(row if ids is None else row[:, :, ids], ids) for row, ids in zip(rows, allowed, strict=True)]
-        )
+        parts = [(row if ids is None else row[:, :, ids], ids) for row, ids in zip(rows, allowed, strict=True)]
+        return Reading(model, parts, guesses=guesses)
+
+    def guess(self, said: Sequence[int]) -> Guess | None:
+        """What the project says behind these tokens; None where it knows nothing, or is not asked."""
+        if self._project is None:
+            return None
+        allowed = self._allowed(said, 1)
+        return self._project.after(said, None if allowed is None else allowed[0])
+
+    def draft(self, said: Sequence[int], n_tokens: int, *, least_chance: float) -> list[int]:
+        """What the project says will follow, as long as all of it is right with at least this chance."""
+        drafts: list[int] = []
+        chance = 1.0
+        while len(drafts) < n_tokens:
+            guess = self.guess([*said, *drafts])
+            chance *= 0.0 if guess is None else guess.chance
+            if guess is None or chance < least_chance:
+                break
+            drafts.append(guess.token_id)
+        return drafts
+
+    def take(self, index: int, guess: Guess) -> None:
+        """Remembers that a token is what the project alone said."""
+        self.chances[index] = guess.chance
 
     def n_allowed(self, said: Sequence[int], drafts: Sequence[int]) -> int:
         """How many of the drafts may be chosen behind the tokens that were said."""
@@ -155,9 +209,6 @@ class Head:
             if draft not in allowed[0]:
                 return n_drafts
         return len(drafts)
-
-    def _note_chances(self, chances: Iterable[tuple[int, float]]) -> None:
-        self.chances.update((index, chance) for index, chance in chances if index < _N_CHANCES)
 
     def _allowed(self, said: Sequence[int], n_rows: int) -> list[NDArray[np.int64] | None] | None:
         """What each row may choose; None where each may choose everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,14 +30,16 @@ class StopCondition:
         max_new_tokens: Upper bound on tokens.
         end_ids: Token ids that end the text; they are not part of it.
         rule: Asked after each token with all ids so far; a reason ends the text after that token.
-        doubt: Asked after each token with all ids so far, and with the chance of each of the first tokens where those
-            are known; True gives the text up.
+        doubt: Asked after each token with all ids so far, and with the chance of each where that is known; True gives
+            the text up.
+        least_chance: Least chance that all tokens are right with which the text goes on, where all chances are known.
     """
 
     max_new_tokens: int
     end_ids: frozenset[int] = frozenset()
     rule: Callable[[Sequence[int]], FinishReason | None] = field(default=no_rule)
     doubt: Callable[[Sequence[int], Mapping[int, float]], bool] = field(default=no_doubt)
+    least_chance: float = 0.0
 
     def reason_to_end(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> FinishReason | None:
         """Why the text ends with the last of these tokens; None where it goes on."""
@@ -44,5 +47,12 @@ class StopCondition:
             return FinishReason.STOP
         if self.doubt(token_ids, chances):
             return FinishReason.DOUBT
+        if self._is_unlikely(len(token_ids), chances):
+            return FinishReason.UNLIKELY
         at_limit = FinishReason.LENGTH if len(token_ids) >= self.max_new_tokens else None
         return self.rule(token_ids) or at_limit
+
+    def _is_unlikely(self, n_tokens: int, chances: Mapping[int, float]) -> bool:
+        if not self.least_chance or any(index not in chances for index in range(n_tokens)):
+            return False
+        return math.prod(chances[index] for index in range(n_tokens)) < self.least_chance

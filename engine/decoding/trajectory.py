@@ -34,9 +34,15 @@ if TYPE_CHECKING:
     from engine.model.early_exit import EarlyExitModel
     from engine.model.layer_runner import Array, KVCache
     from engine.policy.base import ExitPolicy, OperatingPoint
+    from engine.project.continuations import Continuations
     from engine.types import CancellationToken
+
 JUDGED_AT_ONCE = 4
 """Tokens chosen from the listing that the whole head judges in one pass: of four rows it costs a third for each."""
+
+
+_WORTH_A_ROW = 0.3
+"""Least chance that a draft and those before it are right: a row costs a fifth of the pass that it may save."""
 
 
 class Cancelled(Exception):  # noqa: N818 - control flow, not an error
@@ -73,10 +79,13 @@ class Trajectory:
         point: OperatingPoint,
         cancellation: CancellationToken,
         constraint: Constraint | None = None,
+        project: Continuations | None = None,
     ) -> None:
         self._model, self._cache, self._work = model, cache, work
         self._prompt_ids = prompt_ids
-        self.head = Head(model, prompt_ids, constraint, work)
+        self.head = Head(model, prompt_ids, constraint, work, project)
+        self._has_project = project is not None
+        self._unread: int | None = None  # from where on the prompt has not been read yet
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
@@ -95,35 +104,26 @@ class Trajectory:
         n_run, first_unsure = len(self.tokens) - self.n_waiting, self.head.first_unsure
         return n_run if first_unsure is None else min(n_run, first_unsure)
 
-    def prefill(self, start: int) -> None:
-        """Runs the prompt from position `start` on at full depth and emits the first token.
-
-        Raises:
-            Cancelled: Between two segments of a chunk.
-        """
-        rows = prefill(
-            self._model,
-            self._cache,
-            self._prompt_ids[start:],
-            position=start,
-            counter=self._work.prefill,
-            check=self._check_cancelled,
-        )
-        reading = self._read_last(rows[:, -1:], [], self._work.decode)
-        self._emit(0, reading, range(1), self._model.n_layers)
+    def begin(self, start: int) -> None:
+        """Says that the prompt has been read up to position `start`; the rest is, once a layer is needed."""
+        self._unread = start
 
     def advance(self) -> None:
-        """One pass: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.
+        """One step: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.
 
         Raises:
-            Cancelled: At an exit candidate.
+            Cancelled: At an exit candidate, or between two segments of a chunk of the prompt.
         """
         if self.head.n_unsure >= JUDGED_AT_ONCE and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
+        if self._leave_at_zero(said):
+            return
+        if self._unread is not None:
+            self._read_prompt(self._unread, said)
+            return
         ids = [*self._prompt_ids, *said]
-        drafts = lookup_draft(ids, min(self._point.lookup, self._model.max_positions - len(ids)))
-        del drafts[self.head.n_allowed(said, drafts) :]
+        drafts = self._draft(said, min(self._point.lookup, self._model.max_positions - len(ids)))
         rows = self._model.embed([ids[-1], *drafts], len(ids) - 1)
         self._work.decode.tokens += 1
         self._work.verification.tokens += len(drafts)
@@ -180,6 +180,44 @@ class Trajectory:
         accepted = n_before == len(self.tokens) and last == self.tokens[-1]
         self.stopped = self.stopped and accepted
         return accepted
+
+    def _leave_at_zero(self, said: Sequence[int]) -> bool:
+        """Takes the next token from the project, before any layer, where it is sure enough; its row waits there."""
+        least_chance = self._point.zero_chance
+        if least_chance is None or self._point.lossless or (guess := self.head.guess(said)) is None:
+            return False
+        position = self.n_prompt + len(said) - 1
+        if guess.chance < least_chance or position + 1 >= self._model.max_positions:
+            return False
+        self._check_cancelled()
+        if self._unread is None:
+            self._wait(self._model.embed([(said or self._prompt_ids)[-1]], position), 0)
+            self._work.decode.tokens += 1
+        self.head.take(len(self.tokens), guess)
+        self.tokens.append(DecodedToken(guess.token_id, 0))
+        return True
+
+    def _read_prompt(self, start: int, said: Sequence[int]) -> None:
+        """Runs the prompt from `start` on at full depth, with what was said since, and emits the next token."""
+        rows = prefill(
+            self._model,
+            self._cache,
+            [*self._prompt_ids[start:], *said],
+            position=start,
+            counter=self._work.prefill,
+            check=self._check_cancelled,
+        )
+        self._unread = None
+        reading = self._read_last(rows[:, -1:], said, self._work.decode)
+        self._emit(len(said), reading, range(1), self._model.n_layers)
+
+    def _draft(self, said: Sequence[int], n_tokens: int) -> list[int]:
+        """Tokens that run along in the next pass: what the project says, else what the text said before."""
+        if self._has_project:
+            return self.head.draft(said, n_tokens, least_chance=_WORTH_A_ROW)
+        drafts = lookup_draft([*self._prompt_ids, *said], n_tokens)
+        del drafts[self.head.n_allowed(said, drafts) :]
+        return drafts
 
     @property
     def _n_run(self) -> int:

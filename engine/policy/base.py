@@ -44,6 +44,9 @@ class OperatingPoint:
         fill: How skipped layers are filled where exits are final.
         max_waiting: No exit is taken while so many tokens wait for deeper layers; bounds the draft length.
         lookup: Most tokens that are drafted from what the text said before, and run along in the next pass; 0 for none.
+        zero_chance: Least chance of being right with which a token of the project's is taken before any layer, where
+            text may differ from full depth's; None for never.
+        text_chance: Least chance that all of a text is right with which it goes on; 0 for whatever the chance.
     """
 
     energy_weight: float
@@ -51,6 +54,8 @@ class OperatingPoint:
     fill: Fill = Fill.EXACT
     max_waiting: int = 8
     lookup: int = 8
+    zero_chance: float | None = None
+    text_chance: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -33,6 +33,9 @@ class LetterTokenization:
     def encode(self, text: str) -> list[int]:
         return [ord(char) % 97 for char in text]
 
+    def encode_text(self, text: str) -> list[int]:
+        return self.encode(text)
+
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
         [text] = parts  # no control token is known
         return self.encode(text)
