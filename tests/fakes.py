@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 from engine.completion.prompt import prompt_for
 from engine.config import EngineConfig
 from engine.errors import EngineError, ModelNotFoundError
+from engine.project.projects import Projects
 from engine.types import (
     CancellationToken,
     Completion,
@@ -24,6 +26,9 @@ from lsp_server.replay.servers import Costs, Offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from engine.project.project_text import ProjectText
 
 FAKE_LAYERS = 4
 
@@ -83,6 +88,7 @@ class FakeEngine:
         self.started = threading.Event()  # set when a request reaches the engine
         self.word_s: float | None = 0.2
         self.go = threading.Semaphore(0)
+        self.projects = Projects(lambda text: list(map(ord, text)), n_vocabulary=sys.maxunicode + 1)
 
     def complete(
         self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
@@ -104,6 +110,10 @@ class FakeEngine:
         exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
         text = {"nothing": "", "block": "first\nsecond", "context": prompt_for(request).context}.get(order, "next")
         return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
+
+    def project(self, name: str) -> ProjectText:
+        """The text of a project, which it never asks; letters are tokens."""
+        return self.projects.text(name)
 
     def close(self) -> None:
         """Answers no more."""
@@ -128,7 +138,7 @@ class FakeServerUnderTest:
         self.text = ""
         self.answers = 0
 
-    async def begin(self, language_id: str, text: str) -> None:
+    async def begin(self, language_id: str, text: str, path: Path | None = None) -> None:
         """Opens the document."""
         self.text = text
 

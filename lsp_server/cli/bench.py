@@ -7,6 +7,7 @@ import json
 import platform
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -83,8 +84,8 @@ def replay(
 
     first-fp32: first, on torch in fp32
 
-    full-depth, no-reuse, no-wait, no-skip: now without exits and stops, text known already, the pause before
-    asking, places better not asked at; no-gate: without the last two
+    full-depth, no-project, no-reuse, no-wait, no-skip: now without exits and stops, what the project says, text known
+    already, the pause before asking, places better not asked at; no-gate: without the last two
 
     imports, file-path: now, with that in the prompt too
     """
@@ -96,8 +97,9 @@ def replay(
     typing = Typing(seeds=seeds, accept=accept, pairs=PAIRS if auto_close else {}, time_scale=time_scale)
     runs: list[ReplayRun] = []
     try:
-        with progress_bar(counting=True) as progress:
-            stretches = stretches_of(files, n_files=n_files, chars=chars, progress=progress)
+        with progress_bar(counting=True) as progress, TemporaryDirectory(prefix="green-code-bench-") as unpacked:
+            folder = Path(unpacked)
+            stretches = stretches_of(files, n_files=n_files, chars=chars, folder=folder, progress=progress)
 
             async def type_all() -> None:
                 beside = Peer(url=peer, endpoint=peer_endpoint) if peer else None

@@ -33,10 +33,18 @@ class GreenCodeUnderTest:
         settings: As VS Code would send them.
         folder: For its ledger and its log.
         command: Starts it; the ledger's file is added.
+        workspace: The folders that it is opened in.
     """
 
-    def __init__(self, settings: Mapping[str, object], folder: Path, command: Sequence[str]) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Mapping[str, object],
+        folder: Path,
+        command: Sequence[str],
+        workspace: Sequence[Path] = (),
+    ) -> None:
+        self._settings, self._workspace = settings, workspace
+        self._uri = ""
         self._ledger = folder / "ledger.sqlite3"
         self._log = folder / "server.log"
         self._command = command
@@ -55,19 +63,23 @@ class GreenCodeUnderTest:
         Raises:
             EngineError: It cannot answer; the reason in its own words.
         """
-        await self._client.start([*self._command, str(self._ledger)], self._log, {SECTION: self._settings})
+        command = [*self._command, str(self._ledger)]
+        await self._client.start(command, self._log, {SECTION: self._settings}, self._workspace)
         await self._until_rest(_LOAD_PATIENCE_S, loaded=True)
 
     async def stop(self) -> None:
         """Ends the server."""
         await self._client.end()
 
-    async def begin(self, language_id: str, text: str) -> None:
-        """Opens a new document and begins a new session."""
+    async def begin(self, language_id: str, text: str, path: Path | None = None) -> None:
+        """Opens a new document and begins a new session, once it has read the project."""
         self._documents += 1
+        self._uri = f"untitled:bench-{self._documents}" if path is None else path.as_uri()
         self._version, self._text = 1, text
         document = types.TextDocumentItem(uri=self._uri, language_id=language_id, version=1, text=text)
         self._client.tell(types.TEXT_DOCUMENT_DID_OPEN, types.DidOpenTextDocumentParams(text_document=document))
+        await self._client.reset_session()  # answered behind what opening has begun
+        await self._until_rest(_LOAD_PATIENCE_S, loaded=False)
         self._session = await self._client.reset_session()
         self._cpu_s = self._process_cpu_s()
 
@@ -125,10 +137,6 @@ class GreenCodeUnderTest:
             tokens=session.tokens,
             layers=None if mean is None else mean * session.tokens,
         )
-
-    @property
-    def _uri(self) -> str:
-        return f"untitled:bench-{self._documents}"
 
     def _position(self, offset: int) -> types.Position:
         before = self._text[:offset]

@@ -34,6 +34,7 @@ from lsp_server.replay.servers import Costs, Offer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
 _TIMEOUT_S = 300.0  # its client has none
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -84,8 +85,8 @@ class HttpPeer:
         self._cpu_s: float | None = None
         self._forget()
 
-    async def begin(self, language_id: str, text: str) -> None:
-        """Forgets everything, and sees whether the server takes such requests; the language is nothing to it.
+    async def begin(self, language_id: str, text: str, path: Path | None = None) -> None:
+        """Forgets everything, and sees whether the server takes such requests; language and file are nothing to it.
 
         Raises:
             EngineError: It does not, for the reason told.

@@ -19,6 +19,7 @@ from lsp_server.replay.typist import MENDING_S, READING_S, TYPO_S, strokes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from lsp_server.replay.servers import Costs, Offer, ServerUnderTest
 
@@ -29,13 +30,25 @@ _TELLING_CHARS = 300  # of the document on either side of an answer that broke a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """What is typed: `text` between `before` and `after` in a file."""
+    """What is typed: `text` between `before` and `after` in a file.
+
+    Attributes:
+        file: Its name, for people.
+        language_id: Its language.
+        before: What stands before.
+        text: What is typed.
+        after: What stands behind.
+        path: Where the file is.
+        folder: The workspace that it is opened in; what is typed stands in the file there already.
+    """
 
     file: str
     language_id: str
     before: str
     text: str
     after: str
+    path: Path | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +122,7 @@ async def replay(
     """
     loop = asyncio.get_running_loop()
     witness = _Witness(server)
-    await witness.begin(stretch.language_id, stretch.before + stretch.after)
+    await witness.begin(stretch.language_id, stretch.before + stretch.after, stretch.path)
     editor = Editor(witness, len(stretch.before), AutoClose(stretch.before, stretch.after, pairs))
     person = _Person(editor, server, stretch.text, seed=seed, accepted=accepted, time_scale=time_scale)
     started_s = loop.time()
@@ -243,9 +256,9 @@ class _Witness:
             for rule in broken_rules(text[:offset], answer, text[offset:], language_id)
         ]
 
-    async def begin(self, language_id: str, text: str) -> None:
+    async def begin(self, language_id: str, text: str, path: Path | None = None) -> None:
         self._text = text
-        await self._server.begin(language_id, text)
+        await self._server.begin(language_id, text, path)
 
     def edit(self, offset: int, removed: int, text: str) -> None:
         self._text = self._text[:offset] + text + self._text[offset + removed :]

@@ -43,6 +43,7 @@ ARMS: Mapping[str, RawSettings] = {
     "first": _FIRST,
     "first-fp32": _FIRST | {"precision": "fp32"},
     "full-depth": {"policy": "full-depth"},
+    "no-project": {"projectText": False},
     "no-reuse": {"reuse": False},
     "no-wait": {"debounceMs": 0},
     "no-skip": {"skipUnlikely": False},
@@ -133,9 +134,10 @@ async def replay_in_turns(
     Raises:
         EngineError: A server failed.
     """
+    workspace = list(dict.fromkeys(stretch.folder for stretch in stretches if stretch.folder is not None))
     async with AsyncExitStack() as stack:
         servers: dict[str, ServerUnderTest] = {
-            name: await stack.enter_async_context(_green_code(settings, builds.get(name, THIS_BUILD)))
+            name: await stack.enter_async_context(_green_code(settings, builds.get(name, THIS_BUILD), workspace))
             for name, settings in arms.items()
         }
         if peer is not None:
@@ -160,11 +162,13 @@ async def replay_in_turns(
 
 
 @asynccontextmanager
-async def _green_code(settings: RawSettings, command: Sequence[str]) -> AsyncIterator[ServerUnderTest]:
+async def _green_code(
+    settings: RawSettings, command: Sequence[str], workspace: Sequence[Path]
+) -> AsyncIterator[ServerUnderTest]:
     from lsp_server.replay.green_code import GreenCodeUnderTest
 
     with tempfile.TemporaryDirectory(prefix="green-code-bench-") as folder:
-        server = GreenCodeUnderTest(settings, Path(folder), command)
+        server = GreenCodeUnderTest(settings, Path(folder), command, workspace)
         try:
             await server.start()
             yield server

@@ -45,13 +45,16 @@ class ServerProcess(LanguageClient):
         """The server's process."""
         return self._process.pid
 
-    async def start(self, command: Sequence[str], log: Path, options: Mapping[str, object]) -> None:
+    async def start(
+        self, command: Sequence[str], log: Path, options: Mapping[str, object], workspace: Sequence[Path] = ()
+    ) -> None:
         """Starts the server and shakes hands.
 
         Args:
             command: Starts it.
             log: The file for what it says on stderr.
             options: Its initialization options.
+            workspace: The folders of its workspace.
 
         Raises:
             EngineError: It ended or refused.
@@ -59,7 +62,10 @@ class ServerProcess(LanguageClient):
         await self.start_io(*command)
         self._log = asyncio.create_task(self._keep_log(log))
         params = types.InitializeParams(
-            process_id=os.getpid(), capabilities=types.ClientCapabilities(), initialization_options=options
+            process_id=os.getpid(),
+            capabilities=types.ClientCapabilities(),
+            initialization_options=options,
+            workspace_folders=[types.WorkspaceFolder(uri=folder.as_uri(), name=folder.name) for folder in workspace],
         )
         await self.ask(types.INITIALIZE, params)
         self.initialized(types.InitializedParams())

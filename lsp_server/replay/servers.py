@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ class Costs:
 class ServerUnderTest(Protocol):
     """A running server with one document open."""
 
-    async def begin(self, language_id: str, text: str) -> None:
-        """Opens a new document and begins to count."""
+    async def begin(self, language_id: str, text: str, path: Path | None = None) -> None:
+        """Opens a new document, of a file or of none, and begins to count."""
         ...
 
     def edit(self, offset: int, removed: int, text: str) -> None:

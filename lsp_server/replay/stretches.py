@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_of
-from engine.corpus.datasets import gather_corpus
+from engine.corpus.datasets import gather_corpus, unpack
+from engine.corpus.packages import read_package_list
 from engine.errors import ConfigError
 from lsp_server.replay.replay import Stretch
 
@@ -20,20 +22,23 @@ _MIN_BEFORE_CHARS = 600
 _BEFORE_SHARE = 0.3  # of a file stands there already when typing begins, if it is long enough
 
 
-def stretches_of(paths: Sequence[Path] | None, *, n_files: int, chars: int, progress: ProgressSink) -> list[Stretch]:
-    """One stretch of each file that is long enough.
+def stretches_of(
+    paths: Sequence[Path] | None, *, n_files: int, chars: int, folder: Path, progress: ProgressSink
+) -> list[Stretch]:
+    """One stretch of each file that is long enough, opened in the folder that it comes from.
 
     Args:
         paths: The files; held-out ones where none are named.
         n_files: How many held-out files.
         chars: How many characters of each are typed, up to the end of a line.
+        folder: An empty one, where the packages of held-out files are unpacked.
         progress: Is called while held-out files are gathered.
 
     Raises:
         ConfigError: If a file cannot be read as text, or none is long enough.
         TrainingError: If the held-out files cannot be had.
     """
-    whole = [_whole_file(path) for path in paths] if paths else _held_out(n_files, progress)
+    whole = [_whole_file(path) for path in paths] if paths else _held_out(n_files, folder, progress)
     stretches = [stretch for stretch in (cut(file, chars) for file in whole) if stretch is not None]
     if not stretches:
         raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
@@ -47,9 +52,7 @@ def cut(whole: Stretch, chars: int) -> Stretch | None:
     end = text.find("\n", start + chars)
     if start == 0 or end < 0:
         return None
-    return Stretch(
-        file=whole.file, language_id=whole.language_id, before=text[:start], text=text[start:end], after=text[end:]
-    )
+    return replace(whole, before=text[:start], text=text[start:end], after=text[end:])
 
 
 def _whole_file(path: Path) -> Stretch:
@@ -57,10 +60,14 @@ def _whole_file(path: Path) -> Stretch:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The file {path} cannot be read as text: {error}.") from error
-    return Stretch(file=str(path), language_id=language_of(path), before="", text=text, after="")
+    path = path.absolute()
+    root = next((folder for folder in path.parents if (folder / ".git").exists()), path.parent)
+    return Stretch(
+        file=str(path), language_id=language_of(path), before="", text=text, after="", path=path, folder=root
+    )
 
 
-def _held_out(n_files: int, progress: ProgressSink) -> list[Stretch]:
+def _held_out(n_files: int, folder: Path, progress: ProgressSink) -> list[Stretch]:
     """Files of packages that no training has seen, languages and packages taking turns."""
     files = [file for file in gather_corpus(progress=progress).files["test"] if len(file.text) > 2 * _MIN_BEFORE_CHARS]
     random.Random(0).shuffle(files)  # noqa: S311 - nothing secret
@@ -69,7 +76,20 @@ def _held_out(n_files: int, progress: ProgressSink) -> list[Stretch]:
     for file in files:
         turns[file.language] = turns.get(file.language, 0) + 1
         order.append((turns[file.language], file.language, file))
+    chosen = [file for _, _, file in sorted(order, key=lambda turn: turn[:2])[:n_files]]
+    for package in read_package_list().packages:
+        if package.name in {file.package for file in chosen}:
+            progress(f"Unpacking {package.name}", 0, None)
+            unpack(package, folder / package.name)
     return [
-        Stretch(file=f"{file.package}/{file.path}", language_id=language, before="", text=file.text, after="")
-        for _, language, file in sorted(order, key=lambda turn: turn[:2])[:n_files]
+        Stretch(
+            file=f"{file.package}/{file.path}",
+            language_id=file.language,
+            before="",
+            text=file.text,
+            after="",
+            path=folder / file.package / file.path,
+            folder=folder / file.package,
+        )
+        for file in chosen
     ]
