@@ -121,6 +121,7 @@ def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFold
 def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> None:
     """Somebody looks at a document; pygls keeps the text."""
     ls.surroundings.visit(params.text_document.uri)
+    ls.project.note_document(params.text_document.uri)
     ls.keep(ls.note_document(params.text_document.uri))
 
 
@@ -140,6 +141,7 @@ def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -
 def did_save(ls: GreenCodeServer, params: types.DidSaveTextDocumentParams) -> None:
     """A document is as somebody wants it."""
     ls.surroundings.visit(params.text_document.uri)
+    ls.project.note_document(params.text_document.uri)
 
 
 @_handles(types.TEXT_DOCUMENT_DID_CLOSE)
@@ -170,12 +172,20 @@ def did_close_notebook(ls: GreenCodeServer, params: types.DidCloseNotebookDocume
 def did_rename_files(ls: GreenCodeServer, params: types.RenameFilesParams) -> None:
     """Files have other names now, and what was seen under the old ones is theirs."""
     ls.surroundings.forget(file.old_uri for file in params.files)
+    ls.project.note_files(name for file in params.files for name in (file.old_uri, file.new_uri))
 
 
 @_handles(types.WORKSPACE_DID_DELETE_FILES, _EVERY_FILE)
 def did_delete_files(ls: GreenCodeServer, params: types.DeleteFilesParams) -> None:
     """Files are gone."""
     ls.surroundings.forget(file.uri for file in params.files)
+    ls.project.note_files(file.uri for file in params.files)
+
+
+@_handles(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+def did_change_files(ls: GreenCodeServer, params: types.DidChangeWatchedFilesParams) -> None:
+    """Files have changed on the disk."""
+    ls.project.note_files(change.uri for change in params.changes)
 
 
 # Without options pygls announces no inline completion, and no client asks.
@@ -206,7 +216,7 @@ async def _answer(
     if refusal is not None or ls.state.engine is None:
         return refusal
     selected = params.context.selected_completion_info
-    context = ls.surroundings.look(document, params.position, selected)
+    context = replace(ls.surroundings.look(document, params.position, selected), place=ls.project.place_of(uri))
     question = Question(
         uri=uri,
         completion_id=uuid.uuid4().hex,

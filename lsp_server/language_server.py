@@ -28,6 +28,7 @@ from lsp_server.context.surroundings import Surroundings
 from lsp_server.editor_settings import listen_for_settings, pull_settings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
 from lsp_server.progress import LoadProgress
+from lsp_server.project import ProjectKeeper
 from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
 from lsp_server.rest import Rest
 from lsp_server.retries import Retries
@@ -88,6 +89,7 @@ class GreenCodeServer(LanguageServer):
         self.surroundings = Surroundings(
             self.quiet.why_private, is_undecided=self.quiet.is_undecided, on_forgotten=self.suggester.clear
         )
+        self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)))
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
@@ -160,6 +162,7 @@ class GreenCodeServer(LanguageServer):
         is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
         self.quiet.close()
         self.restraint.close()
+        self.project.close()
         for task in self._tasks:
             task.cancel()
         self.books.close()
@@ -179,6 +182,7 @@ class GreenCodeServer(LanguageServer):
         """Takes over the folders of the workspace and what the settings say of files in them."""
         self.quiet.use(self.settings, self.documents.folder_paths)
         self.surroundings.use(self.documents, other_files=self.settings.other_files)
+        self.project.use(self.settings, self.documents)
 
     async def note_document(self, uri: str) -> None:
         """Finds out whether a document that was opened may be read; if not, neither may what is like it."""
@@ -282,6 +286,7 @@ class GreenCodeServer(LanguageServer):
             self._load_task.cancel()
         self._retries.cancel()
         self._loaded_config = config
+        self.project.lose_engine()
         self.tell(replace(self.state, engine=None, load_failure="", loading=f"Loading the model {config.model}."))
         self._load_task = self.keep(self._load(config))
 
@@ -312,6 +317,7 @@ class GreenCodeServer(LanguageServer):
         else:
             self._retries.succeeded()
             logger.info("%s is ready on %s", engine.model_name, engine.device_name)
+            self.project.use_engine(engine.project)
             self.tell(replace(self.state, engine=engine_facts(engine), loading=""))
             self.push_energy()
         finally:

@@ -185,6 +185,13 @@ class Settings:
     reuse: Annotated[
         bool, SWITCH, "Offer what is left of a suggestion while you type it, instead of computing it anew."
     ] = True
+    project_text: Annotated[
+        bool,
+        SWITCH,
+        "Let the project have its say: what the document and the workspace's other files of the same language say "
+        "behind the same words, which costs next to nothing and is often right. They are read into memory alone; "
+        "never private ones, nor what git ignores. Off, the model is alone.",
+    ] = True
     other_files: Annotated[
         bool,
         SWITCH,

@@ -34,6 +34,7 @@ class ServerState:
     Attributes:
         engine: The loaded engine; None before, and after a failure.
         loading: What the load is doing just now.
+        reading: Which project is being read.
         load_failure: Why there is no engine.
         settings_problems: One sentence for each setting that has a bad value.
         request_failure: Why the newest request failed; gone with the next one that succeeds.
@@ -47,6 +48,7 @@ class ServerState:
 
     engine: EngineFacts | None = None
     loading: str = ""
+    reading: str = ""
     load_failure: str = ""
     settings_problems: tuple[str, ...] = field(default=())
     request_failure: str = ""
@@ -74,13 +76,13 @@ def status_of(state: ServerState) -> Status:
     warnings = (*state.settings_problems, state.request_failure, state.ledger_warning)
     reasons = [reason for reason in (state.paused, state.not_offered) if reason is not None]
     quiet = [state.snoozed, *(reason.sentence for reason in reasons)]
-    sentences = filter(None, (state.load_failure, state.loading, *warnings, *quiet))
+    sentences = filter(None, (state.load_failure, state.loading, state.reading, *warnings, *quiet))
     kinds: list[Silence] = ["snoozed"] if state.snoozed else [reason.kind for reason in reasons]
     health: Health = "error" if state.load_failure else "warning" if any(warnings) else "ok"
     engine = state.engine
     return Status(
         health=health,
-        quiescent=not (state.loading or state.busy),
+        quiescent=not (state.loading or state.reading or state.busy),
         message=" ".join(dict.fromkeys(sentences)),
         silence=next(iter(kinds), "none"),
         power=state.power,

@@ -26,7 +26,7 @@ from lsp_server.pygls_internals import DocumentStore, EditedDocument
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from engine.types import Snippet
+    from engine.types import ProjectPlace, Snippet
 
 # Characters: far more than the context of any model we run fits into, for what a place lies in, a comment or a string,
 # only the text from its beginning tells, and most files are shorter.
@@ -57,6 +57,7 @@ class CursorContext:
         path: As the model may be shown it; "" when unknown.
         repository: The name of the workspace folder that it lies in; "" outside of all.
         snippets: Pieces of other documents, the most useful first.
+        place: Where the document belongs; None where projects have no say.
     """
 
     language_id: str
@@ -68,6 +69,7 @@ class CursorContext:
     path: str = ""
     repository: str = ""
     snippets: tuple[Snippet, ...] = ()
+    place: ProjectPlace | None = None
 
 
 def cursor_context(

@@ -93,6 +93,13 @@ class GitIgnores:
             resting.cancel()
         self._resting[root] = loop.call_later(IDLE_S, repository.rest)
 
+    def ask(self, path: Path, root: Path) -> str:
+        """As `known`, but it waits; for a thread that alone uses this object."""
+        repository = self._repositories.setdefault(root, _Repository(root, self._command))
+        repository.learn(path)
+        known = repository.known(path)
+        return _LATE if known is None else known
+
     def close(self) -> None:
         """Ends the processes; questions under way come to nothing."""
         for resting in self._resting.values():

@@ -68,6 +68,18 @@ class PrivateFiles:
             return UNREADABLE
         return ""
 
+    def reason_by_name(self, path: Path) -> str:
+        """The same without what git ignores: for a file that git has named. From a thread that alone asks this."""
+        return self._kept_reason_by_name(path) or ""
+
+    def reason_at_once(self, path: Path) -> str:
+        """The same as `reason`, but it waits for git where that has to be asked. From such a thread as well."""
+        by_name = self._kept_reason_by_name(path)
+        if by_name is not None:
+            return by_name
+        root = self._asked_at(path)
+        return "" if root is None else self._git.ask(path, root)
+
     async def learn(self, paths: Iterable[Path]) -> None:
         """Asks git about files, where it has to be asked, until it answers or its time is over."""
         asked = [self._git.learn(name, root) for path in paths for name, root in self._unknown(path)]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from engine.config import EngineConfig
     from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink
+    from lsp_server.context.project_reader import ProjectSink
 
 
 class CompletionEngine(Protocol):
@@ -44,6 +45,10 @@ class CompletionEngine(Protocol):
         self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
     ) -> Completion:
         """Blocks until the text is there, and tells it as it grows; raises `EngineError`."""
+        ...
+
+    def project(self, name: str) -> ProjectSink:
+        """The text of a project, to be filled; from any thread."""
         ...
 
     def close(self) -> None:

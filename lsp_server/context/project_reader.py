@@ -1,0 +1,194 @@
+"""`ProjectReader`: keeps the engine's project texts up to date, in a thread of its own with low priority.
+
+Folders are read once the engine is there, a file again when the editor or the disk says that it has changed. Texts of
+open documents are the editor's. It knows no settings; what is private others say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import sys
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from engine.completion.languages import language_of
+from lsp_server.context.git_ignore import GitIgnores
+from lsp_server.context.privacy import PrivateFiles
+from lsp_server.context.project_files import project_files, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+NICENESS = 15
+
+
+class ProjectSink(Protocol):
+    """What the reader needs of `engine.project.project_text.ProjectText`."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough has changed to be sorted."""
+        ...
+
+    def replace(self, name: str, text: str) -> bool:
+        """Takes a file; False where there is no room for it."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forgets a file."""
+        ...
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        ...
+
+    def sort(self) -> None:
+        """Sorts all files."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    turn: int
+    sinks: Callable[[str], ProjectSink]
+    folders: tuple[Path, ...]
+    languages: frozenset[str]
+    private: PrivateFiles  # the reader's thread's own, as is git
+    git: GitIgnores
+
+
+class ProjectReader:
+    """Reads the files of projects. Its methods are for one thread, such as the event loop's, and return at once.
+
+    Args:
+        on_news: Called with what is being read, as one sentence, and, in the reader's thread, with what has been; ""
+            for nothing.
+    """
+
+    def __init__(self, on_news: Callable[[str, str], None]) -> None:
+        self._on_news = on_news
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._turn = 0  # of whole readings; an older one gives up
+        self._wanted: _Wanted | None = None
+
+    def read(
+        self,
+        sinks: Callable[[str], ProjectSink],
+        folders: Collection[Path],
+        languages: Collection[str],
+        *,
+        private_files: Sequence[str],
+        texts: Mapping[Path, str],
+    ) -> None:
+        """Reads folders anew: all that has been read before is forgotten.
+
+        Args:
+            sinks: Gives the text of a project by its name.
+            folders: Those of the workspace; each is a project, by its path.
+            languages: Files of these are read.
+            private_files: The user's patterns of files that are not.
+            texts: What documents say that are open, by their files.
+        """
+        self.stop()
+        git = GitIgnores()
+        self._wanted = wanted = _Wanted(
+            turn=self._turn,
+            sinks=sinks,
+            folders=tuple(folders),
+            languages=frozenset(languages),
+            private=PrivateFiles(private_files, tuple(folders), git=git),
+            git=git,
+        )
+        for folder in folders:
+            self._on_news(f"Reading the project {folder.name}.", "")
+            self._do(partial(self._read_folder, wanted, folder, dict(texts)))
+
+    def stop(self) -> None:
+        """Gives up what is being read, and forgets all that was."""
+        self._turn += 1
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self._do(wanted.git.close)
+            for folder in wanted.folders:
+                wanted.sinks(str(folder)).clear()
+
+    def close(self) -> None:
+        """Forgets everything, and ends the thread, soon."""
+        self.stop()
+        if self._thread is not None:
+            self._work.put(None)
+
+    def project_of(self, path: Path) -> Path | None:
+        """The folder whose project a file belongs to; None where it belongs to none that is read."""
+        folders = self._wanted.folders if self._wanted is not None else ()
+        mine = [folder for folder in folders if path.is_relative_to(folder)]
+        return max(mine, key=lambda folder: len(folder.parts), default=None)
+
+    def update(self, path: Path, text: str | None = None) -> None:
+        """A file has changed.
+
+        Args:
+            path: The file.
+            text: What it says now; None to look on the disk.
+        """
+        path = Path(os.path.normpath(path))
+        folder = self.project_of(path)
+        if folder is not None and self._wanted is not None and language_of(path) in self._wanted.languages:
+            self._do(partial(self._update_file, self._wanted, folder, path, text))
+
+    def _do(self, work: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="project", daemon=True)
+            self._thread.start()
+        self._work.put(work)
+
+    def _run(self) -> None:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while (work := self._work.get()) is not None:
+            _attempt(work)
+
+    def _read_folder(self, wanted: _Wanted, folder: Path, texts: Mapping[Path, str]) -> None:
+        sink = wanted.sinks(str(folder))
+        n_read = n_left = 0
+        files = project_files(folder, wanted.languages, near=texts, private=wanted.private)
+        for path in files:
+            if wanted.turn != self._turn:
+                return
+            text = texts[path] if path in texts else read_file(path)
+            is_taken = text is not None and sink.replace(str(path), text)
+            n_read, n_left = n_read + is_taken, n_left + (not is_taken)
+        sink.sort()
+        if wanted.turn == self._turn:
+            left = f" {n_left} others are too long, no text, or more than there is room for." if n_left else ""
+            self._on_news("", f"{n_read} files of {folder.name} have their say.{left}")
+
+    def _update_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
+        if wanted.turn != self._turn:
+            return
+        sink = wanted.sinks(str(folder))
+        if wanted.private.reason_at_once(path):
+            text = None
+        elif text is None:
+            text = read_file(path)
+        if text is None or not sink.replace(str(path), text):
+            sink.remove(str(path))
+        if sink.is_due:
+            sink.sort()
+
+
+def _attempt(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:
+        logger.exception("A project could not be read")

@@ -1,0 +1,120 @@
+"""`ProjectKeeper`: which folders and languages are read for the engine's projects, and when.
+
+It wires `lsp_server.context.project_reader` to settings, documents and engine. It reads no file itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from engine.completion.languages import language_of
+from engine.types import ProjectPlace
+from lsp_server.context.documents import normalised, path_of
+from lsp_server.context.project_reader import ProjectReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from lsp_server.context.documents import OpenDocuments
+    from lsp_server.context.project_reader import ProjectSink
+    from lsp_server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class ProjectKeeper:
+    """Keeps the engine's projects as the workspace is. Belongs to the event loop.
+
+    Args:
+        on_reading: Called with what is being read, as one sentence, and with "" when it has been.
+    """
+
+    def __init__(self, on_reading: Callable[[str], None]) -> None:
+        self._on_reading = on_reading
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reader = ProjectReader(self._note)
+        self._sinks: Callable[[str], ProjectSink] | None = None
+        self._documents: OpenDocuments | None = None
+        self._private_files: tuple[str, ...] = ()
+        self._is_on = False
+        self._read: tuple[frozenset[str], tuple[Path, ...], tuple[str, ...]] | None = (
+            None  # what has been read, to know when other things are wanted
+        )
+
+    def use(self, settings: Settings, documents: OpenDocuments) -> None:
+        """Takes over settings and the workspace's folders and documents."""
+        self._documents, self._private_files = documents, tuple(settings.private_files)
+        self._is_on = settings.enable and settings.project_text
+        self._read_if_needed()
+
+    def use_engine(self, sinks: Callable[[str], ProjectSink]) -> None:
+        """Takes over a new engine, whose projects are empty."""
+        self._loop = asyncio.get_running_loop()
+        self._sinks, self._read = sinks, None
+        self._read_if_needed()
+
+    def lose_engine(self) -> None:
+        """There is no engine any more."""
+        self._sinks, self._read = None, None
+        self._reader.stop()
+
+    def note_document(self, uri: str) -> None:
+        """A document was opened, or says something else now."""
+        self._read_if_needed()
+        path = path_of(uri)
+        document = self._documents.find(uri) if self._documents is not None else None
+        if path is not None and document is not None:
+            self._reader.update(path, normalised(document.source))
+
+    def note_files(self, uris: Iterable[str]) -> None:
+        """Files have changed on the disk, have come or are gone."""
+        is_open = self._documents.text_documents if self._documents is not None else {}
+        for uri in uris:
+            if uri not in is_open and (path := path_of(uri)) is not None:
+                self._reader.update(path)
+
+    def place_of(self, uri: str) -> ProjectPlace | None:
+        """Where a document belongs; None where projects have no say."""
+        if not self._is_on:
+            return None
+        path = path_of(uri)
+        folder = self._reader.project_of(path) if path is not None else None
+        return ProjectPlace(project=str(folder or ""), file=str(path or uri))
+
+    def close(self) -> None:
+        """Ends the reader."""
+        self._reader.close()
+
+    def _note(self, reading: str, read: str) -> None:
+        """In any thread."""
+        if read:
+            logger.info("%s", read)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._on_reading, reading)
+
+    def _read_if_needed(self) -> None:
+        documents = self._documents
+        if not self._is_on or documents is None or self._sinks is None:
+            if self._read is not None:
+                self._read = None
+                self._reader.stop()
+            return
+        texts = {
+            path: normalised(document.source)
+            for uri, document in documents.text_documents.items()
+            if (path := path_of(uri)) is not None
+        }
+        languages = frozenset(map(language_of, texts)) - {""}
+        known: frozenset[str] = self._read[0] if self._read is not None else frozenset()
+        wanted = (languages | known, tuple(documents.folder_paths), self._private_files)
+        if wanted == self._read or not languages:
+            return
+        self._read = wanted
+        self._reader.read(
+            self._sinks, documents.folder_paths, wanted[0], private_files=self._private_files, texts=texts
+        )

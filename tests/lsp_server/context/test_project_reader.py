@@ -1,0 +1,134 @@
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.project.projects import Projects
+from lsp_server.context.project_reader import ProjectReader
+
+
+class Desk:
+    """A reader, what it has read, and a way to wait until it rests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.news: list[tuple[str, str]] = []
+        self.projects = Projects(lambda text: list(map(ord, text)), 0x110000)
+        self._rests = threading.Event()
+        self.reader = ProjectReader(self._note)
+
+    def read(self, *patterns: str, texts: dict[str, str] | None = None) -> None:
+        self._rests.clear()
+        open_texts = {self.folder / name: text for name, text in (texts or {}).items()}
+        self.reader.read(self.projects.text, [self.folder], {"python"}, private_files=patterns, texts=open_texts)
+        assert self._rests.wait(30)
+
+    def after(self, change: Callable[[], None]) -> list[str]:
+        """The files that are known once a change has been taken in."""
+        change()
+        self.read_marker()
+        return self.names
+
+    def join(self) -> None:
+        """Waits for the reader's thread to end."""
+        thread = self.reader._thread
+        assert thread is not None
+        thread.join(30)
+        assert not thread.is_alive()
+
+    def read_marker(self) -> None:
+        done = threading.Event()
+        self.reader._do(done.set)
+        assert done.wait(30)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(Path(name).name for name in self.projects.text(str(self.folder)).names)
+
+    def _note(self, reading: str, read: str) -> None:
+        self.news.append((reading, read))
+        if read:
+            self._rests.set()
+
+
+@pytest.fixture
+def desk(project: Path) -> Iterator[Desk]:
+    (project / "a.py").write_text("price = 1\n")
+    (project / "b.py").write_text("cost = 2\n")
+    desk = Desk(project)
+    yield desk
+    desk.reader.close()
+    desk.join()
+
+
+def test_a_folder_is_read_and_it_is_said_how_much(desk: Desk) -> None:
+    (desk.folder / "c.py").write_bytes(b"\xff\xff")
+    desk.read()
+
+    assert desk.names == ["a.py", "b.py"]
+    assert desk.news == [
+        ("Reading the project project.", ""),
+        ("", "2 files of project have their say. 1 others are too long, no text, or more than there is room for."),
+    ]
+
+
+def test_what_the_editor_holds_outweighs_the_disk(desk: Desk) -> None:
+    desk.read(texts={"a.py": "rebate = 3\n"})
+
+    followers = desk.projects.text(str(desk.folder)).without().followers(list(map(ord, "rebate ")))
+    assert followers is not None
+    assert chr(followers.ids[0]) == "="
+
+
+def test_files_come_change_and_go(desk: Desk) -> None:
+    desk.read()
+    new, old = desk.folder / "new.py", desk.folder / "a.py"
+    new.write_text("late = 1\n")
+
+    assert desk.after(lambda: desk.reader.update(new)) == ["a.py", "b.py", "new.py"]
+    old.unlink()
+    assert desk.after(lambda: desk.reader.update(old)) == ["b.py", "new.py"]
+    assert desk.after(lambda: desk.reader.update(old, "back = 1\n")) == ["a.py", "b.py", "new.py"]
+
+
+def test_a_file_of_another_kind_or_place_or_that_is_private_is_passed_over(desk: Desk) -> None:
+    desk.read("secret.py")
+    for name in ("notes.md", "secret.py", ".env", "../outside.py"):
+        path = desk.folder / name
+        path.write_text("x = 1\n")
+
+        assert desk.after(lambda path=path: desk.reader.update(path)) == ["a.py", "b.py"]  # type: ignore[misc]
+
+
+def test_a_new_reading_forgets_the_one_before(desk: Desk) -> None:
+    desk.read()
+    desk.read("b.py")
+
+    assert desk.names == ["a.py"]
+
+
+def test_what_is_switched_off_is_forgotten(desk: Desk) -> None:
+    desk.read()
+    desk.reader.stop()
+
+    assert desk.names == []
+    assert desk.reader.project_of(desk.folder / "a.py") is None
+
+
+def test_a_file_belongs_to_the_innermost_folder(desk: Desk, tmp_path: Path) -> None:
+    inner = desk.folder / "inner"
+    inner.mkdir()
+    desk.reader.read(desk.projects.text, [desk.folder, inner], {"python"}, private_files=(), texts={})
+
+    assert desk.reader.project_of(inner / "x.py") == inner
+    assert desk.reader.project_of(desk.folder / "x.py") == desk.folder
+    assert desk.reader.project_of(tmp_path / "elsewhere" / "x.py") is None
+
+
+def test_a_folder_that_vanishes_ends_nothing(desk: Desk) -> None:
+    gone = desk.folder / "gone"
+    desk.reader.read(desk.projects.text, [gone, desk.folder], {"python"}, private_files=(), texts={})
+    desk.read_marker()
+
+    assert desk.names == ["a.py", "b.py"]
