@@ -166,7 +166,7 @@ def test_a_text_that_repeats_itself_is_ended_before_its_limit_and_offered_once()
 class Infilling(LetterTokenization):
     """Knows control tokens for filling in the middle; one token each."""
 
-    control_ids: ClassVar = {"<fim_prefix>": 90, "<fim_suffix>": 91, "<fim_middle>": 92}
+    control_ids: ClassVar = {"<|fim_prefix|>": 90, "<|fim_suffix|>": 91, "<|fim_middle|>": 92}
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
         ids = self.encode(parts[0])
