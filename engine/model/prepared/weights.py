@@ -127,6 +127,8 @@ class Weights:
 
 def linear(*modules: Any) -> Linear:
     """Weight and bias of linear modules, one behind the other."""
+    if len(modules) == 1:  # as it lies there: a head is the largest weight of many models
+        return array(modules[0].weight), None if modules[0].bias is None else array(modules[0].bias)
     weight = np.concatenate([array(module.weight) for module in modules])
     return weight, None if modules[0].bias is None else np.concatenate([array(module.bias) for module in modules])
 

@@ -18,7 +18,7 @@ import numpy as np
 from engine.model.prepared.quantization import halves, quantize_4, quantize_8
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -38,6 +38,7 @@ LANES = 16
 _GELU = "gelu_pytorch_tanh"
 _PANEL = 16
 _ALIGNMENT = 64
+_ROWS = 4096  # rounded at a time; whole panels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,26 +184,26 @@ class _Packer:
         """Appends a weight and its bias; in 4 bits where its inputs are known."""
         weight, bias = product
         if statistics is None:
-            quantized = quantize_8(weight)
+            bits, unit = 8, _unit(np.float32(max(weight.max(), -weight.min())) / 127)
+            # A few rows at a time: what rounding takes in between is several times a head.
+            rows = (weight[start : start + _ROWS] for start in range(0, len(weight), _ROWS))
+            parts: Iterator[NDArray[np.uint8]] = (_panels(quantize_8(part), unit) for part in rows)
         else:
             quantized, shift = quantize_4(weight, statistics)
             bias = shift if bias is None else bias + shift
-        assert quantized.group == GROUP
+            bits, unit = 4, _unit(quantized.scales.max())
+            parts = iter([_panels(quantized, unit)])
+        panels = next(parts)
+        offset, panel_bytes = self._append(panels), panels.shape[1]
+        for panels in parts:
+            self._append(panels)  # right behind, as panels are multiples of the alignment
         n_outputs = -(-len(weight) // _PANEL) * _PANEL
-        scales = _filled(quantized.scales, n_outputs)
-        unit = 2.0 ** math.frexp(scales.max())[1]  # a power of two, so that a row is rounded alike in every matrix
-        parts = [_values(quantized, n_outputs), _by_panel(scales / unit)]
-        if quantized.zero_points is not None:
-            zeros = halves(quantized.zero_points)[:, : scales.shape[1]]
-            parts.append(_by_panel(_filled(zeros.astype(np.float32), n_outputs) * scales / unit))
-        panels = np.concatenate([part.reshape(n_outputs // _PANEL, -1) for part in parts], axis=1)
-        panels = np.pad(panels, ((0, 0), (0, -panels.shape[1] % _ALIGNMENT)))
         return PackedWeight(
-            offset=self._append(panels),
-            panel_bytes=panels.shape[1],
+            offset=offset,
+            panel_bytes=panel_bytes,
             n_outputs=n_outputs,
             n_inputs=weight.shape[1],
-            bits=quantized.bits,
+            bits=bits,
             unit=unit,
             bias=None if bias is None else self.vector(_filled(bias, n_outputs)),
         )
@@ -219,6 +220,25 @@ class _Packer:
         offset = self._file.tell()
         self._file.write(np.ascontiguousarray(values).data)
         return offset
+
+
+def _unit(largest_scale: np.float32) -> float:
+    """A power of two, so that a row is rounded alike in every matrix."""
+    unit: float = 2.0 ** math.frexp(largest_scale)[1]
+    return unit
+
+
+def _panels(weight: QuantizedWeight, unit: float) -> NDArray[np.uint8]:
+    """Panels [N / 16, bytes], each behind the other as `products.h` says."""
+    assert weight.group == GROUP
+    n_outputs = -(-len(weight.scales) // _PANEL) * _PANEL
+    scales = _filled(weight.scales, n_outputs)
+    parts = [_values(weight, n_outputs), _by_panel(scales / unit)]
+    if weight.zero_points is not None:
+        zeros = halves(weight.zero_points)[:, : scales.shape[1]]
+        parts.append(_by_panel(_filled(zeros.astype(np.float32), n_outputs) * scales / unit))
+    panels = np.concatenate([part.reshape(n_outputs // _PANEL, -1) for part in parts], axis=1)
+    return np.pad(panels, ((0, 0), (0, -panels.shape[1] % _ALIGNMENT)))
 
 
 def _values(weight: QuantizedWeight, n_outputs: int) -> NDArray[np.uint8]:

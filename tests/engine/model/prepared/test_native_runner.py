@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
-from engine.model.prepared.native import library, runner
+from engine.model.prepared.native import library, packing, runner
 from engine.model.prepared.native.packing import GROUP, _Packer
 from engine.model.prepared.native.runner import NativeRunner
 from engine.model.prepared.onnx_runtime import OnnxRunner
@@ -109,6 +110,29 @@ def test_a_product_is_that_of_the_rounded_weight_and_rows(
     expected = rounded_rows(rows) @ dequantize(quantized).T + bias + shift
     np.testing.assert_allclose(product[:, :100], expected, rtol=2e-3, atol=0.05)  # scales are half floats
     assert not product[:, 100:].any()
+
+
+def packed_bytes(path: Path, weight: NDArray[np.float32]) -> tuple[bytes, int]:
+    """What a weight is packed to, and the most memory that this took."""
+    with path.open("wb") as file:
+        tracemalloc.start()
+        _Packer(file).linear((weight, None))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return path.read_bytes(), peak
+
+
+def test_a_large_weight_is_rounded_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = np.random.default_rng(0).normal(size=(5000, 128)).astype(np.float32)  # its last panel is not full
+    weight[4900] *= 100  # the scale that all are stored by comes last
+
+    monkeypatch.setattr(packing, "_ROWS", 10_000)
+    at_once, most = packed_bytes(tmp_path / "at_once", weight)
+    monkeypatch.setattr(packing, "_ROWS", 256)
+    by_and_by, few = packed_bytes(tmp_path / "by_and_by", weight)
+
+    assert by_and_by == at_once
+    assert few < 0.4 * weight.nbytes < 2 * weight.nbytes < most
 
 
 @pytest.mark.parametrize("propagated", [False, True])
