@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.energy.amdgpu import HWMON_ROOT, open_amdgpu_meter
 from engine.energy.apple import open_apple_meter
 from engine.energy.emi import open_emi_meter
 from engine.energy.meter import CompositeMeter, EnergyMeter
@@ -41,6 +42,8 @@ def detect_meter(
     *,
     nvml: ModuleType | None = None,
     gpu_uuid: str | None = None,
+    amd_address: str | None = None,
+    hwmon: Path = HWMON_ROOT,
     powercap: Path = POWERCAP_ROOT,
     emi: DeviceControl | None = None,
     apple: ModuleType | None = None,
@@ -54,7 +57,9 @@ def detect_meter(
     Args:
         device: Where the model runs.
         nvml: The module to reach NVIDIA GPUs through; None imports `pynvml`.
-        gpu_uuid: The GPU in use; None asks torch.
+        gpu_uuid: The NVIDIA GPU in use; None asks torch.
+        amd_address: The place of the AMD GPU in use on the PCI bus; None asks torch whether it runs on one.
+        hwmon: The folder of AMD's GPUs on Linux.
         powercap: The folder of the CPU's counters on Linux.
         emi: What reads them on Windows; None is this machine's.
         apple: The module to reach them through on a Mac; None imports `zeus_apple_silicon`.
@@ -69,7 +74,14 @@ def detect_meter(
         "CPU": [of_system.get(system, partial(open_rapl_meter, powercap))]
     }
     if device == "cuda":
-        sources = {"GPU": [lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())], **sources}
+        if amd_address is None and nvml is None and gpu_uuid is None:
+            amd_address = _torch_amd_address()
+        open_gpu: Callable[[], EnergyMeter] = (
+            partial(open_amdgpu_meter, hwmon, pci_address=amd_address or None)
+            if amd_address is not None
+            else lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())
+        )
+        sources = {"GPU": [open_gpu], **sources}
     return choose_meter(sources, needed="GPU" if device == "cuda" else None)
 
 
@@ -118,3 +130,14 @@ def _torch_gpu_uuid() -> str | None:
         return None
     uuid = getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", None)
     return None if uuid is None else str(uuid)
+
+
+def _torch_amd_address() -> str | None:
+    """The place of torch's current GPU on the PCI bus, "" where it does not say; None where it is none of AMD's."""
+    import torch  # as above
+
+    if torch.version.hip is None or not torch.cuda.is_available():
+        return None
+    gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
+    place = [int(getattr(gpu, name, -1)) for name in ("pci_domain_id", "pci_bus_id", "pci_device_id")]
+    return "" if -1 in place else "{:04x}:{:02x}:{:02x}.0".format(*place)
