@@ -17,6 +17,8 @@ from lsp_server.protocol import SessionEnergy
 if TYPE_CHECKING:
     from engine.types import Completion
 
+MAX_OPEN_OFFERS = 1000  # nobody takes a suggestion that lies so many behind
+
 
 class Session:
     """Sums over completions. A figure that was never known stays None; a sum is over what is known of it."""
@@ -33,7 +35,7 @@ class Session:
         self._sources: dict[str, None] = {}  # in order of appearance
         self._counts: Counter[str] = Counter()
         self._last: Completion | None = None
-        self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted
+        self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted; the newest
 
     @property
     def energy_j(self) -> float | None:
@@ -61,6 +63,8 @@ class Session:
             layers=sum(token.exit_layer for token in completion.tokens),
         )
         self._open_offers[completion_id] = _Offer(energy_j=energy.energy_j, chars=len(completion.text))
+        if len(self._open_offers) > MAX_OPEN_OFFERS:
+            del self._open_offers[next(iter(self._open_offers))]
         if not cancelled:
             self._last = completion
 

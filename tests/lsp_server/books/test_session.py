@@ -1,7 +1,7 @@
 import pytest
 
 from engine.types import FinishReason, Provenance
-from lsp_server.books.session import Session
+from lsp_server.books.session import MAX_OPEN_OFFERS, Session
 from lsp_server.protocol import SessionEnergy
 from tests.fakes import fake_completion
 
@@ -115,3 +115,14 @@ def test_what_was_saved_and_what_it_is_compared_with_are_of_the_same_requests() 
     session.record("b", fake_completion())
 
     assert (totals(session).energy_j, totals(session).baseline_energy_j, totals(session).saved_j) == (2.0, 5.0, 3.0)
+
+
+def test_what_was_offered_long_ago_is_forgotten() -> None:
+    session = Session()
+    for n in range(MAX_OPEN_OFFERS + 1):
+        session.record(f"{n}", fake_completion("four"))
+
+    session.accept("0")
+    session.accept("1")
+
+    assert totals(session).accepted == 1
