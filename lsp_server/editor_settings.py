@@ -36,18 +36,34 @@ async def pull_settings(server: LanguageServer) -> object | None:
 
 
 async def listen_for_settings(server: LanguageServer) -> None:
-    """Asks to be told of changes: some clients tell only servers that ask."""
+    """Asks to be told of changes of settings and of files: some clients tell only servers that ask."""
     workspace = server.client_capabilities.workspace
-    change = workspace.did_change_configuration if workspace else None
-    if not (change and change.dynamic_registration):
+    settings = workspace.did_change_configuration if workspace else None
+    files = workspace.did_change_watched_files if workspace else None
+    registrations = []
+    if settings and settings.dynamic_registration:
+        registrations.append(
+            types.Registration(
+                id="green-code-settings",
+                method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+                register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
+            )
+        )
+    if files and files.dynamic_registration:
+        every_file = types.DidChangeWatchedFilesRegistrationOptions(
+            watchers=[types.FileSystemWatcher(glob_pattern="**/*")]
+        )
+        registrations.append(
+            types.Registration(
+                id="green-code-files",
+                method=types.WORKSPACE_DID_CHANGE_WATCHED_FILES,
+                register_options=every_file,
+            )
+        )
+    if not registrations:
         return
-    registration = types.Registration(
-        id="green-code-settings",
-        method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-        register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
-    )
-    params = types.RegistrationParams(registrations=[registration])
     try:
+        params = types.RegistrationParams(registrations=registrations)
         await asyncio.wait_for(server.client_register_capability_async(params), CLIENT_ANSWER_TIMEOUT_S)
     except Exception as error:
-        logger.warning("The editor will not tell of changed settings: %r", error)
+        logger.warning("The editor will not tell of changed settings and files: %r", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,10 @@ from lsp_server.cli.options import (
     Model,
     Policy,
     PrecisionOption,
+    ProjectText,
+    Workspace,
     open_engine,
+    place_in_project,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ def demo(
     precision: PrecisionOption = "auto",
     green_mode: GreenMode = DEFAULT_GREEN_MODE,
     policy: Policy = None,
+    workspace: Workspace = None,
+    project: ProjectText = True,
 ) -> None:
     """Completes several places of a real source file and shows what each token took."""
     path = file or Path(engine_package.__file__).parent / "decoding" / "decoder.py"
@@ -52,12 +58,18 @@ def demo(
     console, completions = Console(), []
     with open_engine(model, device, precision) as engine:
         render.show_engine(console, engine, green_mode)
+        project_place = place_in_project(engine, path, workspace) if project else None
         for prefix, rest_of_line, suffix in _pauses(text, places):
             line, column = prefix.count("\n") + 1, len(prefix) - prefix.rfind("\n")
             render.show_place(console, f"{path.name}:{line}:{column}")
             completion = engine.complete(
                 CompletionRequest(
-                    prefix=prefix, suffix=suffix, language_id=language_of(path), green_mode=green_mode, policy=policy
+                    prefix=prefix,
+                    suffix=suffix,
+                    language_id=language_of(path),
+                    green_mode=green_mode,
+                    policy=policy,
+                    place=project_place,
                 )
             )
             render.show_completion(console, prefix, completion)
@@ -75,9 +87,11 @@ def complete(
     green_mode: GreenMode = DEFAULT_GREEN_MODE,
     policy: Policy = None,
     max_new_tokens: MaxNewTokens = 48,
+    workspace: Workspace = None,
+    project: ProjectText = True,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Completes one place of a file."""
+    """Completes one place of a file, with what its project says."""
     path, line, column = _parse_place(place)
     prefix, suffix = _split_at(read_source(path), path, line, column)
     request = CompletionRequest(
@@ -89,6 +103,8 @@ def complete(
         max_new_tokens=max_new_tokens,
     )
     with open_engine(model, device, precision) as engine:
+        if project:
+            request = replace(request, place=place_in_project(engine, path, workspace))
         completion = engine.complete(request)
     if json:
         sys.stdout.write(render.completion_json(completion) + "\n")

@@ -6,14 +6,16 @@ It knows no command.
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from engine.completion.languages import language_of
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.errors import ConfigError
-from engine.types import GREEN_MODE_MAX
+from engine.types import GREEN_MODE_MAX, ProjectPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,17 @@ Policy = Annotated[
         help="full-depth, fixed:LAYER, confidence:P or learned; what the green mode means if left out.",
         metavar="NAME",
     ),
+]
+Workspace = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        help="The folder whose files have their say; the file's git repository, else its folder, if left out.",
+        metavar="DIR",
+    ),
+]
+ProjectText = Annotated[
+    bool, typer.Option("--project/--no-project", help="Whether the project has its say, or the model is alone.")
 ]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, max=256, help="Upper bound on tokens decoded.")]
 
@@ -72,6 +85,30 @@ def open_engine(model: str, device: DeviceChoice, precision: PrecisionChoice = "
         yield engine
     finally:
         engine.close()
+
+
+def place_in_project(engine: Engine, file: Path, workspace: Path | None) -> ProjectPlace:
+    """Reads the project of a file, as an editor that has opened its folder would.
+
+    Args:
+        engine: Its text of that project is filled.
+        file: The file to complete.
+        workspace: The project's folder; None for the file's git repository, else its folder.
+
+    Raises:
+        ConfigError: If the folder is none, or the file does not lie in it.
+    """
+    from lsp_server.context.git_ignore import repository_root
+    from lsp_server.context.project_reader import read_project
+
+    path = file.absolute()
+    folder = (workspace or repository_root(path) or path.parent).absolute()
+    if not folder.is_dir():
+        raise ConfigError(f"The workspace {folder} is no folder.")
+    if not path.is_relative_to(folder):
+        raise ConfigError(f"The file {path} does not lie in the workspace {folder}.")
+    read_project(engine.project(str(folder)), folder, {language_of(path)}, near=[path])
+    return ProjectPlace(project=str(folder), file=str(path))
 
 
 @contextlib.contextmanager

@@ -55,6 +55,25 @@ class ProjectSink(Protocol):
         ...
 
 
+def read_project(sink: ProjectSink, folder: Path, languages: Collection[str], *, near: Collection[Path] = ()) -> None:
+    """Reads a folder here and now, for who has no editor.
+
+    Args:
+        sink: The text of the project.
+        folder: Absolute.
+        languages: Files of these are read.
+        near: Files that are worked at.
+    """
+    git = GitIgnores()
+    try:
+        for path in project_files(folder, languages, near=near, private=PrivateFiles((), (folder,), git=git)):
+            if (text := read_file(path)) is not None:
+                sink.replace(str(path), text)
+    finally:
+        git.close()
+    sink.sort()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     turn: int

@@ -115,3 +115,27 @@ def test_a_file_that_cannot_be_read_is_refused_before_a_model_is_loaded(
 
     assert isinstance(result.exception, ConfigError)
     assert sentence in str(result.exception)
+
+
+def test_a_project_is_read_as_the_editor_would(on_tiny: list[str], file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("def perimeter(radius):\n    return 6 * radius\n")
+
+    done = CliRunner().invoke(app, ["complete", f"{file}:3:12", "--workspace", str(tmp_path), "--json", *on_tiny])
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    ("workspace", "sentence"),
+    [("elsewhere", "does not lie in the workspace"), ("gone", "is no folder")],
+)
+def test_a_workspace_that_cannot_be_one_is_refused(
+    on_tiny: list[str], file: Path, tmp_path: Path, workspace: str, sentence: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+
+    done = CliRunner().invoke(app, ["complete", f"{file}:3:12", "--workspace", str(tmp_path / workspace), *on_tiny])
+
+    assert isinstance(done.exception, ConfigError)
+    assert sentence in str(done.exception)
