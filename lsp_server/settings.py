@@ -128,8 +128,8 @@ class Settings:
         int,
         whole(0, GREEN_MODE_MAX),
         "Weight of energy against quality, from `0` (lossless) to `100` (greenest). At `0` the text is identical to "
-        "that of the whole model; towards `100` suggestions end sooner, tokens leave the model earlier, and the least "
-        "energy is spent.",
+        "that of the whole model with the project's text; towards `100` suggestions end sooner, tokens leave the model "
+        "earlier, and the least energy is spent.",
     ] = DEFAULT_GREEN_MODE
     on_battery: Annotated[
         Literal["greener", "pause", "unchanged"],
