@@ -1,0 +1,108 @@
+"""What of the workspace reaches the engine's projects, and where a document belongs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
+
+from engine.project.projects import Projects
+from lsp_server.context.documents import OpenDocuments
+from lsp_server.project import ProjectKeeper
+from lsp_server.settings import Settings
+
+
+class Workspace:
+    """A folder that is open, a keeper, and a way to wait for what is read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.projects = Projects(lambda text: list(map(ord, text)), 0x110000)
+        self.documents = OpenDocuments(
+            folder.as_uri(), workspace_folders=[types.WorkspaceFolder(uri=folder.as_uri(), name=folder.name)]
+        )
+        self._rests = asyncio.Event()
+        self.keeper = ProjectKeeper(self._note)
+
+    def open(self, name: str, text: str, language_id: str = "python") -> str:
+        """Opens a document; its name is returned."""
+        uri = (self.folder / name).as_uri()
+        item = types.TextDocumentItem(uri=uri, language_id=language_id, version=1, text=text)
+        self.documents.put_text_document(item)
+        self.keeper.note_document(uri)
+        return uri
+
+    async def names(self) -> list[str]:
+        """The files that the engine knows once all is read."""
+        await asyncio.wait_for(self._rests.wait(), 30)
+        return sorted(Path(name).name for name in self.projects.text(str(self.folder)).names)
+
+    def _note(self, reading: str) -> None:
+        if reading:
+            self._rests.clear()
+        else:
+            self._rests.set()
+
+
+@pytest.fixture
+async def workspace(tmp_path: Path) -> AsyncIterator[Workspace]:
+    (tmp_path / "a.py").write_text("price = 1\n")
+    (tmp_path / "b.java").write_text("int cost = 2;\n")
+    (tmp_path / "c.py").write_text("rebate = 3\n")
+    workspace = Workspace(tmp_path)
+    workspace.keeper.use(Settings(), workspace.documents)
+    workspace.keeper.use_engine(workspace.projects.text)
+    yield workspace
+    workspace.keeper.close()
+
+
+async def test_files_of_the_languages_that_are_open_are_read(workspace: Workspace) -> None:
+    workspace.open("a.py", "price = 1\n")
+
+    assert await workspace.names() == ["a.py", "c.py"]
+
+
+async def test_another_language_is_read_when_its_first_document_is_opened(workspace: Workspace) -> None:
+    workspace.open("a.py", "price = 1\n")
+    await workspace.names()
+    workspace.open("b.java", "int cost = 2;\n", "java")
+
+    assert await workspace.names() == ["a.py", "b.java", "c.py"]
+
+
+async def test_a_document_belongs_to_the_folder_that_it_lies_in(workspace: Workspace, tmp_path: Path) -> None:
+    uri = workspace.open("a.py", "price = 1\n")
+    inside, outside = workspace.keeper.place_of(uri), workspace.keeper.place_of("untitled:Untitled-1")
+
+    assert inside is not None
+    assert outside is not None
+    assert (inside.project, inside.file) == (str(tmp_path), str(tmp_path / "a.py"))
+    assert outside.project == ""
+
+
+async def test_switched_off_nothing_is_known_and_nothing_is_asked(workspace: Workspace) -> None:
+    uri = workspace.open("a.py", "price = 1\n")
+    await workspace.names()
+    workspace.keeper.use(Settings(project_text=False), workspace.documents)
+
+    assert workspace.projects.text(str(workspace.folder)).names == ()
+    assert workspace.keeper.place_of(uri) is None
+
+
+async def test_what_has_become_private_is_forgotten(workspace: Workspace) -> None:
+    workspace.open("a.py", "price = 1\n")
+    await workspace.names()
+    workspace.keeper.use(Settings(private_files=["c.py"]), workspace.documents)
+
+    assert await workspace.names() == ["a.py"]
+
+
+async def test_another_engine_is_told_everything_anew(workspace: Workspace) -> None:
+    workspace.open("a.py", "price = 1\n")
+    await workspace.names()
+    workspace.keeper.lose_engine()
+    assert workspace.projects.text(str(workspace.folder)).names == ()
+    workspace.keeper.use_engine(workspace.projects.text)
+
+    assert await workspace.names() == ["a.py", "c.py"]
