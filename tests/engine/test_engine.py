@@ -11,6 +11,7 @@ from engine.completion.cleanup import is_complete
 from engine.completion.prompt import prompt_for
 from engine.completion.shape import shape_at
 from engine.config import DEFAULT_MODEL
+from engine.decoding.work import further_context
 from engine.energy.cost_model import energy_j
 from engine.engine import Engine
 from engine.errors import ConfigError
@@ -127,7 +128,9 @@ def test_joules_are_work_times_the_cost_of_a_unit_where_no_counter_runs(
     monkeypatch.setattr(engine, "meter_report", replace(engine.meter_report, meter=None))
     cost = engine.cost_model
     completion = engine.complete(
-        CompletionRequest(prefix=prefix_to("2 * math.pi"), green_mode=100, policy="fixed:15", single_line=True)
+        CompletionRequest(
+            prefix=prefix_to("2 * math.pi"), green_mode=100, policy="fixed:15", single_line=True, may_give_up=False
+        )
     )
 
     assert engine.energy_source == f"modelled: {completion.energy.source}"
@@ -139,6 +142,7 @@ def test_joules_are_work_times_the_cost_of_a_unit_where_no_counter_runs(
     assert energy.energy_j == pytest.approx(sum(energy_j(cost, done) for done in work.values()))
     # Full depth reads every layer for each token but the first, which comes with the prompt, and the head for each.
     full_depth_j = n_tokens * cost.head_pass_j + (n_tokens - 1) * (30 * cost.layer_pass_j + cost.token_j)
+    full_depth_j += 30 * further_context(n_tokens - 1, completion.prompt_tokens) * cost.context_pass_j
     prompt_j = energy_j(cost, work[Phase.PREFILL])
     assert completion.baseline_energy_j == pytest.approx(prompt_j + full_depth_j)
     assert completion.saved_j == pytest.approx(prompt_j + full_depth_j - (energy.energy_j or 0.0))
