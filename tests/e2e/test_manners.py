@@ -46,9 +46,9 @@ def test_each_reason_for_silence_looks_different_and_the_menu_changes_it(open_ed
         window.pick("Eco")
         wait_until(lambda: '"greenCode.greenMode": 80' in settings.read_text(), WAIT_S, "the preset is written")
 
-        window.press("Control+Shift+Alt+g")
+        window.press("Control+Shift+Alt+e")
         shows(window, "Green Code: off")
-        window.press("Control+Shift+Alt+g")
+        window.press("Control+Shift+Alt+e")
         shows(window, "Green Code")
 
         window.open_file(".env")
