@@ -93,8 +93,8 @@ class ModelSizes:
         cache = 2 * self.n_kv_heads * self.head_dim * self.n_layers * _CACHED_POSITIONS * _CACHE_VALUE_BYTES
         prepared = self.token_bytes + self.head_params * _FP16_BYTES if self.runs_rounded else 0
         download = self.n_params * _FP16_BYTES
-        # Preparing holds the weights in fp32, and the head once more while it is written.
-        preparing = self.n_params * _FP32_BYTES + 2 * self.head_params * _FP32_BYTES + _PREPARING_BYTES
+        # Preparing holds the weights in fp32, and the embedding in half of that while it is written.
+        preparing = self.n_params * _FP32_BYTES + self.head_params * _FP16_BYTES + _PREPARING_BYTES
         running = self.token_bytes + cache + (_PROCESS_BYTES if self.runs_rounded else _PREPARING_BYTES)
         return Needs(
             download_bytes=int(download),
