@@ -43,12 +43,14 @@ def kill(times: int, folder: Path, seed: int = 0) -> list[str]:
     for n in range(times):
         command = [sys.executable, "-m", "tests.lsp_server.books.kills", "write", str(path)]
         writers = [
-            subprocess.Popen([*command, f"{n}-{name}"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            subprocess.Popen(
+                [*command, f"{n}-{name}"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+            )
             for name in "ab"
         ]
         for writer in writers:
             assert writer.stdout is not None
-            told.add(writer.stdout.readline().decode().strip())
+            told.add(writer.stdout.readline().decode().strip())  # no more than the line: `communicate` reads on
         time.sleep(chance.random() * LONGEST_S)
         for writer in writers:
             writer.kill()
