@@ -18,7 +18,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.energy.accounting import account, energy_source
 from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
-from engine.energy.cost_model import baseline_work, default_cost_model
+from engine.energy.cost_model import baseline_work, default_cost_model, prompt_work
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.load import cpu_load
 from engine.energy.meter import EnergyWindow, StatedPowerMeter
@@ -174,6 +174,7 @@ class Engine:
                 on_text=grown,
             )
         elapsed_s = time.perf_counter() - started_s
+        unread = prompt_work(decoded.unread_tokens, len(run.prompt_ids), self.layers_total)
         energy, baseline_energy_j = account(
             decoded.work,
             cost_model=self.cost_model,
@@ -181,7 +182,7 @@ class Engine:
             elapsed_s=elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
             baseline=baseline_work(
-                decoded.work[Phase.PREFILL],
+                decoded.work[Phase.PREFILL] + unread,
                 prompt_tokens=len(run.prompt_ids),
                 tokens=decoded.n_decoded,
                 n_layers=self.layers_total,

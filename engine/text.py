@@ -21,7 +21,7 @@ from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition, no_doubt
 from engine.model.loaded import synchronize
 from engine.project.projects import Projects
-from engine.types import FinishReason, NeverCancelled
+from engine.types import FinishReason, NeverCancelled, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
-    from engine.types import CancellationToken, CompletionRequest, Phase, ProjectPlace, Work
+    from engine.types import CancellationToken, CompletionRequest, ProjectPlace, Work
 
 _MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH, FinishReason.UNLIKELY})
 _SAYS_NOTHING = frozenset({FinishReason.CANCELLED, FinishReason.DOUBT})
@@ -76,6 +76,7 @@ class DecodedText:
         work: What was computed, by phase.
         n_decoded: Tokens decoded, an end token included.
         reused_tokens: Tokens of the prompt that were in the KV cache already.
+        unread_tokens: Those that the model never read, because the project said all of the text.
     """
 
     token_ids: tuple[int, ...]
@@ -86,6 +87,7 @@ class DecodedText:
     work: Mapping[Phase, Work]
     n_decoded: int
     reused_tokens: int
+    unread_tokens: int = 0
 
 
 def site_for(request: CompletionRequest) -> Site:
@@ -270,16 +272,18 @@ class TextRun:
             on_text(offered(self.site, raw, FinishReason.STOP))
         synchronize(self._loaded.device)
         self.ids = tuple(token_ids)
-        reason = self.decoder.finish_reason
+        reason, work = self.decoder.finish_reason, self.decoder.work.by_phase()
+        was_read = work[Phase.PREFILL].prefill_tokens or reason is FinishReason.CANCELLED
         return DecodedText(
             token_ids=self.ids,
             exit_layers=tuple(exit_layers),
             raw=raw,
             text=offered(self.site, self.text_of(token_ids[:-1]) if reason is FinishReason.UNLIKELY else raw, reason),
             finish_reason=reason,
-            work=self.decoder.work.by_phase(),
+            work=work,
             n_decoded=self.decoder.n_decoded,
             reused_tokens=self.decoder.reused_tokens,
+            unread_tokens=0 if was_read else len(self.prompt_ids) - self.decoder.reused_tokens,
         )
 
     def text_of(self, token_ids: Sequence[int]) -> str:

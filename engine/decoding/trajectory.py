@@ -208,6 +208,9 @@ class Trajectory:
             check=self._check_cancelled,
         )
         self._unread = None
+        self._work.prefill.prefill_tokens -= len(said)  # rows that were taken along are no part of the prompt
+        self._work.verification.layer_tokens += len(said) * self._model.n_layers
+        self._work.decode.tokens += len(said)
         reading = self._read_last(rows[:, -1:], said, self._work.decode)
         self._emit(len(said), reading, range(1), self._model.n_layers)
 

@@ -186,6 +186,19 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
     )
 
 
+def prompt_work(n_tokens: int, prompt_tokens: int, n_layers: int) -> Work:
+    """Reading the last `n_tokens` of a prompt at full depth, in one chunk."""
+    if not n_tokens:
+        return Work()
+    return Work(
+        prefill_tokens=n_tokens,
+        layer_passes=n_layers,
+        layer_tokens=n_layers,
+        context_passes=n_layers * prompt_tokens,
+        context_tokens=n_layers * n_tokens * (2 * prompt_tokens - n_tokens + 1) // 2,
+    )
+
+
 def baseline_work(prefill: Work, *, prompt_tokens: int, tokens: int, n_layers: int) -> dict[Phase, Work]:
     """The work of the same request at full depth with a KV cache: what "saved" is compared with.
 
