@@ -296,6 +296,7 @@ class GreenCodeServer(LanguageServer):
             self._load_task.cancel()
             self._load_task = None
         self._retries.cancel()
+        self.project.lose_engine()
         self.tell(replace(self.state, engine=None, load_failure="", loading=""))
         if self._loaded_config is not None:
             self._loaded_config = None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE_S = 10.0
+_UNTOLD = {"silence": "none", "power": ""}  # of a status, by builds of before
 
 
 class ServerProcess(LanguageClient):
@@ -34,7 +35,7 @@ class ServerProcess(LanguageClient):
         super().__init__("green-code-replay", "1", converter_factory=make_converter)
         self._records = make_converter()
         # pygls hands over a named tuple for messages that it does not know.
-        self.feature(STATUS)(lambda params: on_status(self._records.structure(params._asdict(), Status)))
+        self.feature(STATUS)(lambda params: on_status(self._records.structure(_UNTOLD | params._asdict(), Status)))
         self.feature(SESSION_ENERGY)(lambda params: on_energy(self._records.structure(params._asdict(), SessionEnergy)))
         self.feature(types.WINDOW_LOG_MESSAGE)(_ignore)
         self.feature(types.WINDOW_SHOW_MESSAGE)(_ignore)
