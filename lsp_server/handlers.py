@@ -130,6 +130,7 @@ def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -
     """Somebody types; pygls keeps the text."""
     ls.rest.note_use()
     ls.suggester.note_key()
+    ls.project.note_edit(params.text_document.uri)
     match params.content_changes:
         case [*_, types.TextDocumentContentChangePartial(range=changed)]:
             ls.surroundings.visit(params.text_document.uri, changed.start.line)

@@ -41,6 +41,7 @@ class ProjectKeeper:
         self._documents: OpenDocuments | None = None
         self._private_files: tuple[str, ...] = ()
         self._is_on = False
+        self._edited: set[str] = set()  # documents, since their text was last handed on
         self._read: tuple[frozenset[str], tuple[Path, ...], tuple[str, ...]] | None = (
             None  # what has been read, to know when other things are wanted
         )
@@ -70,6 +71,10 @@ class ProjectKeeper:
         if path is not None and document is not None:
             self._reader.update(path, normalised(document.source))
 
+    def note_edit(self, uri: str) -> None:
+        """Somebody types in a document; its new text counts as soon as another one is completed."""
+        self._edited.add(uri)
+
     def note_files(self, uris: Iterable[str]) -> None:
         """Files have changed on the disk, have come or are gone."""
         is_open = self._documents.text_documents if self._documents is not None else {}
@@ -81,6 +86,9 @@ class ProjectKeeper:
         """Where a document belongs; None where projects have no say."""
         if not self._is_on:
             return None
+        for other in self._edited - {uri}:
+            self._edited.discard(other)
+            self.note_document(other)
         path = path_of(uri)
         folder = self._reader.project_of(path) if path is not None else None
         return ProjectPlace(project=str(folder or ""), file=str(path or uri))
@@ -104,17 +112,15 @@ class ProjectKeeper:
                 self._read = None
                 self._reader.stop()
             return
-        texts = {
-            path: normalised(document.source)
-            for uri, document in documents.text_documents.items()
-            if (path := path_of(uri)) is not None
-        }
-        languages = frozenset(map(language_of, texts)) - {""}
+        paths = {uri: path for uri in documents.text_documents if (path := path_of(uri)) is not None}
+        languages = frozenset(map(language_of, paths.values())) - {""}
         known: frozenset[str] = self._read[0] if self._read is not None else frozenset()
         wanted = (languages | known, tuple(documents.folder_paths), self._private_files)
         if wanted == self._read or not languages:
             return
         self._read = wanted
+        self._edited.clear()
+        texts = {path: normalised(documents.text_documents[uri].source) for uri, path in paths.items()}
         self._reader.read(
             self._sinks, documents.folder_paths, wanted[0], private_files=self._private_files, texts=texts
         )

@@ -1,6 +1,7 @@
 """What of the workspace reaches the engine's projects, and where a document belongs."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -79,6 +80,28 @@ async def test_a_document_belongs_to_the_folder_that_it_lies_in(workspace: Works
     assert outside is not None
     assert (inside.project, inside.file) == (str(tmp_path), str(tmp_path / "a.py"))
     assert outside.project == ""
+
+
+async def test_what_is_typed_in_one_document_counts_in_the_next(workspace: Workspace) -> None:
+    edited = workspace.open("a.py", "price = 1\n")
+    other = workspace.open("c.py", "rebate = 3\n")
+    await workspace.names()
+    change = types.TextDocumentContentChangeWholeDocument(text="surcharge = 4\n")
+    workspace.documents.update_text_document(types.VersionedTextDocumentIdentifier(uri=edited, version=2), change)
+    workspace.keeper.note_edit(edited)
+    place = workspace.keeper.place_of(other)
+    assert place is not None
+    await asyncio.to_thread(_wait_for_reader, workspace.keeper)
+
+    found = workspace.projects.text(place.project).without(place.file).followers(list(map(ord, "surcharge ")))
+    assert found is not None
+    assert found.length == len("surcharge ")
+
+
+def _wait_for_reader(keeper: ProjectKeeper) -> None:
+    done = threading.Event()
+    keeper._reader._do(done.set)
+    assert done.wait(30)
 
 
 async def test_switched_off_nothing_is_known_and_nothing_is_asked(workspace: Workspace) -> None:
