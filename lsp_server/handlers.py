@@ -150,6 +150,7 @@ def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> 
     """A document was closed: cancels what it asked, and forgets it where it was never saved."""
     ls.suggester.forget(params.text_document.uri)
     ls.surroundings.close(params.text_document.uri)
+    ls.project.note_files([params.text_document.uri])
 
 
 @_handles(types.NOTEBOOK_DOCUMENT_DID_CHANGE)

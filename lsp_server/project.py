@@ -79,8 +79,12 @@ class ProjectKeeper:
         """Files have changed on the disk, have come or are gone."""
         is_open = self._documents.text_documents if self._documents is not None else {}
         for uri in uris:
-            if uri not in is_open and (path := path_of(uri)) is not None:
+            path = path_of(uri)
+            if path is not None and path.name == ".gitignore":
+                self._read = None  # other files may be private now
+            elif path is not None and uri not in is_open:
                 self._reader.update(path)
+        self._read_if_needed()
 
     def place_of(self, uri: str) -> ProjectPlace | None:
         """Where a document belongs; None where projects have no say."""

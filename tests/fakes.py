@@ -71,10 +71,10 @@ def fake_completion(
 class FakeEngine:
     """An engine that does what the last word before the cursor says.
 
-    "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "block" gives two
-    lines, "context" what a model would read before the document; "slowly" grows "one two three" by a word each
-    `word_s` seconds, or each time `go` is released where that is None; anything else is answered with the text
-    `next`. The exits go with the green mode.
+    "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "settled" none where
+    a project has its say, "block" gives two lines, "context" what a model would read before the document; "slowly"
+    grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is None; anything
+    else is answered with the text `next`. The exits go with the green mode.
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
@@ -108,7 +108,12 @@ class FakeEngine:
         if order == "slowly":
             return self._complete_slowly(cancellation, on_text)
         exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
-        text = {"nothing": "", "block": "first\nsecond", "context": prompt_for(request).context}.get(order, "next")
+        text = {
+            "nothing": "",
+            "settled": "" if request.place else "next",
+            "block": "first\nsecond",
+            "context": prompt_for(request).context,
+        }.get(order, "next")
         return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
 
     def project(self, name: str) -> ProjectText:

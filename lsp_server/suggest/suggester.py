@@ -190,6 +190,11 @@ class Suggester:
                 self._on_skipped()
                 return None
             answer = await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
+        is_nothing = isinstance(answer, Suggestion) and not answer.text
+        if is_nothing and question.is_invoked and request.place is not None:
+            # Where other files end a line here the project says so; who asks by hand wants to know what might follow.
+            alone = replace(request, place=None)
+            answer = await self._scheduler.complete(question.uri, f"{name}-alone", alone, typed_since=typed_since)
         return None if isinstance(answer, Unserved) else answer
 
     async def _is_worth_asking(self, question: Question, settings: Settings) -> bool:

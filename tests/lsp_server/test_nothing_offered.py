@@ -64,6 +64,7 @@ async def test_what_is_switched_off_is_answered_with_null_and_not_counted(client
     client.change_settings({"enable": False})
     assert await client.complete(0, 1) is None
     client.change_settings({})
+    await client.status(lambda status: status.model is not None and status.quiescent)  # it was given back meanwhile
     assert await client.complete(0, 1) is not None
 
     assert (await client.energy(lambda energy: energy.requests > 0)).requests == 1

@@ -104,6 +104,28 @@ def _wait_for_reader(keeper: ProjectKeeper) -> None:
     assert done.wait(30)
 
 
+async def test_a_document_that_no_disk_holds_is_forgotten_when_it_is_closed(workspace: Workspace) -> None:
+    uri = workspace.open("b.py", "token = 'secret'\n")
+    await asyncio.to_thread(_wait_for_reader, workspace.keeper)
+    assert await workspace.names() == ["a.py", "b.py", "c.py"]
+    workspace.documents.remove_text_document(uri)
+    workspace.keeper.note_files([uri])
+    await asyncio.to_thread(_wait_for_reader, workspace.keeper)
+
+    assert await workspace.names() == ["a.py", "c.py"]
+
+
+async def test_what_git_has_begun_to_ignore_is_forgotten(workspace: Workspace) -> None:
+    workspace.open("a.py", "price = 1\n")
+    await workspace.names()
+    ignored = workspace.folder / ".gitignore"
+    ignored.write_text("c.py\n")
+    workspace.keeper.note_files([ignored.as_uri()])
+    await asyncio.to_thread(_wait_for_reader, workspace.keeper)
+
+    assert await workspace.names() == ["a.py"]
+
+
 async def test_switched_off_nothing_is_known_and_nothing_is_asked(workspace: Workspace) -> None:
     uri = workspace.open("a.py", "price = 1\n")
     await workspace.names()

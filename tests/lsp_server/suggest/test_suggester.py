@@ -6,7 +6,7 @@ import pytest
 from lsprotocol.types import Position, Range
 
 from engine.config import EngineConfig
-from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink, no_progress
+from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink, ProjectPlace, no_progress
 from lsp_server.context.documents import CursorContext
 from lsp_server.settings import Settings
 from lsp_server.suggest.gate import Gate
@@ -29,6 +29,7 @@ def question(prefix: str, *, name: str = "", invoked: bool = False) -> Question:
         line_end="\n",
         insert_range=Range(here, here),
         selected_text="",
+        place=ProjectPlace(project="p"),
     )
     return Question(uri="a.py", completion_id=name or prefix, context=context, is_invoked=invoked, typed_since=None)
 
@@ -237,3 +238,13 @@ async def test_typing_along_the_several_lines_asks_for_no_others() -> None:
 
     assert [await several, await along] == [None, Suggestion(completion_id=end, text="e two three")]
     assert await desk.scheduler.close(timeout_s=5)
+
+
+async def test_by_hand_the_model_alone_is_asked_where_it_says_nothing_with_the_project(
+    desk: Desk,
+) -> None:
+    assert await desk.ask("settled") == Suggestion(completion_id="settled", text="")
+    by_hand = await desk.ask("settled", invoked=True)
+
+    assert by_hand == Suggestion(completion_id="settled-alone", text="next")
+    assert await desk.ask("nothing", invoked=True) == Suggestion(completion_id="nothing-alone", text="")
