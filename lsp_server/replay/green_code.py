@@ -43,7 +43,7 @@ class GreenCodeUnderTest:
         command: Sequence[str],
         workspace: Sequence[Path] = (),
     ) -> None:
-        self._settings, self._workspace = settings, workspace
+        self._settings, self._folders = settings, workspace
         self._uri = ""
         self._ledger = folder / "ledger.sqlite3"
         self._log = folder / "server.log"
@@ -64,7 +64,7 @@ class GreenCodeUnderTest:
             EngineError: It cannot answer; the reason in its own words.
         """
         command = [*self._command, str(self._ledger)]
-        await self._client.start(command, self._log, {SECTION: self._settings}, self._workspace)
+        await self._client.start(command, self._log, {SECTION: self._settings}, self._folders)
         await self._until_rest(_LOAD_PATIENCE_S, loaded=True)
 
     async def stop(self) -> None:
