@@ -75,7 +75,7 @@ def test_doctor_reports_what_runs_and_asking_by_hand_has_a_key(open_editor: Open
         assert "Nothing stands in the way" in report.inner_text().replace("\xa0", " ")
 
         window.run_command("Green Code: Get Started")
-        expect(window.page.get_by_text("Get started with Green Code")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+        expect(window.page.locator("h2", has_text="Get started with Green Code")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
         expect(window.page.get_by_role("button", name="Install Server")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
         window.page.screenshot(path=ARTIFACTS / "walkthrough.png")
 
