@@ -10,7 +10,7 @@ import statistics
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -24,7 +24,7 @@ from engine.decoding.work import PhaseCounter
 from engine.evaluation.neighbour import Lateness, lateness_beside
 from engine.policy.base import ExitCandidate, OperatingPoint
 from engine.policy.baselines import FullDepth
-from engine.policy.operating_point import plan_for
+from engine.policy.operating_point import Plan, plan_for
 from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _timed(into: Measured, count: int, work: Callable[[], object]) -> None:
 def _complete(
     loaded: LoadedModel, learned: LearnedPolicy | None, prompts: Sequence[Sequence[int]], mode: int, into: Measured
 ) -> None:
-    """Decodes behind every prompt; what comes after the first token of each counts."""
+    """Decodes behind every prompt, which the cache holds but for its last token."""
     wall_s = cpu_s = 0.0
     n_tokens = 0
     stop = StopCondition(max_new_tokens=STEPS, end_ids=loaded.tokenization.end_ids)
@@ -239,18 +239,20 @@ def _complete(
     loaded.model.use_cores(all_cores=plan.all_cores)
     for prompt in prompts:
         decoder = Decoder(loaded.model)
-        tokens = decoder.generate(
-            prompt, policy=plan.policy, point=plan.point, stop=stop, cancellation=NeverCancelled()
-        )
-        if next(tokens, None) is None:
-            continue
+        _decode(decoder, prompt, plan, replace(stop, max_new_tokens=1))
         started_wall_s, started_cpu_s = time.perf_counter(), time.process_time()
-        n_tokens += sum(1 for _ in tokens)
+        n_tokens += _decode(decoder, prompt, plan, stop)
         wall_s += time.perf_counter() - started_wall_s
         cpu_s += time.process_time() - started_cpu_s
     if n_tokens:
         into.wall_s.append(wall_s / n_tokens)
         into.cpu_s.append(cpu_s / n_tokens)
+
+
+def _decode(decoder: Decoder, prompt: Sequence[int], plan: Plan, stop: StopCondition) -> int:
+    """How many tokens were decoded."""
+    tokens = decoder.generate(prompt, policy=plan.policy, point=plan.point, stop=stop, cancellation=NeverCancelled())
+    return sum(1 for _ in tokens)
 
 
 def _policy_check_s(learned: LearnedPolicy, loaded: LoadedModel) -> float:
