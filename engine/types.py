@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GREEN_MODE_MAX = 100
-DEFAULT_GREEN_MODE = 20  # loses no kept text yet: engine/LOG.md, "One loop for product, evaluation and training"
+DEFAULT_GREEN_MODE = (
+    20  # loses little kept text: engine/LOG.md, "Project text: exit zero, mixture, and where a text ends"
+)
 
 
 class Provenance(str, Enum):

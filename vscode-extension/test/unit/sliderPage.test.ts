@@ -32,9 +32,9 @@ const RUNNING: Snapshot = {
 };
 
 test("a position lies on the curve at what was measured, between it on a line, and at its end beyond", () => {
-  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 77, keptPercent: 100 });
-  assert.deepEqual(pointAt(20), { greenMode: 20, energyPercent: 63, keptPercent: 99 });
-  assert.deepEqual(pointAt(10), { greenMode: 10, energyPercent: 70, keptPercent: 99.5 });
+  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 78, keptPercent: 100 });
+  assert.deepEqual(pointAt(20), { greenMode: 20, energyPercent: 36, keptPercent: 96 });
+  assert.deepEqual(pointAt(10), { greenMode: 10, energyPercent: 57, keptPercent: 98 });
   assert.equal(pointAt(100).energyPercent, pointAt(80).energyPercent);
 });
 
