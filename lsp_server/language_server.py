@@ -16,7 +16,7 @@ import psutil
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from engine.completion.acceptance import find_acceptance
+from engine.completion.acceptance import ACCEPTANCE
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
 from lsp_server.books.books import Books
@@ -81,7 +81,7 @@ class GreenCodeServer(LanguageServer):
         self.scheduler = CompletionScheduler(
             engine_factory, self._note_computed, lambda is_busy: self.tell(replace(self.state, busy=is_busy))
         )
-        acceptance = find_acceptance()
+        acceptance = ACCEPTANCE.find()
         gate = Gate(acceptance.chance, acceptance.mean)
         self.suggester = Suggester(self.scheduler, gate, on_reused=self.books.reused, on_skipped=self.books.skipped)
         self.quiet = Quiet(lambda sentence: self.tell(replace(self.state, snoozed=sentence)))

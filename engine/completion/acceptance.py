@@ -7,25 +7,15 @@ It knows no language model, no person and no time; `engine.training.acceptance_f
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from collections.abc import Mapping  # noqa: TC003 - cattrs reads the annotations at run time
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import cattrs
-
-from engine import config
 from engine.completion.languages import COMMENT_SIGNS
 from engine.completion.words import is_word
-from engine.errors import ConfigError
-from engine.files import is_file, written_whole
-
-PACKAGED = Path(__file__).with_name("acceptance.json")
-
-logger = logging.getLogger(__name__)
+from engine.fitted import FittedRecord
 
 _SEEN_CHARS = 4000  # before the cursor, that the signs are read from
 _MATCH_LENGTHS = (2, 4, 6, 8, 12, 16, 24, 32)
@@ -121,45 +111,14 @@ class AcceptanceModel:
         return 1 / (1 + math.exp(-odds))
 
 
-def own_acceptance_path() -> Path:
-    """Where what was learned on this machine is kept."""
-    return config.data_dir() / PACKAGED.name
-
-
-def find_acceptance() -> AcceptanceModel:
-    """What was learned on this machine where that can be read; else what is shipped, which knows the default model."""
-    own = own_acceptance_path()
-    if is_file(own):
-        try:
-            return load_acceptance(own)
-        except ConfigError as error:
-            logger.warning("%s The shipped one is used; `green-code train acceptance` writes it again.", error)
-    return load_acceptance(PACKAGED)
-
-
-def load_acceptance(path: Path) -> AcceptanceModel:
-    """Reads what `save_acceptance` wrote.
-
-    Raises:
-        ConfigError: If it cannot be read.
-    """
-    try:
-        return cattrs.structure(json.loads(path.read_text(encoding="utf-8")), AcceptanceModel)
-    except (OSError, ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
-        raise ConfigError(f"What is known of kept suggestions cannot be read from {path}.") from error
-
-
-def save_acceptance(fitted: AcceptanceModel, path: Path) -> None:
-    """Writes it as JSON.
-
-    Raises:
-        ConfigError: If the disk refuses.
-    """
-    try:
-        with written_whole(path) as partial:
-            partial.write_text(json.dumps(cattrs.unstructure(fitted), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"What is known of kept suggestions could not be written to {path}.") from error
+ACCEPTANCE = FittedRecord(
+    kind=AcceptanceModel,
+    packaged=Path(__file__).with_name("acceptance.json"),
+    own_name="acceptance.json",
+    subject="What is known of kept suggestions",
+    command="green-code train acceptance",
+)
+"""The model that was fitted on this machine, else the shipped one, which knows the default model."""
 
 
 def _matched(text: str) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.project.continuations import Continuations
 from engine.project.project_text import ProjectText
-from engine.project.trust import find_trust
+from engine.project.trust import TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ class Projects:
 
     @cached_property
     def _trust(self) -> ProjectTrust:
-        return find_trust()
+        return TRUST.find()
 
     def _encode_aside(self, text: str) -> NDArray[np.int64]:
         return np.array(self._encode(text), np.int64)

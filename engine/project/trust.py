@@ -7,26 +7,16 @@ it the most frequent follower had. For each cell of each source there are log-od
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cattrs
-
-from engine import config
-from engine.errors import ConfigError
-from engine.files import written_whole
+from engine.fitted import FittedRecord
 
 if TYPE_CHECKING:
     from engine.project.followers import Followers
-
-PACKAGED = Path(__file__).with_name("trust.json")
-
-logger = logging.getLogger(__name__)
 
 LENGTHS = (2, 3, 5, 8, 12)  # where the next bin begins
 SHARES = (0.5, 0.9)
@@ -120,42 +110,11 @@ def _odds(trust: SourceTrust, found: Followers | None, certainty: int) -> float:
     return 0.0 if found is None else math.exp(trust.mixed[cell_of(found)] + trust.mixed_by_certainty[certainty])
 
 
-def own_trust_path() -> Path:
-    """Where what was fitted on this machine is kept."""
-    return config.data_dir() / "project-trust.json"
-
-
-def find_trust() -> ProjectTrust:
-    """What was fitted on this machine where that can be read; else what is shipped, which knows the default model."""
-    own = own_trust_path()
-    if own.is_file():
-        try:
-            return load_trust(own)
-        except ConfigError as error:
-            logger.warning("%s The shipped one is used; `green-code train project` writes it again.", error)
-    return load_trust(PACKAGED)
-
-
-def load_trust(path: Path) -> ProjectTrust:
-    """Reads what `save_trust` wrote.
-
-    Raises:
-        ConfigError: If it cannot be read.
-    """
-    try:
-        return cattrs.structure(json.loads(path.read_text(encoding="utf-8")), ProjectTrust)
-    except (OSError, ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
-        raise ConfigError(f"How far a project's text is trusted cannot be read from {path}.") from error
-
-
-def save_trust(trust: ProjectTrust, path: Path) -> None:
-    """Writes it as JSON.
-
-    Raises:
-        ConfigError: If the disk refuses.
-    """
-    try:
-        with written_whole(path) as partial:
-            partial.write_text(json.dumps(cattrs.unstructure(trust), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"How far a project's text is trusted could not be written to {path}.") from error
+TRUST = FittedRecord(
+    kind=ProjectTrust,
+    packaged=Path(__file__).with_name("trust.json"),
+    own_name="project-trust.json",
+    subject="How far a project's text is trusted",
+    command="green-code train project",
+)
+"""The trust that was fitted on this machine, else the shipped one, which knows the default model."""

@@ -164,14 +164,14 @@ def words(
     output: Annotated[Path | None, typer.Option("--output", help="A file for every try, as JSON lines.")] = None,
 ) -> None:
     """Completes words of installed packages that no training has seen, after none to four of their letters."""
-    from engine.completion.acceptance import find_acceptance
+    from engine.completion.acceptance import ACCEPTANCE
     from engine.corpus.installed import installed_held_out
     from engine.evaluation.begun_words import sample_words, try_words, word_shares
     from lsp_server.cli.render import words_table
     from lsp_server.suggest.gate import price_at
 
     modes = [slider_position(text) for text in listed(green_modes)]
-    chance = find_acceptance().chance
+    chance = ACCEPTANCE.find().chance
     with open_engine(model, device) as engine, progress_bar(counting=True) as progress:
         progress("Reading installed packages", 0, None)
         tried = try_words(

@@ -108,17 +108,17 @@ def acceptance(
 ) -> None:
     """Teaches the server where a suggestion is likely kept, so that it need not ask elsewhere: ten minutes."""
     _require("sklearn")
-    from engine.completion.acceptance import own_acceptance_path, save_acceptance
+    from engine.completion.acceptance import ACCEPTANCE
     from engine.corpus.datasets import gather_corpus
     from engine.training.acceptance_fit import ask_places, fit_acceptance
 
-    path = output or own_acceptance_path()
+    path = output or ACCEPTANCE.own_path
     with progress_bar(counting=True) as progress:
         corpus = gather_corpus(progress=progress)
         config = EngineConfig(model=model, device=device)
         asked = ask_places(config, corpus.files["train"], n_files, seed=seed, progress=progress)
     fitted = fit_acceptance(asked, model=model, corpus=corpus)
-    save_acceptance(fitted.model, path)
+    ACCEPTANCE.save(fitted.model, path)
     Console().print(
         f"{len(asked)} places, {fitted.model.mean:.0%} of their suggestions would be kept. In files not seen: "
         f"AUC {fitted.auc:.3f}; the likelier half of the places holds {fitted.kept_by_half:.0%} of them.\n"
@@ -142,17 +142,17 @@ def project(
     from engine.corpus.datasets import gather_recent
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
-    from engine.project.trust import own_trust_path, save_trust
+    from engine.project.trust import TRUST
     from engine.training.trust_fit import SURE, fit_trust, observe
 
-    path = output or own_trust_path()
+    path = output or TRUST.own_path
     with progress_bar(counting=True) as progress:
         files = gather_recent(progress)
         found = resolve_model(model, progress=progress)
         loaded = load_model(found.name, found.path, EngineConfig(model=model, device=device), progress=progress)
         observed = observe(loaded, files, blocks_a_package=blocks, seed=seed, progress=progress)
     fitted = fit_trust(observed, model=model)
-    save_trust(fitted.trust, path)
+    TRUST.save(fitted.trust, path)
     Console().print(
         f"{len(observed)} tokens. In packages not seen: {fitted.bits_alone:.3f} bits a token alone, "
         f"{fitted.bits_mixed:.3f} with the project; right {fitted.right_alone:.3f} and {fitted.right_mixed:.3f}. "

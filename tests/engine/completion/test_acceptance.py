@@ -1,13 +1,11 @@
 import pytest
 
 from engine.completion.acceptance import (
-    PACKAGED,
+    ACCEPTANCE,
     AcceptanceModel,
     PlaceKind,
-    load_acceptance,
     place_features,
     place_kind,
-    save_acceptance,
 )
 from engine.errors import ConfigError
 
@@ -44,7 +42,7 @@ def test_what_repeats_the_file_matches() -> None:
 
 
 def test_the_shipped_model_knows_the_signs_and_tells_places_apart() -> None:
-    shipped = load_acceptance(PACKAGED)
+    shipped = ACCEPTANCE.load(ACCEPTANCE.packaged)
 
     assert set(shipped.coefficients) == set(place_features(""))
     assert 0.05 < shipped.mean < 0.7
@@ -60,9 +58,9 @@ def test_it_is_written_and_read_again(tmp_path_factory: pytest.TempPathFactory) 
         intercept=-1.0, coefficients={"after a dot": 2.0}, mean=0.2, model="m", n_places=3, corpus_sha256="", created=""
     )
 
-    save_acceptance(fitted, path)
+    ACCEPTANCE.save(fitted, path)
 
-    assert load_acceptance(path) == fitted
+    assert ACCEPTANCE.load(path) == fitted
     assert fitted.chance("x.") == pytest.approx(0.731, abs=1e-3)
 
 
@@ -72,4 +70,4 @@ def test_what_cannot_be_read_is_said(content: str, tmp_path_factory: pytest.Temp
     path.write_text(content, encoding="utf-8")
 
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_acceptance(path)
+        ACCEPTANCE.load(path)

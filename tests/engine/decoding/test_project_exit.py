@@ -11,7 +11,7 @@ from engine.policy.base import Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.project.continuations import Continuations
 from engine.project.project_text import ProjectText
-from engine.project.trust import PACKAGED, load_trust
+from engine.project.trust import TRUST
 from engine.types import NeverCancelled, Phase
 from tests.tiny_models import early_exit_model, tiny_model
 
@@ -30,7 +30,7 @@ def project(said: list[int] = SAID, n_times: int = 6) -> Continuations:
     for number in range(n_times):
         text.replace(str(number), chr(number + 1))
     text.sort()
-    return Continuations(text.without(), load_trust(PACKAGED), PROMPT, n_vocabulary)
+    return Continuations(text.without(), TRUST.load(TRUST.packaged), PROMPT, n_vocabulary)
 
 
 def decode(

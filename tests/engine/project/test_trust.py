@@ -7,16 +7,7 @@ from engine import config
 from engine.errors import ConfigError
 from engine.project.continuations import Guess
 from engine.project.followers import Followers
-from engine.project.trust import (
-    N_CELLS,
-    PACKAGED,
-    ProjectTrust,
-    cell_of,
-    find_trust,
-    load_trust,
-    own_trust_path,
-    save_trust,
-)
+from engine.project.trust import N_CELLS, TRUST, ProjectTrust, cell_of
 
 SURE = Followers(14, 5, (7,), (1.0,))
 WEAK = Followers(1, 40, (7, 8), (0.3, 0.2))
@@ -24,7 +15,7 @@ WEAK = Followers(1, 40, (7, 8), (0.3, 0.2))
 
 @pytest.fixture(scope="module")
 def trust() -> ProjectTrust:
-    return load_trust(PACKAGED)
+    return TRUST.load(TRUST.packaged)
 
 
 def test_every_finding_has_a_cell_of_its_kind() -> None:
@@ -91,15 +82,15 @@ def test_what_was_fitted_here_is_taken_before_what_is_shipped(
     trust: ProjectTrust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(config, "data_dir", lambda: tmp_path)
-    assert find_trust() == trust
-    save_trust(replace(trust, model="m"), own_trust_path())
-    assert find_trust().model == "m"
-    own_trust_path().write_text("{")
+    assert TRUST.find() == trust
+    TRUST.save(replace(trust, model="m"), TRUST.own_path)
+    assert TRUST.find().model == "m"
+    TRUST.own_path.write_text("{")
 
-    assert find_trust() == trust
+    assert TRUST.find() == trust
     assert "train project" in caplog.text
 
 
 def test_a_trust_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json"):
-        load_trust(tmp_path / "none.json")
+        TRUST.load(tmp_path / "none.json")
