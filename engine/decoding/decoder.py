@@ -75,7 +75,7 @@ class Decoder:
             project: What the project says of the same text; None where the model is alone.
         """
         self.work, self.n_decoded = WorkCounter(), 0
-        # The last prompt token always runs: its hidden state chooses the first new token.
+        # The last prompt token runs in any case where the model chooses: its hidden state chooses the first new token.
         self.reused_tokens = common_prefix(prompt_ids[:-1], self.cached_ids)
         if not prompt_ids:
             self.finish_reason = FinishReason.STOP

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -47,22 +47,22 @@ class Reading:
         """
         self._model, self._parts, self.unsure = model, parts, unsure
         self.choices = [token_id for logits, ids in parts for token_id in model.choices(logits, ids)]
-        self._mixed = [
-            None if guess is None else self._mix(row, guess)
-            for row, guess in enumerate(guesses or [None] * len(self.choices))
-        ]
-        self.choices = [
-            choice if mixed is None else mixed[0] for choice, mixed in zip(self.choices, self._mixed, strict=True)
-        ]
+        self._mixed: dict[int, float] = {}  # by row: the chance of what it chooses together with the project
+        if any(guesses):
+            rows = [(logits[0, row], ids) for logits, ids in parts for row in range(logits.shape[1])]
+            for row, ((logits, ids), guess) in enumerate(zip(rows, guesses, strict=True)):
+                if guess is not None:
+                    self.choices[row], self._mixed[row] = self._mix(self.choices[row], logits, ids, guess)
 
     def probabilities(self) -> list[float]:
         """The probability of each of `choices` among those tokens."""
+        if len(self._mixed) == len(self.choices):  # nothing is left that the head chose alone
+            return [self._mixed[row] for row in range(len(self.choices))]
         chances = [chance for logits, _ in self._parts for chance in self._model.probabilities(logits)]
-        return [chance if mixed is None else mixed[1] for chance, mixed in zip(chances, self._mixed, strict=True)]
+        return [self._mixed.get(row, chance) for row, chance in enumerate(chances)]
 
-    def _mix(self, row: int, guess: Guess) -> tuple[int, float]:
-        """What a row chooses together with the project, and the chance of that."""
-        logits, ids = next(part for part in self._rows() if part[0] == row)[1]
+    def _mix(self, choice: int, logits: Array, ids: NDArray[np.int64] | None, guess: Guess) -> tuple[int, float]:
+        """What a row [S] that chose alone chooses together with the project, and the chance of that."""
         odds = self._model.to_numpy(logits)
         odds = np.exp(odds - odds.max())
         total = float(odds.sum())
@@ -70,10 +70,7 @@ class Reading:
         for token_id in guess.token_ids:
             at = token_id if ids is None else next(iter(np.flatnonzero(ids == token_id).tolist()), None)
             chances[token_id] = 0.0 if at is None else float(odds[at]) / total
-        return guess.mixed(self.choices[row], float(odds.max()) / total, chances)
-
-    def _rows(self) -> Iterator[tuple[int, tuple[Array, NDArray[np.int64] | None]]]:
-        return enumerate((logits[0, row], ids) for logits, ids in self._parts for row in range(logits.shape[1]))
+        return guess.mixed(choice, float(odds.max()) / total, chances)
 
 
 class Head:

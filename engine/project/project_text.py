@@ -1,7 +1,7 @@
 """`ProjectText`: the tokens of a project's files, in memory alone; `ProjectFiles`: what one completion sees of them.
 
-Files come and go one by one, from any thread. Those that have changed since all were sorted are
-read from one end to the other, until there are so many that `sort` is due. It opens no file.
+Files come and go one by one, from any thread. Those that have changed since all were sorted are read from one end to
+the other, until there are so many that `sort` is due. It opens no file.
 """
 
 from __future__ import annotations
@@ -76,13 +76,14 @@ class ProjectText:
         self._contexts: SortedContexts | None = None
         self._spans: Mapping[str, Span] = {}  # of the sorted files
         self._files: dict[str, Tokens] = {}
+        self._n_tokens = 0  # of all of them
         self._changed: dict[str, Tokens | None] = {}  # since they were sorted; None for a file that is gone
 
     @property
     def n_tokens(self) -> int:
         """Tokens of all files."""
         with self._lock:
-            return sum(map(len, self._files.values()))
+            return self._n_tokens
 
     @property
     def nbytes(self) -> int:
@@ -101,22 +102,26 @@ class ProjectText:
         """Takes a file, in the place of what was there under its name; False where there is no room for it."""
         ids = np.array(self._encode(text), self._type)
         with self._lock:
-            others = sum(len(other) for key, other in self._files.items() if key != name)
-            if others + len(ids) > self._most_tokens:
+            n_tokens = self._n_tokens - len(self._files.get(name, ())) + len(ids)
+            if n_tokens > self._most_tokens:
                 return False
+            self._n_tokens = n_tokens
             self._files[name] = self._changed[name] = ids
         return True
 
     def remove(self, name: str) -> None:
         """Forgets a file."""
         with self._lock:
-            if self._files.pop(name, None) is not None:
+            ids = self._files.pop(name, None)
+            if ids is not None:
+                self._n_tokens -= len(ids)
                 self._changed[name] = None
 
     def clear(self) -> None:
         """Forgets everything."""
         with self._lock:
             self._files, self._changed, self._spans, self._contexts = {}, {}, {}, None
+            self._n_tokens = 0
 
     @property
     def is_due(self) -> bool:
@@ -142,7 +147,7 @@ class ProjectText:
     def without(self, name: str = "") -> ProjectFiles:
         """What a completion in the file of that name sees of the others."""
         with self._lock:
-            hidden = [span for key, span in self._spans.items() if key == name or key in self._changed]
+            hidden = [self._spans[key] for key in {name, *self._changed} if key in self._spans]
             others = {key: ids for key, ids in self._changed.items() if ids is not None and key != name}
             changed, _ = self._joined(others)
             contexts = self._contexts
