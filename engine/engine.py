@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.completion.fim import why_no_format
+from engine.completion.site import ignore_text, site_for
 from engine.config import data_dir
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
@@ -32,7 +33,7 @@ from engine.policy.base import Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
-from engine.text import TextDecoder, ignore_text, site_for
+from engine.text import TextDecoder
 from engine.types import Completion, CompletionRequest, CompletionToken, NeverCancelled, Phase, no_progress
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """One place, one decoder, one text: how a suggestion comes to be, for the product, its evaluation and its training.
 
-Prompt to tokens, tokens to text, text to what is offered. It knows no policy, no cost and no measurement: timing and
-recording wrap the policy, energy is read around `TextRun.decode`.
+Prompt to tokens, tokens to text; what of it is offered, `engine.completion.site` says. It knows no policy, no cost and
+no measurement: timing and recording wrap the policy, energy is read around `TextRun.decode`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.completion.cleanup import is_complete, suggestion, without_half_line, without_half_word
 from engine.completion.fim import find_fim_format, prompt_parts
-from engine.completion.loops import loop_length
-from engine.completion.prompt import behind_typed, prompt_for
-from engine.completion.shape import shape_at
-from engine.completion.words import is_word
+from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition, no_doubt
@@ -27,40 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.completion.prompt import Prompt
-    from engine.completion.shape import Shape
+    from engine.completion.site import Site
     from engine.decoding.decoder import Decoder
     from engine.decoding.healing import Constraint
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
-    from engine.types import CancellationToken, CompletionRequest, ProjectPlace, Work
-
-_MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH, FinishReason.UNLIKELY})
-_SAYS_NOTHING = frozenset({FinishReason.CANCELLED, FinishReason.DOUBT})
-_LEAST_CHANCE = 0.3  # of the first word, or of its rest; less is hardly ever right (engine/LOG.md, "Inside words")
-_SEPARATORS = " \t\n,.:"  # that would lead to what is not said again
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """One cursor: the document around it, what the model reads there, and what may be offered.
-
-    Attributes:
-        prefix: The document before the cursor.
-        suffix: The document behind it, as far as the product would know it.
-        prompt: What the model reads.
-        shape: The form that a suggestion may take; None where all decoded text is offered and only the model, the
-            policy and the length limit end it.
-        may_give_up: Whether a text whose first word is unlikely is given up where no word has been begun.
-        place: The project that has its say beside the model; None for the model alone.
-    """
-
-    prefix: str
-    suffix: str
-    prompt: Prompt
-    shape: Shape | None
-    may_give_up: bool = True
-    place: ProjectPlace | None = None
+    from engine.types import CancellationToken, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,57 +57,6 @@ class DecodedText:
     n_decoded: int
     reused_tokens: int
     unread_tokens: int = 0
-
-
-def site_for(request: CompletionRequest) -> Site:
-    """The site that a request names."""
-    prompt = prompt_for(request)
-    shape = shape_at(
-        request.prefix, request.suffix, prompt, single_line=request.single_line, language_id=request.language_id
-    )
-    return Site(
-        prefix=request.prefix,
-        suffix=request.suffix,
-        prompt=prompt,
-        shape=shape,
-        may_give_up=request.may_give_up,
-        place=request.place,
-    )
-
-
-def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
-    """What is offered at the cursor where the decoded text `raw` ended for this reason."""
-    if finish_reason in _SAYS_NOTHING:
-        return ""
-    if site.shape is None:
-        start = behind_typed(raw, site.prompt.typed)
-        return "" if start is None else raw[start:]
-    if finish_reason is FinishReason.REPETITION:
-        raw = raw[: _loop_length(site, raw)].rstrip(_SEPARATORS)
-    part = suggestion(raw, site.shape)
-    if finish_reason is FinishReason.LENGTH:
-        part = without_half_line(raw, part)
-    if finish_reason in _MAY_CUT_A_WORD:
-        part = without_half_word(raw, part, site.shape, site.prefix, site.suffix)
-    return raw[part]
-
-
-def ended_by_rules(site: Site, raw: str) -> FinishReason | None:
-    """Why the product's own rules end a text that has grown to `raw`; None where they do not, as without a shape."""
-    if site.shape is None:
-        return None
-    if is_complete(raw, site.shape):
-        return FinishReason.STOP
-    return None if _loop_length(site, raw) is None else FinishReason.REPETITION
-
-
-def _loop_length(site: Site, raw: str) -> int | None:
-    before = site.prefix.removesuffix(site.prompt.typed)  # the rest is said again
-    return loop_length(raw, head=before.rpartition("\n")[2], document=before)
-
-
-def ignore_text(text: str) -> None:
-    """Ignores the growing text: for callers that read only the whole answer."""
 
 
 class TextDecoder:
@@ -296,14 +214,10 @@ class TextRun:
 
     def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
         """Whether the first word, or what is left of it, is too unlikely to be shown as far as it is said."""
-        n_tokens, typed, is_begun = len(token_ids), len(self.site.prompt.typed), bool(self.site.prompt.typed.strip())
-        is_judged = self.site.shape is not None and (is_begun or self.site.may_give_up)
-        if not is_judged or any(index not in chances for index in range(n_tokens)):
+        if not self.site.is_doubted or any(index not in chances for index in range(len(token_ids))):
             return False
-        said = len(self.text_of(token_ids[:-1]))
-        text = self.text_of(token_ids)
-        goes_on = said <= typed or all(map(is_word, text[typed : said + 1]))
-        return goes_on and math.prod(chances[index] for index in range(n_tokens)) < _LEAST_CHANCE
+        before, raw = self.text_of(token_ids[:-1]), self.text_of(token_ids)
+        return is_doubtful(self.site, before, raw, math.prod(chances[index] for index in range(len(token_ids))))
 
     def _ended_by_rules(self, token_ids: Sequence[int]) -> FinishReason | None:
         self.ids = tuple(token_ids)

@@ -232,10 +232,10 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionToken:
-    """One final token of a completion: its text and the number of layers it took to choose it."""
+    """One final token of a completion: its text, and the number of layers it took to choose it, where that is known."""
 
     text: str
-    exit_layer: int
+    exit_layer: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,10 +250,11 @@ class Completion:
         baseline_energy_j: Joules of the same request at full depth with a KV cache and no early stop, always
             modelled; None where no cost model fits.
         work: What was computed, by phase.
-        prompt_tokens: Length of the prompt in tokens.
-        reused_tokens: How many of them were still in the KV cache of an earlier request.
+        prompt_tokens: Length of the prompt in tokens; None where a server did not say.
+        reused_tokens: How many of them were still in the KV cache of an earlier request; None likewise.
         elapsed_s: From the request to the last token.
         first_token_s: From the request to the first final token; None when there was none.
+        layers_total: Layers of the model; None where they are not known.
     """
 
     text: str
@@ -262,11 +263,11 @@ class Completion:
     energy: EnergyReading
     baseline_energy_j: float | None
     work: Mapping[Phase, Work]
-    prompt_tokens: int
-    reused_tokens: int
+    prompt_tokens: int | None
+    reused_tokens: int | None
     elapsed_s: float
     first_token_s: float | None
-    layers_total: int
+    layers_total: int | None
     model: str
     device: str
     policy: str
@@ -274,10 +275,9 @@ class Completion:
 
     @property
     def mean_exit_layer(self) -> float | None:
-        """Mean number of layers per token; None without tokens."""
-        if not self.tokens:
-            return None
-        return sum(token.exit_layer for token in self.tokens) / len(self.tokens)
+        """Mean number of layers per token; None without tokens whose layers are known."""
+        layers = [token.exit_layer for token in self.tokens if token.exit_layer is not None]
+        return sum(layers) / len(layers) if layers else None
 
     @property
     def saved_j(self) -> float | None:

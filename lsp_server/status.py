@@ -22,7 +22,7 @@ class EngineFacts:
 
     model: str
     device: str
-    layers_total: int
+    layers_total: int | None
     meter: str
     meter_notes: tuple[str, ...]
 

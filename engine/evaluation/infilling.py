@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.completion.site import site_for
 from engine.errors import ConfigError
 from engine.evaluation.places import Place
-from engine.text import site_for
 from engine.types import CompletionRequest, ProgressSink, no_progress
 
 if TYPE_CHECKING:

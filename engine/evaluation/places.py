@@ -13,9 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from engine.completion.prompt import Prompt
+from engine.completion.site import Site, offered, site_for
 from engine.corpus.cursors import draw_cursor
 from engine.errors import TrainingError
-from engine.text import Site, offered, site_for
 from engine.types import CompletionRequest, FinishReason
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from engine.completion.prompt import Prompt
+from engine.completion.site import Site
 from engine.corpus.code_x_glue import fetch_tokenised, read_tokenised
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
@@ -26,7 +27,7 @@ from engine.evaluation.metrics import code_bleu, rouge_l
 from engine.evaluation.places import PAPER_CONTEXT, Place, paper_places
 from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
-from engine.text import Site, TextDecoder
+from engine.text import TextDecoder
 from engine.types import NeverCancelled, Phase, ProgressSink, Provenance, Work, combine_provenance, no_progress
 
 if TYPE_CHECKING:

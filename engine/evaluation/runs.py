@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.completion.kept import kept_characters
+from engine.completion.site import offered
 from engine.energy.cost_model import phase_energy_j
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
@@ -20,7 +21,7 @@ from engine.evaluation.oracle import Oracle
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
-from engine.text import TextDecoder, offered
+from engine.text import TextDecoder
 from engine.types import FinishReason, Phase, ProgressSink, no_progress
 
 if TYPE_CHECKING:

@@ -214,12 +214,15 @@ def _row(session_id: str, completion_id: str, completion: Completion) -> dict[st
         "energy_j": completion.energy.energy_j,
         **{f"{phase.value}_j": by_phase.get(phase) for phase in Phase},
         "baseline_energy_j": completion.baseline_energy_j,
-        "prompt_tokens": completion.prompt_tokens,
-        "reused_tokens": completion.reused_tokens,
+        # The first version of the file takes no NULL in these: 0 is not known there.
+        "prompt_tokens": completion.prompt_tokens or 0,
+        "reused_tokens": completion.reused_tokens or 0,
         "tokens": len(completion.tokens),
-        "layers_total": completion.layers_total,
+        "layers_total": completion.layers_total or 0,
         "mean_exit_layer": completion.mean_exit_layer,
-        "exit_depths": json.dumps(Counter(token.exit_layer for token in completion.tokens)),
+        "exit_depths": json.dumps(
+            Counter(token.exit_layer for token in completion.tokens if token.exit_layer is not None)
+        ),
         "elapsed_s": completion.elapsed_s,
         "first_token_s": completion.first_token_s,
         "offered_chars": len(completion.text),

@@ -54,13 +54,15 @@ class Session:
         self._provenances.add(energy.provenance)
         self._sources[energy.source] = None
         cancelled = completion.finish_reason is FinishReason.CANCELLED
+        layers = [token.exit_layer for token in completion.tokens if token.exit_layer is not None]
         self._counts.update(
             requests=1,
             cancelled=int(cancelled),
             offered=int(bool(completion.text)),
             offered_chars=len(completion.text),
             tokens=len(completion.tokens),
-            layers=sum(token.exit_layer for token in completion.tokens),
+            layers=sum(layers),
+            layered_tokens=len(layers),
         )
         self._open_offers[completion_id] = _Offer(energy_j=energy.energy_j, chars=len(completion.text))
         if len(self._open_offers) > MAX_OPEN_OFFERS:
@@ -102,7 +104,7 @@ class Session:
         """The sums as they are told to the client."""
         counts, last = self._counts, self._last
         energy_j = self.energy_j
-        n_tokens = counts["tokens"]
+        n_layered = counts["layered_tokens"]
         return SessionEnergy(
             session_id=self.session_id,
             started_at=self._started_at.isoformat(timespec="seconds"),
@@ -124,8 +126,8 @@ class Session:
             skipped=counts["skipped"],
             offered_chars=counts["offered_chars"],
             accepted_chars=counts["accepted_chars"],
-            tokens=n_tokens,
-            mean_exit_layer=counts["layers"] / n_tokens if n_tokens else None,
+            tokens=counts["tokens"],
+            mean_exit_layer=counts["layers"] / n_layered if n_layered else None,
             layers_total=layers_total,
             last_mean_exit_layer=last.mean_exit_layer if last else None,
             last_energy_j=last.energy.energy_j if last else None,

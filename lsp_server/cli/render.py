@@ -232,9 +232,11 @@ def words_table(rows: Sequence[WordShares]) -> Table:
 def _exit_layers(completion: Completion) -> Text:
     line = Text("  ")
     for token in completion.tokens:
+        line.append(token.text.replace("\n", "⏎").replace(" ", "·") or "∅", "reverse dim")
+        if token.exit_layer is None or completion.layers_total is None:
+            continue
         share = token.exit_layer / completion.layers_total
         colour = "green" if share < 0.75 else "yellow" if share < 1.0 else "red"  # noqa: PLR2004 - thirds of a traffic light
-        line.append(token.text.replace("\n", "⏎").replace(" ", "·") or "∅", "reverse dim")
         line.append(f"{token.exit_layer} ", colour)
     return line
 

@@ -27,8 +27,8 @@ class CompletionEngine(Protocol):
         ...
 
     @property
-    def layers_total(self) -> int:
-        """Layers of the model."""
+    def layers_total(self) -> int | None:
+        """Layers of the model; None where they are not known."""
         ...
 
     @property

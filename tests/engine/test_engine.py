@@ -137,6 +137,7 @@ def test_joules_are_work_times_the_cost_of_a_unit_where_no_counter_runs(
     energy, work, n_tokens = completion.energy, completion.work, len(completion.tokens)
     assert completion.finish_reason is FinishReason.STOP
     assert n_tokens > 1
+    assert completion.prompt_tokens is not None
     assert energy.provenance is Provenance.MODELLED
     assert energy.by_phase == {phase: energy_j(cost, done) for phase, done in work.items()}
     assert energy.energy_j == pytest.approx(sum(energy_j(cost, done) for done in work.values()))
@@ -154,8 +155,9 @@ def test_typing_on_reuses_the_prompt(engine: Engine) -> None:
 
     completion = engine.complete(CompletionRequest(prefix=prefix_to("self.width =") + " wi"))
 
-    assert completion.reused_tokens > completion.prompt_tokens / 2
-    assert completion.work[Phase.PREFILL].prefill_tokens == completion.prompt_tokens - completion.reused_tokens
+    n_prompt, n_reused = completion.prompt_tokens or 0, completion.reused_tokens or 0
+    assert n_reused > n_prompt / 2
+    assert completion.work[Phase.PREFILL].prefill_tokens == n_prompt - n_reused
 
 
 def test_text_grows_while_it_is_decoded(engine: Engine) -> None:

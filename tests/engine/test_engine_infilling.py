@@ -61,7 +61,7 @@ def test_typing_on_computes_no_more_than_what_was_typed_where_the_suffix_comes_f
 
     second = engine.complete(request("t"))
 
-    assert second.prompt_tokens - second.reused_tokens == 1
+    assert (second.prompt_tokens or 0) - (second.reused_tokens or 0) == 1
     assert second.reused_tokens == first.prompt_tokens
 
 

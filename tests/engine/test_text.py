@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from engine.completion.kept import kept_characters
+from engine.completion.site import ended_by_rules, offered, site_for
 from engine.energy.cost_model import default_cost_model
 from engine.engine import Engine
 from engine.evaluation.arms import all_arms
@@ -16,7 +17,7 @@ from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
-from engine.text import TextDecoder, ended_by_rules, offered, site_for
+from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, record_one

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from engine.completion.site import site_for
 from engine.engine import Engine
 from engine.model.loaded import LoadedModel
 from engine.model.tokenization import Tokenization
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
-from engine.text import TextDecoder, site_for
+from engine.text import TextDecoder
 from engine.types import CompletionRequest, FinishReason
 from tests.engine.training.fakes import ACCOUNT, code, tiny_loaded
 from tests.tiny_models import early_exit_model, tiny_model
@@ -69,9 +70,9 @@ def test_a_word_that_could_be_too_many_others_is_given_up(
     for n_typed in range(8):
         request = CompletionRequest(prefix=DOCUMENT + "balance"[:n_typed], may_give_up=may_give_up)
         run = texts.at(site_for(request), max_new_tokens=8)
-        monkeypatch.setattr("engine.text._LEAST_CHANCE", 0.0)
+        monkeypatch.setattr("engine.completion.site._LEAST_CHANCE", 0.0)
         sure = run.decode(policy, point, max_new_tokens=8)
-        monkeypatch.setattr("engine.text._LEAST_CHANCE", 1.01)
+        monkeypatch.setattr("engine.completion.site._LEAST_CHANCE", 1.01)
         unsure = run.decode(policy, point, max_new_tokens=8)
 
         assert sure.finish_reason is not FinishReason.DOUBT
@@ -108,7 +109,7 @@ def test_while_a_word_is_typed_the_prompt_stays_in_the_cache(loaded: LoadedModel
 
     assert completions[0].reused_tokens == 0
     for completion in completions[1:]:
-        assert completion.reused_tokens >= completions[0].prompt_tokens - 1
+        assert (completion.reused_tokens or 0) >= (completions[0].prompt_tokens or 0) - 1
 
 
 def test_finished_parts_of_a_name_are_read_and_not_said_again(loaded: LoadedModel) -> None:

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from engine.completion.kept import kept_characters
+from engine.completion.site import offered
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
-from engine.text import TextDecoder, offered
+from engine.text import TextDecoder
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, site_at
 from engine.training.policy.rewards import decoding_energy, reward

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from engine.completion.kept import kept_characters
+from engine.completion.site import ended_by_rules, offered, site_for
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.decoding.lookup import lookup_draft
 from engine.errors import TrainingError
 from engine.files import written_whole
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.prefix import common_prefix
-from engine.text import TextDecoder, ended_by_rules, offered, site_for
+from engine.text import TextDecoder
 from engine.types import CompletionRequest, FinishReason, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from engine.completion.site import Site
     from engine.corpus.source_text import SourceFile
     from engine.model.loaded import LoadedModel
-    from engine.text import DecodedText, Site
+    from engine.text import DecodedText
 
 MAX_NEW_TOKENS = 24
 TRUTH_CHARS = 400  # more than so many tokens ever spell

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from engine.completion.site import offered
 from engine.completion.words import inside_word
 from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
 from engine.evaluation.places import paper_places, sample_places, without_shape
-from engine.text import offered
 from engine.types import FinishReason
 from tests.engine.training.fakes import code, source_file
 

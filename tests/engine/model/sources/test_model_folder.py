@@ -160,4 +160,5 @@ def test_more_is_asked_for_than_the_model_has_positions(tmp_path: Path) -> None:
 
     completion = engine.complete(CompletionRequest(prefix="x = 1\n" * 100, max_new_tokens=48, green_mode=0))
 
+    assert completion.prompt_tokens is not None
     assert completion.prompt_tokens + len(completion.tokens) <= 20
