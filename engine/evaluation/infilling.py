@@ -1,9 +1,7 @@
 """HumanEval single-line infilling (Bavarian et al., arXiv 2207.14255; MIT): does the program still work with our line?
 
 The model sees what stands before the missing line and nothing behind it, as in the product; its line is put in and the
-problem's own tests are run. They are programs that a language model wrote: each runs in an interpreter of its own, in
-an empty folder, without the user's packages and environment, with its sockets taken away, and is killed at a limit of
-time or memory. That holds off accidents, not malice; whoever wants more runs the command in a container.
+problem's own tests are run, as `engine.evaluation.programs` runs what a language model wrote.
 """
 
 from __future__ import annotations
@@ -11,9 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import subprocess
-import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,6 +16,7 @@ from typing import TYPE_CHECKING
 from engine.completion.site import site_for
 from engine.errors import ConfigError
 from engine.evaluation.places import Place
+from engine.evaluation.programs import ends_well
 from engine.types import CompletionRequest, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -29,26 +25,7 @@ if TYPE_CHECKING:
 
     from engine.evaluation.runs import PlaceRun
 
-_TIME_LIMIT_S = 10
-_MEMORY_BYTES = 1 << 30
 _AT_ONCE = 2
-
-# No file contents, no sockets, bounded memory and time; then the program itself, from stdin.
-_GUARD = f"""
-import socket, sys
-try:
-    import resource
-except ImportError:  # Windows has no such limits
-    pass
-else:
-    for limit, amount in ((resource.RLIMIT_AS, {_MEMORY_BYTES}), (resource.RLIMIT_CPU, {_TIME_LIMIT_S}),
-                          (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-        resource.setrlimit(limit, (amount, amount))
-def refused(*_, **__):
-    raise OSError("no network here")
-socket.socket = socket.create_connection = socket.getaddrinfo = refused
-exec(compile(sys.stdin.read(), "program", "exec"), {{"__name__": "__main__"}})
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,21 +100,7 @@ def judge_programs(
 def passes(problem: Problem, line: str) -> bool:
     """Runs the problem's tests on the program with this line in it."""
     program = f"{problem.before}{line}\n{problem.after}\n{problem.test}\ncheck({problem.entry_point})\n"
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            done = subprocess.run(  # noqa: S603 - the benchmark's purpose; see the module
-                [sys.executable, "-I", "-S", "-c", _GUARD],
-                input=program.encode(),
-                cwd=folder,
-                env={},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_TIME_LIMIT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-    return done.returncode == 0
+    return ends_well(program)
 
 
 def _problem(row: Mapping[str, str]) -> Problem:

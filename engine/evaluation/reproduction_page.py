@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import asdict
-from html import escape
+from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import ConfigError
 from engine.evaluation.arms import BASELINE
 from engine.evaluation.green_code_paper import CACHED_J, PUBLISHED
+from engine.evaluation.pages import ReportTable, chart, write_pages
 from engine.evaluation.reproduction import UNCACHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from engine.evaluation.green_code_paper import PublishedRow
     from engine.evaluation.reproduction import DataSet, ReproducedRow
@@ -25,12 +25,6 @@ _HEAD = (
     *("exact", "edit", "tokens right"),
 )
 _PUBLISHED_HEAD = ("published", "J", "s", "saved, no cache", "layers", "ROUGE-L", "CodeBLEU", "exact")
-_STYLE = (
-    "body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; }"
-    "table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .15rem .6rem; text-align: right;"
-    " border-bottom: 1px solid #e6ebe8; } td:first-child, th:first-child { text-align: left; }"
-    " svg { max-width: 100%; height: auto; }"
-)
 _OTHER_MACHINES = (
     "Ours and the published figures are of other machines, models and parts of a machine: compare savings and losses, "
     "not joules."
@@ -60,13 +54,6 @@ def write_reproduction(
     languages = {"py150": ("python",), "javacorpus": ("java",)}.get(data_set, ("python", "java"))
     published = [row for row in PUBLISHED if row.language in languages]
     ours, theirs = [_cells(row) for row in rows], [_published_cells(row, published) for row in published]
-    markdown = "\n\n".join([*notes, _markdown(_HEAD, ours), _markdown(_PUBLISHED_HEAD, theirs)]) + "\n"
-    body = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    page = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>GREEN-CODE, reproduced</title>'
-        f"<style>{_STYLE}</style></head><body><h1>GREEN-CODE, reproduced</h1>{body}{_plots(rows)}"
-        f"<h2>Here</h2>{_table(_HEAD, ours)}<h2>Published</h2>{_table(_PUBLISHED_HEAD, theirs)}</body></html>\n"
-    )
     numbers = {
         "model": model,
         "device": device,
@@ -75,15 +62,17 @@ def write_reproduction(
         "rows": [asdict(row) for row in rows],
         "published": [asdict(row) for row in published],
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "reproduction.md").write_text(markdown, encoding="utf-8")
-        (folder / "reproduction.json").write_text(json.dumps(numbers, indent=1), encoding="utf-8")
-        (folder / "reproduction.html").write_text(page, encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"The report could not be written to {folder}: {reason}.") from error
-    return markdown
+    return write_pages(
+        folder,
+        title="GREEN-CODE, reproduced",
+        notes=notes,
+        charts=[chart(partial(_draw, rows=rows))],
+        tables=[
+            ReportTable(title="Here", head=_HEAD, rows=ours),
+            ReportTable(title="Published", head=_PUBLISHED_HEAD, rows=theirs),
+        ],
+        numbers=numbers,
+    )
 
 
 def _cells(row: ReproducedRow) -> list[str]:
@@ -117,22 +106,8 @@ def _published_cells(row: PublishedRow, published: Sequence[PublishedRow]) -> li
     ]
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return "<table><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + f"</tr>{lines}</table>"
-
-
-def _plots(rows: Sequence[ReproducedRow]) -> str:
-    """ROUGE-L over energy, and energy of each way to decode, as one SVG element."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
+def _draw(figure: Figure, *, rows: Sequence[ReproducedRow]) -> None:
+    """ROUGE-L over energy, and energy of each way to decode."""
     left, right = figure.subplots(1, 2)
     colours = {BASELINE: "#222", UNCACHED: "#b5543c"}
     for row in rows:
@@ -143,7 +118,3 @@ def _plots(rows: Sequence[ReproducedRow]) -> str:
     left.set(xlabel="joules of a completion", ylabel="ROUGE-L", xscale="log")
     right.set(xlabel="joules of a completion")
     right.tick_params(axis="y", labelsize=7)
-    drawn = io.StringIO()
-    with rc_context({"svg.fonttype": "none"}):  # words stay words
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()[drawn.getvalue().index("<svg") :]

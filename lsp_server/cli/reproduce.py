@@ -9,12 +9,21 @@ import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig
-from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, progress_bar
+from engine.errors import ConfigError
+from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, listed, progress_bar
 
 if TYPE_CHECKING:
+    from engine.config import Device
     from engine.corpus.source_text import SourceFile
+    from engine.evaluation.spending import Spending
 
 DataSet = Literal["held-out", "py150", "javacorpus"]
+
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads; one for each physical core if left out.")
+]
+Rounds = Annotated[int, typer.Option("--rounds", min=2, help="How often each is measured, all taking turns.")]
+Output = Annotated[Path, typer.Option("--output", help="The folder for page, table and numbers; a run goes on there.")]
 
 app = typer.Typer(help="Runs published experiments again, with any supported model.", no_args_is_help=True)
 
@@ -63,6 +72,123 @@ def green_code(
     text = write_reproduction(
         output, rows, model=loaded.name, device=loaded.device_name, data_set=data_set, n_places=len(drawn)
     )
+    _show(text, output)
+
+
+@app.command("decoding-energy")
+def decoding_energy(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: Threads = None,
+    prompt_tokens: Annotated[
+        str, typer.Option("--prompt-tokens", help="Lengths of prompts to decode behind, comma-separated.")
+    ] = "16,64,256,1024,2048",
+    rounds: Rounds = 5,
+    human_eval: Annotated[
+        Path | None, typer.Option("--human-eval", help="HumanEval.jsonl, gzipped or not; from the hub if left out.")
+    ] = None,
+    problems: Annotated[
+        int, typer.Option("--problems", min=0, help="Problems of HumanEval, and of each task of LongBench.")
+    ] = 60,
+    run_programs: Annotated[
+        bool,
+        typer.Option(
+            "--run-programs", help="Runs what the model wrote, for pass@1: in a process with limits, without network."
+        ),
+    ] = False,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Of a function.")] = 256,
+    long_bench: Annotated[
+        str | None,
+        typer.Option("--long-bench", help="LongBench's data.zip, lcc.jsonl or repobench-p.jsonl; or 'hub'."),
+    ] = None,
+    most_prompt_tokens: Annotated[
+        int, typer.Option("--most-prompt-tokens", min=16, help="LongBench's longer prompts lose their middle.")
+    ] = 2048,
+    output: Output = Path("reproduction/decoding-energy"),
+) -> None:
+    """Prefill and decode apart, decode by the prompt's length, and babbling, as in Decoding the Energy."""
+    from engine.evaluation.answers import Answers, AnswerSample
+    from engine.evaluation.decoding_energy import summarise
+    from engine.evaluation.decoding_energy_page import write_decoding_energy
+    from engine.evaluation.human_eval import fetch_functions, read_functions
+    from engine.evaluation.long_bench import draw_long_problems, fetch_long_problems, read_long_problems
+    from engine.evaluation.metrics import check_libraries
+    from engine.evaluation.phase_costs import PhaseSample, measure_phases
+    from engine.evaluation.resuming import KeptSamples
+    from engine.model.loading import load_model
+    from engine.model.sources.store import resolve_model
+
+    check_libraries()
+    lengths = _lengths(prompt_tokens)
+    functions = [] if not problems else fetch_functions() if human_eval is None else read_functions(human_eval)
+    lines = (
+        []
+        if long_bench is None
+        else fetch_long_problems()
+        if long_bench == "hub"
+        else read_long_problems(Path(long_bench))
+    )
+    with progress_bar(counting=True) as progress:
+        files = resolve_model(model, progress=progress)
+        config = EngineConfig(model=model, device=device, precision=precision, threads=threads)
+        loaded = load_model(files.name, files.path, config, progress=progress)
+        setting = {"model": loaded.name, "device": loaded.device_name, "fingerprint": loaded.model.fingerprint}
+        spending = _spending(loaded.device)
+        phases = measure_phases(
+            loaded,
+            spending,
+            lengths,
+            rounds,
+            KeptSamples(output / "phases.jsonl", PhaseSample, lambda sample: sample.key, setting),
+            progress=progress,
+        )
+        of_answers = {
+            **setting,
+            "run_programs": run_programs,
+            "max_new_tokens": max_new_tokens,
+            "most_prompt_tokens": most_prompt_tokens,
+        }
+        kept = KeptSamples(output / "answers.jsonl", AnswerSample, lambda sample: sample.key, of_answers)
+        answers = Answers(loaded, spending)
+        answered = answers.functions(
+            functions[:problems], kept, max_new_tokens=max_new_tokens, run_programs=run_programs, progress=progress
+        )
+        answered += answers.lines(
+            draw_long_problems(lines, problems), kept, most_prompt_tokens=most_prompt_tokens, progress=progress
+        )
+    spent = [each for phase in phases for each in (phase.prefill, phase.decode)] + [each.spent for each in answered]
+    yardstick = spending.yardstick(spent)
+    said = f"{rounds} rounds, {min(problems, len(functions))} functions of up to {max_new_tokens} tokens"
+    text = write_decoding_energy(
+        output,
+        summarise(phases, answered, yardstick),
+        yardstick,
+        model=loaded.name,
+        device=loaded.device_name,
+        setting=said,
+    )
+    _show(text, output)
+
+
+def _spending(device: Device) -> Spending:
+    """What measures runs on this machine; a counter first tells what it sees at rest."""
+    from engine.energy.calibration import measure_idle_power_w
+    from engine.energy.detect import detect_meter
+    from engine.evaluation.spending import Spending
+
+    meter = detect_meter(device).meter
+    return Spending(device, meter, idle_power_w=0.0 if meter is None else measure_idle_power_w(meter) or 0.0)
+
+
+def _lengths(text: str) -> list[int]:
+    names = listed(text)
+    if not names or not all(name.isdecimal() and int(name) > 1 for name in names):
+        raise ConfigError(f"The lengths '{text}' should be numbers of tokens above 1, such as 16,256,1024.")
+    return sorted({int(name) for name in names})
+
+
+def _show(text: str, output: Path) -> None:
     console = Console()
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     console.print(f"The page, the table and all numbers are in {output}", highlight=False, soft_wrap=True)

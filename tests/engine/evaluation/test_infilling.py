@@ -72,6 +72,6 @@ def test_a_line_passes_where_the_program_does_and_leaves_the_machine_alone(
 
 
 def test_a_program_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.evaluation.infilling._TIME_LIMIT_S", 0.5)
+    monkeypatch.setattr("engine.evaluation.programs._TIME_LIMIT_S", 0.5)
 
     assert passes(PROBLEM, "    while True: pass") is False
