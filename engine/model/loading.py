@@ -40,6 +40,7 @@ def load_model(
     *,
     with_trained_exits: bool = True,
     reference: bool = False,
+    kernels: bool = True,
     progress: ProgressSink = no_progress,
 ) -> LoadedModel:
     """Loads weights, tokenizer and trained exits: int8 on a CPU unless the user wants otherwise, bf16 on a GPU.
@@ -50,6 +51,7 @@ def load_model(
         config: The device, its threads, the precision, the exits.
         with_trained_exits: False leaves trained exits out, such as to train new ones.
         reference: Load transformers' own layers, whatever the device: to train them, or to compare with them.
+        kernels: False leaves kernels of our own out, to compare ONNX Runtime with them.
         progress: Is called when the weights are prepared for the fast runner.
 
     Raises:
@@ -66,11 +68,11 @@ def load_model(
         from engine.model.reference.pretrained import load_reference
 
         return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
-    return _load_fast(name, folder, config, with_trained_exits=with_trained_exits, progress=progress)
+    return _load_fast(name, folder, config, with_trained_exits=with_trained_exits, kernels=kernels, progress=progress)
 
 
 def _load_fast(
-    name: str, folder: Path, config: EngineConfig, *, with_trained_exits: bool, progress: ProgressSink
+    name: str, folder: Path, config: EngineConfig, *, with_trained_exits: bool, kernels: bool, progress: ProgressSink
 ) -> LoadedModel:
     """Opens the prepared model of the cache, and prepares it first where it is missing."""
     from engine.model.prepared.layout import find_prepared, prepared_name, refuse_other_blocks
@@ -78,7 +80,7 @@ def _load_fast(
 
     precision: Precision = "int4" if config.precision == "int4" else "int8"
     trained_exits_path = TRAINED_EXITS.path(name) if with_trained_exits else None
-    native = library.load() is not None
+    native = kernels and library.load() is not None
     key = prepared_name(name, folder, trained_exits_path, config.exit_layers, precision, native=native)
     if (found := find_prepared(key)) is None:
         try:

@@ -110,15 +110,8 @@ def read_report(path: Path, since: datetime | None = None, folder: Path | None =
     Raises:
         ConfigError: There is no ledger, or it cannot be read.
     """
-    if not path.exists():
-        raise ConfigError(f"There is no energy ledger yet: {path} is written with the first completion in an editor.")
-    ledger = Ledger(path)
-    ledger.open()
-    ledger.close()
-    if ledger.warning:
-        raise ConfigError(ledger.warning)
     start_s = since.timestamp() if since else 0.0
-    with closing(connect(str(path), CLOSE_TIMEOUT_S)) as database:
+    with _opened(path) as database:
         told = database.execute(_SOURCES, {"since": start_s})
         return Report(
             sources=tuple(row["source"] for row in told),
@@ -126,6 +119,17 @@ def read_report(path: Path, since: datetime | None = None, folder: Path | None =
             by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),
         )
+
+
+def request_sizes(path: Path) -> list[tuple[int, int]]:
+    """Tokens of prompt and answer of each request that said something.
+
+    Raises:
+        ConfigError: There is no ledger, or it cannot be read.
+    """
+    with _opened(path) as database:
+        found = database.execute("SELECT prompt_tokens, tokens FROM completion WHERE tokens > 0 AND prompt_tokens > 0")
+        return [(row["prompt_tokens"], row["tokens"]) for row in found]
 
 
 def sums_by(database: sqlite3.Connection, group: str, start_s: float = 0.0) -> dict[str, Sums]:
@@ -138,6 +142,18 @@ def sums_by(database: sqlite3.Connection, group: str, start_s: float = 0.0) -> d
     """
     found = database.execute(_SUMS.format(key=GROUPS[group] if group else "''"), {"since": start_s})
     return {UNKNOWN_DAY if row["key"] is None else row["key"]: _sums(row) for row in found}
+
+
+def _opened(path: Path) -> closing[sqlite3.Connection]:
+    """The ledger as this version knows it."""
+    if not path.exists():
+        raise ConfigError(f"There is no energy ledger yet: {path} is written with the first completion in an editor.")
+    ledger = Ledger(path)
+    ledger.open()
+    ledger.close()
+    if ledger.warning:
+        raise ConfigError(ledger.warning)
+    return closing(connect(str(path), CLOSE_TIMEOUT_S))
 
 
 def _project_of(database: sqlite3.Connection, folder: Path) -> str:

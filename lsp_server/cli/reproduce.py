@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from engine.config import DEFAULT_MODEL, EngineConfig
+from engine.config import DEFAULT_MODEL, EngineConfig, data_dir
 from engine.errors import ConfigError
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, listed, progress_bar
 
 if TYPE_CHECKING:
     from engine.config import Device
     from engine.corpus.source_text import SourceFile
+    from engine.evaluation.request_bins import RequestBin, Trace
     from engine.evaluation.spending import Spending
+
+_HELD_OUT_FILES = 60
 
 DataSet = Literal["held-out", "py150", "javacorpus"]
 
@@ -120,7 +123,7 @@ def decoding_energy(
     from engine.model.sources.store import resolve_model
 
     check_libraries()
-    lengths = _lengths(prompt_tokens)
+    lengths = _numbers(prompt_tokens)
     functions = [] if not problems else fetch_functions() if human_eval is None else read_functions(human_eval)
     lines = (
         []
@@ -171,6 +174,88 @@ def decoding_energy(
     _show(text, output)
 
 
+@app.command("energy-considerations")
+def energy_considerations(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    threads: Threads = None,
+    requests: Annotated[
+        str,
+        typer.Option("--requests", help="azure-code, azure-chat, your own ledger, or a file of CSV, as BurstGPT's."),
+    ] = "azure-code",
+    most_bins: Annotated[int, typer.Option("--most-bins", min=1, help="The heaviest that are run.")] = 6,
+    most_prompt_tokens: Annotated[int, typer.Option("--most-prompt-tokens", min=16)] = 1024,
+    most_new_tokens: Annotated[int, typer.Option("--most-new-tokens", min=1)] = 128,
+    batch_sizes: Annotated[
+        str, typer.Option("--batch-sizes", help="Requests at once where a stack takes several, comma-separated.")
+    ] = "4",
+    rounds: Rounds = 3,
+    output: Output = Path("reproduction/energy-considerations"),
+) -> None:
+    """A binned workload by software stack, precision, strategy and batch, as in Energy Considerations."""
+    from engine.corpus.installed import installed_held_out
+    from engine.evaluation.energy_considerations import StackSample, measure_stacks, summarise_stacks
+    from engine.evaluation.energy_considerations_page import write_energy_considerations
+    from engine.evaluation.metrics import check_libraries
+    from engine.evaluation.request_bins import heaviest
+    from engine.evaluation.resuming import KeptSamples
+    from engine.evaluation.stacks import open_stacks
+    from engine.model.loading import pick_device
+    from engine.model.sources.store import resolve_model
+
+    check_libraries()
+    name, bins = _bins(requests)
+    sizes = _numbers(batch_sizes)
+    chosen = pick_device(device)
+    with progress_bar(counting=True) as progress:
+        files = resolve_model(model, progress=progress)
+        stacks = open_stacks(files.name, files.path, chosen, threads=threads, batch_sizes=sizes, progress=progress)
+        workload = heaviest(
+            name,
+            bins,
+            most_bins=most_bins,
+            most_prompt_tokens=min(most_prompt_tokens, stacks.max_positions - most_new_tokens - 1),
+            most_new_tokens=most_new_tokens,
+        )
+        setting = {"model": files.name, "device": stacks.device_name}
+        spending = _spending(chosen)
+        samples = measure_stacks(
+            stacks,
+            workload,
+            "\n".join(file.text for file in installed_held_out()[:_HELD_OUT_FILES]),
+            rounds=rounds,
+            spending=spending,
+            kept=KeptSamples(output / "stacks.jsonl", StackSample, lambda sample: sample.key, setting),
+            progress=progress,
+        )
+    yardstick = spending.yardstick([sample.spent for sample in samples])
+    text = write_energy_considerations(
+        output,
+        summarise_stacks(samples, stacks, workload, yardstick),
+        workload,
+        yardstick,
+        model=files.name,
+        device=stacks.device_name,
+        setting=f"{rounds} rounds",
+        missing=stacks.missing,
+    )
+    _show(text, output)
+
+
+def _bins(requests: str) -> tuple[str, list[RequestBin]]:
+    """What a workload is called, and its bins."""
+    from engine.evaluation.request_bins import binned, published_bins, read_sizes
+    from lsp_server.books.ledger import LEDGER_FILE
+    from lsp_server.books.reports import request_sizes
+
+    if requests in {"azure-code", "azure-chat"}:
+        trace: Trace = "azure-code" if requests == "azure-code" else "azure-chat"
+        return f"Azure's {trace.partition('-')[2]} service of 16 November 2023", published_bins(trace)
+    if requests == "ledger":
+        return "your own ledger", binned(request_sizes(data_dir() / LEDGER_FILE))
+    return requests, binned(read_sizes(Path(requests)))
+
+
 def _spending(device: Device) -> Spending:
     """What measures runs on this machine; a counter first tells what it sees at rest."""
     from engine.energy.calibration import measure_idle_power_w
@@ -181,10 +266,10 @@ def _spending(device: Device) -> Spending:
     return Spending(device, meter, idle_power_w=0.0 if meter is None else measure_idle_power_w(meter) or 0.0)
 
 
-def _lengths(text: str) -> list[int]:
+def _numbers(text: str) -> list[int]:
     names = listed(text)
     if not names or not all(name.isdecimal() and int(name) > 1 for name in names):
-        raise ConfigError(f"The lengths '{text}' should be numbers of tokens above 1, such as 16,256,1024.")
+        raise ConfigError(f"In '{text}' there should be whole numbers above 1, such as 16,256,1024.")
     return sorted({int(name) for name in names})
 
 
