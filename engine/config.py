@@ -32,6 +32,9 @@ class EngineConfig:
             elsewhere; "fp32" is the reference that tests compare with. A GPU always holds bf16.
         threads: CPU threads; None takes the physical cores.
         exit_layers: Layers after which a token may leave, ascending, without the last; None takes every third.
+        remote_url: A completion server elsewhere, which then has the model; "" for a model here. Its token is never
+            part of this.
+        remote_model: Which of its models; "" for the only one.
     """
 
     model: str = DEFAULT_MODEL
@@ -39,6 +42,13 @@ class EngineConfig:
     precision: PrecisionChoice = "auto"
     threads: int | None = None
     exit_layers: tuple[int, ...] | None = None
+    remote_url: str = ""
+    remote_model: str = ""
+
+    @property
+    def first_step(self) -> str:
+        """What a load does, for people."""
+        return "Connecting to the completion server." if self.remote_url else f"Loading the model {self.model}."
 
 
 def cache_dir() -> Path:

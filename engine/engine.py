@@ -101,6 +101,11 @@ class Engine:
         return self._loaded.device_name
 
     @property
+    def remote_host(self) -> str | None:
+        """None: nothing leaves this machine."""
+        return None
+
+    @property
     def energy_source(self) -> str:
         """How joules are had, for people."""
         return energy_source(self.meter_report.meter, self.cost_model)

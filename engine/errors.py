@@ -14,6 +14,8 @@ and what to do. Borders (command line, server) print the sentence and never the 
     ├── DeviceError            the device asked for is not there, or is out of memory
     ├── MeterError             an energy counter is missing or may not be read
     │   └── CounterResetError      it began anew between two readings
+    ├── RemoteError            a completion server elsewhere cannot be used
+    │   └── RemoteAwayError        just now
     └── TrainingError          training text or a training run cannot be had or used
 """
 
@@ -60,6 +62,14 @@ class MeterError(EngineError):
 
 class CounterResetError(MeterError):
     """An energy counter began anew between two readings; what was used in between is not known."""
+
+
+class RemoteError(EngineError):
+    """A completion server elsewhere cannot be used."""
+
+
+class RemoteAwayError(RemoteError):
+    """It cannot be reached, or not answer, just now; that may pass."""
 
 
 class TrainingError(EngineError):

@@ -287,7 +287,7 @@ class GreenCodeServer(LanguageServer):
         self._retries.cancel()
         self._loaded_config = config
         self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, load_failure="", loading=f"Loading the model {config.model}."))
+        self.tell(replace(self.state, engine=None, load_failure="", loading=config.first_step))
         self._load_task = self.keep(self._load(config))
 
     def _unload(self) -> None:

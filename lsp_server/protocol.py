@@ -38,6 +38,7 @@ class Status:
         power: On battery, saving, or not known: what follows from it, as one sentence; "" on mains.
         model: The model in use; None before it is loaded.
         device: Where it runs, such as "CPU, 2 threads".
+        remote: The server elsewhere that reads the text around the cursor; None where all stays on this machine.
         meter: How joules are had, such as "modelled: shipped default by weight bytes".
         meter_notes: Why each better meter was refused, one sentence each.
     """
@@ -49,6 +50,7 @@ class Status:
     power: str
     model: str | None
     device: str | None
+    remote: str | None
     meter: str | None
     meter_notes: list[str]
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError, ModelDownloadError, ModelNotFoundError
+from engine.errors import EngineError, ModelDownloadError, ModelNotFoundError, RemoteAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FIRST_DELAY_S = 30.0  # then twice as long each time
 LONGEST_DELAY_S = 600.0
 LEAST_S = 1.0  # between a failure and what is asked by hand
-_MAY_PASS = (ModelDownloadError, ModelNotFoundError)
+_MAY_PASS = (ModelDownloadError, ModelNotFoundError, RemoteAwayError)
 
 
 class Retries:

@@ -8,7 +8,6 @@ what is allowed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - cattrs reads the annotations at run time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_type_hints
@@ -18,109 +17,37 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
+from lsp_server.allowed import (
+    DEVICE,
+    LANGUAGE_SWITCHES,
+    MODEL_NAME,
+    ON_BATTERY,
+    PATTERNS,
+    POLICY_NAME,
+    PRECISION,
+    REMOTE_MODEL,
+    REMOTE_URL,
+    SWITCH,
+    Allowed,
+    one_of,
+    or_null,
+    whole,
+)
 from lsp_server.protocol import wire_name
-from lsp_server.settings_entries import SECTION, mend_entries, quoted
+from lsp_server.settings_entries import SECTION, mend_entries, quoted, without_groups
 
 ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 MAX_DEBOUNCE_MS = 5000
 MAX_SESSION_BUDGET_J = 10_000_000
-_POLICY_NAMES = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """What a setting may be.
-
-    Attributes:
-        words: For people; they follow "use".
-        schema: For editors, as JSON schema. It may allow more than `test`.
-        test: For the server.
-    """
-
-    words: str
-    schema: Mapping[str, Any]
-    test: Callable[[object], bool]
-
-
-def whole(low: int, high: int) -> Allowed:
-    """A whole number between two others, both included."""
-    return Allowed(
-        words=f"a whole number from {low} to {high}",
-        schema={"type": "integer", "minimum": low, "maximum": high},
-        test=lambda value: type(value) is int and low <= value <= high,
-    )
-
-
-def one_of(**meanings: str) -> Allowed:
-    """One of several words, each with what it means; "" where that goes without saying."""
-    *others, last = [f'"{choice}"' for choice in meanings]
-    texts = {"enumDescriptions": list(meanings.values())} if any(meanings.values()) else {}
-    return Allowed(
-        words=f"{', '.join(others)} or {last}",
-        schema={"type": "string", "enum": list(meanings), **texts},
-        test=lambda value: isinstance(value, str) and value in meanings,
-    )
-
-
-def or_null(allowed: Allowed) -> Allowed:
-    """The same, or null for what the server finds best."""
-    return Allowed(
-        words=f"null or {allowed.words}",
-        schema={**allowed.schema, "type": [allowed.schema["type"], "null"]},
-        test=lambda value: value is None or allowed.test(value),
-    )
-
-
-def _is_switches(value: object) -> bool:
-    return isinstance(value, dict) and all(type(wanted) is bool for wanted in value.values())
-
-
-def _is_patterns(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(pattern, str) for pattern in value)
-
-
-SWITCH = Allowed(words="true or false", schema={"type": "boolean"}, test=lambda value: type(value) is bool)
-MODEL_NAME = Allowed(words="the name of a model", schema={"type": "string"}, test=lambda value: isinstance(value, str))
-POLICY_NAME = Allowed(
-    words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"',
-    schema={"type": "string"},
-    test=lambda value: isinstance(value, str) and _POLICY_NAMES.fullmatch(value) is not None,
-)
-LANGUAGE_SWITCHES = Allowed(
-    words='an object such as {"*": true, "markdown": false}',
-    schema={"type": "object", "additionalProperties": {"type": "boolean"}},
-    test=_is_switches,
-)
-PATTERNS = Allowed(
-    words='a list of patterns such as ["customers/", "!.npmrc"]',
-    schema={"type": "array", "items": {"type": "string"}},
-    test=_is_patterns,
-)
-DEVICE = one_of(
-    auto="An NVIDIA GPU where there is one, else the CPU.",
-    cpu="The CPU.",
-    cuda="An NVIDIA GPU.",
-)
-ON_BATTERY = one_of(
-    greener="Green mode is at least 50 until the machine is on mains again; 0, which is lossless, stays 0.",
-    pause="Suggestions come only when asked for by hand.",
-    unchanged="As on mains.",
-)
-PRECISION = one_of(
-    auto="int8 where a fast runner knows the model's blocks, else fp32.",
-    int8="Eight bits a weight.",
-    int4="Four bits a weight: a quarter faster, and noticeably rougher text.",
-    fp32="The weights as they are, several times slower.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a user can set; the names on the wire are camelCase, such as `greenCode.greenMode`.
 
-    Each text is Markdown; its first sentence says what the setting is.
+    Each text is Markdown; its first sentence says what the setting is. A key with a dot is one in a group.
     """
 
     enable: Annotated[bool, SWITCH, "Offer inline completions."] = True
@@ -157,6 +84,21 @@ class Settings:
         "The most CPU threads that the model takes; empty takes the physical cores. Where green mode is above 0, a "
         "small model writes on one of them and reads on all.",
     ] = None
+    remote_url: Annotated[
+        str,
+        REMOTE_URL,
+        "Address of a completion server that has the model instead, such as `https://gpu.example:8000`: llama.cpp "
+        "(`/infill`), vLLM, TGI, Ollama, or another with `/v1/completions`. The text around the cursor is then sent "
+        "there, never that of private files. If it wants a token, use *Green Code: Set Remote Token*. Empty keeps "
+        "everything on this machine.",
+        "remote.url",
+    ] = ""
+    remote_model: Annotated[
+        str,
+        REMOTE_MODEL,
+        "Which model of the completion server is meant, as the server calls it; empty takes its only one.",
+        "remote.model",
+    ] = ""
     max_new_tokens: Annotated[int, whole(1, MAX_NEW_TOKENS_LIMIT), "The most tokens one completion may have."] = 48
     policy: Annotated[
         str,
@@ -250,10 +192,14 @@ def declarations() -> dict[str, Declaration]:
 
 def _declaration(name: str, hint: object, default: object) -> Declaration:
     match getattr(hint, "__metadata__", ()):
-        case (Allowed() as allowed, str(text)):
-            return Declaration(key=wire_name(name), allowed=allowed, text=text, default=default)
+        case (Allowed() as allowed, str(text), *others) if len(others) <= 1:
+            key = str(others[0]) if others else wire_name(name)
+            return Declaration(key=key, allowed=allowed, text=text, default=default)
         case _:
-            raise TypeError(f"Settings.{name} must be Annotated[its type, what is allowed, the text that people read].")
+            raise TypeError(
+                f"Settings.{name} must be Annotated[its type, what is allowed, the text that people read, "
+                "its key where that has dots]."
+            )
 
 
 def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
@@ -270,6 +216,7 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
         return Settings(), ()
     if not isinstance(raw, dict):
         return Settings(), (f"The settings of Green Code must be an object, not {quoted(raw)}.",)
+    raw = without_groups(raw, {setting.key for setting in _DECLARED.values()})
     raw, problems = mend_entries({key: value for key, value in raw.items() if value is not None})
     try:
         return _CONVERTER.structure(raw, Settings), problems
@@ -281,6 +228,8 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
 
 def engine_config(settings: Settings) -> EngineConfig:
     """The part of the settings that needs a new engine when it changes."""
+    if settings.remote_url.strip():
+        return EngineConfig(remote_url=settings.remote_url.strip(), remote_model=settings.remote_model.strip())
     return EngineConfig(
         model=settings.model or DEFAULT_MODEL,
         device=settings.device,

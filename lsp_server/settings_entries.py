@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lsp_server.context.privacy import is_pattern, is_remark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SECTION = "greenCode"
 PRIVATE_FILES = "privateFiles"
@@ -57,6 +57,21 @@ def mend_entries(raw: Mapping[str, object]) -> tuple[dict[str, object], tuple[st
         mended[LANGUAGES], found = _switches(languages)
         problems += found
     return mended, tuple(problems)
+
+
+def without_groups(raw: Mapping[str, object], keys: Iterable[str]) -> dict[str, object]:
+    """The settings with those in groups by their whole keys: what editors send as an object in an object.
+
+    Args:
+        raw: As they came; a whole key may stand there as well.
+        keys: All keys that there are.
+    """
+    groups = {key.partition(".")[0] for key in keys if "." in key}
+    flat = {key: value for key, value in raw.items() if key not in groups or not isinstance(value, dict)}
+    for group in groups:
+        if isinstance(entries := raw.get(group), dict):
+            flat |= {f"{group}.{key}": value for key, value in entries.items()}
+    return flat
 
 
 def quoted(value: object) -> str:

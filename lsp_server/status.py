@@ -22,6 +22,7 @@ class EngineFacts:
 
     model: str
     device: str
+    remote: str | None
     layers_total: int | None
     meter: str
     meter_notes: tuple[str, ...]
@@ -65,6 +66,7 @@ def engine_facts(engine: CompletionEngine) -> EngineFacts:
     return EngineFacts(
         model=engine.model_name,
         device=engine.device_name,
+        remote=engine.remote_host,
         layers_total=engine.layers_total,
         meter=engine.energy_source,
         meter_notes=engine.meters_refused,
@@ -88,6 +90,7 @@ def status_of(state: ServerState) -> Status:
         power=state.power,
         model=engine.model if engine else None,
         device=engine.device if engine else None,
+        remote=engine.remote if engine else None,
         meter=engine.meter if engine else None,
         meter_notes=list(engine.meter_notes) if engine else [],
     )

@@ -9,7 +9,8 @@ import json
 import re
 from pathlib import Path
 
-from lsp_server.settings import Allowed, Declaration, declarations
+from lsp_server.allowed import Allowed
+from lsp_server.settings import Declaration, declarations
 from lsp_server.settings_entries import SECTION
 
 EXTENSION = Path(__file__).parent.parent / "vscode-extension"

@@ -80,6 +80,7 @@ class FakeEngine:
     def __init__(self, config: EngineConfig | None = None) -> None:
         self.model_name = (config or EngineConfig()).model
         self.device_name = "CPU, 1 thread"
+        self.remote_host: str | None = None
         self.layers_total = FAKE_LAYERS
         self.energy_source = "measured: fake counter"
         self.meters_refused = ("NVML: no GPU.",)

@@ -56,6 +56,7 @@ ROOMS: dict[str, set[str]] = {
     "engine.corpus": {"engine.completion"},
     "engine.text": {"engine.model", "engine.completion", "engine.decoding", "engine.policy", "engine.project"},
     "engine.engine": {*MODEL, *COMPLETING, "engine.model.loading"},
+    "engine.remote": {"engine.completion", "engine.policy", "engine.project"},
     "engine.recommendation": {"engine.model", "engine.model.prepared", "engine.energy"},
     "engine.training": {*MODEL, *COMPLETING, "engine.corpus", "engine.engine"},
     "engine.evaluation": {*MODEL, *COMPLETING, "engine.corpus", "engine.model.loading"},
@@ -70,7 +71,7 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.replay": {*SERVER, "lsp_server", "engine.completion", "engine.corpus", "engine.engine"},
     "lsp_server.cli": {
         *(SERVER | MODEL | COMPLETING),
-        *("lsp_server", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading"),
+        *("lsp_server", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading", "engine.remote"),
         *("engine.corpus", "engine.training", "engine.evaluation", "engine.recommendation"),
     },
 }
@@ -180,6 +181,7 @@ TORCH_FREE = [
     "engine.model.prepared.onnx_runtime",
     "engine.model.sources.store",
     "engine.policy.learned",
+    "engine.remote.remote_engine",
     "lsp_server.handlers",
     "lsp_server.cli.app",
 ]

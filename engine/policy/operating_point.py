@@ -77,11 +77,21 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
         point=OperatingPoint(
             energy_weight=weight,
             lossless=is_lossless or spec == "full-depth",
-            zero_chance=_ZERO_CHANCE - _ZERO_CHANCE_SPAN * green_mode / GREEN_MODE_MAX,
-            text_chance=0.0 if is_lossless else _TEXT_CHANCE + _TEXT_CHANCE_SPAN * green_mode / GREEN_MODE_MAX,
+            zero_chance=zero_chance(green_mode),
+            text_chance=text_chance(green_mode),
         ),
         all_cores=is_lossless,
     )
+
+
+def zero_chance(green_mode: int) -> float:
+    """Least chance of being right with which a token of the project's is taken before any layer."""
+    return _ZERO_CHANCE - _ZERO_CHANCE_SPAN * green_mode / GREEN_MODE_MAX
+
+
+def text_chance(green_mode: int) -> float:
+    """Least chance that all of a text is right with which it goes on, at a slider position; 0 for whatever it is."""
+    return _TEXT_CHANCE + _TEXT_CHANCE_SPAN * green_mode / GREEN_MODE_MAX if green_mode else 0.0
 
 
 def _named(spec: str, layers: Sequence[int], learned: LearnedPolicy | None) -> ExitPolicy:

@@ -20,8 +20,10 @@ from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, re
 if TYPE_CHECKING:
     from engine.config import EngineConfig
     from engine.engine import Engine
+    from engine.remote.remote_engine import RemoteEngine
     from engine.types import ProgressSink
 
+TOKEN_VARIABLE = "GREEN_CODE_REMOTE_TOKEN"  # noqa: S105 - a name; what a server elsewhere knows the user by
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
 
 app = typer.Typer(
@@ -47,8 +49,15 @@ def serve() -> None:
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
-    def load(config: EngineConfig, progress: ProgressSink) -> Engine:
-        from engine.engine import load_engine  # the editor's first questions are answered before
+    token = os.environ.pop(TOKEN_VARIABLE, "").strip()  # no program that is started from here gets to see it
+
+    def load(config: EngineConfig, progress: ProgressSink) -> Engine | RemoteEngine:
+        # Imported late: the editor's first questions are answered before.
+        if config.remote_url:
+            from engine.remote.remote_engine import load_remote_engine
+
+            return load_remote_engine(config, token=token, progress=progress)
+        from engine.engine import load_engine
 
         return load_engine(config, progress=progress)
 

@@ -27,6 +27,11 @@ class CompletionEngine(Protocol):
         ...
 
     @property
+    def remote_host(self) -> str | None:
+        """The server that it sends text to, for people; None where all stays on this machine."""
+        ...
+
+    @property
     def layers_total(self) -> int | None:
         """Layers of the model; None where they are not known."""
         ...

@@ -22,6 +22,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
             "device": "cuda",
             "precision": "fp32",
             "threads": 3,
+            "remote": {"url": "https://gpu.example", "model": "coder"},
             "maxNewTokens": 16,
             "policy": "fixed:24",
             "languages": {"*": False, "python": True},
@@ -49,6 +50,8 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         device="cuda",
         precision="fp32",
         threads=3,
+        remote_url="https://gpu.example",
+        remote_model="coder",
         max_new_tokens=16,
         policy="fixed:24",
         languages={"*": False, "python": True},
@@ -165,6 +168,18 @@ def test_editors_offer_every_choice_of_a_type() -> None:
 
 def test_an_empty_model_is_the_default_model() -> None:
     assert engine_config(Settings(model="")) == EngineConfig()
+
+
+def test_a_server_elsewhere_is_the_engine() -> None:
+    settings, problems = parse_settings({"remote.url": " https://gpu.example ", "model": "org/model"})
+
+    assert problems == ()
+    assert engine_config(settings) == EngineConfig(remote_url="https://gpu.example")
+
+
+def test_a_group_of_settings_that_is_none_is_left_alone() -> None:
+    assert parse_settings({"remote": "https://gpu.example", "greenMode": 5}) == (Settings(green_mode=5), ())
+    assert parse_settings({"remote": {"url": 7}})[1][0].startswith("The setting greenCode.remote.url cannot be 7: use ")
 
 
 def test_the_green_mode_needs_no_new_engine() -> None:

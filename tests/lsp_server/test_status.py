@@ -15,6 +15,7 @@ def test_a_ready_server_says_what_runs_where_and_how_joules_are_had() -> None:
         power="",
         model="smollm2-135m",
         device="CPU, 1 thread",
+        remote=None,
         meter="measured: fake counter",
         meter_notes=["NVML: no GPU."],
     )

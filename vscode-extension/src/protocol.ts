@@ -29,6 +29,7 @@ export interface Status {
   readonly power: string;
   readonly model: string | null;
   readonly device: string | null;
+  readonly remote: string | null;
   readonly meter: string | null;
   readonly meterNotes: readonly string[];
 }

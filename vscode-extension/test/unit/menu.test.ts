@@ -16,6 +16,7 @@ const READY: Snapshot = {
     power: "",
     model: "smollm2-135m",
     device: "CPU",
+    remote: null,
     meter: null,
     meterNotes: [],
   },

@@ -12,6 +12,7 @@ const STATUS: Status = {
   power: "",
   model: "smollm2-135m",
   device: "CPU, 2 threads",
+  remote: null,
   meter: "modelled: shipped default by weight bytes",
   meterNotes: ["RAPL: /sys/class/powercap is not there."],
 };

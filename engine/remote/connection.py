@@ -1,0 +1,193 @@
+"""`Connection`: questions to one completion server over HTTP, and its answers piece by piece.
+
+Requests run on an event loop in a thread of its own, so that whoever waits can leave at any moment: the connection is
+then closed, and the server stops. It knows no prompt and no suggestion. Certificates are always verified; nothing is
+sent on to where a server points.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import json
+import queue
+import re
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx2
+
+from engine.errors import ConfigError, EngineError, RemoteAwayError, RemoteError
+from engine.remote.refusals import not_a_server, refusal, said_in_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+    from concurrent.futures import Future
+
+    from engine.remote.address import Address
+    from engine.types import CancellationToken
+
+CONNECT_S = 5.0
+SILENCE_S = 20.0  # without a byte
+ANSWER_S = 60.0  # for a whole answer, however it trickles: nobody waits as long for a suggestion
+POLL_S = 0.01
+CLOSE_S = 1.0
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_T = TypeVar("_T")
+
+
+class Connection:
+    """One server. One thread at a time asks.
+
+    Args:
+        address: Where it is.
+        token: What it knows the user by; "" for none.
+
+    Raises:
+        ConfigError: The token cannot be sent, or anybody could read it on its way.
+    """
+
+    def __init__(self, address: Address, token: str) -> None:
+        if token and not _TOKEN.fullmatch(token):
+            raise ConfigError("The remote token has blanks or letters that no server can be sent; set it anew.")
+        if token and not (address.is_encrypted or address.is_here):
+            raise ConfigError(
+                f"The token would travel to {address.host} for anybody to read; use https:// in greenCode.remote.url."
+            )
+        self.host = address.host
+        self._token = token
+        self._client = httpx2.AsyncClient(
+            base_url=address.base,
+            headers={"User-Agent": "green-code", **({"Authorization": f"Bearer {token}"} if token else {})},
+            timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S),
+            follow_redirects=False,
+            trust_env=not address.is_here,  # proxies, and certificates of the user's own
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
+        self._thread.start()
+
+    def ask(self, path: str, body: Any | None = None) -> tuple[int, bytes]:  # noqa: ANN401 - any JSON
+        """Sends a question, by GET where it has no body; status and body of the answer.
+
+        Raises:
+            EngineError: There is no answer, or it speaks of the token.
+        """
+        status, answer = self._result(self._start(self._ask(path, body)))
+        if status in {401, 403}:
+            raise self.refusal(status, answer)
+        return status, answer
+
+    def events(self, path: str, body: Any, cancellation: CancellationToken) -> Generator[dict[str, Any]]:  # noqa: ANN401
+        """Sends a question whose answer comes in pieces; ends early, without a word, where it is cancelled.
+
+        Raises:
+            EngineError: There is no answer, or it breaks off.
+        """
+        inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        reading = self._start(self._read(path, body, inbox))
+        latest_s = time.monotonic() + ANSWER_S
+        try:
+            while not cancellation.is_cancelled:
+                if time.monotonic() > latest_s:
+                    raise self._too_slow()
+                with contextlib.suppress(queue.Empty):
+                    event = inbox.get(timeout=POLL_S)
+                    if event is None:
+                        break
+                    yield event
+            if not cancellation.is_cancelled:
+                self._result(reading)
+        finally:
+            reading.cancel()
+
+    def refusal(self, status: int, body: bytes) -> EngineError:
+        """Why an answer is none."""
+        return refusal(self.host, status, body, has_token=bool(self._token))
+
+    def close(self) -> None:
+        """Closes what is open."""
+        if self._thread.is_alive():
+            with contextlib.suppress(concurrent.futures.TimeoutError):
+                self._start(self._client.aclose()).result(CLOSE_S)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def _start(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _result(self, work: Future[_T]) -> _T:
+        try:
+            return work.result(ANSWER_S)
+        except (concurrent.futures.TimeoutError, httpx2.TimeoutException) as error:
+            work.cancel()
+            raise self._too_slow() from error
+        except httpx2.ConnectError as error:
+            raise self._no_connection(error) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise RemoteAwayError(
+                f"The connection to the completion server {self.host} broke off ({_reason(error)})."
+            ) from error
+
+    async def _ask(self, path: str, body: Any | None) -> tuple[int, bytes]:  # noqa: ANN401
+        answer = await self._client.request("GET" if body is None else "POST", path, json=body)
+        return answer.status_code, answer.content
+
+    async def _read(self, path: str, body: Any, inbox: queue.SimpleQueue[dict[str, Any] | None]) -> None:  # noqa: ANN401
+        try:
+            async with self._client.stream("POST", path, json=body) as answer:
+                if answer.status_code != httpx2.codes.OK:
+                    raise self.refusal(answer.status_code, await answer.aread())
+                if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                    raise not_a_server(self.host)
+                async for sent in httpx2.EventSource(answer):
+                    if sent.data == "[DONE]":
+                        return
+                    inbox.put(self._event(sent.data))
+        finally:
+            inbox.put(None)
+
+    def _event(self, data: str) -> dict[str, Any]:
+        try:
+            event = json.loads(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise not_a_server(self.host)
+        if "error" in event:
+            raise said_in_stream(self.host, event)
+        return event
+
+    def _too_slow(self) -> EngineError:
+        return RemoteAwayError(f"The completion server {self.host} did not answer in time.")
+
+    def _no_connection(self, error: Exception) -> EngineError:
+        fault = _tls_fault(error)
+        if fault is None:
+            return RemoteAwayError(f"The completion server {self.host} cannot be reached ({_reason(error)}).")
+        if isinstance(fault, ssl.SSLCertVerificationError):
+            return RemoteError(
+                f"The certificate of {self.host} cannot be trusted ({fault.verify_message}), so nothing was sent."
+            )
+        return RemoteError(f"There is no encrypted connection to {self.host} ({_reason(fault)}), so nothing was sent.")
+
+
+def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _reason(error: Exception) -> str:
+    """What the system says, without its number."""
+    at_root: BaseException = error
+    while (below := at_root.__cause__ or at_root.__context__) is not None:
+        at_root = below
+    words = at_root.strerror if isinstance(at_root, OSError) and at_root.strerror else str(at_root)
+    line = re.sub(r"^\[.*?\]\s*|\s*\(_ssl\.c:\d+\)$", "", words.strip().partition("\n")[0]).rstrip(".")
+    return line or type(error).__name__

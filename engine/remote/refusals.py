@@ -1,0 +1,77 @@
+"""What a completion server says where it does not complete, as one sentence of ours. It asks nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from typing import Any
+
+from engine.errors import EngineError, RemoteAwayError, RemoteError
+
+_MOST_CHARS = 200  # of a server's own words
+_KEPT_BACK = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_MAY_PASS = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+_NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+
+
+def words_of(body: bytes | str) -> str:
+    """A server's own words about what went wrong, as one line with a full stop; "" where it has none."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    for key in ("error", "message", "detail"):
+        while isinstance(said, dict) and key in said:
+            said = said[key]
+    if not isinstance(said, str):
+        return ""
+    line = re.sub(r"\s+", " ", said).strip().rstrip(".")
+    return f"{line[:_MOST_CHARS]}..." if len(line) > _MOST_CHARS else f"{line}." if line else ""
+
+
+def refusal(host: str, status: int, body: bytes, *, has_token: bool) -> EngineError:
+    """Why a server answered otherwise than with a text."""
+    words = words_of(body)
+    if status in _KEPT_BACK:  # its words may hold the token
+        what = "refused the token" if has_token else "wants a token"
+        return RemoteError(
+            f"The completion server {host} {what}; use the command Green Code: Set Remote Token, or the environment "
+            "variable GREEN_CODE_REMOTE_TOKEN."
+        )
+    if status in _MAY_PASS:
+        return RemoteAwayError(f"The completion server {host} cannot answer now: {words or _phrase(status)}")
+    if status in _NOT_THERE and "model" in words.lower():
+        return RemoteError(f"The completion server {host} has no such model: {words}")
+    if status in _NOT_THERE:
+        return not_a_server(host)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return RemoteError(
+            f"{host} sends Green Code to another address; if that is right, set greenCode.remote.url to it."
+        )
+    return RemoteError(f"The completion server {host} refused to complete: {words or _phrase(status)}")
+
+
+def not_a_server(host: str) -> RemoteError:
+    """What answers is something else."""
+    return RemoteError(f"What answers at {host} is no completion server: it has neither /v1/completions nor /infill.")
+
+
+def said_in_stream(host: str, event: Any) -> EngineError:  # noqa: ANN401 - any JSON
+    """Why a server breaks off a text that it has begun."""
+    return RemoteError(f"The completion server {host} broke off: {words_of(json.dumps(event)) or 'it gave no reason.'}")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}."
+    except ValueError:
+        return f"status {status}."

@@ -1,0 +1,227 @@
+"""START HERE for a server elsewhere. `load_remote_engine(config)` -> `RemoteEngine`; it completes as one here does.
+
+The text is read as it comes, and the same rules say what of it is offered and when it ends: then the connection is
+closed, and the server stops. Joules are never made up: a server that reports none has none.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered, site_for
+from engine.policy.operating_point import text_chance
+from engine.remote.address import read_address
+from engine.remote.answers_here import AnswersHere
+from engine.remote.connection import Connection
+from engine.remote.discovery import discover
+from engine.remote.interfaces import read_whole
+from engine.types import (
+    Completion,
+    CompletionToken,
+    EnergyReading,
+    FinishReason,
+    NeverCancelled,
+    Provenance,
+    no_progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from engine.completion.site import Site
+    from engine.config import EngineConfig
+    from engine.project.project_text import ProjectText
+    from engine.remote.discovery import Offered
+    from engine.remote.interfaces import Piece
+    from engine.types import CancellationToken, CompletionRequest, ProgressSink, PromptOptions
+
+# Of the document, where the server's model reads as much: about 2,000 tokens and 700. Servers have better processors.
+_WINDOW_CHARS, _SUFFIX_CHARS = 6144, 2048
+_CHARS_A_TOKEN = 2  # at least, of code
+
+
+def load_remote_engine(config: EngineConfig, *, token: str = "", progress: ProgressSink = no_progress) -> RemoteEngine:
+    """Connects to the server that the configuration names, and finds out how it is asked.
+
+    Args:
+        config: Where it is, and which of its models is meant.
+        token: What it knows the user by; kept in memory alone.
+        progress: Is called before the server is asked.
+
+    Raises:
+        EngineError: It cannot be had or used; the message says what to do.
+    """
+    address = read_address(config.remote_url)
+    progress(f"Asking the completion server {address.host}", 0, None)
+    connection = Connection(address, token)
+    try:
+        return RemoteEngine(connection, discover(connection, address, config.remote_model))
+    except BaseException:
+        connection.close()
+        raise
+
+
+class RemoteEngine:
+    """A completion server elsewhere. One thread at a time."""
+
+    def __init__(self, connection: Connection, server: Offered) -> None:
+        self._connection, self._server = connection, server
+        self._here = AnswersHere()
+
+    @property
+    def model_name(self) -> str:
+        """The model, as the server calls it."""
+        return self._server.model
+
+    @property
+    def device_name(self) -> str:
+        """Where it runs, for people."""
+        return f"remote: {self._connection.host}"
+
+    @property
+    def remote_host(self) -> str | None:
+        """The server that text is sent to."""
+        return self._connection.host
+
+    @property
+    def layers_total(self) -> int | None:
+        """Servers do not say."""
+        return None
+
+    @property
+    def energy_source(self) -> str:
+        """Why there are no joules."""
+        return f"none: {self._no_energy}"
+
+    @property
+    def meters_refused(self) -> tuple[str, ...]:
+        """None were tried: they would count this machine."""
+        return ()
+
+    def project(self, name: str) -> ProjectText:
+        """The text of a project, which answers where it is sure of all; to be filled from any thread."""
+        return self._here.project(name)
+
+    def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        cancellation: CancellationToken | None = None,
+        on_text: Callable[[str], None] = ignore_text,
+    ) -> Completion:
+        """Completes the text at one place; a cancelled request returns too, with no text.
+
+        Raises:
+            EngineError: The server does not answer, or refuses.
+        """
+        started_s = time.perf_counter()
+        cancellation = cancellation or NeverCancelled()
+        site = site_for(replace(request, prompt=self._options(request)))
+        if (here := self._here.answer(site, request.green_mode)) is not None:
+            raw, ended = here
+            text = _RemoteText(raw=raw, started_s=started_s, finish_reason=ended, policy="project")
+        else:
+            text = self._ask(site, request, started_s, cancellation, on_text)
+        left_off = FinishReason.CANCELLED if cancellation.is_cancelled else FinishReason.STOP
+        reason = text.finish_reason or left_off
+        elapsed_s = time.perf_counter() - started_s
+        return Completion(
+            text=offered(site, text.raw, reason),
+            tokens=tuple(text.tokens),
+            finish_reason=reason,
+            energy=EnergyReading(
+                energy_j=None, provenance=Provenance.NONE, source=self._no_energy, elapsed_s=elapsed_s
+            ),
+            baseline_energy_j=None,
+            work={},
+            prompt_tokens=text.prompt_tokens,
+            reused_tokens=text.reused_tokens,
+            elapsed_s=elapsed_s,
+            first_token_s=text.first_token_s,
+            layers_total=None,
+            model=self.model_name,
+            device=self.device_name,
+            policy=text.policy,
+            green_mode=request.green_mode,
+        )
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def _ask(
+        self,
+        site: Site,
+        request: CompletionRequest,
+        started_s: float,
+        cancellation: CancellationToken,
+        on_text: Callable[[str], None],
+    ) -> _RemoteText:
+        prompt, said = read_whole(site.prompt)
+        text = _RemoteText(raw=said, started_s=started_s)
+        interface = self._server.interface
+        events = self._connection.events(interface.path, interface.body(prompt, request.max_new_tokens), cancellation)
+        with closing(events):
+            text.read(site, map(interface.read, events), least_chance=_least_chance(request), on_text=on_text)
+        return text
+
+    @property
+    def _no_energy(self) -> str:
+        return f"{self._connection.host} reports no energy"
+
+    def _options(self, request: CompletionRequest) -> PromptOptions:
+        """How much the server's model is given to read: as much as it can, within reason."""
+        room = _WINDOW_CHARS + _SUFFIX_CHARS
+        if self._server.max_positions is not None:
+            room = min(room, _CHARS_A_TOKEN * max(1, self._server.max_positions - request.max_new_tokens))
+        suffix_chars = room * _SUFFIX_CHARS // (_WINDOW_CHARS + _SUFFIX_CHARS)
+        return replace(request.prompt, window_chars=room - suffix_chars, suffix_chars=suffix_chars)
+
+
+def _least_chance(request: CompletionRequest) -> float:
+    return text_chance(request.green_mode) if request.may_give_up else 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _RemoteText:
+    """A text as it grows; `raw` is what a model here would have said, which says again what is typed."""
+
+    raw: str
+    started_s: float
+    policy: str = "remote"
+    finish_reason: FinishReason | None = None  # none of ours, and none of the server's
+    first_token_s: float | None = None
+    prompt_tokens: int | None = None
+    reused_tokens: int | None = None
+    tokens: list[CompletionToken] = field(default_factory=list)
+
+    def read(self, site: Site, pieces: Iterable[Piece], *, least_chance: float, on_text: Callable[[str], None]) -> None:
+        """Reads pieces until one of the rules, or the server, ends the text."""
+        chance: float | None = 1.0  # that all of it is right; None where the server tells of none
+        for piece in pieces:
+            before, self.raw = self.raw, self.raw + piece.text
+            self._note(piece)
+            told = [each for _, each in piece.tokens if each is not None]
+            chance = None if chance is None or len(told) < len(piece.tokens) else chance * math.prod(told)
+            if piece.text and chance is not None:
+                if site.is_doubted and is_doubtful(site, before, self.raw, chance):
+                    self.finish_reason = FinishReason.DOUBT
+                    return
+                if chance < least_chance:
+                    self.raw, self.finish_reason = before, FinishReason.UNLIKELY
+                    return
+            on_text(offered(site, self.raw, FinishReason.STOP))
+            if (reason := ended_by_rules(site, self.raw) or piece.end) is not None:
+                self.finish_reason = reason
+                return
+
+    def _note(self, piece: Piece) -> None:
+        self.tokens += [CompletionToken(text=text, exit_layer=None) for text, _ in piece.tokens]
+        if piece.text and self.first_token_s is None:
+            self.first_token_s = time.perf_counter() - self.started_s
+        self.prompt_tokens = self.prompt_tokens if piece.prompt_tokens is None else piece.prompt_tokens
+        self.reused_tokens = self.reused_tokens if piece.reused_tokens is None else piece.reused_tokens

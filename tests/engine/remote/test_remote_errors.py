@@ -1,0 +1,104 @@
+"""What is told where a server elsewhere says nothing, or something else than a text: a sentence, never the token."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine.config import EngineConfig
+from engine.errors import RemoteAwayError, RemoteError
+from engine.remote import connection
+from engine.remote.remote_engine import load_remote_engine
+from tests.engine.remote.scripted_server import ScriptedServer, events, loaded, request
+
+if TYPE_CHECKING:
+    from engine.remote.remote_engine import RemoteEngine
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "said"),
+    [
+        ("/v1/models", (401, {"error": {"message": "bad key s3cret"}}), r"refused the token; use the command Green"),
+        ("/v1/completions", (403, {}), r"refused the token; use the command Green Code: Set Remote Token"),
+        ("/v1/models", (200, b"<html>"), r"^What answers at 127\.0\.0\.1:\d+ is no completion server"),
+        ("/v1/completions", (404, {"detail": "Not Found"}), r"is no completion server: it has neither"),
+        (
+            "/v1/completions",
+            (404, {"error": "model 'coder' not found"}),
+            r"has no such model: model 'coder' not found\.$",
+        ),
+        ("/v1/completions", (400, {"message": "Too\nlong. "}), r"refused to complete: Too long\.$"),
+        ("/v1/completions", (500, b"oops"), r"refused to complete: 500 Internal Server Error\.$"),
+        ("/v1/models", (307, {}), r"sends Green Code to another address"),
+        ("/v1/models", (503, {"error": {"message": "Loading model"}}), r"cannot answer now: Loading model\.$"),
+    ],
+)
+def test_a_server_that_does_not_complete_is_told_in_a_sentence(
+    server: ScriptedServer, path: str, answer: tuple[int, Any], said: str
+) -> None:
+    server.answers[path] = answer
+
+    with pytest.raises(RemoteError, match=said) as raised:
+        loaded(server, token="s3cret")  # noqa: S106
+
+    assert "s3cret" not in str(raised.value)
+    assert isinstance(raised.value, RemoteAwayError) is (answer[0] == 503)
+
+
+def test_a_server_that_wants_a_token_says_so(server: ScriptedServer) -> None:
+    server.answers["/v1/models"] = (401, {})
+
+    with pytest.raises(RemoteError, match=r"wants a token; use the command Green Code: Set Remote Token"):
+        loaded(server)
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are(server: ScriptedServer) -> None:
+    with pytest.raises(RemoteError, match=r"has no model writer; set greenCode\.remote\.model to one: coder\.$"):
+        loaded(server, model="writer")
+
+    server.answers["/v1/models"] = (200, {"data": [{"id": "coder"}, {"id": "writer"}]})
+    with pytest.raises(RemoteError, match=r"several models; set greenCode\.remote\.model to one: coder, writer\.$"):
+        loaded(server)
+    engine = loaded(server, model="writer")
+    assert engine.model_name == "writer"
+    engine.close()
+
+
+def test_a_server_that_breaks_off_is_told(server: ScriptedServer, engine: RemoteEngine) -> None:
+    server.answers["/v1/completions"] = (200, [next(events("a")), {"error": {"message": "Out of memory"}}])
+
+    with pytest.raises(RemoteError, match=r"^The completion server 127\.0\.0\.1:\d+ broke off: Out of memory\.$"):
+        engine.complete(request("a = "))
+
+
+def test_nobody_there_may_pass() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    with pytest.raises(
+        RemoteAwayError, match=rf"^The completion server 127\.0\.0\.1:{port} cannot be reached \(.+\)\.$"
+    ):
+        load_remote_engine(EngineConfig(remote_url=f"http://127.0.0.1:{port}"))
+
+
+def test_a_server_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SILENCE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(RemoteAwayError, match="did not answer in time"):
+        load_remote_engine(EngineConfig(remote_url=f"http://127.0.0.1:{mute.getsockname()[1]}"))
+
+
+def test_an_answer_that_only_trickles_is_left(
+    server: ScriptedServer, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.says("a", "b")
+    server.go.clear()
+    monkeypatch.setattr(connection, "ANSWER_S", 0.2)
+
+    with pytest.raises(RemoteAwayError, match="did not answer in time"):
+        engine.complete(request("a = "))
+    assert server.went_away.wait(10)
