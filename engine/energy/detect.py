@@ -12,6 +12,7 @@ from engine.energy.apple import open_apple_meter
 from engine.energy.emi import open_emi_meter
 from engine.energy.meter import CompositeMeter, EnergyMeter
 from engine.energy.nvml import open_nvml_meter
+from engine.energy.perf import PERF_ROOT, open_perf_meter
 from engine.energy.rapl import POWERCAP_ROOT, open_rapl_meter
 from engine.errors import MeterError
 
@@ -45,6 +46,7 @@ def detect_meter(
     amd_address: str | None = None,
     hwmon: Path = HWMON_ROOT,
     powercap: Path = POWERCAP_ROOT,
+    perf: Path = PERF_ROOT,
     emi: DeviceControl | None = None,
     apple: ModuleType | None = None,
     system: str = sys.platform,
@@ -61,18 +63,21 @@ def detect_meter(
         amd_address: The place of the AMD GPU in use on the PCI bus; None asks torch whether it runs on one.
         hwmon: The folder of AMD's GPUs on Linux.
         powercap: The folder of the CPU's counters on Linux.
+        perf: The folder of perf's devices, which have the same counters for programs with a right of their own.
         emi: What reads them on Windows; None is this machine's.
         apple: The module to reach them through on a Mac; None imports `zeus_apple_silicon`.
         system: The operating system, as `sys.platform` names it.
     """
-    of_system: dict[str, Callable[[], EnergyMeter]] = {
-        "win32": partial(open_emi_meter, emi),
-        "darwin": partial(open_apple_meter, apple),
+    of_system: dict[str, list[Callable[[], EnergyMeter]]] = {
+        "win32": [partial(open_emi_meter, emi)],
+        "darwin": [partial(open_apple_meter, apple)],
     }
+    of_linux: list[Callable[[], EnergyMeter]] = [
+        partial(open_rapl_meter, powercap),
+        partial(open_perf_meter, perf),
+    ]
     # For each part its meters, the best first.
-    sources: dict[str, list[Callable[[], EnergyMeter]]] = {
-        "CPU": [of_system.get(system, partial(open_rapl_meter, powercap))]
-    }
+    sources: dict[str, list[Callable[[], EnergyMeter]]] = {"CPU": of_system.get(system, of_linux)}
     if device == "cuda":
         if amd_address is None and nvml is None and gpu_uuid is None:
             amd_address = _torch_amd_address()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.energy.detect import MeterReport
 
 NO_RAPL = "This machine shows no energy counter of its CPU: {} has no intel-rapl folder."
+NO_PERF = "Linux shows no energy counter of the CPU through perf either."
 
 
 def name_of(report: MeterReport) -> str | None:
@@ -33,7 +34,7 @@ def test_cpu_is_metered_by_its_package(tmp_path: Path) -> None:
 def test_gpu_and_package_are_metered_together(tmp_path: Path) -> None:
     add_zone(tmp_path, "intel-rapl:0", "package-0", 0)
 
-    report = detect_meter("cuda", nvml=FakeNvml(FakeGpu()), gpu_uuid="GPU-0000", powercap=tmp_path)
+    report = detect_meter("cuda", nvml=FakeNvml(FakeGpu()), gpu_uuid="GPU-0000", powercap=tmp_path, perf=tmp_path)
 
     assert report.meter is not None
     assert (name_of(report), report.refused) == ("NVML counter, GPU 0 + RAPL counter, package-0", ())
@@ -41,16 +42,16 @@ def test_gpu_and_package_are_metered_together(tmp_path: Path) -> None:
 
 
 def test_gpu_alone_is_metered_where_the_package_may_not_be_read(tmp_path: Path) -> None:
-    report = detect_meter("cuda", nvml=FakeNvml(FakeGpu()), gpu_uuid="GPU-0000", powercap=tmp_path)
+    report = detect_meter("cuda", nvml=FakeNvml(FakeGpu()), gpu_uuid="GPU-0000", powercap=tmp_path, perf=tmp_path)
 
-    assert (name_of(report), report.refused) == ("NVML counter, GPU 0", (NO_RAPL.format(tmp_path),))
+    assert (name_of(report), report.refused) == ("NVML counter, GPU 0", (NO_RAPL.format(tmp_path), NO_PERF))
 
 
 def test_package_alone_does_not_pass_for_the_gpu(tmp_path: Path) -> None:
     add_zone(tmp_path, "intel-rapl:0", "package-0", 0)
     nvml = FakeNvml(init_error=pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
 
-    report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path)
+    report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path, perf=tmp_path)
 
     assert report.meter is None
     assert report.refused == (
@@ -62,12 +63,13 @@ def test_package_alone_does_not_pass_for_the_gpu(tmp_path: Path) -> None:
 def test_machine_without_counters_says_so_for_each(tmp_path: Path) -> None:
     nvml = FakeNvml(init_error=pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
-    report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path)
+    report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path, perf=tmp_path)
 
     assert report.meter is None
     assert report.refused == (
         "The GPU's energy cannot be read: no NVIDIA driver is installed on this machine.",
         NO_RAPL.format(tmp_path),
+        NO_PERF,
     )
 
 
@@ -98,6 +100,6 @@ def test_surprise_in_a_driver_is_a_refusal_and_not_a_crash(tmp_path: Path) -> No
     nvml = FakeNvml(FakeGpu())
     del nvml.state
 
-    report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path)
+    report = detect_meter("cuda", nvml=nvml, gpu_uuid="GPU-0000", powercap=tmp_path, perf=tmp_path)
 
     assert report.refused[0] == "The GPU's energy counter failed unexpectedly (AttributeError)."
