@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +75,39 @@ def test_a_server_that_breaks_off_is_told(server: ScriptedServer, engine: Remote
 
     with pytest.raises(RemoteError, match=r"^The completion server 127\.0\.0\.1:\d+ broke off: Out of memory\.$"):
         engine.complete(request("a = "))
+
+
+@pytest.fixture(scope="session")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A certificate for this machine that no authority has signed."""
+    folder = tmp_path_factory.mktemp("certificate")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"]
+    subprocess.run(["openssl", "req", "-x509", *name, *made], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(self_signed: ssl.SSLContext) -> None:
+    with ScriptedServer(self_signed) as server:
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(
+            RemoteError, match=r"^The certificate of 127\.0\.0\.1:\d+ cannot be trusted \(.+\), so nothing"
+        ):
+            load_remote_engine(EngineConfig(remote_url=url), token="s3cret")  # noqa: S106
+
+    assert server.asked == []
+
+
+def test_what_speaks_no_tls_is_told(server: ScriptedServer) -> None:
+    url = server.url.replace("http://", "https://")
+
+    with pytest.raises(
+        RemoteError, match=r"^There is no encrypted connection to 127\.0\.0\.1:\d+ \(.+\), so nothing was"
+    ):
+        load_remote_engine(EngineConfig(remote_url=url))
 
 
 def test_nobody_there_may_pass() -> None:

@@ -37,8 +37,17 @@ def write_tiny_gguf(
     pre_tokenizer: str = "smollm",
     architecture: str = "llama",
     quantisation: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+    infilling: bool = False,
 ) -> None:
-    """Writes `tiny_llama()` to `path`; matrices are quantised, norms stay float32."""
+    """Writes `tiny_llama()` to `path`; matrices are quantised, norms stay float32.
+
+    Args:
+        path: The file.
+        pre_tokenizer: How it splits words.
+        architecture: Its family.
+        quantisation: Of the matrices.
+        infilling: Whether three of its tokens, which no text has, stand for what is around a cursor.
+    """
     model = tiny_llama()
     writer = gguf.GGUFWriter(path, architecture)
     _add_sizes(writer, model)
@@ -52,6 +61,8 @@ def write_tiny_gguf(
     writer.add_unk_token_id(0)
     writer.add_pad_token_id(2)
     writer.add_add_bos_token(False)  # noqa: FBT003  # gguf's own signature
+    for n, part in enumerate(("pre", "suf", "mid") if infilling else ()):
+        writer.add_uint32(f"tokenizer.ggml.fim_{part}_token_id", len(_SPECIAL) + len(_BYTES) - 1 - n)
     for name, weights in _tensors(model).items():
         kind = quantisation if weights.ndim > 1 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
