@@ -12,25 +12,23 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.calibrated import calibrate_model, cost_model_of
 from engine.completion.fim import why_no_format
 from engine.completion.site import ignore_text, site_for
-from engine.config import data_dir
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.energy.accounting import account, energy_source
-from engine.energy.calibration import calibrate, calibration_key, load_calibration, save_calibration
-from engine.energy.cost_model import baseline_work, default_cost_model, prompt_work
+from engine.energy.cost_model import baseline_work, prompt_work
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.load import cpu_load
 from engine.energy.meter import EnergyWindow, StatedPowerMeter
 from engine.energy.verification import verify
-from engine.errors import MeterError
 from engine.model.loaded import synchronize
 from engine.model.loading import load_model
 from engine.model.prepared.native import library
 from engine.model.sources.store import resolve_model
-from engine.policy.base import Fill, OperatingPoint
-from engine.policy.baselines import FixedExit, FullDepth
+from engine.policy.base import OperatingPoint
+from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
 from engine.text import TextDecoder
@@ -40,19 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.config import EngineConfig
-    from engine.energy.calibration import Workload
-    from engine.energy.cost_model import DeviceCostModel
+    from engine.energy.calibration import Calibration
     from engine.energy.verification import Verification
     from engine.model.loaded import LoadedModel
     from engine.policy.operating_point import Plan
     from engine.project.project_text import ProjectText
     from engine.types import CancellationToken, ProgressSink, Work
-
-CALIBRATION_FILE = "calibration.json"
-_OLD_CALIBRATION = (
-    "The calibration is of a release that did not count the length of the context, so its share is estimated; "
-    "run `green-code calibrate` to measure it."
-)
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +77,7 @@ class Engine:
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         if self.format_refused is not None:
             logger.warning("%s: %s", loaded.name, self.format_refused)
-        self.cost_model, note = _cost_model(loaded)
+        self.cost_model, note = cost_model_of(loaded)
         report = detect_meter(loaded.device)
         self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
 
@@ -223,7 +214,7 @@ class Engine:
         layers = (*self.exit_layers, self.layers_total)
         return plan_for(request.green_mode, request.policy, layers, self._learned)
 
-    def calibrate(self, *, power_w: float | None = None, progress: ProgressSink = no_progress) -> DeviceCostModel:
+    def calibrate(self, *, power_w: float | None = None, progress: ProgressSink = no_progress) -> Calibration:
         """Fits the cost model to this device, keeps it, and uses it from now on.
 
         Args:
@@ -234,35 +225,10 @@ class Engine:
             ConfigError: If `power_w` is no power.
             MeterError: If there is no counter, it failed, or the result cannot be kept.
         """
-        point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
-        reused: dict[int, Decoder] = {}  # by length of prompt
-
-        def run(workload: Workload) -> Mapping[Phase, Work]:
-            decoder = Decoder(self._loaded.model)
-            if workload.reuses_prompt:
-                decoder = reused.setdefault(workload.prompt_tokens, decoder)
-            tokens = decoder.generate(
-                # Which tokens these are does not matter to their cost.
-                [n % self._loaded.model.n_vocabulary for n in range(workload.prompt_tokens)],
-                policy=FixedExit(workload.exit_layer),
-                point=point,
-                stop=StopCondition(max_new_tokens=workload.new_tokens),
-                cancellation=NeverCancelled(),
-            )
-            deque(tokens, maxlen=0)
-            synchronize(self._loaded.device)
-            return decoder.work.by_phase()
-
-        self.cost_model = calibrate(
-            run,
-            meter=self.meter_report.meter if power_w is None else StatedPowerMeter(power_w),
-            prior=default_cost_model(self._loaded.model.geometry, self._loaded.device, self._loaded.runtime),
-            exit_layers=self.exit_layers,
-            max_positions=self._loaded.model.max_positions,
-            progress=progress,
-        )
-        save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(self._loaded), self.cost_model)
-        return self.cost_model
+        meter = self.meter_report.meter if power_w is None else StatedPowerMeter(power_w)
+        made = calibrate_model(self._loaded, meter, progress=progress)
+        self.cost_model = made.model
+        return made
 
     def verify(
         self,
@@ -320,31 +286,3 @@ class _Place:
         deque(tokens, maxlen=0)
         synchronize(self._loaded.device)
         return decoder.work.by_phase()
-
-
-def _cost_model(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
-    """The calibrated cost model of this model on this device, else the shipped one; and what to say about it."""
-    shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
-    try:
-        keys = (calibration_key_of(loaded), _former_key(loaded))
-        found = (load_calibration(data_dir() / CALIBRATION_FILE, key, prior=shipped) for key in keys)
-        model = next((model for model in found if model is not None), shipped)
-    except MeterError as error:
-        return shipped, (str(error),)
-    return model, (_OLD_CALIBRATION,) if model.unfitted else ()
-
-
-def calibration_key_of(loaded: LoadedModel) -> str:
-    """What a calibration of this model on this device is kept under."""
-    return calibration_key(
-        model=loaded.name,
-        processor=loaded.processor,
-        threads=loaded.threads,
-        precision=loaded.precision,
-        runtime=loaded.runtime,
-    )
-
-
-def _former_key(loaded: LoadedModel) -> str:
-    """What an earlier release kept the same calibration under; it named the device in words for people."""
-    return f"{loaded.name} | {loaded.device_name} | {loaded.model.geometry.bytes_per_param:g} bytes"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cattrs
 
 from engine.energy.cost_model import COEFFICIENTS, DeviceCostModel
-from engine.energy.fit import fit_cost_model
+from engine.energy.fit import coefficient_intervals, fit_cost_model
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
 from engine.errors import MeterError
 from engine.files import written_whole
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.energy.meter import EnergyMeter
+    from engine.intervals import Estimate
     from engine.types import Precision, ProgressSink, Runtime
 
 PROMPT_TOKENS = (64, 192)
@@ -39,6 +40,7 @@ WINDOW_S = 1.0
 IDLE_S = 3.0
 
 _FORMAT_VERSION = 1
+_FACTS = "made_with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,34 @@ class Workload:
     reuses_prompt: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibratedWindow:
+    """One workload as it was measured: its work, its active joules, and what the other windows say of it."""
+
+    workload: Workload
+    work: Work
+    energy_j: float
+    predicted_j: float
+
+    @property
+    def residual(self) -> float:
+        """How far the prediction was off, relative to what was measured."""
+        return self.predicted_j / self.energy_j - 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A fitted cost model, and all that it was fitted to."""
+
+    model: DeviceCostModel
+    prior: DeviceCostModel
+    windows: tuple[CalibratedWindow, ...]
+
+    def intervals(self) -> dict[str, Estimate]:
+        """The coefficients by name with 95 % intervals; takes seconds."""
+        return coefficient_intervals([(window.work, window.energy_j) for window in self.windows], prior=self.prior)
+
+
 def calibrate(
     run: Callable[[Workload], Mapping[Phase, Work]],
     *,
@@ -68,7 +98,7 @@ def calibrate(
     progress: ProgressSink = no_progress,
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
-) -> DeviceCostModel:
+) -> Calibration:
     """Measures the idle power and a grid of workloads, and fits the cost model to them.
 
     Args:
@@ -100,9 +130,16 @@ def calibrate(
     for done, workload in enumerate(grid, start=1):
         progress(_describe(workload), done, len(grid) + 1)
         samples.append(_measure(run, workload, meter, idle_power_w or 0.0, clock))
-    model = fit_cost_model(samples, prior=prior, source=f"calibrated with {meter.name}")
+    fit = fit_cost_model(samples, prior=prior, source=f"calibrated with {meter.name}")
     progress("Calibrated", len(grid) + 1, len(grid) + 1)
-    return replace(model, idle_power_w=idle_power_w)
+    return Calibration(
+        model=replace(fit.model, idle_power_w=idle_power_w),
+        prior=prior,
+        windows=tuple(
+            CalibratedWindow(workload=workload, work=work, energy_j=energy_j, predicted_j=predicted_j)
+            for workload, (work, energy_j), predicted_j in zip(grid, samples, fit.predicted_j, strict=True)
+        ),
+    )
 
 
 def workload_grid(n_layers: int, exit_layers: Sequence[int], max_positions: int) -> list[Workload]:
@@ -181,8 +218,25 @@ def load_calibration(path: Path, key: str, *, prior: DeviceCostModel) -> DeviceC
         raise _damaged(path) from None
 
 
-def save_calibration(path: Path, key: str, model: DeviceCostModel) -> None:
+def calibration_facts(path: Path, key: str) -> Mapping[str, str]:
+    """What else the calibration under `key` was made with; nothing where an earlier release made it.
+
+    Raises:
+        MeterError: The file is damaged or may not be read.
+    """
+    entry = _read_all(path).get(key, {})
+    facts = entry.get(_FACTS, {}) if isinstance(entry, dict) else {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def save_calibration(path: Path, key: str, model: DeviceCostModel, *, facts: Mapping[str, str] | None = None) -> None:
     """Keeps one calibration beside those of other keys. A damaged file is replaced; a reader never sees half a file.
+
+    Args:
+        path: The file.
+        key: What it is found by.
+        model: The fitted model.
+        facts: What else it was made with, by what that is called before people.
 
     Raises:
         MeterError: The file cannot be written.
@@ -191,7 +245,9 @@ def save_calibration(path: Path, key: str, model: DeviceCostModel) -> None:
         models = _read_all(path)
     except MeterError:
         models = {}
-    text = json.dumps({"version": _FORMAT_VERSION, "models": {**models, key: asdict(model)}}, indent=2)
+    text = json.dumps(
+        {"version": _FORMAT_VERSION, "models": {**models, key: {**asdict(model), _FACTS: dict(facts or {})}}}, indent=2
+    )
     try:
         with written_whole(path) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -5,12 +5,14 @@ What the samples cannot tell apart keeps the proportions of a prior, the shipped
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.energy.cost_model import COEFFICIENTS, DeviceCostModel
+from engine.intervals import Estimate, draws, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +25,26 @@ PRIOR_WEIGHT = 4e-4
 """Weight of the prior: (2 % noise of a window / 100 % doubt about a coefficient) squared."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A fitted model, and what it says of each sample.
+
+    Attributes:
+        model: The model, without idle power.
+        predicted_j: Joules of each sample as predicted from the others (leave-one-out cross-validation).
+    """
+
+    model: DeviceCostModel
+    predicted_j: tuple[float, ...]
+
+
 def fit_cost_model(
     samples: Sequence[tuple[Work, float]],
     *,
     prior: DeviceCostModel,
     source: str,
     prior_weight: float = PRIOR_WEIGHT,
-) -> DeviceCostModel:
+) -> Fit:
     """Fits the coefficients by non-negative ridge regression towards a prior.
 
     Minimises  sum_i (w_i x / y_i - 1)^2 + prior_weight sum_k ((x_k - p_k) / s_k)^2  over x >= 0. Residuals are
@@ -43,36 +58,73 @@ def fit_cost_model(
         prior_weight: How much the prior counts against the samples.
 
     Returns:
-        The model, without idle power. Its `relative_error` is the mean relative error of each sample as predicted from
-        the others (leave-one-out cross-validation).
+        The fit. Its model's `relative_error` is the mean relative error of `predicted_j`.
     """
-    assert samples, "a fit needs samples"
-    joules = np.array([joules for _, joules in samples])  # [N]
-    work = np.array([_features(work, prior) for work, _ in samples])  # [N, K]
-    prior_j = np.array([getattr(prior, name) for name in COEFFICIENTS])  # [K]
-    prior_j = prior_j * joules.sum() / (work @ prior_j).sum()
-    scale_j = np.where(prior_j > 0, prior_j, prior_j[COEFFICIENTS.index("layer_pass_j")])
-    relative_work = work * scale_j / joules[:, None]  # coefficients are fitted in units of their scale
-    ridge = np.sqrt(prior_weight) * np.eye(len(scale_j))
-
-    def solve(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _non_negative_least_squares(
-            np.vstack([rows, ridge]), np.concatenate([np.ones(len(rows)), ridge @ (prior_j / scale_j)])
-        )
-
-    errors = [
-        abs(float(row @ solve(np.delete(relative_work, index, axis=0))) - 1.0)
-        for index, row in enumerate(relative_work)
-    ]
-    fitted_j = dict(zip(COEFFICIENTS, map(float, solve(relative_work) * scale_j), strict=True))
-    return DeviceCostModel(
+    equations = _Equations(samples, prior, prior_weight)
+    joules = np.array([joules for _, joules in samples])
+    left_out = ~np.eye(len(samples), dtype=bool)
+    relative = [float(row @ equations.solve(kept)) for row, kept in zip(equations.rows, left_out, strict=True)]
+    errors = [abs(predicted - 1.0) for predicted in relative]
+    fitted_j = equations.joules(equations.solve(np.ones(len(samples))))
+    model = DeviceCostModel(
         unfitted=(),
-        **fitted_j,
+        **dict(zip(COEFFICIENTS, fitted_j.tolist(), strict=True)),
         n_layers=prior.n_layers,
         source=source,
         relative_error=float(np.mean(errors)),
         idle_power_w=None,
     )
+    return Fit(model=model, predicted_j=tuple((np.array(relative) * joules).tolist()))
+
+
+def coefficient_intervals(
+    samples: Sequence[tuple[Work, float]],
+    *,
+    prior: DeviceCostModel,
+    prior_weight: float = PRIOR_WEIGHT,
+    n_resamples: int = 200,
+) -> dict[str, Estimate]:
+    """The fitted coefficients by name, with 95 % intervals by fitting to samples drawn again.
+
+    A coefficient that the samples are silent of has a narrow one all the same: it is the prior's.
+    """
+    equations = _Equations(samples, prior, prior_weight)
+    drawn = np.array(
+        [equations.joules(equations.solve(np.sqrt(counts))) for counts in draws(len(samples), n_resamples=n_resamples)]
+    )
+    return {name: estimate(drawn[:, at]) for at, name in enumerate(COEFFICIENTS)}
+
+
+class _Equations:
+    """What the coefficients are to satisfy, in units of their scale.
+
+    Attributes:
+        rows: Relative work of each sample, [N, K]: times the coefficients it should be 1.
+    """
+
+    def __init__(self, samples: Sequence[tuple[Work, float]], prior: DeviceCostModel, prior_weight: float) -> None:
+        assert samples, "a fit needs samples"
+        joules = np.array([joules for _, joules in samples])  # [N]
+        work = np.array([_features(work, prior) for work, _ in samples])  # [N, K]
+        prior_j = np.array([getattr(prior, name) for name in COEFFICIENTS])  # [K]
+        prior_j = prior_j * joules.sum() / (work @ prior_j).sum()
+        self._scale_j = np.where(prior_j > 0, prior_j, prior_j[COEFFICIENTS.index("layer_pass_j")])
+        self.rows: NDArray[np.float64] = work * self._scale_j / joules[:, None]
+        self._ridge = np.sqrt(prior_weight) * np.eye(len(prior_j))
+        self._wanted = self._ridge @ (prior_j / self._scale_j)
+
+    def solve(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        """The coefficients, where samples count by the squares of their weights [N]."""
+        counted = weights > 0
+        return _non_negative_least_squares(
+            np.vstack([self.rows[counted] * weights[counted, None], self._ridge]),
+            np.concatenate([weights[counted].astype(np.float64), self._wanted]),
+        )
+
+    def joules(self, solved: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coefficients in joules."""
+        scaled: NDArray[np.float64] = solved * self._scale_j
+        return scaled
 
 
 def _features(work: Work, prior: DeviceCostModel) -> tuple[float, ...]:

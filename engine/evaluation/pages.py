@@ -59,6 +59,16 @@ def chart(draw: Callable[[Figure], None], *, height: float = 4.2) -> str:
     return drawn.getvalue()[drawn.getvalue().index("<svg") :]
 
 
+def html_page(title: str, notes: Sequence[str], charts: Sequence[str], tables: Sequence[ReportTable]) -> str:
+    """One self-contained page."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
+        f"{''.join(f'<p>{escape(note)}</p>' for note in notes)}{''.join(charts)}"
+        f"{''.join(table.as_html() for table in tables)}</body></html>\n"
+    )
+
+
 def write_pages(
     folder: Path,
     *,
@@ -74,12 +84,7 @@ def write_pages(
         ConfigError: If the files cannot be written.
     """
     markdown = "\n\n".join([*notes, *(table.as_markdown() for table in tables)]) + "\n"
-    page = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f"{''.join(f'<p>{escape(note)}</p>' for note in notes)}{''.join(charts)}"
-        f"{''.join(table.as_html() for table in tables)}</body></html>\n"
-    )
+    page = html_page(title, notes, charts, tables)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "reproduction.md").write_text(markdown, encoding="utf-8")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, cache_dir, data_dir
-from engine.errors import EngineError
-from lsp_server.cli import render
+from engine.errors import ConfigError, EngineError
+from lsp_server.cli import calibration, render
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
 from lsp_server.cli.tested_versions import untried_versions
 
@@ -49,7 +50,19 @@ def calibrate(
             metavar="W",
         ),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A page with what was measured and how it fits.", metavar="FILE")
+    ] = None,
 ) -> None:
     """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
     with open_engine(model, device, precision) as engine, progress_bar() as progress:
-        render.show_cost_model(Console(), engine.calibrate(power_w=power_w, progress=progress))
+        made, device_name = engine.calibrate(power_w=power_w, progress=progress), engine.device_name
+    tables = calibration.tables_of(made)
+    calibration.show(Console(), made, tables)
+    if html is not None:
+        title = f"The energy of {model} on {device_name}"
+        page = calibration.page(made, tables, title=title)
+        try:
+            html.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None

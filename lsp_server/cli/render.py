@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from engine.energy.cost_model import DeviceCostModel
     from engine.engine import Engine
     from engine.errors import EngineError
     from engine.evaluation.begun_words import WordShares
@@ -136,19 +135,6 @@ def show_untried(console: Console, untried: Sequence[UntriedVersion] | None) -> 
 def show_missing_model(console: Console, error: EngineError) -> None:
     """Why there is no engine."""
     console.print(f"[red]model[/]   {escape(str(error))}", highlight=False, soft_wrap=True)
-
-
-def show_cost_model(console: Console, model: DeviceCostModel) -> None:
-    """The joules of each unit of work, as fitted."""
-    table = Table("work", "joules", box=None)
-    table.add_row("prompt token", f"{model.prefill_token_j:.4g}")
-    table.add_row("decoded token, beside its layers", f"{model.token_j:.4g}")
-    table.add_row("layer", f"{model.layer_pass_j:.4g}")
-    table.add_row("LM head", f"{model.head_pass_j:.4g}")
-    table.add_row("1,000 positions attended, in a layer", f"{1000 * model.context_pass_j:.4g}")
-    console.print(table)
-    error = "unknown" if model.relative_error is None else f"{model.relative_error:.1%}"
-    console.print(f"{model.told}; mean relative error {error}", highlight=False, soft_wrap=True)
 
 
 def show_models(console: Console, models: Sequence[StoredModel]) -> None:

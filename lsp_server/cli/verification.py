@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from engine.energy.verification import Cost, Verification
 
 
+_STALE = "That is more than chance: what the model goes by has changed; `green-code calibrate` fits it anew."
+
+
 def show_verification(console: Console, found: Verification, *, device: str, green_mode: int) -> None:
     """A table of both ways, and how far the model was off."""
     table = Table(title=f"{len(found.product)} places on {device}, green mode {green_mode}")
@@ -40,10 +43,13 @@ def sentences(found: Verification) -> list[str]:
     """How far the modelled saving was off, and against what."""
     counted = found.by_counter
     if counted is not None:
-        return [f"{_off(found.modelled.value, counted)} by {found.source}."]
+        told = f"{_off(found.modelled.value, counted)} by {found.source}."
+        return [told] if found.modelled.low <= counted <= found.modelled.high else [told, _STALE]
     measure, share = ("the time", found.by_time) if found.on_gpu else ("CPU seconds", found.by_cpu)
     why = found.refusal or "There is no energy counter."
-    return [f"{_off(found.modelled.value, share.value)} by {measure}, which stand in for joules here: {why}"]
+    told = f"{_off(found.modelled.value, share.value)} by {measure}, which stand in for joules here: {why}"
+    is_chance = share.low <= found.modelled.high and found.modelled.low <= share.high
+    return [told] if is_chance else [told, _STALE]
 
 
 def _off(modelled: float, found: float) -> str:

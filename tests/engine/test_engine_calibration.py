@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from engine.calibrated import CALIBRATION_FILE, calibration_key_of
 from engine.config import data_dir
 from engine.energy.calibration import save_calibration
-from engine.engine import CALIBRATION_FILE, Engine, calibration_key_of
+from engine.engine import Engine
 from engine.model.loaded import LoadedModel
 from tests.engine.energy.test_cost_model import ROUND
 from tests.engine.training.fakes import tiny_loaded
@@ -52,3 +53,30 @@ def test_a_calibration_that_an_earlier_release_made_is_still_used(changes: dict[
 
     save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), replace(ROUND, source="made now"))
     assert cost_source(loaded) == "made now"
+
+
+def notes_of(loaded: LoadedModel) -> list[str]:
+    engine = Engine(loaded)
+    engine.close()
+    return [reason for reason in engine.meters_refused if "calibration" in reason]
+
+
+def test_a_calibration_says_when_what_it_was_made_with_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = tiny_loaded()
+    monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
+    engine = Engine(loaded)
+    made = engine.calibrate(power_w=20.0)
+    engine.close()
+
+    assert engine.cost_model == made.model
+    assert {window.workload.prompt_tokens for window in made.windows} >= {64, 192}
+    assert notes_of(loaded) == []
+
+    monkeypatch.setattr("engine.calibrated._cpu_name", lambda: "another CPU")
+    assert notes_of(loaded) == [
+        "The calibration was made with another processor; run `green-code calibrate` to measure anew."
+    ]
+    monkeypatch.setattr("engine.calibrated.version", lambda package: "0.1")
+    [note] = notes_of(loaded)
+    assert "with another processor and another kernel library;" in note
+    assert cost_source(loaded) == made.model.source

@@ -78,7 +78,7 @@ def test_calibration_recovers_the_device_and_its_idle_power() -> None:
         max_positions=8192,
         clock=device.clock,
         wait=device.rest,
-    )
+    ).model
 
     assert model.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=0.03)
     assert model.prefill_token_j == pytest.approx(DEVICE.prefill_token_j, rel=0.03)
@@ -102,7 +102,7 @@ def test_without_a_counter_it_is_fitted_to_seconds_at_a_stated_power() -> None:
         max_positions=8192,
         clock=device.clock,
         wait=device.rest,
-    )
+    ).model
 
     assert model.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=0.03)
     assert model.prefill_token_j == pytest.approx(DEVICE.prefill_token_j, rel=0.03)
@@ -126,7 +126,7 @@ def test_windows_that_were_held_out_are_predicted(noise: float) -> None:
         max_positions=8192,
         clock=device.clock,
         wait=device.rest,
-    )
+    ).model
 
     for prompt_tokens, reuses_prompt in product((50, 300, 1000, 4000), (False, True)):
         workload = Workload(prompt_tokens=prompt_tokens, new_tokens=24, exit_layer=21, reuses_prompt=reuses_prompt)

@@ -44,11 +44,20 @@ def test_a_machine_without_a_counter_is_calibrated_by_time_at_a_stated_power(
     monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
     options = ["--model", str(tiny_folder), "--device", "cpu", "--precision", "fp32"]
 
-    result = CliRunner().invoke(app, ["calibrate", *options, "--power-w", "20"], env={"COLUMNS": "300"})
+    result = CliRunner().invoke(
+        app,
+        ["calibrate", *options, "--power-w", "20", "--html", str(tmp_path / "page.html")],
+        env={"COLUMNS": "300"},
+        catch_exceptions=False,
+    )
     after = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
 
     assert "calibrated with seconds at a stated 20 W" in result.stdout
-    assert "1,000 positions attended, in a layer" in result.stdout
+    assert re.search(r"1,000 positions attended, in a layer +[\d.e-]+ +[\d.e-]+ to [\d.e-]+", result.stdout)
+    assert re.search(r"32 at layer 6 behind 192 +[\d.e-]+ +[\d.e-]+ +[+-]\d", result.stdout)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 1
+    assert "Each window is predicted from all others." in page
     assert re.search(r"energy  modelled: calibrated with seconds at a stated 20 W, .* times as much", after.stdout)
 
 

@@ -142,7 +142,7 @@ def test_verify_needs_a_place(tmp_path: Path) -> None:
 def test_how_far_off_is_told_with_its_sign() -> None:
     def sentence(product_j: float) -> str:
         cost = Cost(modelled_j=4.0, cpu_s=1.0, elapsed_s=1.0)
-        [said] = sentences(
+        said, *_ = sentences(
             Verification(
                 product=(cost,),
                 full=(replace(cost, modelled_j=10.0),),
@@ -160,3 +160,14 @@ def test_how_far_off_is_told_with_its_sign() -> None:
     )
     assert "5.0 points less than the 65.0 %" in sentence(3.5)
     assert "as much as the 60.0 %" in sentence(4.0)
+
+
+def test_more_than_chance_is_told_with_what_mends_it() -> None:
+    def told(full_j: float) -> list[str]:
+        product = tuple(Cost(modelled_j=4.0 + n, cpu_s=1.0, elapsed_s=1.0) for n in range(4))
+        full = tuple(replace(cost, modelled_j=10.0) for cost in product)
+        counted = {"product_j": 22.0, "full_j": full_j, "on_gpu": False, "source": "a counter", "refusal": ""}
+        return sentences(Verification(product=product, full=full, **counted))  # type: ignore[arg-type]  # its fields
+
+    assert len(told(40.0)) == 1
+    assert "`green-code calibrate` fits it anew" in told(23.0)[1]
