@@ -39,7 +39,7 @@ def fake_completion(
     energy_j: float | None = 2.0,
     provenance: Provenance = Provenance.MEASURED,
     finish_reason: FinishReason = FinishReason.STOP,
-    exit_layers: tuple[int, ...] = (2, 4),
+    exit_layers: tuple[int | None, ...] = (2, 4),
     green_mode: int = 50,
 ) -> Completion:
     """A completion whose figures are easy to add up: 2 J spent, 5 J at full depth."""

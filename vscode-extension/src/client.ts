@@ -5,6 +5,7 @@
  * anything is shown, but for one rule: it never opens a notification, it only changes its snapshot.
  */
 
+import { env } from "node:process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
@@ -58,14 +59,21 @@ export class ServerClient implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<Snapshot>();
   readonly #logger: vscode.LogOutputChannel;
   readonly #resolve: () => ServerCommand | undefined;
+  readonly #environment: () => Promise<Record<string, string>>;
   #snapshot: Snapshot = { server: STARTING, installing: "", status: null, energy: null };
   #client: LanguageClient | undefined;
   #command: ServerCommand | undefined;
   readonly #queue = new TaskQueue();
 
-  constructor(logger: vscode.LogOutputChannel, resolve: () => ServerCommand | undefined) {
+  /** `environment` gives what a server's process gets to see beside the editor's own environment. */
+  constructor(
+    logger: vscode.LogOutputChannel,
+    resolve: () => ServerCommand | undefined,
+    environment: () => Promise<Record<string, string>>,
+  ) {
     this.#logger = logger;
     this.#resolve = resolve;
+    this.#environment = environment;
   }
 
   /** Fires with each new snapshot. */
@@ -140,8 +148,8 @@ export class ServerClient implements vscode.Disposable {
     });
     if (this.#command === undefined) return;
     this.#logger.info(`Starting ${[this.#command.command, ...this.#command.args].join(" ")}`);
-    this.#client = this.#connect(this.#command);
     try {
+      this.#client = this.#connect(this.#command, await this.#environment());
       await this.#client.start();
     } catch (error) {
       this.#logger.error(String(error));
@@ -159,7 +167,7 @@ export class ServerClient implements vscode.Disposable {
     }
   }
 
-  #connect(command: ServerCommand): LanguageClient {
+  #connect(command: ServerCommand, environment: Record<string, string>): LanguageClient {
     // The client asks its handler only once it runs, and then `defaults` is there.
     const errorHandler: ErrorHandler = {
       error: async (error, message, count) => ({
@@ -174,7 +182,7 @@ export class ServerClient implements vscode.Disposable {
       {
         command: command.command,
         args: [...command.args],
-        options: { cwd: command.cwd },
+        options: { cwd: command.cwd, env: { ...env, ...environment } },
       },
       clientOptions(this.#logger, errorHandler),
     );

@@ -7,6 +7,7 @@ export const COMMAND = {
   toggleLanguage: "greenCode.toggleLanguage",
   choosePreset: "greenCode.choosePreset",
   setGreenMode: "greenCode.setGreenMode",
+  setRemoteToken: "greenCode.setRemoteToken",
   snooze: "greenCode.snooze",
   wakeUp: "greenCode.wakeUp",
   showHistory: "greenCode.showHistory",

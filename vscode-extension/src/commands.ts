@@ -7,6 +7,7 @@ import { showDoctor, type DoctorSources } from "./doctor";
 import { figuresOf, GREEN_MODE_MAX, PRESETS } from "./greenMode";
 import { isLanguageOn, withLanguage } from "./languages";
 import { showMenu } from "./menu";
+import { askRemoteToken } from "./remoteToken";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
 const MESSAGE_MS = 3000;
@@ -17,13 +18,14 @@ const { t } = vscode.l10n;
 export interface CommandTargets extends DoctorSources {
   readonly client: ServerClient;
   readonly logger: vscode.LogOutputChannel;
+  readonly secrets: vscode.SecretStorage;
   readonly installServer: () => Promise<void>;
   readonly showHistory: () => void;
 }
 
 /** Registers all commands of package.json. */
 export function registerCommands(targets: CommandTargets): vscode.Disposable {
-  const { client, logger, installServer, showHistory } = targets;
+  const { client, logger, secrets, installServer, showHistory } = targets;
   const commands: Record<CommandId, () => unknown> = {
     [COMMAND.enable]: () => writeEnable(true),
     [COMMAND.disable]: () => writeEnable(false),
@@ -31,6 +33,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     [COMMAND.toggleLanguage]: toggleLanguage,
     [COMMAND.choosePreset]: choosePreset,
     [COMMAND.setGreenMode]: askGreenMode,
+    [COMMAND.setRemoteToken]: () => askRemoteToken(secrets),
     [COMMAND.snooze]: () => askSnooze(client),
     [COMMAND.wakeUp]: () => snooze(client, 0),
     [COMMAND.showHistory]: showHistory,

@@ -13,6 +13,7 @@ import { registerCommands } from "./commands";
 import { registerDoctor } from "./doctor";
 import { historyOpener } from "./historyView";
 import { createLogger } from "./logger";
+import { onDidChangeToken, tokenEnvironment } from "./remoteToken";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
 import { Environments, POINTER } from "./setup/environments";
@@ -35,7 +36,8 @@ export function activate(context: vscode.ExtensionContext): void {
       extensionFolder: context.extensionUri.fsPath,
       exists: existsSync,
     });
-  const started = new ServerClient(logger, resolve);
+  const { secrets } = context;
+  const started = new ServerClient(logger, resolve, () => tokenEnvironment(secrets));
   client = started;
   const restartIfChanged = (): void => void started.restartIfChanged();
   context.subscriptions.push(
@@ -49,6 +51,7 @@ export function activate(context: vscode.ExtensionContext): void {
       extension: context.extension,
       resolve,
       logger,
+      secrets,
       showHistory: historyOpener(started, context.extensionUri),
       installServer: onceAtATime(() => install(started, environments, context, logger)),
     }),
@@ -56,6 +59,7 @@ export function activate(context: vscode.ExtensionContext): void {
       if (event.affectsConfiguration(SECTION)) restartIfChanged();
     }),
     watch(context.globalStorageUri, restartIfChanged),
+    onDidChangeToken(secrets, () => void started.restart()),
     tellOnce(started, context.globalState),
   );
   void started.restart();

@@ -62,6 +62,7 @@ type Link = readonly [label: string, command: CommandId];
 const WAKE_UP: Link = ["Wake up", COMMAND.wakeUp];
 const SHOW_LOG: Link = ["Show log", COMMAND.showLog];
 const LEAF = "$(green-code-leaf)";
+const CLOUD = "$(cloud)"; // in the leaf's place where text leaves the machine
 
 const LOOKS: Record<Condition, Look> = {
   installing: { icon: "$(sync~spin)", text: "installing", words: "installing the server" },
@@ -122,15 +123,17 @@ export const TOOLTIP_COMMANDS: readonly CommandId[] = [
 export function renderStatus(snapshot: Snapshot, here: Here): StatusText {
   const condition = conditionOf(snapshot, here);
   const look = LOOKS[condition];
-  const { energy } = snapshot;
+  const { energy, status } = snapshot;
+  const remote = remoteLines(status);
   const sentence = sentenceOf(snapshot, here, condition);
   const figure = !energy?.energyJ ? "" : ` ${formatJoules(energy.energyJ)}`;
   return {
-    text: `${look.icon} Green Code${look.text === "" ? figure : `: ${look.text}`}`,
+    text: `${condition === "ready" && remote.length > 0 ? CLOUD : look.icon} Green Code${look.text === "" ? figure : `: ${look.text}`}`,
     tooltip: renderTooltip(snapshot, look, sentence),
     accessibilityLabel: [
       `Green Code: ${look.words}.`,
       ...(sentence === "" ? [] : [sentence]),
+      ...remote,
       ...(figure === "" ? [] : [`The session has taken${figure}, ${energy?.provenance ?? ""}.`]),
     ].join(" "),
     severity: look.severity ?? "none",
@@ -170,7 +173,7 @@ function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: strin
   return [
     `**Green Code:** ${first}`,
     ...figures,
-    ...modelLines(status, energy).map(escapeMarkdown),
+    ...[...modelLines(status, energy), ...remoteLines(status)].map(escapeMarkdown),
     [...(look.links ?? []), ...LINKS]
       .map(([label, command]) => `[${label}](command:${command})`)
       .join(" · "),
@@ -184,8 +187,8 @@ function energyLines(energy: SessionEnergy): string[] {
 
 const LAMP_WATTS = 10;
 
-function spentLine({ energyJ, startedAt }: SessionEnergy): string {
-  if (energyJ === null) return "**Spent:** not known yet";
+function spentLine({ energyJ, startedAt, source }: SessionEnergy): string {
+  if (energyJ === null) return `**Spent:** not known${source === null ? " yet" : ""}`;
   const lamp = `a ${LAMP_WATTS} W lamp for ${formatDuration(energyJ / LAMP_WATTS)}`;
   return `**Spent** ${formatJoules(energyJ)} (${formatWattHours(energyJ)}) since ${formatTime(startedAt)}: ${lamp}`;
 }
@@ -214,6 +217,12 @@ function modelLines(status: Status | null, energy: SessionEnergy | null): string
   const runs = `${model ?? ""}${device === null ? "" : ` on ${device}`}`;
   const line = `${runs}${meant === null ? "" : `. Energy ${meant}`}`;
   return [model === null ? "" : line, power].filter((each) => each !== "");
+}
+
+/** Who reads what is typed, where that is not this machine alone. */
+function remoteLines(status: Status | null): string[] {
+  const remote = status?.remote ?? null;
+  return remote === null ? [] : [`The text around the cursor is sent to ${remote}.`];
 }
 
 function capital(words: string): string {

@@ -1,6 +1,7 @@
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from engine.types import Completion, Provenance
@@ -154,6 +155,9 @@ def test_rows_wait_in_memory_while_another_process_locks_the_file(ledger: Ledger
 def test_a_completion_with_every_unknown_is_kept(ledger: Ledger, path: Path) -> None:
     completion: Completion = fake_completion("", energy_j=None, provenance=Provenance.NONE, exit_layers=())
     ledger.add("session", "a", completion)
+    unknown = {"layers_total": None, "prompt_tokens": None, "reused_tokens": None}
+    ledger.add("session", "b", replace(fake_completion("", exit_layers=(None,)), **unknown))  # type: ignore[arg-type]
 
-    (row,) = rows(path)
+    row, of_a_server = rows(path)
     assert (row["energy_j"], row["mean_exit_layer"], row["tokens"]) == (None, None, 0)
+    assert (of_a_server["mean_exit_layer"], of_a_server["tokens"], of_a_server["exit_depths"]) == (None, 1, "{}")

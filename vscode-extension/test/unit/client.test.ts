@@ -8,12 +8,18 @@ import { fakeLogger } from "./fakes/logger";
 
 const SERVER: ServerCommand = { command: "/bin/green-code", args: ["serve"], cwd: "/extension" };
 
+const SECRET = "s3cret";
+
 const WEEK = { by: "day", days: 7, country: "" } as const;
 
 let resolved: ServerCommand | undefined;
 
 function newClient(): ServerClient {
-  return new ServerClient(fakeLogger().logger, () => resolved);
+  return new ServerClient(
+    fakeLogger().logger,
+    () => resolved,
+    () => Promise.resolve({ SECRET }),
+  );
 }
 
 function newest(): LanguageClient {
@@ -37,6 +43,17 @@ test("a server that starts is running", async () => {
 
   assert.deepEqual(phases, ["starting", "running"]);
   assert.equal(newest().server.command, SERVER.command);
+});
+
+test("a token is in the environment of the server's process, and in no line of the log", async () => {
+  const { logger, lines } = fakeLogger();
+  const environment = (): Promise<Record<string, string>> => Promise.resolve({ SECRET });
+
+  await new ServerClient(logger, () => resolved, environment).restart();
+
+  assert.equal(newest().server.options.env["SECRET"], SECRET);
+  assert.equal(newest().server.options.env["PATH"], process.env["PATH"]);
+  assert.doesNotMatch(lines.join("\n"), new RegExp(SECRET));
 });
 
 test("without a server nothing is started, and one sentence says what helps", async () => {

@@ -126,6 +126,28 @@ test("an installation is shown while an older server goes on", () => {
   assert.match(firstLine(snapshot), /step 3 of 4/);
 });
 
+test("a server elsewhere is seen, and who reads what is typed is told", () => {
+  const unknown = {
+    ...ENERGY,
+    energyJ: null,
+    provenance: "none",
+    source: "gpu:8000 reports no energy",
+  };
+  const snapshot = {
+    ...withStatus({ remote: "gpu:8000", device: "remote: gpu:8000" }),
+    energy: unknown,
+  };
+
+  const { text, tooltip, accessibilityLabel } = renderStatus(snapshot, ON);
+
+  assert.equal(text, "$(cloud) Green Code");
+  assert.match(tooltip, /The text around the cursor is sent to gpu:8000\./);
+  assert.match(tooltip, /on remote: gpu:8000\. Energy none: gpu:8000 reports no energy/);
+  assert.match(tooltip, /\*\*Spent:\*\* not known\n/);
+  assert.match(accessibilityLabel, /is sent to gpu:8000\./);
+  assert.doesNotMatch(renderStatus(RUNNING, ON).tooltip, /is sent to/);
+});
+
 test("what was spent stands beside a comparison, and how it was had", () => {
   const { tooltip } = renderStatus(RUNNING, ON);
 

@@ -17,6 +17,7 @@ export enum RevealOutputChannelOn {
 
 interface ServerOptions {
   readonly command: string;
+  readonly options: { readonly env: Readonly<Record<string, string | undefined>> };
 }
 
 interface ErrorHandler {
