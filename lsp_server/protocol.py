@@ -92,6 +92,8 @@ class SessionEnergy:
         last_energy_j: Energy of the newest completion.
         last_elapsed_s: Time of the newest completion.
         green_mode: The setting in force.
+        today_j: What all sessions of this machine have cost since midnight; None where the ledger cannot say.
+        today_sessions: How many these are: windows, and restarts of one.
     """
 
     session_id: str
@@ -121,6 +123,8 @@ class SessionEnergy:
     last_energy_j: float | None
     last_elapsed_s: float | None
     green_mode: int
+    today_j: float | None
+    today_sessions: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from engine.energy.carbon import carbon_intensity
 from lsp_server.books.reports import sums_by
 from lsp_server.books.session import Session
+from lsp_server.books.today import Today
 from lsp_server.protocol import HistoryResult, PeriodEnergy
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Books:
     def __init__(self, session: Session, ledger: Ledger, on_change: Callable[[], None]) -> None:
         self._session = session
         self._ledger = ledger
+        self._today = Today()
         self._on_change = on_change
         self._logged_warning = ""
 
@@ -84,8 +86,9 @@ class Books:
         self._tell()
 
     def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
-        """The session's sums as they are told to the client."""
-        return self._session.totals(green_mode=green_mode, layers_total=layers_total)
+        """The session's sums, and today's of all sessions, as they are told to the client."""
+        today = self._today.look(self._ledger)
+        return self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
 
     def history(self, params: HistoryParams) -> HistoryResult:
         """What the ledger says of the newest days.

@@ -110,6 +110,11 @@ class Ledger:
         self._waiting.append((_ACCEPT, row))
         self._write_waiting()
 
+    @property
+    def written(self) -> sqlite3.Connection | None:
+        """The file, where every row is in it; None where it cannot be had just now."""
+        return None if self._waiting else self._file.open_database
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """What the ledger holds, for whoever sums it up; what waits alone where the file cannot be had."""

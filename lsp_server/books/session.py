@@ -16,6 +16,7 @@ from lsp_server.protocol import SessionEnergy
 
 if TYPE_CHECKING:
     from engine.types import Completion
+    from lsp_server.books.today import SpentToday
 
 MAX_OPEN_OFFERS = 1000  # nobody takes a suggestion that lies so many behind
 
@@ -100,7 +101,7 @@ class Session:
             self._accepted_j.add(offer.energy_j)
             self._counts.update(accepted=1, accepted_chars=chars)
 
-    def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
+    def totals(self, *, green_mode: int, layers_total: int | None, today: SpentToday) -> SessionEnergy:
         """The sums as they are told to the client."""
         counts, last = self._counts, self._last
         energy_j = self.energy_j
@@ -133,6 +134,8 @@ class Session:
             last_energy_j=last.energy.energy_j if last else None,
             last_elapsed_s=last.elapsed_s if last else None,
             green_mode=green_mode,
+            today_j=today.energy_j,
+            today_sessions=today.sessions,
         )
 
 

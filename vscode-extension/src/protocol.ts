@@ -66,6 +66,8 @@ export interface SessionEnergy {
   readonly lastEnergyJ: number | null;
   readonly lastElapsedS: number | null;
   readonly greenMode: number;
+  readonly todayJ: number | null;
+  readonly todaySessions: number | null;
 }
 
 export interface SnoozeParams {

@@ -168,7 +168,10 @@ function sentenceOf(
 }
 
 function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: string): string {
-  const figures = energy === null || energy.requests === 0 ? [] : energyLines(energy);
+  const figures =
+    energy === null
+      ? []
+      : [...(energy.requests === 0 ? [] : energyLines(energy)), ...todayLines(energy)];
   const first = sentence === "" ? `${capital(look.words)}.` : escapeMarkdown(sentence);
   return [
     `**Green Code:** ${first}`,
@@ -183,6 +186,14 @@ function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: strin
 /** Spent, saved, kept. */
 function energyLines(energy: SessionEnergy): string[] {
   return [spentLine(energy), savedLine(energy), keptLine(energy)].filter((line) => line !== "");
+}
+
+/** All sessions of the day, where this one is not the only one. */
+function todayLines({ energyJ, todayJ, todaySessions }: SessionEnergy): string[] {
+  if (todayJ === null || todaySessions === null) return [];
+  if (todaySessions === 1 && energyJ !== null && energyJ > 0) return [];
+  const sessions = todaySessions === 1 ? "1 session" : `${todaySessions} sessions`;
+  return [`**Today** ${formatJoules(todayJ)} in ${sessions}, all windows`];
 }
 
 const LAMP_WATTS = 10;

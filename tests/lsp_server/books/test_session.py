@@ -2,12 +2,13 @@ import pytest
 
 from engine.types import FinishReason, Provenance
 from lsp_server.books.session import MAX_OPEN_OFFERS, Session
+from lsp_server.books.today import SpentToday
 from lsp_server.protocol import SessionEnergy
 from tests.fakes import fake_completion
 
 
 def totals(session: Session) -> SessionEnergy:
-    return session.totals(green_mode=50, layers_total=4)
+    return session.totals(green_mode=50, layers_total=4, today=SpentToday())
 
 
 def test_nothing_is_known_before_the_first_request() -> None:

@@ -45,6 +45,8 @@ const ENERGY: SessionEnergy = {
   lastEnergyJ: 1.5,
   lastElapsedS: 0.84,
   greenMode: 50,
+  todayJ: 12.44,
+  todaySessions: 1,
 };
 
 const RUNNING: Snapshot = {
@@ -196,6 +198,20 @@ test("before the first request there are no figures", () => {
   const { tooltip } = renderStatus({ ...RUNNING, energy: { ...ENERGY, requests: 0 } }, ON);
 
   assert.doesNotMatch(tooltip, /Spent|Kept/);
+});
+
+test("what other windows and earlier sessions took today is told, once they did", () => {
+  const today = (change: Partial<SessionEnergy>): string =>
+    /\*\*Today\*\*.*/.exec(
+      renderStatus({ ...RUNNING, energy: { ...ENERGY, ...change } }, ON).tooltip,
+    )?.[0] ?? "";
+  const three = { todayJ: 1234, todaySessions: 3 };
+
+  assert.equal(today({}), "");
+  assert.equal(today(three), "**Today** 1.23 kJ in 3 sessions, all windows");
+  assert.equal(today({ ...three, requests: 0, energyJ: null }), today(three));
+  assert.equal(today({ requests: 0, energyJ: null }), "**Today** 12.4 J in 1 session, all windows");
+  assert.equal(today({ todayJ: null, todaySessions: null }), "");
 });
 
 test("what follows from the machine's power is told", () => {

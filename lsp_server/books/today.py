@@ -1,0 +1,73 @@
+"""`Today`: what all servers of the user have spent since midnight, kept up with the ledger as it grows.
+
+A look reads only the rows that came since the last one: what a row has cost never changes. It changes no row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from lsp_server.books.ledger import known
+
+if TYPE_CHECKING:
+    from lsp_server.books.ledger import Ledger
+
+_SUMS = """
+    SELECT session_id, SUM(energy_j) AS energy_j FROM completion
+    WHERE rowid > ? AND rowid <= ? AND created_at >= ? GROUP BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentToday:
+    """What was spent; unknown is None.
+
+    Attributes:
+        energy_j: Active energy of all requests.
+        sessions: How many sessions they are of.
+    """
+
+    energy_j: float | None = None
+    sessions: int | None = None
+
+
+class Today:
+    """The sum since midnight, local time. Nothing is known before the first look."""
+
+    def __init__(self) -> None:
+        self._midnight_s = 0.0
+        self._last_row = 0
+        self._energy_j: float | None = None
+        self._sessions: set[str] = set()
+
+    def look(self, ledger: Ledger) -> SpentToday:
+        """The sum with the newest rows in it; nothing is known where the ledger's file cannot be had."""
+        try:
+            if (database := ledger.written) is not None:
+                self._read(database)
+                return SpentToday(energy_j=self._energy_j, sessions=len(self._sessions))
+        except sqlite3.Error:  # the next row that is written tells what is wrong
+            pass
+        return SpentToday()
+
+    def _read(self, database: sqlite3.Connection) -> None:
+        midnight_s = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        (newest,) = database.execute("SELECT COALESCE(MAX(rowid), 0) FROM completion").fetchone()
+        if midnight_s != self._midnight_s or newest < self._last_row:  # another day, or somebody emptied the ledger
+            self._begin(midnight_s)
+        if newest == self._last_row:
+            return
+        for row in database.execute(_SUMS, (self._last_row, newest, midnight_s)):
+            self._sessions.add(row["session_id"])
+            if (energy_j := known(row["energy_j"])) is not None:
+                self._energy_j = energy_j + (self._energy_j or 0.0)
+        self._last_row = newest
+
+    def _begin(self, midnight_s: float) -> None:
+        self._midnight_s = midnight_s
+        self._last_row = 0
+        self._energy_j = None
+        self._sessions = set()

@@ -1,0 +1,53 @@
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from lsp_server.books.ledger import Ledger
+from lsp_server.books.today import SpentToday, Today
+from tests.fakes import fake_completion
+
+
+def test_today_goes_on_over_restarts_and_windows(ledger: Ledger, path: Path) -> None:
+    today = Today()
+    assert today.look(ledger) == SpentToday(energy_j=None, sessions=0)
+
+    ledger.add("one", "a", fake_completion())
+    assert today.look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+    ledger.add("one", "b", fake_completion(energy_j=None))
+    assert today.look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+
+    other = Ledger(path)
+    other.add("two", "c", fake_completion())
+    other.close()
+
+    assert today.look(ledger) == today.look(ledger) == SpentToday(energy_j=4.0, sessions=2)
+    assert Today().look(ledger) == today.look(ledger)
+
+
+def test_yesterday_is_not_today(ledger: Ledger, path: Path) -> None:
+    ledger.add("one", "a", fake_completion())
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE completion SET created_at = created_at - 86401")
+    ledger.add("two", "b", fake_completion())
+
+    assert Today().look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+
+
+def test_a_ledger_that_was_emptied_begins_anew(ledger: Ledger) -> None:
+    today = Today()
+    for name in "abc":
+        ledger.add("one", name, fake_completion())
+    assert today.look(ledger).energy_j == 6.0
+
+    ledger.clear()
+    assert today.look(ledger) == SpentToday(energy_j=None, sessions=0)
+    ledger.add("two", "d", fake_completion())
+    assert today.look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+
+
+def test_without_the_file_nothing_is_known_of_today(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
+    ledger.add("one", "a", fake_completion())
+
+    assert Today().look(ledger) == SpentToday()
