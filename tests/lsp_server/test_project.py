@@ -23,8 +23,8 @@ class Workspace:
         self.documents = OpenDocuments(
             folder.as_uri(), workspace_folders=[types.WorkspaceFolder(uri=folder.as_uri(), name=folder.name)]
         )
-        self._rests = asyncio.Event()
-        self.keeper = ProjectKeeper(self._note)
+        self.readings: list[str] = []
+        self.keeper = ProjectKeeper(self.readings.append)
 
     def open(self, name: str, text: str, language_id: str = "python") -> str:
         """Opens a document; its name is returned."""
@@ -36,14 +36,8 @@ class Workspace:
 
     async def names(self) -> list[str]:
         """The files that the engine knows once all is read."""
-        await asyncio.wait_for(self._rests.wait(), 30)
+        await asyncio.to_thread(_wait_for_reader, self.keeper)
         return sorted(Path(name).name for name in self.projects.text(str(self.folder)).names)
-
-    def _note(self, reading: str) -> None:
-        if reading:
-            self._rests.clear()
-        else:
-            self._rests.set()
 
 
 @pytest.fixture
@@ -62,6 +56,7 @@ async def test_files_of_the_languages_that_are_open_are_read(workspace: Workspac
     workspace.open("a.py", "price = 1\n")
 
     assert await workspace.names() == ["a.py", "c.py"]
+    assert workspace.readings == [f"Reading the project {workspace.folder.name}.", ""]
 
 
 async def test_another_language_is_read_when_its_first_document_is_opened(workspace: Workspace) -> None:
@@ -106,7 +101,6 @@ def _wait_for_reader(keeper: ProjectKeeper) -> None:
 
 async def test_a_document_that_no_disk_holds_is_forgotten_when_it_is_closed(workspace: Workspace) -> None:
     uri = workspace.open("b.py", "token = 'secret'\n")
-    await asyncio.to_thread(_wait_for_reader, workspace.keeper)
     assert await workspace.names() == ["a.py", "b.py", "c.py"]
     workspace.documents.remove_text_document(uri)
     workspace.keeper.note_files([uri])
