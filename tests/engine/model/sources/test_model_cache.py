@@ -100,8 +100,8 @@ def shorten(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
 
 
-def test_missing_file_is_told_with_the_remedy(tiny: EmbeddedModel) -> None:
-    (pull_embedded(tiny).path / "tokenizer.json").unlink()
+def test_missing_file_is_told_with_the_remedy(stored: Path) -> None:
+    (stored / "tokenizer.json").unlink()
 
     with pytest.raises(ModelCorruptError, match=r"tokenizer\.json is missing.*`green-code models remove tiny`"):
         resolve_model("tiny")
@@ -109,8 +109,8 @@ def test_missing_file_is_told_with_the_remedy(tiny: EmbeddedModel) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
 @pytest.mark.parametrize("damage", [shorten, lambda path: path.write_text("{}")])
-def test_damaged_file_is_told(tiny: EmbeddedModel, name: str, damage: Callable[[Path], None]) -> None:
-    damage(pull_embedded(tiny).path / name)
+def test_damaged_file_is_told(stored: Path, name: str, damage: Callable[[Path], None]) -> None:
+    damage(stored / name)
 
     with pytest.raises(ModelCorruptError, match=f"damaged \\({name} "):
         resolve_model("tiny")
@@ -122,23 +122,23 @@ def change_last_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_one_changed_byte_is_found_by_verification(tiny: EmbeddedModel) -> None:
-    change_last_byte(pull_embedded(tiny).path / "model.safetensors")
+def test_one_changed_byte_is_found_by_verification(stored: Path) -> None:
+    change_last_byte(stored / "model.safetensors")
 
     with pytest.raises(ModelCorruptError, match=r"model\.safetensors has changed"):
         model_cache.verify("tiny")
 
 
-def test_pull_mends_a_damaged_model(tiny: EmbeddedModel) -> None:
-    change_last_byte(pull_embedded(tiny).path / "model.safetensors")
+def test_pull_mends_a_damaged_model(tiny: EmbeddedModel, stored: Path) -> None:
+    change_last_byte(stored / "model.safetensors")
 
     pull_embedded(tiny)
 
     model_cache.verify("tiny")
 
 
-def test_model_stored_by_older_code_is_made_anew(tiny: EmbeddedModel) -> None:
-    manifest_file = pull_embedded(tiny).path / "manifest.json"
+def test_model_stored_by_older_code_is_made_anew(tiny: EmbeddedModel, stored: Path) -> None:
+    manifest_file = stored / "manifest.json"
     manifest = json.loads(manifest_file.read_text())
     manifest_file.write_text(json.dumps({**manifest, "format": 0}))
 

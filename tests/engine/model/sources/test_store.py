@@ -20,12 +20,10 @@ from tests.tiny_models import tiny_model
 pytestmark = pytest.mark.usefixtures("index")
 
 
-def test_pulled_model_loads(tiny: EmbeddedModel) -> None:
-    files = pull_embedded(tiny)
-
-    model = AutoModelForCausalLM.from_pretrained(files.path, local_files_only=True)
+def test_pulled_model_loads(stored: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(stored, local_files_only=True)
     assert torch.equal(model.lm_head.weight, tiny_llama().lm_head.weight)
-    assert AutoTokenizer.from_pretrained(files.path, local_files_only=True).tokenize("in 12") == ["in", "Ġ", "1", "2"]
+    assert AutoTokenizer.from_pretrained(stored, local_files_only=True).tokenize("in 12") == ["in", "Ġ", "1", "2"]
 
 
 def test_pulled_model_keeps_licence_and_manifest_and_nothing_of_the_way(tiny: EmbeddedModel) -> None:
@@ -38,8 +36,7 @@ def test_pulled_model_keeps_licence_and_manifest_and_nothing_of_the_way(tiny: Em
     assert stored_files() == sorted(["tiny", "tiny/manifest.json", *(f"tiny/{name}" for name in manifest["files"])])
 
 
-def test_stored_model_is_used_without_network(tiny: EmbeddedModel) -> None:
-    path = pull_embedded(tiny).path
+def test_stored_model_is_used_without_network(stored: Path) -> None:
     no_network = """
 import socket, sys
 def refuse(*_):
@@ -57,22 +54,21 @@ print(path)
     output, log = process.communicate()
 
     assert process.returncode == 0, log
-    assert output.strip() == str(path)
+    assert output.strip() == str(stored)
 
 
-def test_models_are_listed_damaged_ones_too(tiny: EmbeddedModel) -> None:
-    path = pull_embedded(tiny).path
+def test_models_are_listed_damaged_ones_too(stored: Path) -> None:
     [whole] = list_models()
-    (path / "config.json").unlink()
+    (stored / "config.json").unlink()
     [damaged] = list_models()
 
-    assert (whole.name, whole.path, whole.source, whole.licence) == ("tiny", path, "a test", "WTFPL")
+    assert (whole.name, whole.path, whole.source, whole.licence) == ("tiny", stored, "a test", "WTFPL")
     assert whole.size_bytes > damaged.size_bytes > 0
     assert (damaged.name, damaged.source, damaged.licence) == ("tiny", "damaged or out of date", None)
 
 
-def test_remove_frees_what_the_list_says(tiny: EmbeddedModel) -> None:
-    pull_embedded(tiny)
+@pytest.mark.usefixtures("stored")
+def test_remove_frees_what_the_list_says() -> None:
     [model] = list_models()
 
     assert remove("tiny") == model.size_bytes
