@@ -12,11 +12,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FOLDER = Path("engine/model/prepared/native")
 _NAME = "green_code_kernels"
@@ -63,16 +68,15 @@ class KernelsHook(BuildHookInterface[Any]):
         """Tells what the wheel has become, or gives the reason why there are no kernels."""
         folder, platform = Path(self.root, _FOLDER), _platform()
         try:
-            for old in folder.glob(f"{_NAME}*"):
-                old.unlink()  # rather than written over: a process may be running it
             if platform is None:
+                _put(folder, [])
                 return f"there are none for this machine, or {_SWITCH} is off."
             target, suffix = _TARGETS[platform]
-            with tempfile.TemporaryDirectory() as work:
-                libraries = [_compile(folder, work, target, instructions, suffix) for instructions in _INSTRUCTIONS]
-                for library in libraries:  # all or none
-                    shutil.copyfile(library, folder / library.name)
+            with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(len(_INSTRUCTIONS)) as pool:
+                compiled = partial(_compile, folder, work, target, suffix)
+                _put(folder, list(pool.map(compiled, _INSTRUCTIONS)))  # all or none
         except OSError as error:
+            _put(folder, [])
             return str(error)
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
@@ -88,7 +92,18 @@ def _platform() -> str | None:
     return next((platform for platform in _TARGETS if platform in here), None)
 
 
-def _compile(folder: Path, work: str, target: str, instructions: str, suffix: str) -> Path:
+def _put(folder: Path, libraries: Sequence[Path]) -> None:
+    """Puts libraries in the place of those that were there, each in one step: a process may be about to load one."""
+    for library in libraries:
+        shutil.copyfile(library, folder / f".{library.name}")
+        os.replace(folder / f".{library.name}", folder / library.name)  # noqa: PTH105 - both names are paths
+    kept = {library.name for library in libraries}
+    for old in folder.glob(f"{_NAME}*"):
+        if old.name not in kept:
+            old.unlink()
+
+
+def _compile(folder: Path, work: str, target: str, suffix: str, instructions: str) -> Path:
     """Compiles the library for these instructions within `work`, and says where it lies."""
     objects = []
     for source in sorted(folder.glob("*.cpp")):
