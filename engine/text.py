@@ -191,7 +191,8 @@ class TextRun:
         synchronize(self._loaded.device)
         self.ids = tuple(token_ids)
         reason, work = self.decoder.finish_reason, self.decoder.work.by_phase()
-        was_read = work[Phase.PREFILL].prefill_tokens or reason is FinishReason.CANCELLED
+        was_asked_for = bool(self.ids) and reason is not FinishReason.CANCELLED
+        was_read = work[Phase.PREFILL].prefill_tokens or not was_asked_for
         return DecodedText(
             token_ids=self.ids,
             exit_layers=tuple(exit_layers),

@@ -17,6 +17,9 @@ DEFAULT_GREEN_MODE = (
     20  # loses little kept text: engine/LOG.md, "Project text: exit zero, mixture, and where a text ends"
 )
 
+PROJECT_ALONE = "project"
+"""The policy by which what a project is sure of is said, and the model is never run."""
+
 
 class Provenance(str, Enum):
     """How a figure in joules was had."""
@@ -206,8 +209,8 @@ class CompletionRequest:
         prompt: How much of all this the model is given.
         language_id: The editor's language identifier, such as "python"; "" when unknown.
         green_mode: The slider's position, 0 (lossless) to 100 (greenest); see `engine.policy.operating_point`.
-        policy: A policy by its name on the command line ("full-depth", "fixed:24", "confidence:0.8", "learned");
-            None for what the green mode means.
+        policy: A policy by its name on the command line ("full-depth", "fixed:24", "confidence:0.8", "learned",
+            "project"); None for what the green mode means.
         max_new_tokens: Upper bound on tokens decoded.
         single_line: True for one line, False for a block, None to decide from the text around the cursor.
         may_give_up: Whether a text whose first word is unlikely is given up, and "" offered, where no word has been

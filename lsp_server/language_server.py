@@ -19,6 +19,7 @@ from pygls.lsp.server import LanguageServer
 from engine.completion.acceptance import ACCEPTANCE
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
+from engine.types import PROJECT_ALONE
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import LEDGER_FILE, Ledger, Origin
 from lsp_server.books.session import Session
@@ -326,6 +327,8 @@ class GreenCodeServer(LanguageServer):
 
     def _note_computed(self, computed: Computed) -> None:
         self.suggester.keep(computed)
+        if computed.request.policy == PROJECT_ALONE and not computed.text:
+            return  # nothing was found, and nothing computed
         folder = self.documents.folder_of(computed.uri)
         origin = Origin(language_id=computed.request.language_id, folder=b"" if folder is None else bytes(folder))
         self.books.computed(computed.completion_id, computed.completion, origin)

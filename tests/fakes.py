@@ -11,6 +11,7 @@ from engine.config import EngineConfig
 from engine.errors import EngineError, ModelNotFoundError
 from engine.project.projects import Projects
 from engine.types import (
+    PROJECT_ALONE,
     CancellationToken,
     Completion,
     CompletionRequest,
@@ -74,7 +75,8 @@ class FakeEngine:
     "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "settled" none where
     a project has its say, "block" gives two lines, "context" what a model would read before the document; "slowly"
     grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is None; anything
-    else is answered with the text `next`. The exits go with the green mode.
+    else is answered with the text `next`. The exits go with the green mode. Where the project alone is asked, it is
+    sure of something behind "known" only.
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
@@ -85,6 +87,7 @@ class FakeEngine:
         self.energy_source = "measured: fake counter"
         self.meters_refused = ("NVML: no GPU.",)
         self.requests: list[CompletionRequest] = []
+        self.looked_up: list[CompletionRequest] = []  # those to the project alone
         self.is_closed = False
         self.started = threading.Event()  # set when a request reaches the engine
         self.word_s: float | None = 0.2
@@ -96,9 +99,12 @@ class FakeEngine:
     ) -> Completion:
         """Does what the prefix says."""
         assert not self.is_closed
+        order = (request.prefix.split() or [""])[-1]
+        if request.policy == PROJECT_ALONE:
+            self.looked_up.append(request)
+            return fake_completion(" to all" if order == "known" else "", energy_j=0.0, exit_layers=())
         self.requests.append(request)
         self.started.set()
-        order = (request.prefix.split() or [""])[-1]
         if order == "crash":
             raise RuntimeError("CUDA error: an illegal memory access\nwas encountered")
         if order == "refuse":

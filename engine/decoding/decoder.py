@@ -110,6 +110,9 @@ class Decoder:
                 yield from run.tokens[n_yielded : run.n_final]
                 n_yielded = max(n_yielded, run.n_final)
                 run.advance()
+            elif not run.tokens:
+                self.finish_reason = reason
+                return
             elif run.settle():
                 break
             n_judged = max(0, min(n_judged, len(run.tokens) - 1))  # the last token may be new at an old place

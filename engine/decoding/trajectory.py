@@ -117,7 +117,7 @@ class Trajectory:
         if self.head.n_unsure >= JUDGED_AT_ONCE and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
-        if self._leave_at_zero(said):
+        if self._ends_at_zero(said):
             return
         if self._unread is not None:
             self._read_prompt(self._unread, said)
@@ -181,7 +181,14 @@ class Trajectory:
         self.stopped = self.stopped and accepted
         return accepted
 
-    def _leave_at_zero(self, said: Sequence[int]) -> bool:
+    def _ends_at_zero(self, said: Sequence[int]) -> bool:
+        """True where this step runs no layer: the project says the next token, or the text may take no layer."""
+        if self._take_from_project(said):
+            return True
+        self.stopped = self.stopped or not self._point.runs_layers
+        return not self._point.runs_layers
+
+    def _take_from_project(self, said: Sequence[int]) -> bool:
         """Takes the next token from the project, before any layer, where it is sure enough; its row waits there."""
         least_chance = self._point.zero_chance
         if least_chance is None or self._point.lossless or (guess := self.head.guess(said)) is None:

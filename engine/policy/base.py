@@ -47,6 +47,7 @@ class OperatingPoint:
         zero_chance: Least chance of being right with which a token of the project's is taken before any layer, where
             text may differ from full depth's; None for never.
         text_chance: Least chance that all of a text is right with which it goes on; 0 for whatever the chance.
+        runs_layers: False ends the text before the first token that would need a layer.
     """
 
     energy_weight: float
@@ -56,6 +57,7 @@ class OperatingPoint:
     lookup: int = 8
     zero_chance: float | None = None
     text_chance: float = 0.0
+    runs_layers: bool = True
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.policy.base import Action
+from engine.types import PROJECT_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,19 @@ class FullDepth:
     def decide(self, candidate: ExitCandidate) -> Action:
         """See `ExitPolicy.decide`."""
         return Action.CONTINUE
+
+
+class ProjectAlone:
+    """Says what the project is sure of, before any layer, and never runs the model."""
+
+    @property
+    def name(self) -> str:
+        """See `ExitPolicy.name`."""
+        return PROJECT_ALONE
+
+    def decide(self, candidate: ExitCandidate) -> Action:
+        """See `ExitPolicy.decide`."""
+        return Action.STOP
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError, PolicyError
 from engine.policy.base import OperatingPoint
-from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
-from engine.types import GREEN_MODE_MAX
+from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, ProjectAlone
+from engine.types import GREEN_MODE_MAX, PROJECT_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +53,8 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
 
     Args:
         green_mode: 0 to 100.
-        spec: "full-depth", which is lossless wherever the slider stands, "fixed:LAYER", "confidence:P", "learned";
-            None for what the green mode means.
+        spec: "full-depth", which is lossless wherever the slider stands, "fixed:LAYER", "confidence:P", "learned",
+            "project"; None for what the green mode means.
         layers: Layers after which a token may leave, ascending; the last is the model's full depth.
         learned: The model's learned policy, if it has one.
 
@@ -79,6 +79,7 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
             lossless=is_lossless or spec == "full-depth",
             zero_chance=zero_chance(green_mode),
             text_chance=text_chance(green_mode),
+            runs_layers=spec != PROJECT_ALONE,
         ),
         all_cores=is_lossless,
     )
@@ -99,6 +100,8 @@ def _named(spec: str, layers: Sequence[int], learned: LearnedPolicy | None) -> E
     match name:
         case "full-depth" if not argument:
             return FullDepth()
+        case "project" if not argument:
+            return ProjectAlone()
         case "fixed":
             return FixedExit(_exit_layer(spec, argument, layers))
         case "confidence":
@@ -111,7 +114,7 @@ def _named(spec: str, layers: Sequence[int], learned: LearnedPolicy | None) -> E
             return learned
         case _:
             raise ConfigError(
-                f"The policy '{spec}' is unknown; choose full-depth, fixed:LAYER, confidence:P or learned."
+                f"The policy '{spec}' is unknown; choose full-depth, fixed:LAYER, confidence:P, learned or project."
             )
 
 

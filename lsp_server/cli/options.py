@@ -36,7 +36,7 @@ Policy = Annotated[
     str | None,
     typer.Option(
         "--policy",
-        help="full-depth, fixed:LAYER, confidence:P or learned; what the green mode means if left out.",
+        help="full-depth, fixed:LAYER, confidence:P, learned or project; what the green mode means if left out.",
         metavar="NAME",
     ),
 ]

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
+from engine.types import PROJECT_ALONE
 from lsp_server.suggest.jobs import Job, Run
 from lsp_server.suggest.seams import CancellationEvent
 
@@ -200,7 +201,8 @@ class CompletionScheduler:
         if self._running is None and self._pending and self._engine is not None:
             self._running = Run(self._pending.pop(next(iter(self._pending))))
             self._run_task = asyncio.create_task(self._run(self._running, self._engine))
-        self._on_busy(self._running is not None)
+        # To look something up in a project takes a moment that nobody need see.
+        self._on_busy(self._running is not None and self._running.job.request.policy != PROJECT_ALONE)
 
     async def _run(self, run: Run, engine: CompletionEngine) -> None:
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.blocks import invites_lines
 from engine.completion.lexical import part_at
+from engine.types import PROJECT_ALONE
 from lsp_server.suggest.jobs import Unserved
 from lsp_server.suggest.reasons import Reason
 from lsp_server.suggest.request import completion_request
@@ -130,9 +131,11 @@ class Suggester:
 
     def keep(self, computed: Computed) -> None:
         """Keeps what was computed for later."""
-        if computed.text is not None:
+        is_of_model = computed.request.policy != PROJECT_ALONE
+        if computed.text or (computed.text is not None and is_of_model):
             suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
             self._cache.keep(computed.uri, computed.request, suggestion)
+        if computed.text is not None and is_of_model:
             self._gate.answered(computed.completion.elapsed_s)
 
     def forget(self, uri: str) -> None:
@@ -166,60 +169,76 @@ class Suggester:
         goes_on = settings.reuse and self._scheduler.would_serve(uri, request)
         if not goes_on:
             self._scheduler.cancel(uri)  # the newest question wins, whoever answers it
-        if not question.is_invoked:
-            if settings.reuse and (known := self._cache.find(uri, request)) is not None:
-                self._scheduler.cancel(uri)
-                self._on_reused(known.completion_id, len(known.text))
-                return known
-            if unwanted := _unwanted_part(request, settings):
-                self._why_nothing[uri] = unwanted
-                return None
-            if not goes_on and not await self._is_worth_asking(question, settings):
-                self._on_skipped()
-                return None
-        return await self._compute(question, request, settings)
+        if question.is_invoked:
+            return await self._compute(question, replace(request, may_give_up=False), settings)
+        if settings.reuse and (known := self._cache.find(uri, request)) is not None:
+            self._scheduler.cancel(uri)
+            self._on_reused(known.completion_id, len(known.text))
+            return known
+        if unwanted := _unwanted_part(request, settings):
+            self._why_nothing[uri] = unwanted
+            return None
+        return await (self._compute if goes_on else self._compute_gated)(question, request, settings)
 
     async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
-        typed_since = question.typed_since if settings.reuse else None
-        name = question.completion_id
-        if question.is_invoked:
-            request = replace(request, may_give_up=False)
-        answer = await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
+        answer = await self._ask(question, request, settings)
         if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
-            if not question.is_invoked and not await self._is_worth_asking(question, settings):
-                self._on_skipped()
-                return None
-            answer = await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
+            if not question.is_invoked:
+                return await self._compute_gated(question, request, settings)
+            answer = await self._ask(question, request, settings)
         is_nothing = isinstance(answer, Suggestion) and not answer.text
         if is_nothing and question.is_invoked and request.place is not None:
             # Where other files end a line here the project says so; who asks by hand wants to know what might follow.
-            alone = replace(request, place=None)
-            answer = await self._scheduler.complete(question.uri, f"{name}-alone", alone, typed_since=typed_since)
+            answer = await self._ask(question, replace(request, place=None), settings, suffix="-alone")
         return None if isinstance(answer, Unserved) else answer
 
-    async def _is_worth_asking(self, question: Question, settings: Settings) -> bool:
-        """Waits as long as the gate says; False where it says no, or where a newer question came first."""
-        wait_s = self._gate.wait_s(
-            question.context.prefix,
-            time.monotonic(),
-            settings.green_mode,
-            may_skip=settings.skip_unlikely,
-        )
-        if wait_s is None:
-            self._why_nothing[question.uri] = UNLIKELY
-            return False
-        if settings.debounce_ms is not None:
-            wait_s = settings.debounce_ms / 1000
+    async def _compute_gated(
+        self, question: Question, request: CompletionRequest, settings: Settings
+    ) -> Suggestion | None:
+        """Asks the model when the gate says so; before that the project, which costs no energy to speak of."""
+        now_s = time.monotonic()
+        wait_s = self._wait_s(question, settings, now_s)
+        try:
+            if wait_s != 0.0 and (known := await self._from_project(question, request, settings)) is not None:
+                return known
+            is_asked = wait_s is not None and await self._is_still_asked(question, now_s + wait_s)
+        except asyncio.CancelledError:
+            self._on_skipped()
+            raise
+        if not is_asked:
+            self._why_nothing[question.uri] = UNLIKELY if wait_s is None else TYPED_ON
+            self._on_skipped()
+            return None
+        answer = await self._ask(question, request, settings)
+        return None if isinstance(answer, Unserved) else answer
+
+    def _wait_s(self, question: Question, settings: Settings, now_s: float) -> float | None:
+        """How long to wait before the model is asked; None not to ask it."""
+        wait_s = self._gate.wait_s(question.context.prefix, now_s, settings.green_mode, may_skip=settings.skip_unlikely)
+        return wait_s if wait_s is None or settings.debounce_ms is None else settings.debounce_ms / 1000
+
+    async def _from_project(
+        self, question: Question, request: CompletionRequest, settings: Settings
+    ) -> Suggestion | None:
+        """What the project is sure of by itself; None where that is nothing."""
+        if request.place is None:
+            return None
+        answer = await self._ask(question, replace(request, policy=PROJECT_ALONE), settings, suffix="-project")
+        return answer if isinstance(answer, Suggestion) and answer.text else None
+
+    async def _is_still_asked(self, question: Question, until_s: float) -> bool:
+        """Waits; False where a newer question came first."""
+        wait_s = until_s - time.monotonic()
         if wait_s > 0:
-            try:
-                await asyncio.sleep(wait_s)
-            except asyncio.CancelledError:
-                self._on_skipped()
-                raise
-        is_newest = self._newest.get(question.uri) == question.completion_id
-        if not is_newest:
-            self._why_nothing[question.uri] = TYPED_ON
-        return is_newest
+            await asyncio.sleep(wait_s)
+        return self._newest.get(question.uri) == question.completion_id
+
+    async def _ask(
+        self, question: Question, request: CompletionRequest, settings: Settings, *, suffix: str = ""
+    ) -> Suggestion | Unserved | None:
+        typed_since = question.typed_since if settings.reuse else None
+        name = question.completion_id + suffix
+        return await self._scheduler.complete(question.uri, name, request, typed_since=typed_since)
 
 
 def _unwanted_part(request: CompletionRequest, settings: Settings) -> Reason | None:

@@ -12,7 +12,7 @@ from engine.policy.baselines import FixedExit, FullDepth
 from engine.project.continuations import Continuations
 from engine.project.project_text import ProjectText
 from engine.project.trust import TRUST
-from engine.types import NeverCancelled, Phase
+from engine.types import FinishReason, NeverCancelled, Phase
 from tests.tiny_models import early_exit_model, tiny_model
 
 PROMPT = [5, 17, 3, 88, 42, 9, 9, 61, 30, 12, 77, 2]
@@ -20,6 +20,7 @@ SAID = [40, 41, 42, 43, 44, 45, 46, 47]  # what the project says behind the prom
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True, zero_chance=0.5)
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False, zero_chance=0.5)
 WITHOUT_ZERO = OperatingPoint(energy_weight=0.5, lossless=False)
+ALONE = OperatingPoint(energy_weight=0.5, lossless=False, zero_chance=0.5, runs_layers=False)
 PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE, zero_chance=0.5)
 
 
@@ -144,3 +145,20 @@ def test_without_a_project_nothing_is_taken_at_zero(decoder: Decoder) -> None:
     tokens = decode(decoder, LOSSY, said=None)
 
     assert {token.exit_layer for token in tokens} == {6}
+
+
+def test_a_project_that_is_alone_says_what_it_is_sure_of_and_no_more(decoder: Decoder) -> None:
+    tokens = decode(decoder, ALONE, said=project())
+
+    assert [token.token_id for token in tokens] == SAID
+    assert decoder.finish_reason is FinishReason.POLICY
+    assert all(not work.layer_passes and not work.head_passes for work in decoder.work.by_phase().values())
+
+
+def test_a_project_that_is_alone_and_not_sure_says_nothing(decoder: Decoder) -> None:
+    decode(decoder, LOSSY, said=None, n_tokens=2)
+    known = decoder.cached_ids
+
+    assert decode(decoder, ALONE, said=None) == []
+    assert (decoder.finish_reason, decoder.n_decoded) == (FinishReason.POLICY, 0)
+    assert known[: len(PROMPT) - 1] == decoder.cached_ids  # the prompt as read stays for who asks the model

@@ -65,7 +65,7 @@ def test_a_policy_is_found_by_its_name(spec: str) -> None:
         ("confidence:2", "between 0 and 1"),
         ("confidence:much", "between 0 and 1"),
         ("confidence:nan", "between 0 and 1"),
-        ("greedy", "choose full-depth, fixed:LAYER, confidence:P or learned"),
+        ("greedy", "choose full-depth, fixed:LAYER, confidence:P, learned or project"),
         ("", "is unknown"),
     ],
 )

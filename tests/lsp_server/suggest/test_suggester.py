@@ -113,6 +113,31 @@ async def test_by_hand_every_place_is_asked_at_once(desk: Desk) -> None:
     assert ([request.prefix for request in desk.engine.requests], desk.skipped) == (["x"], 1)
 
 
+@pytest.mark.parametrize("chance", [1.0, 0.0], ids=["while it waits", "where nobody would keep the model's text"])
+async def test_what_the_project_is_sure_of_is_offered_at_once_and_without_the_model(desk: Desk, chance: float) -> None:
+    desk.chance = chance
+
+    offered = await desk.ask("known", debounce_ms=5000)
+
+    assert offered == Suggestion(completion_id="known-project", text=" to all")
+    assert await desk.ask("known to") == Suggestion(completion_id="known-project", text=" all")
+    assert (desk.engine.requests, len(desk.engine.looked_up), desk.skipped) == ([], 1, 0)
+
+
+async def test_the_project_is_not_asked_apart_where_the_model_is_asked_at_once(desk: Desk) -> None:
+    await desk.ask("known")
+    await desk.ask("known", invoked=True)
+
+    assert (len(desk.engine.requests), desk.engine.looked_up) == (2, [])
+
+
+async def test_that_the_project_says_nothing_is_no_answer_to_be_kept(desk: Desk) -> None:
+    await desk.ask("x", debounce_ms=1)
+
+    assert [len(asked) for asked in (desk.engine.looked_up, desk.engine.requests)] == [1, 1]
+    assert await desk.ask("x") == Suggestion(completion_id="x", text="next")
+
+
 async def test_by_hand_a_text_is_not_given_up(desk: Desk) -> None:
     await desk.ask("x", invoked=True)
     await desk.ask("y")
