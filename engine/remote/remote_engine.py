@@ -20,6 +20,7 @@ from engine.remote.connection import Connection
 from engine.remote.discovery import discover
 from engine.remote.interfaces import read_whole
 from engine.types import (
+    PROJECT_ALONE,
     Completion,
     CompletionToken,
     EnergyReading,
@@ -123,7 +124,9 @@ class RemoteEngine:
         site = site_for(replace(request, prompt=self._options(request)))
         if (here := self._here.answer(site, request.green_mode)) is not None:
             raw, ended = here
-            text = _RemoteText(raw=raw, started_s=started_s, finish_reason=ended, policy="project")
+            text = _RemoteText(raw=raw, started_s=started_s, finish_reason=ended, policy=PROJECT_ALONE)
+        elif request.policy == PROJECT_ALONE:
+            text = _RemoteText(raw="", started_s=started_s, finish_reason=FinishReason.POLICY, policy=PROJECT_ALONE)
         else:
             text = self._ask(site, request, started_s, cancellation, on_text)
         left_off = FinishReason.CANCELLED if cancellation.is_cancelled else FinishReason.STOP

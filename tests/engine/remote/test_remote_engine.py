@@ -176,6 +176,14 @@ def test_what_the_project_says_whole_asks_no_server(server: ScriptedServer, engi
     assert known.energy.energy_j is None
 
 
+def test_where_the_project_alone_is_asked_no_server_is(server: ScriptedServer, engine: RemoteEngine) -> None:
+    place = ProjectPlace(project="p", file="new.py")
+
+    nothing = engine.complete(request("x = ", policy="project", place=place))
+
+    assert (nothing.text, nothing.policy, server.asked) == ("", "project", [])
+
+
 def test_the_token_goes_along_and_is_told_nowhere(server: ScriptedServer) -> None:
     engine = loaded(server, token="s3cret")  # noqa: S106
 
