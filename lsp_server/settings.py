@@ -103,8 +103,8 @@ class Settings:
     policy: Annotated[
         str,
         POLICY_NAME,
-        "Which policy chooses the exit layer: `full-depth`, `fixed:24`, `confidence:0.8` or `learned`; empty takes "
-        "what green mode means.",
+        "Which policy chooses the exit layer: `full-depth`, `fixed:24`, `confidence:0.8`, `learned` or `project`; "
+        "empty takes what green mode means.",
     ] = ""
     languages: Annotated[
         Mapping[str, bool],
