@@ -33,6 +33,12 @@ def test_each_reason_for_silence_looks_different_and_the_menu_changes_it(open_ed
         window.choose("Switch on for python")
         shows(window, "Green Code")
 
+        window.choose("Switch off for this file")
+        shows(window, "Green Code: off here")
+        assert "Completions are off for this file" in window.tooltip()
+        window.choose("Switch on for this file")
+        shows(window, "Green Code")
+
         window.choose("Snooze…")
         window.pick("15 minutes")
         shows(window, "Green Code: snoozed")

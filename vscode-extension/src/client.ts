@@ -33,6 +33,7 @@ import {
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
 import type { ServerProcess, Snapshot } from "./snapshot";
+import { FILE_OFF } from "./statusText";
 import { TaskQueue } from "./taskQueue";
 
 const HINT_MS = 8_000;
@@ -54,26 +55,28 @@ const CRASHED_FOR_GOOD: ServerProcess = {
   message: "The server stopped too often and stays off until Restart Server; the log says why.",
 };
 
+/** What the client is made with. */
+export interface ClientParts {
+  readonly logger: vscode.LogOutputChannel;
+  /** Which server to start. */
+  readonly resolve: () => ServerCommand | undefined;
+  /** What a server's process gets to see beside the editor's own environment. */
+  readonly environment: () => Promise<Record<string, string>>;
+  /** Whether completions are off for one file. */
+  readonly isFileOff: (uri: vscode.Uri) => boolean;
+}
+
 /** Owns at most one server process; asks `resolve` which one each time it starts. */
 export class ServerClient implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<Snapshot>();
-  readonly #logger: vscode.LogOutputChannel;
-  readonly #resolve: () => ServerCommand | undefined;
-  readonly #environment: () => Promise<Record<string, string>>;
+  readonly #parts: ClientParts;
   #snapshot: Snapshot = { server: STARTING, installing: "", status: null, energy: null };
   #client: LanguageClient | undefined;
   #command: ServerCommand | undefined;
   readonly #queue = new TaskQueue();
 
-  /** `environment` gives what a server's process gets to see beside the editor's own environment. */
-  constructor(
-    logger: vscode.LogOutputChannel,
-    resolve: () => ServerCommand | undefined,
-    environment: () => Promise<Record<string, string>>,
-  ) {
-    this.#logger = logger;
-    this.#resolve = resolve;
-    this.#environment = environment;
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
   }
 
   /** Fires with each new snapshot. */
@@ -95,7 +98,7 @@ export class ServerClient implements vscode.Disposable {
 
   /** Restarts only where the settings now name another server. */
   async restartIfChanged(): Promise<void> {
-    if (!isDeepStrictEqual(this.#resolve(), this.#command)) await this.restart();
+    if (!isDeepStrictEqual(this.#parts.resolve(), this.#command)) await this.restart();
   }
 
   /** Begins a new session in the ledger; false where no server answers. */
@@ -140,19 +143,19 @@ export class ServerClient implements vscode.Disposable {
   }
 
   async #start(): Promise<void> {
-    this.#command = this.#resolve();
+    this.#command = this.#parts.resolve();
     this.#update({
       server: this.#command === undefined ? MISSING : STARTING,
       status: null,
       energy: null,
     });
     if (this.#command === undefined) return;
-    this.#logger.info(`Starting ${[this.#command.command, ...this.#command.args].join(" ")}`);
+    this.#parts.logger.info(`Starting ${[this.#command.command, ...this.#command.args].join(" ")}`);
     try {
-      this.#client = this.#connect(this.#command, await this.#environment());
+      this.#client = this.#connect(this.#command, await this.#parts.environment());
       await this.#client.start();
     } catch (error) {
-      this.#logger.error(String(error));
+      this.#parts.logger.error(String(error));
       this.#update({ server: CANNOT_START });
     }
   }
@@ -163,7 +166,7 @@ export class ServerClient implements vscode.Disposable {
     try {
       await client?.dispose();
     } catch (error) {
-      this.#logger.debug(String(error)); // it had died, or never started
+      this.#parts.logger.debug(String(error)); // it had died, or never started
     }
   }
 
@@ -184,7 +187,7 @@ export class ServerClient implements vscode.Disposable {
         args: [...command.args],
         options: { cwd: command.cwd, env: { ...env, ...environment } },
       },
-      clientOptions(this.#logger, errorHandler),
+      clientOptions(this.#parts, errorHandler),
     );
     // Restarts a server that crashed four times at most in three minutes.
     const defaults: ErrorHandler = client.createDefaultErrorHandler();
@@ -195,9 +198,8 @@ export class ServerClient implements vscode.Disposable {
     client.onNotification(STATUS, (status) => {
       this.#update({ status });
     });
-    // A hint that goes by itself: whoever asked by hand is in the middle of a line.
     client.onNotification(NOT_OFFERED, ({ message }) => {
-      vscode.window.setStatusBarMessage(`$(info) ${message}`, HINT_MS);
+      hint(message);
     });
     client.onNotification(SESSION_ENERGY, (energy) => {
       this.#update({ energy });
@@ -232,7 +234,7 @@ class QuietLanguageClient extends LanguageClient {
 }
 
 function clientOptions(
-  logger: vscode.LogOutputChannel,
+  { logger, isFileOff }: ClientParts,
   errorHandler: ErrorHandler,
 ): LanguageClientOptions {
   return {
@@ -245,8 +247,21 @@ function clientOptions(
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationFailedHandler: () => false,
     errorHandler,
+    middleware: {
+      // Here, so that the server is not even asked.
+      provideInlineCompletionItems: (document, position, context, token, next) => {
+        if (!isFileOff(document.uri)) return next(document, position, context, token);
+        if (context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke) hint(FILE_OFF);
+        return undefined;
+      },
+    },
     stdioOptions: { stdout: logLines, stderr: logLines },
   };
+}
+
+/** A hint that goes by itself: whoever asked by hand is in the middle of a line. */
+function hint(message: string): void {
+  vscode.window.setStatusBarMessage(`$(info) ${message}`, HINT_MS);
 }
 
 /** The server logs to stderr with levels of its own; here each line is only passed on. */

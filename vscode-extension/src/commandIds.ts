@@ -5,6 +5,7 @@ export const COMMAND = {
   disable: "greenCode.disable",
   toggle: "greenCode.toggle",
   toggleLanguage: "greenCode.toggleLanguage",
+  toggleFile: "greenCode.toggleFile",
   choosePreset: "greenCode.choosePreset",
   setGreenMode: "greenCode.setGreenMode",
   setRemoteToken: "greenCode.setRemoteToken",

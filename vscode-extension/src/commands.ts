@@ -4,9 +4,10 @@ import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { COMMAND, type CommandId } from "./commandIds";
 import { showDoctor, type DoctorSources } from "./doctor";
+import type { FileSwitches } from "./fileSwitches";
 import { figuresOf, GREEN_MODE_MAX, PRESETS } from "./greenMode";
 import { isLanguageOn, withLanguage } from "./languages";
-import { showMenu } from "./menu";
+import { showMenu, type OpenFile } from "./menu";
 import { askRemoteToken } from "./remoteToken";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
@@ -17,6 +18,7 @@ const { t } = vscode.l10n;
 /** What the commands act on. */
 export interface CommandTargets extends DoctorSources {
   readonly client: ServerClient;
+  readonly files: FileSwitches;
   readonly logger: vscode.LogOutputChannel;
   readonly secrets: vscode.SecretStorage;
   readonly installServer: () => Promise<void>;
@@ -25,12 +27,15 @@ export interface CommandTargets extends DoctorSources {
 
 /** Registers all commands of package.json. */
 export function registerCommands(targets: CommandTargets): vscode.Disposable {
-  const { client, logger, secrets, installServer, showHistory } = targets;
+  const { client, files, logger, secrets, installServer, showHistory } = targets;
   const commands: Record<CommandId, () => unknown> = {
     [COMMAND.enable]: () => writeEnable(true),
     [COMMAND.disable]: () => writeEnable(false),
     [COMMAND.toggle]: () => writeEnable(!readSettings().enable),
     [COMMAND.toggleLanguage]: toggleLanguage,
+    [COMMAND.toggleFile]: () => {
+      toggleFile(files);
+    },
     [COMMAND.choosePreset]: choosePreset,
     [COMMAND.setGreenMode]: askGreenMode,
     [COMMAND.setRemoteToken]: () => askRemoteToken(secrets),
@@ -47,7 +52,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     [COMMAND.repairServer]: installServer,
     [COMMAND.openWalkthrough]: () =>
       vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH),
-    [COMMAND.showMenu]: () => showMenu(client.snapshot),
+    [COMMAND.showMenu]: () => showMenu(client.snapshot, openFile(files)),
   };
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
@@ -68,6 +73,19 @@ async function toggleLanguage(): Promise<void> {
       ? t("Green Code: completions are on for {0}.", language)
       : t("Green Code: completions are off for {0}.", language),
   );
+}
+
+function toggleFile(files: FileSwitches): void {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  if (uri === undefined) hint(t("Open a file first: completions are switched for it alone."));
+  else if (files.toggle(uri)) hint(t("Green Code: completions are on for this file."));
+  else hint(t("Green Code: completions are off for this file."));
+}
+
+function openFile(files: FileSwitches): OpenFile | undefined {
+  const document = vscode.window.activeTextEditor?.document;
+  if (document === undefined) return undefined;
+  return { language: document.languageId, isOff: files.isOff(document.uri) };
 }
 
 async function choosePreset(): Promise<void> {

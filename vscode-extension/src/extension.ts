@@ -11,6 +11,7 @@ import * as vscode from "vscode";
 import { ServerClient } from "./client";
 import { registerCommands } from "./commands";
 import { registerDoctor } from "./doctor";
+import { FileSwitches } from "./fileSwitches";
 import { historyOpener } from "./historyView";
 import { createLogger } from "./logger";
 import { onDidChangeToken, tokenEnvironment } from "./remoteToken";
@@ -37,17 +38,25 @@ export function activate(context: vscode.ExtensionContext): void {
       exists: existsSync,
     });
   const { secrets } = context;
-  const started = new ServerClient(logger, resolve, () => tokenEnvironment(secrets));
+  const files = new FileSwitches(context.workspaceState);
+  const started = new ServerClient({
+    logger,
+    resolve,
+    environment: () => tokenEnvironment(secrets),
+    isFileOff: (uri) => files.isOff(uri),
+  });
   client = started;
   const restartIfChanged = (): void => void started.restartIfChanged();
   context.subscriptions.push(
     logger,
     started,
-    createStatusBar(started),
+    files,
+    createStatusBar(started, files),
     registerSliderView(started, context.extensionUri),
     registerDoctor(),
     registerCommands({
       client: started,
+      files,
       extension: context.extension,
       resolve,
       logger,

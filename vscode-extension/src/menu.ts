@@ -14,12 +14,17 @@ interface MenuItem extends vscode.QuickPickItem {
   readonly argument?: string;
 }
 
+/** The open file, as far as it can be switched. */
+export interface OpenFile {
+  readonly language: string;
+  readonly isOff: boolean;
+}
+
 /** Shows the menu, and runs what is chosen. */
-export async function showMenu(snapshot: Snapshot): Promise<void> {
-  const language = vscode.window.activeTextEditor?.document.languageId;
+export async function showMenu(snapshot: Snapshot, file: OpenFile | undefined): Promise<void> {
   const { server, status } = snapshot;
   const why = server.message === "" ? (status?.message ?? "") : server.message;
-  const picked = await vscode.window.showQuickPick(menuOf(snapshot, language), {
+  const picked = await vscode.window.showQuickPick(menuOf(snapshot, file), {
     title: "Green Code",
     ...(why === "" ? {} : { placeHolder: why }),
   });
@@ -30,8 +35,8 @@ export async function showMenu(snapshot: Snapshot): Promise<void> {
   );
 }
 
-/** The entries, for a language; undefined where no file is open. */
-export function menuOf(snapshot: Snapshot, language: string | undefined): MenuItem[] {
+/** The entries, for the open file, if one is. */
+export function menuOf(snapshot: Snapshot, file: OpenFile | undefined): MenuItem[] {
   const { enable, greenMode, languages } = readSettings();
   const { server, status, installing } = snapshot;
   const isSnoozed = status?.silence === "snoozed";
@@ -44,7 +49,9 @@ export function menuOf(snapshot: Snapshot, language: string | undefined): MenuIt
     enable
       ? item("circle-slash", t("Switch off"), COMMAND.disable)
       : item("play", t("Switch on"), COMMAND.enable),
-    ...(language === undefined || !enable ? [] : [languageItem(language, languages)]),
+    ...(file === undefined || !enable
+      ? []
+      : [languageItem(file.language, languages), fileItem(file)]),
     ...(isSnoozed || !enable ? [] : [item("bell-slash", t("Snooze…"), COMMAND.snooze)]),
     separator(t("Energy")),
     {
@@ -79,6 +86,12 @@ function languageItem(language: string, languages: Readonly<Record<string, boole
   return isLanguageOn(languages, language)
     ? item("circle-slash", t("Switch off for {0}", language), COMMAND.toggleLanguage)
     : item("play", t("Switch on for {0}", language), COMMAND.toggleLanguage);
+}
+
+function fileItem({ isOff }: OpenFile): MenuItem {
+  return isOff
+    ? item("play", t("Switch on for this file"), COMMAND.toggleFile)
+    : item("circle-slash", t("Switch off for this file"), COMMAND.toggleFile);
 }
 
 function item(icon: string, label: string, command: CommandId): MenuItem {

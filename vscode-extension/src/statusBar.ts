@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { COMMAND } from "./commandIds";
+import type { FileSwitches } from "./fileSwitches";
 import { isLanguageOn } from "./languages";
 import type { Status } from "./protocol";
 import { readSettings, SECTION } from "./settings";
@@ -17,7 +18,7 @@ const BACKGROUNDS: Record<StatusText["severity"], string | undefined> = {
 };
 
 /** Shows the item and keeps it up to date until it is disposed. */
-export function createStatusBar(client: ServerClient): vscode.Disposable {
+export function createStatusBar(client: ServerClient, files: FileSwitches): vscode.Disposable {
   const item = vscode.window.createStatusBarItem(
     "greenCode.energy",
     vscode.StatusBarAlignment.Right,
@@ -29,17 +30,20 @@ export function createStatusBar(client: ServerClient): vscode.Disposable {
   let ofAnotherFile: Status | null = null;
   const refresh = (): void => {
     const { enable, languages } = readSettings();
-    const language = vscode.window.activeTextEditor?.document.languageId ?? "";
+    const document = vscode.window.activeTextEditor?.document;
+    const language = document?.languageId ?? "";
     const languageOff = language === "" || isLanguageOn(languages, language) ? "" : language;
+    const isFileOff = document !== undefined && files.isOff(document.uri);
     const { status } = client.snapshot;
     const isElsewhere = status !== null && status === ofAnotherFile;
-    draw(item, renderStatus(client.snapshot, { enable, languageOff, isElsewhere }));
+    draw(item, renderStatus(client.snapshot, { enable, languageOff, isFileOff, isElsewhere }));
   };
   refresh();
   item.show();
   return vscode.Disposable.from(
     item,
     client.onDidChange(refresh),
+    files.onDidChange(refresh),
     vscode.window.onDidChangeActiveTextEditor(() => {
       ofAnotherFile = client.snapshot.status;
       refresh();

@@ -32,6 +32,8 @@ export interface Here {
   readonly enable: boolean;
   /** The language of the open file, where completions are off for it; else "". */
   readonly languageOff: string;
+  /** Completions are off for the open file alone. */
+  readonly isFileOff: boolean;
   /** True where another file was opened since the server said anything of a place. */
   readonly isElsewhere: boolean;
 }
@@ -56,6 +58,9 @@ interface Look {
   /** What helps, before the links that are always there. */
   readonly links?: readonly Link[];
 }
+
+/** What is said where a person has switched off one file. */
+export const FILE_OFF = "Completions are off for this file.";
 
 type Link = readonly [label: string, command: CommandId];
 
@@ -147,7 +152,7 @@ function conditionOf({ server, installing, status }: Snapshot, here: Here): Cond
   if (!here.enable) return "disabled";
   if (server.phase === "starting" || status === null) return "busy";
   if (status.health !== "ok") return status.health;
-  if (here.languageOff !== "") return "off";
+  if (here.isFileOff || here.languageOff !== "") return "off";
   const { silence } = status;
   if (silence === "snoozed" || silence === "paused") return silence;
   if (!status.quiescent) return "busy";
@@ -157,12 +162,13 @@ function conditionOf({ server, installing, status }: Snapshot, here: Here): Cond
 /** Why things are as they are: the most basic sentence there is; "" where all is well. */
 function sentenceOf(
   { server, installing, status }: Snapshot,
-  { languageOff }: Here,
+  { languageOff, isFileOff }: Here,
   condition: Condition,
 ): string {
   if (condition === "installing") return `The server is being installed: ${installing}.`;
   if (server.message !== "") return server.message;
   if (condition === "disabled") return "Completions are switched off.";
+  if (condition === "off" && isFileOff) return FILE_OFF;
   if (condition === "off" && languageOff !== "") return `Completions are off for ${languageOff}.`;
   return condition === "ready" ? "" : (status?.message ?? "");
 }

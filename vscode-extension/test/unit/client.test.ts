@@ -5,6 +5,7 @@ import { SNOOZE, STATUS } from "../../src/protocol";
 import type { ServerCommand } from "../../src/server";
 import { clients, fate, type LanguageClient } from "./fakes/languageClient";
 import { fakeLogger } from "./fakes/logger";
+import { shown } from "./fakes/vscode";
 
 const SERVER: ServerCommand = { command: "/bin/green-code", args: ["serve"], cwd: "/extension" };
 
@@ -12,14 +13,18 @@ const SECRET = "s3cret";
 
 const WEEK = { by: "day", days: 7, country: "" } as const;
 
+const OFF = "/project/off.py";
+
 let resolved: ServerCommand | undefined;
 
+const PARTS = {
+  resolve: () => resolved,
+  environment: () => Promise.resolve({ SECRET }),
+  isFileOff: ({ path }: { path: string }) => path === OFF,
+};
+
 function newClient(): ServerClient {
-  return new ServerClient(
-    fakeLogger().logger,
-    () => resolved,
-    () => Promise.resolve({ SECRET }),
-  );
+  return new ServerClient({ ...PARTS, logger: fakeLogger().logger });
 }
 
 function newest(): LanguageClient {
@@ -47,9 +52,8 @@ test("a server that starts is running", async () => {
 
 test("a token is in the environment of the server's process, and in no line of the log", async () => {
   const { logger, lines } = fakeLogger();
-  const environment = (): Promise<Record<string, string>> => Promise.resolve({ SECRET });
 
-  await new ServerClient(logger, () => resolved, environment).restart();
+  await new ServerClient({ ...PARTS, logger }).restart();
 
   assert.equal(newest().server.options.env["SECRET"], SECRET);
   assert.equal(newest().server.options.env["PATH"], process.env["PATH"]);
@@ -154,4 +158,18 @@ test("requests go to the running server, and to none where none runs", async () 
   assert.deepEqual(await client.history(WEEK), { periods: [] });
   assert.equal(await client.clearHistory(), true);
   assert.deepEqual(newest().requests[0], [SNOOZE, { minutes: 5 }]);
+});
+
+test("a server is never asked about a file that is switched off; who asks by hand is told why", async () => {
+  await newClient().restart();
+  const ask = newest().options.middleware.provideInlineCompletionItems;
+  const answers = (path: string, triggerKind: number): unknown =>
+    ask({ uri: { path } }, undefined, { triggerKind }, undefined, () => "asked");
+  shown.hints.length = 0;
+
+  assert.equal(answers("/project/on.py", 1), "asked");
+  assert.equal(answers(OFF, 1), undefined);
+  assert.deepEqual(shown.hints, []);
+  assert.equal(answers(OFF, 0), undefined);
+  assert.deepEqual(shown.hints, ["$(info) Completions are off for this file."]);
 });

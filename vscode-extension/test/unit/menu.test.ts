@@ -23,8 +23,12 @@ const READY: Snapshot = {
   energy: null,
 };
 
+const PYTHON = { language: "python", isOff: false };
+
 function commandsOf(snapshot: Snapshot, language?: string): (string | undefined)[] {
-  return menuOf(snapshot, language).map(({ command }) => command);
+  return menuOf(snapshot, language === undefined ? undefined : { language, isOff: false }).map(
+    ({ command }) => command,
+  );
 }
 
 function set(name: string, value: unknown): void {
@@ -42,6 +46,7 @@ test("what a person looks for is in the menu", () => {
   for (const command of [
     COMMAND.disable,
     COMMAND.toggleLanguage,
+    COMMAND.toggleFile,
     COMMAND.snooze,
     COMMAND.choosePreset,
     COMMAND.showHistory,
@@ -74,12 +79,20 @@ test("who snoozes is offered to wake it up first, and no second snooze", () => {
 });
 
 test("the language of the open file is named, with what would change", () => {
-  const labels = (): string[] => menuOf(READY, "python").map(({ label }) => label);
+  const labels = (): string[] => menuOf(READY, PYTHON).map(({ label }) => label);
   assert.ok(labels().some((label) => label.endsWith("Switch off for python")));
 
   set("languages", { python: false });
 
   assert.ok(labels().some((label) => label.endsWith("Switch on for python")));
+});
+
+test("the open file is switched from the menu, beside its language", () => {
+  const labels = (isOff: boolean): string[] =>
+    menuOf(READY, { ...PYTHON, isOff }).map(({ label }) => label);
+
+  assert.ok(labels(false).some((label) => label.endsWith("Switch off for this file")));
+  assert.ok(labels(true).some((label) => label.endsWith("Switch on for this file")));
 });
 
 test("green mode is told by its number, and by its name where it has one", () => {

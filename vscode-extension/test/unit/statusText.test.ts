@@ -56,7 +56,7 @@ const RUNNING: Snapshot = {
   energy: ENERGY,
 };
 
-const ON: Here = { enable: true, languageOff: "", isElsewhere: false };
+const ON: Here = { enable: true, languageOff: "", isFileOff: false, isElsewhere: false };
 
 function withStatus(change: Partial<Status>): Snapshot {
   return { ...RUNNING, status: { ...STATUS, ...change } };
@@ -113,6 +113,13 @@ test("a language that is switched off is told before anybody types", () => {
 
   assert.equal(renderStatus(RUNNING, here).text, "$(circle-slash) Green Code: off here");
   assert.equal(firstLine(RUNNING, here), "Completions are off for markdown.");
+});
+
+test("a file that is switched off says so, whatever its language", () => {
+  const here = { ...ON, isFileOff: true, languageOff: "markdown" };
+
+  assert.equal(renderStatus(RUNNING, here).text, "$(circle-slash) Green Code: off here");
+  assert.equal(firstLine(RUNNING, here), "Completions are off for this file.");
 });
 
 test("who snoozes may wake it up from the tooltip", () => {

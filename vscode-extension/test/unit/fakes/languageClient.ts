@@ -20,6 +20,17 @@ interface ServerOptions {
   readonly options: { readonly env: Readonly<Record<string, string | undefined>> };
 }
 
+/** What the extension does before the server is asked. */
+interface Middleware {
+  readonly provideInlineCompletionItems: (
+    document: unknown,
+    position: unknown,
+    context: unknown,
+    token: unknown,
+    next: () => unknown,
+  ) => unknown;
+}
+
 interface ErrorHandler {
   closed(): Promise<{ action: CloseAction }>;
 }
@@ -41,7 +52,7 @@ export class LanguageClient {
     _id: string,
     _name: string,
     readonly server: ServerOptions,
-    readonly options: { errorHandler: ErrorHandler },
+    readonly options: { errorHandler: ErrorHandler; middleware: Middleware },
   ) {
     clients.push(this);
   }

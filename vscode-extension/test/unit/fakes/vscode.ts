@@ -35,7 +35,43 @@ const SECTION: Section = {
   },
 };
 
-export const workspace = { isTrusted: true, getConfiguration: (): Section => SECTION };
+interface Renamed {
+  readonly files: readonly { oldUri: { path: string }; newUri: { path: string } }[];
+}
+
+let renames: EventEmitter<Renamed> | undefined;
+const renamed = (): EventEmitter<Renamed> => (renames ??= new EventEmitter());
+
+/** Somebody gives a file or a folder another name. */
+export function rename(before: string, after: string): void {
+  renamed().fire({ files: [{ oldUri: { path: before }, newUri: { path: after } }] });
+}
+
+export const workspace = {
+  isTrusted: true,
+  getConfiguration: (): Section => SECTION,
+  onDidRenameFiles: (listener: (event: Renamed) => void): { dispose: () => void } =>
+    renamed().event(listener),
+};
+
+export enum InlineCompletionTriggerKind {
+  Invoke = 0,
+  Automatic = 1,
+}
+
+/** A memory that lasts as long as the test. */
+export class Memory {
+  readonly values = new Map<string, unknown>();
+
+  get(name: string): unknown {
+    return this.values.get(name);
+  }
+
+  update(name: string, value: unknown): Promise<void> {
+    this.values.set(name, value);
+    return Promise.resolve();
+  }
+}
 
 export const extensions = { getExtension: (): undefined => undefined };
 
