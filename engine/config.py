@@ -35,6 +35,7 @@ class EngineConfig:
         remote_url: A completion server elsewhere, which then has the model; "" for a model here. Its token is never
             part of this.
         remote_model: Which of its models; "" for the only one.
+        shared: Whether servers that ask for the same share one; read by who opens an engine, not by the engine.
     """
 
     model: str = DEFAULT_MODEL
@@ -44,6 +45,7 @@ class EngineConfig:
     exit_layers: tuple[int, ...] | None = None
     remote_url: str = ""
     remote_model: str = ""
+    shared: bool = False
 
     @property
     def first_step(self) -> str:

@@ -130,6 +130,10 @@ class Engine:
         """The text of a project, which has its say where a request names it; to be filled from any thread."""
         return self._texts.projects.text(name)
 
+    def use_windows(self, count: int) -> None:
+        """So many windows are worked at in turns: each keeps what the model has read there."""
+        self._texts.keep_caches(count)
+
     def complete(
         self,
         request: CompletionRequest,

@@ -12,6 +12,9 @@ and what to do. Borders (command line, server) print the sentence and never the 
     │   └── UnsupportedModelError  its family has no adapter
     ├── PolicyError            a policy cannot be loaded or does not fit its model
     ├── DeviceError            the device asked for is not there, or is out of memory
+    ├── SharingError           the engine cannot be shared with other windows here
+    ├── EngineLostError        the process of the shared engine has ended
+    ├── NeverBegunError        a request was taken back before its turn came
     ├── MeterError             an energy counter is missing or may not be read
     │   └── CounterResetError      it began anew between two readings
     ├── RemoteError            a completion server elsewhere cannot be used
@@ -54,6 +57,18 @@ class PolicyError(EngineError):
 
 class DeviceError(EngineError):
     """The device asked for is not there, or ran out of memory."""
+
+
+class SharingError(EngineError):
+    """The engine cannot be shared with other windows here."""
+
+
+class EngineLostError(EngineError):
+    """The process of the shared engine has ended, or does not answer any more."""
+
+
+class NeverBegunError(EngineError):
+    """A request was taken back before its turn came; it has cost nothing."""
 
 
 class MeterError(EngineError):

@@ -72,6 +72,10 @@ class TextDecoder:
         self._decoders = DecoderPool(loaded.model)
         self.projects = Projects(loaded.tokenization.encode_text, loaded.model.n_vocabulary)
 
+    def keep_caches(self, windows: int) -> None:
+        """Keeps the caches of as many texts as so many windows need."""
+        self._decoders.keep_for(windows)
+
     def prompt_ids(self, site: Site, *, max_new_tokens: int) -> list[int]:
         """The prompt in tokens, with room for the answer in the model's positions."""
         return self._prompt_ids(self._healed(site.prompt)[0], max_new_tokens)

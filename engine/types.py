@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 GREEN_MODE_MAX = 100
 DEFAULT_GREEN_MODE = (
@@ -296,6 +296,14 @@ class CancellationToken(Protocol):
     @property
     def is_cancelled(self) -> bool:
         """True once the answer is no longer wanted."""
+        ...
+
+
+class Cancellation(CancellationToken, Protocol):
+    """A token that can wake who waits for an answer from elsewhere."""
+
+    def when_cancelled(self, call: Callable[[], None]) -> None:
+        """Calls once, on any thread: when it is cancelled, or at once where it is already."""
         ...
 
 

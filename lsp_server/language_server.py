@@ -28,7 +28,7 @@ from lsp_server.context.documents import OpenDocuments
 from lsp_server.context.surroundings import Surroundings
 from lsp_server.editor_settings import listen_for_settings, pull_settings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
-from lsp_server.progress import LoadProgress
+from lsp_server.progress import LoadProgress, with_percentage
 from lsp_server.project import ProjectKeeper
 from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
 from lsp_server.rest import Rest
@@ -80,7 +80,10 @@ class GreenCodeServer(LanguageServer):
         self.state = ServerState()
         self.books = Books(Session(), Ledger(ledger_path or data_dir() / LEDGER_FILE), self._tell_books)
         self.scheduler = CompletionScheduler(
-            engine_factory, self._note_computed, lambda is_busy: self.tell(replace(self.state, busy=is_busy))
+            engine_factory,
+            self._note_computed,
+            lambda is_busy: self.tell(replace(self.state, busy=is_busy)),
+            self._note_lost,
         )
         acceptance = ACCEPTANCE.find()
         gate = Gate(acceptance.chance, acceptance.mean)
@@ -270,17 +273,15 @@ class GreenCodeServer(LanguageServer):
             self.keep(self._show(" ".join(problems)))
 
     async def _show(self, message: str) -> None:
-        params = types.ShowMessageParams(type=types.MessageType.Warning, message=message)
-        self.window_show_message(params)
+        self.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=message))
         self.tell(self.state)
 
     def _load_if_needed(self) -> None:
         config = engine_config(self.settings)
-        is_loaded = config == self._loaded_config and not self.state.load_failure
         if not self.settings.enable:
             self._unload()
             return
-        if is_loaded:
+        if config == self._loaded_config and not self.state.load_failure:
             self.tell(self.state)
             return
         if self._load_task is not None:
@@ -308,7 +309,7 @@ class GreenCodeServer(LanguageServer):
 
         def show(message: str, done: int, total: int | None) -> None:
             if self._loaded_config is config:
-                self.tell(replace(self.state, loading=_with_percentage(message, done, total)))
+                self.tell(replace(self.state, loading=with_percentage(message, done, total)))
                 progress.report(message, done, total)
 
         try:
@@ -333,6 +334,12 @@ class GreenCodeServer(LanguageServer):
         origin = Origin(language_id=computed.request.language_id, folder=b"" if folder is None else bytes(folder))
         self.books.computed(computed.completion_id, computed.completion, origin)
 
+    def _note_lost(self) -> None:
+        self._loaded_config = None
+        self.project.lose_engine()
+        self.tell(replace(self.state, engine=None, loading="The engine has ended and is started again."))
+        self._retries.after_loss()
+
     def _note_restraint(self) -> None:
         self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
         self.push_energy()
@@ -341,7 +348,3 @@ class GreenCodeServer(LanguageServer):
         self.restraint.look()
         self.tell(replace(self.state, ledger_warning=self.books.warning))
         self.push_energy()
-
-
-def _with_percentage(message: str, done: int, total: int | None) -> str:
-    return f"{message} ({100 * done // total} %)" if total else message

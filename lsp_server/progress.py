@@ -59,3 +59,8 @@ class LoadProgress:
             self._shown = True
             begin = types.WorkDoneProgressBegin(title=TITLE, percentage=0)
             self._server.work_done_progress.begin(self._token, begin)
+
+
+def with_percentage(message: str, done: int, total: int | None) -> str:
+    """The same for a status line."""
+    return f"{message} ({100 * done // total} %)" if total else message

@@ -99,6 +99,12 @@ class Settings:
         "Which model of the completion server is meant, as the server calls it; empty takes its only one.",
         "remote.model",
     ] = ""
+    shared_engine: Annotated[
+        bool,
+        SWITCH,
+        "Let all windows and editors of this user share one engine, in a process of its own, where they ask for the "
+        "same model: it is held in memory once. Off, each window loads its own.",
+    ] = True
     max_new_tokens: Annotated[int, whole(1, MAX_NEW_TOKENS_LIMIT), "The most tokens one completion may have."] = 48
     policy: Annotated[
         str,
@@ -235,6 +241,7 @@ def engine_config(settings: Settings) -> EngineConfig:
         device=settings.device,
         precision=settings.precision,
         threads=settings.threads,
+        shared=settings.shared_engine,
     )
 
 

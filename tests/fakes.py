@@ -89,6 +89,7 @@ class FakeEngine:
         self.requests: list[CompletionRequest] = []
         self.looked_up: list[CompletionRequest] = []  # those to the project alone
         self.is_closed = False
+        self.n_windows = 0
         self.started = threading.Event()  # set when a request reaches the engine
         self.word_s: float | None = 0.2
         self.go = threading.Semaphore(0)
@@ -126,6 +127,10 @@ class FakeEngine:
     def project(self, name: str) -> ProjectText:
         """The text of a project, which it never asks; letters are tokens."""
         return self.projects.text(name)
+
+    def use_windows(self, count: int) -> None:
+        """Knows so many."""
+        self.n_windows = count
 
     def close(self) -> None:
         """Answers no more."""

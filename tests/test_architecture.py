@@ -58,6 +58,7 @@ ROOMS: dict[str, set[str]] = {
     "engine.calibrated": {"engine.model", "engine.model.prepared", "engine.decoding", "engine.energy", "engine.policy"},
     "engine.engine": {*MODEL, *COMPLETING, "engine.model.loading", "engine.calibrated"},
     "engine.remote": {"engine.completion", "engine.policy", "engine.project"},
+    "engine.service": {"engine.engine", "engine.project"},
     "engine.recommendation": {"engine.model", "engine.model.prepared", "engine.energy"},
     "engine.training": {*MODEL, *COMPLETING, "engine.corpus", "engine.engine"},
     "engine.evaluation": {*MODEL, *COMPLETING, "engine.corpus", "engine.model.loading"},
@@ -68,11 +69,12 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.settings": {"lsp_server", "lsp_server.protocol"},
     "lsp_server.suggest": {"engine.completion", "lsp_server.context", "lsp_server.settings", "lsp_server.protocol"},
     "lsp_server": {*SERVER, "engine.completion", "lsp_server.pygls_internals"},
+    "lsp_server.engines": {"lsp_server.suggest", "engine.engine", "engine.remote", "engine.service"},
     "lsp_server.__main__": {"lsp_server.cli"},
     "lsp_server.replay": {*SERVER, "lsp_server", "engine.completion", "engine.corpus", "engine.engine"},
     "lsp_server.cli": {
         *(SERVER | MODEL | COMPLETING),
-        *("lsp_server", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading", "engine.remote"),
+        *("lsp_server", "lsp_server.engines", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading"),
         *("engine.corpus", "engine.training", "engine.evaluation", "engine.recommendation"),
     },
 }
@@ -183,6 +185,8 @@ TORCH_FREE = [
     "engine.model.sources.store",
     "engine.policy.learned",
     "engine.remote.remote_engine",
+    "engine.service.opened",
+    "engine.service.process",
     "lsp_server.handlers",
     "lsp_server.cli.app",
 ]

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from engine.model.early_exit import EarlyExitModel
 
-BUDGET_BYTES = 32 << 20  # of caches not in use: one file or two in the default model; the whole stays below 400 MB
+BUDGET_BYTES = (
+    32 << 20
+)  # a window, of caches not in use: one file or two in the default model; the whole stays below 400 MB
+
+MOST_WINDOWS = 16  # that have caches of their own
 
 _WORTHWHILE_SHARE = 0.25  # of a prompt; what two files have in common by chance, such as a licence, is less
 
@@ -25,11 +29,16 @@ class DecoderPool:
     """The decoders of one model. One thread at a time."""
 
     def __init__(self, model: EarlyExitModel, *, budget_bytes: int = BUDGET_BYTES) -> None:
-        self._model, self._budget_bytes = model, budget_bytes
+        self._model, self._window_bytes = model, budget_bytes
+        self._budget_bytes = budget_bytes
         self._decoders: list[Decoder] = []  # the least recently used first
 
     def __len__(self) -> int:
         return len(self._decoders)
+
+    def keep_for(self, windows: int) -> None:
+        """Holds as much as so many windows would hold that had a model each."""
+        self._budget_bytes = self._window_bytes * min(max(1, windows), MOST_WINDOWS)
 
     def decoder_for(self, prompt_ids: Sequence[int]) -> Decoder:
         """The decoder for a prompt; the others make room first, where room is needed."""

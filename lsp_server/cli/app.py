@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,12 +16,6 @@ from rich.text import Text
 
 from engine.errors import EngineError
 from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, reproduce, train
-
-if TYPE_CHECKING:
-    from engine.config import EngineConfig
-    from engine.engine import Engine
-    from engine.remote.remote_engine import RemoteEngine
-    from engine.types import ProgressSink
 
 TOKEN_VARIABLE = "GREEN_CODE_REMOTE_TOKEN"  # noqa: S105 - a name; what a server elsewhere knows the user by
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
@@ -44,24 +38,20 @@ app.add_typer(energy.app, name="energy")
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    in_process: Annotated[
+        bool,
+        typer.Option("--in-process", help="Load the model here, whatever the setting greenCode.sharedEngine says."),
+    ] = False,
+) -> None:
     """Serves the Language Server Protocol on stdin and stdout; editors start it."""
+    from lsp_server.engines import Engines
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
     token = os.environ.pop(TOKEN_VARIABLE, "").strip()  # no program that is started from here gets to see it
-
-    def load(config: EngineConfig, progress: ProgressSink) -> Engine | RemoteEngine:
-        # Imported late: the editor's first questions are answered before.
-        if config.remote_url:
-            from engine.remote.remote_engine import load_remote_engine
-
-            return load_remote_engine(config, token=token, progress=progress)
-        from engine.engine import load_engine
-
-        return load_engine(config, progress=progress)
-
-    sys.exit(serve_stdio(create_server(load)))
+    engines = Engines(token, may_share=not in_process)
+    sys.exit(serve_stdio(create_server(engines.load)))
 
 
 def main() -> None:

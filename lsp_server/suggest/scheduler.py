@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError
+from engine.errors import EngineError, EngineLostError, NeverBegunError
 from engine.types import PROJECT_ALONE
 from lsp_server.suggest.jobs import Job, Run
 from lsp_server.suggest.seams import CancellationEvent
@@ -51,6 +51,7 @@ class CompletionScheduler:
         on_computed: Called on the event loop for everything that was computed, also where it was stopped or came
             too late.
         on_busy: Called on the event loop with whether a request is being computed.
+        on_lost: Called on the event loop when the engine that was loaded can answer no more.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class CompletionScheduler:
         engine_factory: EngineFactory,
         on_computed: Callable[[Computed], None],
         on_busy: Callable[[bool], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._engine_factory = engine_factory
         self._on_computed = on_computed
         self._on_busy = on_busy
+        self._on_lost = on_lost
         self._executor = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="engine", initializer=_give_way_to_the_editor
         )
@@ -213,6 +216,16 @@ class CompletionScheduler:
         call = partial(engine.complete, run.job.request, cancellation=run.cancellation, on_text=on_text)
         try:
             completion = await loop.run_in_executor(self._executor, call)
+        except EngineLostError:
+            self._running = None
+            run.give_up()
+            if self._engine is engine:
+                self._engine = None
+                self.cancel_all()
+                self._on_lost()
+        except NeverBegunError:
+            self._running = None
+            run.give_up()
         except Exception as error:  # one request's failure must not take the next one's engine
             self._running = None
             _fail(run, error)

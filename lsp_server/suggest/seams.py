@@ -1,4 +1,7 @@
-"""What the server needs of an engine, as protocols; `engine.engine.Engine` is one, tests/fakes.py has another."""
+"""What the server needs of an engine, as protocols.
+
+`engine.engine.Engine` is one in this process, `engine.service.shared_engine.SharedEngine` one in another.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.config import EngineConfig
-    from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink
+    from engine.types import Cancellation, Completion, CompletionRequest, ProgressSink
     from lsp_server.context.project_reader import ProjectSink
 
 
@@ -47,9 +50,13 @@ class CompletionEngine(Protocol):
         ...
 
     def complete(
-        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+        self, request: CompletionRequest, *, cancellation: Cancellation, on_text: Callable[[str], None]
     ) -> Completion:
-        """Blocks until the text is there, and tells it as it grows; raises `EngineError`."""
+        """Blocks until the text is there, and tells it as it grows; raises `EngineError`.
+
+        A shared engine raises `EngineLostError` where it can answer no more, and `NeverBegunError` where the request
+        was cancelled while others had their turn.
+        """
         ...
 
     def project(self, name: str) -> ProjectSink:
@@ -70,10 +77,12 @@ class EngineFactory(Protocol):
 
 
 class CancellationEvent:
-    """A `CancellationToken` that is set on the event loop and polled on the engine thread."""
+    """A `Cancellation` that is set on the event loop and polled, or waited for, on the engine thread."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._calls: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
 
     @property
     def is_cancelled(self) -> bool:
@@ -82,4 +91,16 @@ class CancellationEvent:
 
     def cancel(self) -> None:
         """Asks whoever polls to stop."""
-        self._event.set()
+        with self._lock:
+            self._event.set()
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def when_cancelled(self, call: Callable[[], None]) -> None:
+        """Calls once it is cancelled."""
+        with self._lock:
+            if not self._event.is_set():
+                self._calls.append(call)
+                return
+        call()

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import pytest
 from lsprotocol import types
 from pygls.protocol import default_converter
 from pytest_lsp.client import LanguageClient, register_lsp_features
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 URI = "file:///project/a.py"
+BOTH_WAYS = pytest.mark.parametrize("engine_is", ["alone", "shared"])
 T = TypeVar("T")
 _CONVERTER = make_converter()
 
@@ -192,9 +194,10 @@ async def started(*command: str, cwd: Path = ROOT) -> AsyncIterator[Client]:
         await client.stop()  # type: ignore[no-untyped-call] # pytest-lsp has no annotation there
 
 
-def fake_server(ledger: Path) -> tuple[str, ...]:
-    """The command of a server with a fake engine."""
-    return (sys.executable, "-m", "tests.lsp_server.fake_server", str(ledger))
+def fake_server(ledger: Path, meeting: Path | None = None) -> tuple[str, ...]:
+    """The command of a server with a fake engine, which it shares with those that meet in the same folder."""
+    shares = () if meeting is None else ("--meet", str(meeting))
+    return (sys.executable, "-m", "tests.lsp_server.fake_server", str(ledger), *shares)
 
 
 def capabilities(

@@ -1,6 +1,7 @@
 """A server on stdio around a fake engine, and its ledger."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -20,9 +21,22 @@ def ledger(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(ledger: Path) -> AbstractAsyncContextManager[Client]:
+def engine_is() -> str:
+    """Where the engine is: "alone" in the server's process, or "shared", in its own; `BOTH_WAYS` tries both."""
+    return "alone"
+
+
+@pytest.fixture
+def meeting() -> Iterator[Path]:
+    """Where servers meet that share an engine; paths of sockets are short."""
+    with tempfile.TemporaryDirectory(prefix="green-code-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def server(ledger: Path, meeting: Path, engine_is: str) -> AbstractAsyncContextManager[Client]:
     """Not yet initialized."""
-    return started(*fake_server(ledger))
+    return started(*fake_server(ledger, meeting if engine_is == "shared" else None))
 
 
 @pytest.fixture

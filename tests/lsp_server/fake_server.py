@@ -1,14 +1,29 @@
-"""A real server process around a fake engine: `python -m tests.lsp_server.fake_server LEDGER_FILE [REST_AFTER_S]`."""
+"""A real server process around a fake engine: `python -m tests.lsp_server.fake_server LEDGER_FILE [options]`.
 
+`--rest S` rests after so many seconds; `--meet FOLDER` shares the fake with the servers that meet there.
+"""
+
+import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
+from engine.service.opened import open_shared
 from lsp_server import rest
 from lsp_server.handlers import create_server
 from lsp_server.stdio import serve_stdio
 from tests.fakes import load_fake_engine
 
+LINGER_S = 2.0
+HOST = "tests.engine.service.fake_host"
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        rest.AFTER_S = float(sys.argv[2])
-    sys.exit(serve_stdio(create_server(load_fake_engine, ledger_path=Path(sys.argv[1]))))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("ledger", type=Path)
+    parser.add_argument("--rest", type=float, default=rest.AFTER_S)
+    parser.add_argument("--meet", type=Path)
+    options = parser.parse_args()
+    rest.AFTER_S = options.rest
+    shared = partial(open_shared, folder=options.meet, linger_s=LINGER_S, host=HOST)
+    load = load_fake_engine if options.meet is None else shared
+    sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))

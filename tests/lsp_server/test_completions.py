@@ -8,6 +8,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 
 from lsp_server.protocol import CLEAR_HISTORY, DID_ACCEPT, HISTORY, RESET_SESSION
 from tests.lsp_server.client import (
+    BOTH_WAYS,
     URI,
     Client,
     completion_params,
@@ -19,6 +20,7 @@ PLACE = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 0}}
 HELD = {**PLACE, "position": {"line": 0, "character": 4}, "context": {"triggerKind": 2}}
 
 
+@BOTH_WAYS
 async def test_a_suggestion_is_a_plain_string_with_its_range_and_a_command(client: Client) -> None:
     client.open("x = 1\ny = 😋")
 
@@ -31,6 +33,7 @@ async def test_a_suggestion_is_a_plain_string_with_its_range_and_a_command(clien
     assert item.command.command == DID_ACCEPT
 
 
+@BOTH_WAYS
 async def test_edits_reach_the_engine(client: Client) -> None:
     client.open("x\x0c = 1\n")
     change = types.TextDocumentContentChangePartial(
@@ -61,6 +64,7 @@ async def test_accepting_counts_once_and_is_not_wasted(client: Client) -> None:
     assert (accepted.accepted, accepted.accepted_chars, accepted.wasted_j) == (1, 4, 0.0)
 
 
+@BOTH_WAYS
 async def test_what_is_left_of_a_suggestion_is_offered_at_once_and_for_nothing(client: Client) -> None:
     client.open("x")
     whole = await client.complete(0, 1)
@@ -122,6 +126,7 @@ async def test_other_settings_give_other_answers(client: Client, settings: dict[
     assert (await client.energy(lambda energy: energy.requests == 2)).reused == 0
 
 
+@BOTH_WAYS
 async def test_a_request_taken_back_at_a_key_is_answered_to_the_next_one(client: Client) -> None:
     client.open("slowly")
     held = {**HELD, "position": {"line": 0, "character": 6}}
@@ -219,6 +224,7 @@ async def test_cancelling_stops_the_computing_and_its_energy_is_counted(client: 
     await client.status(lambda status: status.quiescent)
 
 
+@BOTH_WAYS
 async def test_of_fifty_requests_the_newest_is_answered(client: Client) -> None:
     client.open("hold\nx")
 
@@ -229,6 +235,7 @@ async def test_of_fifty_requests_the_newest_is_answered(client: Client) -> None:
     assert energy.requests == energy.cancelled + 1
 
 
+@BOTH_WAYS
 async def test_closing_a_document_stops_what_it_asked(client: Client) -> None:
     client.open("hold")
     request = asyncio.ensure_future(client.complete(0, 4))

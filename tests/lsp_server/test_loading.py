@@ -8,6 +8,7 @@ import pytest
 from lsprotocol import types
 
 from tests.lsp_server.client import (
+    BOTH_WAYS,
     Client,
     capabilities,
     fake_server,
@@ -71,12 +72,14 @@ async def test_a_bad_setting_is_told_once_and_its_default_used(client: Client) -
     assert sentence in [message.message for message in client.log_messages]
 
 
+@BOTH_WAYS
 async def test_another_model_is_loaded_when_the_setting_says_so(client: Client) -> None:
     client.change_settings({"model": "org/other"})
 
     await client.status(lambda status: status.model == "org/other" and status.quiescent)
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
@@ -109,6 +112,7 @@ async def test_a_failed_load_is_told_and_tried_again_with_other_settings(
         assert await client.complete(0, 1) is not None
 
 
+@BOTH_WAYS
 async def test_while_the_model_loads_requests_are_answered_with_null(
     server: AbstractAsyncContextManager[Client],
 ) -> None:
@@ -154,6 +158,7 @@ async def test_a_load_is_shown_in_the_clients_progress_bar(server: AbstractAsync
     assert isinstance(of_slow_load[-1], types.WorkDoneProgressEnd)
 
 
+@BOTH_WAYS
 async def test_what_is_switched_off_gives_the_engine_back_and_on_again_loads_it(client: Client) -> None:
     client.open("x")
     client.change_settings({"enable": False})
@@ -166,8 +171,11 @@ async def test_what_is_switched_off_gives_the_engine_back_and_on_again_loads_it(
     assert await client.complete(0, 1) is not None
 
 
-async def test_an_engine_that_nobody_uses_rests_and_the_next_key_wakes_it(tmp_path: Path) -> None:
-    async with started(*fake_server(tmp_path / "ledger.sqlite3"), "1.0") as client:
+@BOTH_WAYS
+async def test_an_engine_that_nobody_uses_rests_and_the_next_key_wakes_it(
+    ledger: Path, meeting: Path, engine_is: str
+) -> None:
+    async with started(*fake_server(ledger, meeting if engine_is == "shared" else None), "--rest", "1.0") as client:
         await initialize(client)
         await client.ready()
         client.open("x")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.errors import ModelCorruptError, ModelDownloadError, ModelNotFoundError
 from lsp_server import retries
 from lsp_server.retries import Retries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize("error", [ModelDownloadError("No network."), ModelNotFoundError("No such model.")])
@@ -60,3 +64,26 @@ async def test_by_hand_it_is_tried_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     planned.cancel()
 
     assert tries == [None]
+
+
+async def test_a_lost_engine_is_loaded_again_at_once_and_later_where_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays: list[float] = []
+    loop, now_s = asyncio.get_running_loop(), 1000.0
+
+    def call_later(delay: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        delays.append(delay)
+        return asyncio.TimerHandle(0.0, call, (), loop)
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    planned = Retries(lambda: None)
+
+    for _ in range(7):
+        planned.after_loss()
+    now_s += 121.0
+    planned.after_loss()
+    monkeypatch.undo()
+
+    assert delays == [0, 3, 15, 63, 255, 600, 600, 0]

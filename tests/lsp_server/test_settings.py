@@ -23,6 +23,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
             "precision": "fp32",
             "threads": 3,
             "remote": {"url": "https://gpu.example", "model": "coder"},
+            "sharedEngine": False,
             "maxNewTokens": 16,
             "policy": "fixed:24",
             "languages": {"*": False, "python": True},
@@ -52,6 +53,7 @@ def test_every_setting_is_read_by_its_camel_case_name() -> None:
         threads=3,
         remote_url="https://gpu.example",
         remote_model="coder",
+        shared_engine=False,
         max_new_tokens=16,
         policy="fixed:24",
         languages={"*": False, "python": True},
@@ -167,7 +169,7 @@ def test_editors_offer_every_choice_of_a_type() -> None:
 
 
 def test_an_empty_model_is_the_default_model() -> None:
-    assert engine_config(Settings(model="")) == EngineConfig()
+    assert engine_config(Settings(model="")) == EngineConfig(shared=True)
 
 
 def test_a_server_elsewhere_is_the_engine() -> None:

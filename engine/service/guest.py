@@ -1,0 +1,220 @@
+"""`Guest`: one server at the shared engine: its requests, its projects, and what it is told.
+
+Nothing of a guest reaches another: its projects carry its number, and go with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import sys
+import threading
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.errors import EngineError
+from engine.service import wire
+from engine.service.wire import error_message, record, request_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.project.project_text import ProjectText
+    from engine.service.link import Link
+    from engine.service.turns import Turns
+    from engine.service.wire import Message
+    from engine.types import CancellationToken, Completion, CompletionRequest
+
+logger = logging.getLogger(__name__)
+
+_PROJECT_NICENESS = 15
+_MOST_WAITING = 1000  # messages; a server that reads none of them is told no news any more
+_PROJECT_CALLS = {"is_due", "replace", "remove", "clear", "sort"}
+
+
+class HostedEngine(Protocol):
+    """What guests need of `engine.engine.Engine`, and the host beside it."""
+
+    @property
+    def model_name(self) -> str: ...  # noqa: D102
+    @property
+    def device_name(self) -> str: ...  # noqa: D102
+    @property
+    def layers_total(self) -> int: ...  # noqa: D102
+    @property
+    def energy_source(self) -> str: ...  # noqa: D102
+    @property
+    def meters_refused(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def complete(
+        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+    ) -> Completion:
+        """Blocks until the text is there."""
+        ...
+
+    def project(self, name: str) -> ProjectText:
+        """The text of a project."""
+        ...
+
+    def use_windows(self, count: int) -> None:
+        """So many places are worked at in turns."""
+        ...
+
+    def close(self) -> None:
+        """Gives back memory and meters."""
+        ...
+
+
+class _Cancellation:
+    """Set where messages are read, polled where the engine computes."""
+
+    is_cancelled = False
+
+
+class Guest:
+    """One server.
+
+    Args:
+        link: To it.
+        turns: For what the engine's thread has to do.
+        number: No other guest's.
+        engine: Gives the engine, once it is loaded.
+        on_open: Called where it asks for the engine.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        turns: Turns[Guest],
+        number: int,
+        *,
+        engine: Callable[[], HostedEngine],
+        on_open: Callable[[Guest, Message], None],
+    ) -> None:
+        self.number = number
+        self._link, self._turns = link, turns
+        self._engine, self._on_open = engine, on_open
+        self._running: dict[int, tuple[_Cancellation, Callable[[], None]]] = {}
+        self._lock = threading.Lock()
+        self._projects: set[str] = set()
+        self._project_work: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._project_thread: threading.Thread | None = None
+
+    def serve(self) -> None:
+        """Reads its messages until it goes; leaves nothing of it behind."""
+        try:
+            while (message := self._link.receive()) is not None:
+                self._take(message)
+        except Exception:  # a message of nonsense is nobody else's trouble
+            logger.exception("A server's message could not be handled")
+        self._link.close()
+        with self._lock:
+            for cancellation, _ in self._running.values():
+                cancellation.is_cancelled = True
+        self._project_work.put(None)
+        if self._project_thread is not None:
+            self._project_thread.join()
+
+    def hang_up(self) -> None:
+        """Ends the connection."""
+        self._link.close()
+
+    def tell(self, message: Message) -> None:
+        """Tells it something that an answer depends on."""
+        self._link.post(message)
+
+    def tell_news(self, message: Message) -> None:
+        """Tells it something that may get lost where it does not listen."""
+        if self._link.n_waiting < _MOST_WAITING:
+            self._link.post(message)
+
+    def _take(self, message: Message) -> None:
+        match message["do"]:
+            case wire.OPEN:
+                self._on_open(self, message)
+            case wire.COMPLETE:
+                self._ask(message["id"], request_of(message["request"]))
+            case wire.CANCEL:
+                self._cancel(message["id"])
+            case wire.PROJECT if message["call"] in _PROJECT_CALLS:
+                if self._project_thread is None:
+                    self._project_thread = threading.Thread(target=self._fill, name="project", daemon=True)
+                    self._project_thread.start()
+                self._project_work.put(message)
+            case unknown:
+                raise ValueError(unknown)
+
+    def _ask(self, number: int, request: CompletionRequest) -> None:
+        if request.place is not None:
+            request = replace(request, place=replace(request.place, project=self._own(request.place.project)))
+        cancellation = _Cancellation()
+        work = partial(self._complete, number, request, cancellation)
+        with self._lock:
+            self._running[number] = cancellation, work
+        self._turns.put(self, work)
+
+    def _cancel(self, number: int) -> None:
+        with self._lock:
+            running = self._running.get(number)
+        if running is None:
+            return  # it has just been answered
+        running[0].is_cancelled = True
+        if self._turns.withdraw(self, running[1]):
+            self._end(number, {"is": wire.WITHDRAWN, "id": number})
+
+    def _complete(self, number: int, request: CompletionRequest, cancellation: _Cancellation) -> None:
+        """On the engine's thread."""
+
+        def on_text(text: str) -> None:
+            self._link.post({"is": wire.TEXT, "id": number, "text": text})
+
+        try:
+            engine = self._engine()
+            engine.use_windows(len(self._turns.guests))
+            completion = engine.complete(request, cancellation=cancellation, on_text=on_text)
+        except EngineError as error:
+            self._end(number, error_message(error, number))
+        except Exception as error:
+            logger.exception("A completion failed")
+            self._end(number, error_message(EngineError(_fault(error)), number))
+        else:
+            self._end(number, {"is": wire.DONE, "id": number, "completion": record(completion)})
+
+    def _end(self, number: int, message: Message) -> None:
+        with self._lock:
+            self._running.pop(number, None)
+        self._link.post(message)
+
+    def _own(self, project: str) -> str:
+        return f"{self.number}/{project}"
+
+    def _fill(self) -> None:
+        """In a thread of its own, as projects are read."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PROJECT_NICENESS)
+        while (message := self._project_work.get()) is not None:
+            answer: Message = {"is": wire.VALUE, "id": message["id"]}
+            try:
+                answer["value"] = self._project_value(message["name"], message["call"], message["arguments"])
+            except Exception as error:
+                logger.exception("A project could not be read")
+                answer = error_message(EngineError(_fault(error)), message["id"])
+            if message["id"]:
+                self._link.post(answer)
+        for name in self._projects:
+            self._engine().project(name).clear()
+
+    def _project_value(self, name: str, call: str, arguments: list[str]) -> Any:  # noqa: ANN401 - any JSON
+        self._projects.add(self._own(name))
+        project = self._engine().project(self._own(name))
+        return project.is_due if call == "is_due" else getattr(project, call)(*arguments)
+
+
+def _fault(error: Exception) -> str:
+    first_line = next(iter(str(error).splitlines()), "")[:120]
+    what = ": ".join(filter(None, (type(error).__name__, first_line)))
+    return f"The engine failed ({what}); its log has the details."

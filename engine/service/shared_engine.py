@@ -1,0 +1,194 @@
+"""`SharedEngine`: the shared engine as one server sees it; what `lsp_server.suggest.seams.CompletionEngine` asks for.
+
+Its methods cross to the engine's process and back. It starts nothing, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineLostError, NeverBegunError
+from engine.service import wire
+from engine.service.wire import completion_of, error_of, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from engine.service.link import Link
+    from engine.service.wire import Message, SharedFacts
+    from engine.types import Cancellation, Completion, CompletionRequest
+
+logger = logging.getLogger(__name__)
+
+_LOST = "The engine has ended."
+
+
+class SharedEngine:
+    """The engine behind a link. One thread at a time, projects aside.
+
+    Args:
+        link: To the engine's process, which has said that it is ready.
+        facts: What it said of the engine.
+    """
+
+    def __init__(self, link: Link, facts: SharedFacts) -> None:
+        self._link, self._facts = link, facts
+        self._numbers = itertools.count(1)
+        self._inboxes: dict[int, SimpleQueue[Message | None]] = {}  # None: no answer will come, or none is wanted
+        self._lock = threading.Lock()
+        self._is_lost = False
+        threading.Thread(target=self._read, name="shared engine", daemon=True).start()
+
+    @property
+    def model_name(self) -> str:
+        """The model in use."""
+        return self._facts.model_name
+
+    @property
+    def device_name(self) -> str:
+        """Where it runs, for people."""
+        return self._facts.device_name
+
+    @property
+    def remote_host(self) -> None:
+        """Nobody's: it is a process of this machine."""
+        return None
+
+    @property
+    def layers_total(self) -> int:
+        """Layers of the model."""
+        return self._facts.layers_total
+
+    @property
+    def energy_source(self) -> str:
+        """How joules are had, for people."""
+        return self._facts.energy_source
+
+    @property
+    def meters_refused(self) -> tuple[str, ...]:
+        """Why each better meter is not in use, one sentence each."""
+        return self._facts.meters_refused
+
+    def complete(
+        self, request: CompletionRequest, *, cancellation: Cancellation, on_text: Callable[[str], None]
+    ) -> Completion:
+        """Blocks until the text is there, and tells it as it grows.
+
+        Raises:
+            EngineError: The engine's own.
+            EngineLostError: Its process has ended.
+            NeverBegunError: It was cancelled before its turn came.
+        """
+        with self._inbox() as (number, inbox):
+            self._link.send({"do": wire.COMPLETE, "id": number, "request": record(request)})
+            cancellation.when_cancelled(lambda: inbox.put(None))
+            is_told = False
+            while True:
+                message = inbox.get()
+                if message is None and (self._is_lost or is_told):
+                    raise EngineLostError(_LOST)
+                if message is None:
+                    is_told = True
+                    self._link.send({"do": wire.CANCEL, "id": number})
+                elif message["is"] == wire.TEXT:
+                    on_text(message["text"])
+                elif message["is"] == wire.DONE:
+                    return completion_of(message["completion"])
+                elif message["is"] == wire.WITHDRAWN:
+                    raise NeverBegunError("The request was taken back before its turn came.")
+                else:
+                    raise error_of(message)
+
+    def project(self, name: str) -> SharedProject:
+        """The text of a project, to be filled; from any thread."""
+        return SharedProject(self, name)
+
+    def ask_project(self, name: str, call: str, *arguments: str) -> object:
+        """Calls a method of a project's text, and waits for what it gives.
+
+        Raises:
+            EngineError: It failed there.
+            EngineLostError: The engine's process has ended.
+        """
+        with self._inbox() as (number, inbox):
+            self._link.post(_project_call(number, name, call, arguments))
+            message = inbox.get()
+        if message is None:
+            raise EngineLostError(_LOST)
+        if message["is"] == wire.FAILED:
+            raise error_of(message)
+        value: object = message["value"]
+        return value
+
+    def tell_project(self, name: str, call: str, *arguments: str) -> None:
+        """Calls a method of a project's text, behind those before, and does not wait."""
+        self._link.post(_project_call(0, name, call, arguments))
+
+    def close(self) -> None:
+        """Leaves the engine to others."""
+        self._link.close()
+
+    @contextlib.contextmanager
+    def _inbox(self) -> Iterator[tuple[int, SimpleQueue[Message | None]]]:
+        number = next(self._numbers)
+        inbox: SimpleQueue[Message | None] = SimpleQueue()
+        with self._lock:
+            if self._is_lost:
+                raise EngineLostError(_LOST)
+            self._inboxes[number] = inbox
+        try:
+            yield number, inbox
+        finally:
+            with self._lock:
+                del self._inboxes[number]
+
+    def _read(self) -> None:
+        while (message := self._link.receive()) is not None:
+            if message["is"] == wire.LOG:
+                logging.getLogger(message["name"]).log(message["level"], "%s", message["text"])
+                continue
+            with self._lock:
+                inbox = self._inboxes.get(message.get("id", 0))
+            if inbox is not None:
+                inbox.put(message)
+        with self._lock:
+            self._is_lost = True
+            for inbox in self._inboxes.values():
+                inbox.put(None)
+
+
+class SharedProject:
+    """The text of one project; see `lsp_server.context.project_reader.ProjectSink`."""
+
+    def __init__(self, engine: SharedEngine, name: str) -> None:
+        self._engine, self._name = engine, name
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough has changed to be sorted."""
+        return bool(self._engine.ask_project(self._name, "is_due"))
+
+    def replace(self, name: str, text: str) -> bool:
+        """Takes a file; False where there is no room for it."""
+        return bool(self._engine.ask_project(self._name, "replace", name, text))
+
+    def remove(self, name: str) -> None:
+        """Forgets a file."""
+        self._engine.tell_project(self._name, "remove", name)
+
+    def clear(self) -> None:
+        """Forgets everything; never waits."""
+        self._engine.tell_project(self._name, "clear")
+
+    def sort(self) -> None:
+        """Sorts all files."""
+        self._engine.ask_project(self._name, "sort")
+
+
+def _project_call(number: int, name: str, call: str, arguments: tuple[str, ...]) -> Message:
+    return {"do": wire.PROJECT, "id": number, "name": name, "call": call, "arguments": arguments}

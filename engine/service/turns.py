@@ -1,0 +1,90 @@
+"""`Turns`: whose work is done next, and when nobody has come for so long that the place can be closed.
+
+Whoever was served the longest ago is next, so nobody starves, and to give up one's work and ask anew loses no turn. It
+knows no work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+G = TypeVar("G")
+
+
+class Turns(Generic[G]):
+    """Work of several guests for one thread. Its methods are for any.
+
+    Args:
+        linger_s: How long after the last guest, or the start, no guest need be there.
+    """
+
+    def __init__(self, linger_s: float) -> None:
+        self._linger_s = linger_s
+        self._news = threading.Condition()
+        self._work: OrderedDict[G, deque[Callable[[], None]]] = OrderedDict()  # served the longest ago first
+        self._empty_since_s = time.monotonic()
+        self._is_over = False
+
+    @property
+    def guests(self) -> tuple[G, ...]:
+        """Who is there."""
+        with self._news:
+            return tuple(self._work)
+
+    def join(self, guest: G) -> bool:
+        """A guest comes; False where it is too late."""
+        with self._news:
+            if not self._is_over:
+                self._work[guest] = deque()
+            return not self._is_over
+
+    def leave(self, guest: G) -> None:
+        """A guest goes, and its work with it."""
+        with self._news:
+            self._work.pop(guest, None)
+            if not self._work:
+                self._empty_since_s = time.monotonic()
+                self._news.notify()
+
+    def put(self, guest: G, work: Callable[[], None]) -> None:
+        """A guest wants something done; nothing happens where it has gone."""
+        with self._news:
+            if guest in self._work:
+                self._work[guest].append(work)
+                self._news.notify()
+
+    def withdraw(self, guest: G, work: Callable[[], None]) -> bool:
+        """Takes work back; False where its turn has come."""
+        with self._news:
+            waiting = self._work.get(guest, deque())
+            if work in waiting:
+                waiting.remove(work)
+                return True
+            return False
+
+    def take(self) -> Callable[[], None] | None:
+        """Waits for the next work; None once nobody has been there for so long, or it is over. One thread's."""
+        with self._news:
+            while not self._is_over:
+                for guest, waiting in self._work.items():
+                    if waiting:
+                        self._work.move_to_end(guest)
+                        return waiting.popleft()
+                left_s = None if self._work else self._empty_since_s + self._linger_s - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    self._is_over = True
+                else:
+                    self._news.wait(left_s)
+            return None
+
+    def end(self) -> None:
+        """It is over."""
+        with self._news:
+            self._is_over = True
+            self._news.notify()

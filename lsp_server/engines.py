@@ -1,0 +1,47 @@
+"""`Engines`: those that a server may have: one in its own process, the one that all windows share, or one elsewhere.
+
+What they import is imported once an engine is asked for: the editor's first questions are answered before.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from engine.errors import SharingError
+
+if TYPE_CHECKING:
+    from engine.config import EngineConfig
+    from engine.types import ProgressSink
+    from lsp_server.suggest.seams import CompletionEngine
+
+logger = logging.getLogger(__name__)
+
+
+class Engines:
+    """The engines of one server.
+
+    Args:
+        token: What a completion server elsewhere knows the user by.
+        may_share: Whether an engine is shared where the configuration says so.
+    """
+
+    def __init__(self, token: str, *, may_share: bool) -> None:
+        self._token, self._may_share = token, may_share
+
+    def load(self, config: EngineConfig, progress: ProgressSink) -> CompletionEngine:
+        """Loads what the configuration says; where it says that an engine is shared and it cannot be, one for here."""
+        if config.remote_url:
+            from engine.remote.remote_engine import load_remote_engine
+
+            return load_remote_engine(config, token=self._token, progress=progress)
+        if config.shared and self._may_share:
+            from engine.service.opened import open_shared
+
+            try:
+                return open_shared(config, progress)
+            except SharingError as error:
+                logger.warning("%s So the model is loaded for this window alone.", error)
+        from engine.engine import load_engine
+
+        return load_engine(config, progress=progress)

@@ -1,0 +1,90 @@
+"""Whose turn it is."""
+
+import threading
+import time
+
+from engine.service.turns import Turns
+
+
+def taken(turns: Turns[str], count: int) -> None:
+    for _ in range(count):
+        work = turns.take()
+        assert work is not None
+        work()
+
+
+def test_nobody_is_served_twice_while_another_waits() -> None:
+    turns: Turns[str] = Turns(linger_s=60)
+    served: list[str] = []
+    for guest in ("a", "b", "c"):
+        assert turns.join(guest)
+    for guest in ("a", "a", "a", "b", "c"):
+        turns.put(guest, lambda guest=guest: served.append(guest))  # type: ignore[misc]
+
+    taken(turns, 5)
+
+    assert served == ["a", "b", "c", "a", "a"]
+
+
+def test_asking_anew_loses_no_turn() -> None:
+    turns: Turns[str] = Turns(linger_s=60)
+    served: list[str] = []
+    for guest in ("a", "b"):
+        turns.join(guest)
+        turns.put(guest, lambda guest=guest: served.append(guest))  # type: ignore[misc]
+    taken(turns, 2)
+
+    def first() -> None:
+        served.append("first")
+
+    turns.put("a", first)
+    turns.put("b", lambda: served.append("b"))
+    assert turns.withdraw("a", first)
+    assert not turns.withdraw("a", first)
+    turns.put("a", lambda: served.append("second"))
+    taken(turns, 2)
+
+    assert served == ["a", "b", "second", "b"]
+
+
+def test_the_work_of_who_has_gone_is_not_done() -> None:
+    turns: Turns[str] = Turns(linger_s=0)
+    turns.join("a")
+    turns.put("a", lambda: None)
+    turns.leave("a")
+    turns.put("a", lambda: None)
+
+    assert turns.take() is None
+    assert not turns.join("b")
+
+
+def test_it_ends_some_time_after_the_last_guest() -> None:
+    turns: Turns[str] = Turns(linger_s=0.05)
+    turns.join("a")
+    threading.Timer(0.1, turns.leave, ["a"]).start()
+    begun_s = time.monotonic()
+
+    assert turns.take() is None
+    assert time.monotonic() - begun_s >= 0.1
+
+
+def test_whoever_comes_meanwhile_is_served() -> None:
+    turns: Turns[str] = Turns(linger_s=30)
+    served: list[str] = []
+
+    def come() -> None:
+        turns.join("a")
+        turns.put("a", lambda: served.append("a"))
+
+    threading.Timer(0.01, come).start()
+    taken(turns, 1)
+
+    assert served == ["a"]
+
+
+def test_it_can_be_ended() -> None:
+    turns: Turns[str] = Turns(linger_s=30)
+    turns.join("a")
+    threading.Timer(0.01, turns.end).start()
+
+    assert turns.take() is None
