@@ -19,6 +19,7 @@ from engine.remote.answers_here import AnswersHere
 from engine.remote.connection import Connection
 from engine.remote.discovery import discover
 from engine.remote.interfaces import read_whole
+from engine.remote.reach import Reach
 from engine.types import (
     PROJECT_ALONE,
     Completion,
@@ -38,11 +39,7 @@ if TYPE_CHECKING:
     from engine.project.project_text import ProjectText
     from engine.remote.discovery import Offered
     from engine.remote.interfaces import Piece
-    from engine.types import CancellationToken, CompletionRequest, ProgressSink, PromptOptions
-
-# Of the document, where the server's model reads as much: about 2,000 tokens and 700. Servers have better processors.
-_WINDOW_CHARS, _SUFFIX_CHARS = 6144, 2048
-_CHARS_A_TOKEN = 2  # at least, of code
+    from engine.types import CancellationToken, CompletionRequest, ProgressSink
 
 
 def load_remote_engine(config: EngineConfig, *, token: str = "", progress: ProgressSink = no_progress) -> RemoteEngine:
@@ -72,6 +69,7 @@ class RemoteEngine:
     def __init__(self, connection: Connection, server: Offered) -> None:
         self._connection, self._server = connection, server
         self._here = AnswersHere()
+        self._reach = Reach(server.max_positions)
 
     @property
     def model_name(self) -> str:
@@ -121,7 +119,8 @@ class RemoteEngine:
         """
         started_s = time.perf_counter()
         cancellation = cancellation or NeverCancelled()
-        site = site_for(replace(request, prompt=self._options(request)))
+        options = self._reach.options(request.prompt, request.max_new_tokens)
+        site = site_for(replace(request, prompt=options))
         if (here := self._here.answer(site, request.green_mode)) is not None:
             raw, ended = here
             text = _RemoteText(raw=raw, started_s=started_s, finish_reason=ended, policy=PROJECT_ALONE)
@@ -129,6 +128,7 @@ class RemoteEngine:
             text = _RemoteText(raw="", started_s=started_s, finish_reason=FinishReason.POLICY, policy=PROJECT_ALONE)
         else:
             text = self._ask(site, request, started_s, cancellation, on_text)
+            self._reach.note(text.first_token_s)
         left_off = FinishReason.CANCELLED if cancellation.is_cancelled else FinishReason.STOP
         reason = text.finish_reason or left_off
         elapsed_s = time.perf_counter() - started_s
@@ -175,14 +175,6 @@ class RemoteEngine:
     @property
     def _no_energy(self) -> str:
         return f"{self._connection.host} reports no energy"
-
-    def _options(self, request: CompletionRequest) -> PromptOptions:
-        """How much the server's model is given to read: as much as it can, within reason."""
-        room = _WINDOW_CHARS + _SUFFIX_CHARS
-        if self._server.max_positions is not None:
-            room = min(room, _CHARS_A_TOKEN * max(1, self._server.max_positions - request.max_new_tokens))
-        suffix_chars = room * _SUFFIX_CHARS // (_WINDOW_CHARS + _SUFFIX_CHARS)
-        return replace(request.prompt, window_chars=room - suffix_chars, suffix_chars=suffix_chars)
 
 
 def _least_chance(request: CompletionRequest) -> float:

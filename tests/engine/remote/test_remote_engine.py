@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.errors import EngineError
+from engine.remote import reach
 from engine.types import FinishReason, ProjectPlace, PromptOptions, Provenance, Snippet
 from tests.engine.remote.scripted_server import MODELS, ScriptedServer, events, loaded, request
 
@@ -158,6 +159,24 @@ def test_a_long_document_is_cut_to_what_the_model_reads(server: ScriptedServer) 
 
     assert 0 < len(server.asked[-1][1]["prompt"]) <= 2 * (100 - 48)
     engine.close()
+
+
+def test_a_fast_server_is_given_more_to_read_and_a_slow_one_never_again(
+    server: ScriptedServer, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> int:
+        server.asked.clear()
+        engine.complete(request("x = 1\n" * 5000 + "a = "))
+        return len(server.asked[-1][1]["prompt"])
+
+    here, *more = (read() for _ in range(4))
+    assert here <= 1536 < more[0] < more[1] == more[2] <= 4 * 1536
+
+    monkeypatch.setattr(reach, "TOO_LATE_S", 0.0)
+    read()
+    assert [read(), read()] == [more[0], here]
+    monkeypatch.undo()
+    assert [read(), read()] == [here, here]
 
 
 def test_what_the_project_says_whole_asks_no_server(server: ScriptedServer, engine: RemoteEngine) -> None:
