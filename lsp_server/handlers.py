@@ -20,14 +20,17 @@ from pygls.exceptions import JsonRpcInvalidParams
 from engine.errors import EngineError
 from lsp_server.context.documents import typed_at
 from lsp_server.language_server import GreenCodeServer
+from lsp_server.model_choices import model_choices
 from lsp_server.protocol import (
     CLEAR_HISTORY,
     DID_ACCEPT,
     HISTORY,
+    MODELS,
     RESET_SESSION,
     SNOOZE,
     HistoryParams,
     HistoryResult,
+    ModelsResult,
     SessionEnergy,
     SnoozeParams,
 )
@@ -300,6 +303,12 @@ def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
 def clear_history(ls: GreenCodeServer, params: object) -> None:
     """The person wants the ledger empty."""
     ls.books.clear_history()
+
+
+@_handles(MODELS)
+async def models(ls: GreenCodeServer, params: object) -> ModelsResult:
+    """Says what each known model would take here."""
+    return await model_choices()
 
 
 @_handles(types.SHUTDOWN)

@@ -15,6 +15,7 @@ NOT_OFFERED = "greenCode/notOffered"  # notification, server to client, where a 
 RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
 CLEAR_HISTORY = "greenCode/clearHistory"  # request, client to server: no params, answers null
+MODELS = "greenCode/models"  # request, client to server: no params, answers ModelsResult
 SNOOZE = "greenCode/snooze"  # request, client to server: SnoozeParams, answers null
 DID_ACCEPT = (
     "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId, characters]
@@ -189,6 +190,38 @@ class HistoryResult:
     total: PeriodEnergy | None
     carbon_g_per_kwh: float | None
     carbon_source: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """A model that this machine may run.
+
+    Attributes:
+        name: What the setting calls it.
+        is_advised: Whether it is the one to take; at most one is.
+        download_bytes: What is fetched.
+        running_bytes: Memory while it completes.
+        token_ms: A token at full depth, predicted from the bytes that it reads.
+        reads_both_sides: Whether it reads what stands behind the cursor.
+        licence: What its maker says.
+        why_not: Why it does not run well here; "" where it does.
+    """
+
+    name: str
+    is_advised: bool
+    download_bytes: int
+    running_bytes: int
+    token_ms: float
+    reads_both_sides: bool
+    licence: str
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsResult:
+    """The known models, the smallest first."""
+
+    models: list[ModelChoice]
 
 
 REQUESTS: dict[str, type] = {HISTORY: HistoryParams, SNOOZE: SnoozeParams}

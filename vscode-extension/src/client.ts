@@ -22,6 +22,7 @@ import {
 import {
   CLEAR_HISTORY,
   HISTORY,
+  MODELS,
   RESET_SESSION,
   NOT_OFFERED,
   SESSION_ENERGY,
@@ -29,6 +30,7 @@ import {
   STATUS,
   type HistoryParams,
   type HistoryResult,
+  type ModelsResult,
 } from "./protocol";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
@@ -126,6 +128,12 @@ export class ServerClient implements vscode.Disposable {
     if (this.#client?.state !== State.Running) return false;
     await this.#client.sendRequest(CLEAR_HISTORY);
     return true;
+  }
+
+  /** The models that this machine may run, rated in two seconds; undefined where no server answers. */
+  async models(): Promise<ModelsResult | undefined> {
+    if (this.#client?.state !== State.Running) return undefined;
+    return this.#client.sendRequest(MODELS);
   }
 
   /** Shows what an installation is doing; "" when it has ended. */

@@ -8,6 +8,7 @@ export const COMMAND = {
   toggleFile: "greenCode.toggleFile",
   choosePreset: "greenCode.choosePreset",
   setGreenMode: "greenCode.setGreenMode",
+  chooseModel: "greenCode.chooseModel",
   setRemoteToken: "greenCode.setRemoteToken",
   snooze: "greenCode.snooze",
   wakeUp: "greenCode.wakeUp",

@@ -8,6 +8,7 @@ import type { FileSwitches } from "./fileSwitches";
 import { figuresOf, GREEN_MODE_MAX, PRESETS } from "./greenMode";
 import { isLanguageOn, withLanguage } from "./languages";
 import { showMenu, type OpenFile } from "./menu";
+import { chooseModel } from "./models";
 import { askRemoteToken } from "./remoteToken";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
@@ -38,6 +39,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     },
     [COMMAND.choosePreset]: choosePreset,
     [COMMAND.setGreenMode]: askGreenMode,
+    [COMMAND.chooseModel]: () => askModel(client),
     [COMMAND.setRemoteToken]: () => askRemoteToken(secrets),
     [COMMAND.snooze]: () => askSnooze(client),
     [COMMAND.wakeUp]: () => snooze(client, 0),
@@ -139,6 +141,10 @@ async function snooze(client: ServerClient, minutes: number): Promise<void> {
 
 async function resetSession(client: ServerClient): Promise<void> {
   hint((await client.resetSession()) ? t("Green Code: a new session began.") : noServer());
+}
+
+async function askModel(client: ServerClient): Promise<void> {
+  if (!(await chooseModel(client))) hint(noServer());
 }
 
 async function askGreenMode(): Promise<void> {

@@ -14,6 +14,7 @@ import { registerDoctor } from "./doctor";
 import { FileSwitches } from "./fileSwitches";
 import { historyOpener } from "./historyView";
 import { createLogger } from "./logger";
+import { offerModels } from "./models";
 import { onDidChangeToken, tokenEnvironment } from "./remoteToken";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
@@ -70,6 +71,7 @@ export function activate(context: vscode.ExtensionContext): void {
     watch(context.globalStorageUri, restartIfChanged),
     onDidChangeToken(secrets, () => void started.restart()),
     tellOnce(started, context.globalState),
+    offerModels(started, context.globalState),
   );
   void started.restart();
 }

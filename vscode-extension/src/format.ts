@@ -27,6 +27,11 @@ export function formatShare(part: number | null, whole: number | null): string {
   return `${Math.round((100 * part) / whole)} %`;
 }
 
+/** Bytes of files and memory: "93 MB", "1.2 GB". */
+export function formatBytes(bytes: number): string {
+  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
 /** A time in words: "0.4 s", "12 s", "3 min", "1.5 h". */
 export function formatDuration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

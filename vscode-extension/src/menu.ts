@@ -53,6 +53,10 @@ export function menuOf(snapshot: Snapshot, file: OpenFile | undefined): MenuItem
       ? []
       : [languageItem(file.language, languages), fileItem(file)]),
     ...(isSnoozed || !enable ? [] : [item("bell-slash", t("Snooze…"), COMMAND.snooze)]),
+    {
+      ...item("package", t("Choose a model…"), COMMAND.chooseModel),
+      ...(typeof status?.model === "string" ? { description: status.model } : {}),
+    },
     separator(t("Energy")),
     {
       ...item("settings", t("Green mode…"), COMMAND.choosePreset),

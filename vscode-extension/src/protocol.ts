@@ -13,6 +13,7 @@ export const NOT_OFFERED = new NotificationType<NotOffered>("greenCode/notOffere
 export const RESET_SESSION = new RequestType0<SessionEnergy, void>("greenCode/resetSession");
 export const HISTORY = new RequestType<HistoryParams, HistoryResult, void>("greenCode/history");
 export const CLEAR_HISTORY = new RequestType0<null, void>("greenCode/clearHistory");
+export const MODELS = new RequestType0<ModelsResult, void>("greenCode/models");
 export const SNOOZE = new RequestType<SnoozeParams, null, void>("greenCode/snooze");
 
 export type Health = "ok" | "warning" | "error";
@@ -104,4 +105,19 @@ export interface HistoryResult {
   readonly total: PeriodEnergy | null;
   readonly carbonGPerKwh: number | null;
   readonly carbonSource: string | null;
+}
+
+export interface ModelChoice {
+  readonly name: string;
+  readonly isAdvised: boolean;
+  readonly downloadBytes: number;
+  readonly runningBytes: number;
+  readonly tokenMs: number;
+  readonly readsBothSides: boolean;
+  readonly licence: string;
+  readonly whyNot: string;
+}
+
+export interface ModelsResult {
+  readonly models: readonly ModelChoice[];
 }

@@ -17,6 +17,7 @@ export interface ExtensionSettings {
   readonly greenMode: number;
   readonly languages: LanguageSwitches;
   readonly country: string;
+  readonly model: string;
   readonly interpreter: string;
   readonly serverCommand: readonly string[];
 }
@@ -25,6 +26,7 @@ export interface ExtensionSettings {
 export function readSettings(): ExtensionSettings {
   const section = vscode.workspace.getConfiguration(SECTION);
   const greenMode = section.get<unknown>("greenMode");
+  const model = section.get<unknown>("model");
   const country = section.get<unknown>("country");
   const languages = section.get<unknown>("languages");
   const interpreter = section.get<unknown>("interpreter");
@@ -34,6 +36,7 @@ export function readSettings(): ExtensionSettings {
     greenMode: isGreenMode(greenMode) ? greenMode : defaultGreenMode(section),
     languages: isSwitches(languages) ? languages : {},
     country: typeof country === "string" ? country.trim() : "",
+    model: typeof model === "string" ? model.trim() : "",
     interpreter: typeof interpreter === "string" ? withHome(interpreter.trim()) : "",
     serverCommand: isStrings(serverCommand) ? serverCommand : [],
   };
@@ -54,13 +57,28 @@ export async function writeLanguages(languages: LanguageSwitches): Promise<void>
   await write("languages", languages);
 }
 
+/** Writes `greenCode.model`. */
+export async function writeModel(model: string): Promise<void> {
+  await write("model", model);
+}
+
+/** True where somebody has set `greenCode.model`. */
+export function isModelChosen(): boolean {
+  const { globalValue, workspaceValue, workspaceFolderValue } =
+    vscode.workspace.getConfiguration(SECTION).inspect("model") ?? {};
+  return [globalValue, workspaceValue, workspaceFolderValue].some((value) => value !== undefined);
+}
+
 /** True for a whole number from 0 to 100. */
 export function isGreenMode(value: unknown): value is number {
   return Number.isInteger(value) && 0 <= (value as number) && (value as number) <= GREEN_MODE_MAX;
 }
 
 /** Writes where the setting is already defined: a workspace value would hide a user value. */
-async function write(name: string, value: number | boolean | LanguageSwitches): Promise<void> {
+async function write(
+  name: string,
+  value: number | boolean | string | LanguageSwitches,
+): Promise<void> {
   const section = vscode.workspace.getConfiguration(SECTION);
   const inWorkspace = section.inspect(name)?.workspaceValue !== undefined;
   await section.update(

@@ -150,6 +150,7 @@ test("requests go to the running server, and to none where none runs", async () 
   assert.equal(await client.snooze(5), false);
   assert.equal(await client.history(WEEK), undefined);
   assert.equal(await client.clearHistory(), false);
+  assert.equal(await client.models(), undefined);
   await client.restart();
 
   fate.answer = { periods: [] };
@@ -157,6 +158,7 @@ test("requests go to the running server, and to none where none runs", async () 
   assert.equal(await client.snooze(5), true);
   assert.deepEqual(await client.history(WEEK), { periods: [] });
   assert.equal(await client.clearHistory(), true);
+  assert.deepEqual(await client.models(), { periods: [] });
   assert.deepEqual(newest().requests[0], [SNOOZE, { minutes: 5 }]);
 });
 

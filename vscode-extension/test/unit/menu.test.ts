@@ -49,6 +49,7 @@ test("what a person looks for is in the menu", () => {
     COMMAND.toggleFile,
     COMMAND.snooze,
     COMMAND.choosePreset,
+    COMMAND.chooseModel,
     COMMAND.showHistory,
     COMMAND.doctor,
     COMMAND.repairServer,

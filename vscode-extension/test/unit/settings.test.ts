@@ -16,6 +16,7 @@ test("without settings the defaults hold", () => {
     greenMode: 20,
     languages: {},
     country: "",
+    model: "",
     interpreter: "",
     serverCommand: [],
   });
@@ -25,6 +26,7 @@ test("settings in force are read", () => {
   configuration.set("enable", { globalValue: false });
   configuration.set("greenMode", { defaultValue: 20, globalValue: 80, workspaceValue: 50 });
   configuration.set("country", { globalValue: " FRA " });
+  configuration.set("model", { globalValue: " owner/model " });
   configuration.set("languages", { globalValue: { markdown: false } });
   configuration.set("interpreter", { globalValue: " /venv/bin/python " });
   configuration.set("serverCommand", { globalValue: ["serve", "--quiet"] });
@@ -34,6 +36,7 @@ test("settings in force are read", () => {
     greenMode: 50,
     languages: { markdown: false },
     country: "FRA",
+    model: "owner/model",
     interpreter: "/venv/bin/python",
     serverCommand: ["serve", "--quiet"],
   });

@@ -85,7 +85,12 @@ export enum QuickPickItemKind {
   Default = 0,
 }
 
-export const commands = { executeCommand: (): Promise<undefined> => Promise.resolve(undefined) };
+export const commands = {
+  executeCommand: (...command: readonly unknown[]): Promise<undefined> => {
+    shown.commands.push(command);
+    return Promise.resolve(undefined);
+  },
+};
 
 export enum ProgressLocation {
   Notification = 15,
@@ -103,10 +108,16 @@ export const Uri = {
 };
 
 /** What the person was shown, oldest first. */
-export const shown = { errors: [] as string[], progress: [] as string[], hints: [] as string[] };
+export const shown = {
+  errors: [] as string[],
+  progress: [] as string[],
+  hints: [] as string[],
+  questions: [] as string[],
+  commands: [] as (readonly unknown[])[],
+};
 
-/** Where a person presses Cancel: as soon as this message is shown. */
-export const person = { cancelsAt: "" };
+/** What a person does: presses Cancel as soon as a message is shown, or a button, or picks an entry by its label. */
+export const person = { cancelsAt: "", presses: "", picks: "" };
 
 interface Progress {
   report(value: { message: string }): void;
@@ -138,6 +149,15 @@ export const window = {
   },
   setStatusBarMessage(message: string): void {
     shown.hints.push(message);
+  },
+  showInformationMessage(message: string, ...buttons: string[]): Promise<string | undefined> {
+    shown.questions.push(message);
+    return Promise.resolve(buttons.find((button) => button === person.presses));
+  },
+  async showQuickPick<T extends { label: string }>(
+    items: readonly T[] | Promise<readonly T[]>,
+  ): Promise<T | undefined> {
+    return (await items).find(({ label }) => label.endsWith(person.picks));
   },
   showErrorMessage(message: string): Promise<undefined> {
     shown.errors.push(message);
