@@ -7,6 +7,7 @@ decode. It knows nothing of places, files or models.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 _RESAMPLES = 2000
 _SEED = 0
 _INTERVAL = (0.025, 0.975)
+_NORMAL_QUANTILE = 1.959964  # of 97.5 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +74,11 @@ def estimate(values: Floats) -> Estimate:
     drawn = values[1:][np.isfinite(values[1:])]
     low, high = np.quantile(drawn, _INTERVAL) if drawn.size else (values[0], values[0])
     return Estimate(value=float(values[0]), low=float(low), high=float(high))
+
+
+def proportion(count: int, n: int) -> Estimate:
+    """A share of `n` with Wilson's interval, which says something of none and of all as well."""
+    share, z2 = count / n, _NORMAL_QUANTILE**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _NORMAL_QUANTILE * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return Estimate(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half))

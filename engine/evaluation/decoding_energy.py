@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.evaluation.answers import HUMAN_EVAL, PLAIN, WAYS
 from engine.evaluation.phase_costs import DECODED
-from engine.intervals import Estimate, draws, estimate
+from engine.intervals import Estimate, draws, estimate, proportion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ def summarise(phases: Sequence[PhaseSample], answers: Sequence[AnswerSample], ya
         phases=tuple(_phase_rows(phases, yardstick)),
         workloads=tuple(_workload_row([a for a in answers if a.workload == name and a.way == PLAIN]) for name in names),
         ways=tuple(_way_row(_of_way(functions, way), plain, yardstick) for way in WAYS) if plain else (),
-        babbling=_mean(plain, lambda answer: answer.babbled > 0) if plain else None,
+        babbling=proportion(sum(answer.babbled > 0 for answer in plain), len(plain)) if plain else None,
         babbled_tokens=_ratio(plain, lambda a: a.babbled, plain, lambda a: a.tokens) if plain else None,
     )
 
@@ -136,6 +136,7 @@ def _way_row(answers: Sequence[AnswerSample], plain: Sequence[AnswerSample], yar
     def modelled_j(answer: AnswerSample) -> float:
         return answer.prefill_j + answer.decode_j
 
+    n_passed = sum(bool(answer.passed) for answer in answers)
     were_run = all(answer.passed is not None for answer in answers)
     return WayRow(
         way=answers[0].way,
@@ -146,8 +147,8 @@ def _way_row(answers: Sequence[AnswerSample], plain: Sequence[AnswerSample], yar
         saved_tokens=_saved(answers, plain, tokens),
         saved=_saved(answers, plain, spent),
         saved_modelled=_saved(answers, plain, modelled_j),
-        pass_at_1=_mean(answers, lambda answer: bool(answer.passed)) if were_run else None,
-        passed=sum(bool(answer.passed) for answer in answers) if were_run else None,
+        pass_at_1=proportion(n_passed, len(answers)) if were_run else None,
+        passed=n_passed if were_run else None,
     )
 
 

@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
+import pytest
 
-from engine.intervals import Estimate, draws, draws_of_groups, estimate
+from engine.intervals import Estimate, draws, draws_of_groups, estimate, proportion
 
 
 def test_every_draw_is_as_large_as_the_sample_and_the_first_is_the_sample() -> None:
@@ -49,3 +50,12 @@ def test_draws_without_a_figure_are_left_out() -> None:
     assert estimate(np.array([0.5, np.nan, 0.4, np.inf, 0.6])) == Estimate(value=0.5, low=0.405, high=0.595)
     assert estimate(np.array([0.5, np.nan])) == Estimate(value=0.5, low=0.5, high=0.5)
     assert math.isnan(estimate(np.array([np.nan, np.nan])).low)
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "low", "high"), [(0, 20, 0.0, 0.161), (20, 20, 0.839, 1.0), (5, 50, 0.043, 0.214)]
+)
+def test_a_share_has_an_interval_where_it_is_none_or_all_as_well(count: int, n: int, low: float, high: float) -> None:
+    found = proportion(count, n)
+
+    assert (found.value, found.low, found.high) == pytest.approx((count / n, low, high), abs=1e-3)
