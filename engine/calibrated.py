@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections import deque
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,9 +70,19 @@ def cost_model_of(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]
 
 
 def calibrate_model(
-    loaded: LoadedModel, meter: EnergyMeter | None, *, progress: ProgressSink = no_progress
+    loaded: LoadedModel,
+    meter: EnergyMeter | None,
+    *,
+    unloaded_power_w: float | None = None,
+    progress: ProgressSink = no_progress,
 ) -> Calibration:
     """Fits the cost model to this device, and keeps it.
+
+    Args:
+        loaded: The model.
+        meter: The counter to read.
+        unloaded_power_w: What it saw at rest before the model was loaded, where somebody looked.
+        progress: Is called for each window.
 
     Raises:
         MeterError: If there is no counter, it failed, or the result cannot be kept.
@@ -103,6 +114,7 @@ def calibrate_model(
         max_positions=loaded.model.max_positions,
         progress=progress,
     )
+    made = replace(made, model=replace(made.model, unloaded_power_w=unloaded_power_w))
     save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), made.model, facts=_facts(loaded))
     return made
 

@@ -218,11 +218,18 @@ class Engine:
         layers = (*self.exit_layers, self.layers_total)
         return plan_for(request.green_mode, request.policy, layers, self._learned)
 
-    def calibrate(self, *, power_w: float | None = None, progress: ProgressSink = no_progress) -> Calibration:
+    def calibrate(
+        self,
+        *,
+        power_w: float | None = None,
+        unloaded_power_w: float | None = None,
+        progress: ProgressSink = no_progress,
+    ) -> Calibration:
         """Fits the cost model to this device, keeps it, and uses it from now on.
 
         Args:
             power_w: What the machine takes at work beyond rest, to fit to seconds; None fits to the energy counter.
+            unloaded_power_w: What the counter saw at rest before this engine was loaded, where somebody looked.
             progress: Is called for each window.
 
         Raises:
@@ -230,7 +237,7 @@ class Engine:
             MeterError: If there is no counter, it failed, or the result cannot be kept.
         """
         meter = self.meter_report.meter if power_w is None else StatedPowerMeter(power_w)
-        made = calibrate_model(self._loaded, meter, progress=progress)
+        made = calibrate_model(self._loaded, meter, unloaded_power_w=unloaded_power_w, progress=progress)
         self.cost_model = made.model
         return made
 

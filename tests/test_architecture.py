@@ -75,6 +75,7 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.cli": {
         *(SERVER | MODEL | COMPLETING),
         *("lsp_server", "lsp_server.engines", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading"),
+        "engine.calibrated",
         *("engine.corpus", "engine.training", "engine.evaluation", "engine.recommendation"),
     },
 }

@@ -218,6 +218,29 @@ def load_calibration(path: Path, key: str, *, prior: DeviceCostModel) -> DeviceC
         raise _damaged(path) from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestPower:
+    """What the metered parts take at rest: with a model loaded, and before, where somebody measured that."""
+
+    loaded_w: float
+    unloaded_w: float | None
+
+
+def rest_power(path: Path, models: Sequence[str]) -> RestPower | None:
+    """What a calibration has measured at rest; None unless exactly one of these models' has.
+
+    Raises:
+        MeterError: The file is damaged or may not be read.
+    """
+    entries = [entry for key, entry in _read_all(path).items() if key.partition(" | ")[0] in models]
+    found = [
+        RestPower(loaded_w=float(entry["idle_power_w"]), unloaded_w=entry.get("unloaded_power_w"))
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("idle_power_w"), int | float)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def calibration_facts(path: Path, key: str) -> Mapping[str, str]:
     """What else the calibration under `key` was made with; nothing where an earlier release made it.
 

@@ -97,6 +97,7 @@ class DeviceCostModel:
         source: Where the figures come from, for people.
         relative_error: Mean relative error of a predicted window, 0.05 for 5 %; None where nothing was fitted.
         idle_power_w: Power of the metered parts while the model rests; None where it was not measured.
+        unloaded_power_w: Power of the same parts before the model was loaded; None where it was not measured.
         context_pass_j: e, one position of one layer's KV cache, read for one position.
         context_token_j: f, the same for a further position of the pass.
         unfitted: Names of coefficients that a calibration of an earlier release did not know.
@@ -112,6 +113,7 @@ class DeviceCostModel:
     source: str
     relative_error: float | None
     idle_power_w: float | None
+    unloaded_power_w: float | None = None
     context_pass_j: float = 0.0
     context_token_j: float = 0.0
     unfitted: tuple[str, ...] = ()

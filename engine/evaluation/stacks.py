@@ -19,6 +19,7 @@ from engine.decoding.stopping import StopCondition
 from engine.errors import UnsupportedModelError
 from engine.evaluation.arms import BASELINE, Situation, all_arms
 from engine.model.loading import load_model
+from engine.model.reference.silence import silenced
 from engine.policy.learned import find_learned_policy
 from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
 
@@ -239,7 +240,8 @@ class _Library:
 
         self.precision = "fp32" if device == "cpu" else "bf16"
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
-        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        with silenced():
+            self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self._model = self._model.to(device).eval()
 
     def run(self, prompt_ids: Sequence[int], n_new: int) -> None:

@@ -6,13 +6,14 @@ Unknown joules are in no sum; what was saved, and what was kept for a joule, are
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
 from engine.types import combine_provenance
 from lsp_server.books.ledger import UNKNOWN_DAY, Ledger, count, known, provenance_of
 from lsp_server.books.ledger_file import CLOSE_TIMEOUT_S, connect, know_projects
+from lsp_server.books.resting import resting_by_hour
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,6 +48,9 @@ _SOURCES = """
     SELECT provenance || ': ' || source AS source FROM completion
     WHERE created_at >= :since AND energy_j IS NOT NULL GROUP BY 1 ORDER BY COUNT(*) DESC
 """
+
+
+_MODELS = "SELECT DISTINCT model FROM completion WHERE created_at >= :since ORDER BY 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +95,28 @@ class Report:
         by: For each of `GROUPS`, the sums by key, in the order of their first request.
         sources: How its joules were had, as the ledger says it, such as "measured: RAPL counter, package-0".
         here: The key of the project that a folder is; "" where none was asked for.
+        resting_s: Seconds that a loaded model rested between requests, by hour.
+        models: The models that answered.
     """
 
     total: Sums | None
     by: Mapping[str, Mapping[str, Sums]]
     sources: tuple[str, ...] = ()
     here: str = ""
+    resting_s: Mapping[str, float] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
 
-def read_report(path: Path, since: datetime | None = None, folder: Path | None = None) -> Report:
+def read_report(
+    path: Path, since: datetime | None = None, folder: Path | None = None, *, rest_after_s: float = 0.0
+) -> Report:
     """Sums up the ledger.
 
     Args:
         path: Its file. One of an older version is brought up to date, as the server would.
         since: The first moment that counts; None for all.
         folder: The folder whose project `Report.here` names.
+        rest_after_s: After how many seconds without use a model is given back.
 
     Raises:
         ConfigError: There is no ledger, or it cannot be read.
@@ -118,6 +129,8 @@ def read_report(path: Path, since: datetime | None = None, folder: Path | None =
             total=sums_by(database, "", start_s).get(""),
             by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),
+            resting_s=resting_by_hour(database, start_s, most_s=rest_after_s),
+            models=tuple(row["model"] for row in database.execute(_MODELS, {"since": start_s})),
         )
 
 

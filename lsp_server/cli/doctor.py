@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from engine.config import DEFAULT_MODEL, cache_dir, data_dir
+from engine.config import DEFAULT_MODEL, DeviceChoice, cache_dir, data_dir
 from engine.errors import ConfigError, EngineError
 from lsp_server.cli import calibration, render
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
@@ -55,8 +55,10 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
+    unloaded_power_w = None if power_w is not None else _power_at_rest_w(device)
     with open_engine(model, device, precision) as engine, progress_bar() as progress:
-        made, device_name = engine.calibrate(power_w=power_w, progress=progress), engine.device_name
+        made = engine.calibrate(power_w=power_w, unloaded_power_w=unloaded_power_w, progress=progress)
+        device_name = engine.device_name
     tables = calibration.tables_of(made)
     calibration.show(Console(), made, tables)
     if html is not None:
@@ -66,3 +68,17 @@ def calibrate(
             html.write_text(page, encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
+
+
+def _power_at_rest_w(device: DeviceChoice) -> float | None:
+    """What the counter sees before a model is loaded; None without one."""
+    from engine.energy.calibration import measure_idle_power_w
+    from engine.energy.detect import detect_meter
+    from engine.model.loading import pick_device
+
+    meter = detect_meter(pick_device(device)).meter
+    if meter is None:
+        return None
+    power_w = measure_idle_power_w(meter)
+    meter.close()
+    return power_w

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from engine.calibrated import CALIBRATION_FILE
 from engine.config import DEFAULT_MODEL, data_dir
+from engine.energy.calibration import rest_power
 from engine.energy.carbon import carbon_intensity, own_intensity
 from engine.errors import ConfigError
 from engine.types import DEFAULT_GREEN_MODE
@@ -21,6 +23,7 @@ from lsp_server.books.reports import GROUPS, read_report
 from lsp_server.cli import energy_report as shown
 from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, open_engine, progress_bar
 from lsp_server.cli.verification import show_verification
+from lsp_server.rest import AFTER_S
 
 app = typer.Typer(help="What your completions have cost, from the ledger on this machine.", no_args_is_help=True)
 
@@ -77,7 +80,7 @@ def report(
     """Sums up the ledger by hour, day, session, project and language.
 
     Projects are told by a hash; the one of the folder you are in is marked. Joules are those of requests that reached
-    the engine; a computer at rest, screen and all, is not in them.
+    the engine; what a loaded model took between them is told apart. A computer's screen and all else is in neither.
     """
     if as_csv + as_json + (html is not None) > 1:
         raise ConfigError("Choose one of --csv, --json and --html.")
@@ -86,11 +89,12 @@ def report(
         carbon = own_intensity(g_per_kwh)
     elif country is not None:
         carbon = carbon_intensity(country)
-    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd())
+    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd(), rest_after_s=AFTER_S)
+    rest = rest_power(data_dir() / CALIBRATION_FILE, found.models)
     if as_json:
-        sys.stdout.write(json.dumps(shown.as_record(found, carbon), indent=1) + "\n")
+        sys.stdout.write(json.dumps(shown.as_record(found, carbon, rest), indent=1) + "\n")
     elif as_csv:
-        rows = shown.as_rows(found, carbon)
+        rows = shown.as_rows(found, carbon, rest)
         writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n") if rows else None
         if writer is not None:
             writer.writeheader()
@@ -99,9 +103,9 @@ def report(
         from lsp_server.cli.energy_page import page
 
         try:
-            html.write_text(page(found, carbon), encoding="utf-8")
+            html.write_text(page(found, carbon, rest), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
     else:
         assert by in GROUPS
-        shown.show_report(Console(), found, by, carbon)
+        shown.show_report(Console(), found, by, carbon, rest)

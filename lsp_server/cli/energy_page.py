@@ -9,13 +9,22 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
-from lsp_server.cli.energy_report import cells, joules, name_of, sentences
+from lsp_server.cli.energy_report import (
+    RESTING_HEAD,
+    cells,
+    joules,
+    name_of,
+    resting_cells,
+    resting_record,
+    sentences,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from matplotlib.axes import Axes
 
+    from engine.energy.calibration import RestPower
     from engine.energy.carbon import CarbonIntensity
     from lsp_server.books.reports import Report, Sums
 
@@ -37,7 +46,7 @@ td:first-child, th:first-child { text-align: left; }
 """
 
 
-def page(report: Report, carbon: CarbonIntensity | None) -> str:
+def page(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> str:
     """The page.
 
     Raises:
@@ -50,11 +59,12 @@ def page(report: Report, carbon: CarbonIntensity | None) -> str:
         body = "".join(
             (
                 _tiles(total, carbon),
-                "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(report, total, carbon)),
+                "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(report, total, carbon, rest)),
                 _section("By day", _figure(partial(_stacked, groups=report.by["day"])), "day", report, carbon),
                 "<h2>Kept characters for a joule</h2>",
                 _figure(partial(_kept, groups=report.by["day"])),
                 _section("By hour", _figure(partial(_stacked, groups=_hours(report))), "hour", report, carbon),
+                _at_rest(report, rest),
                 *(
                     _section(f"By {by}", _figure(partial(_bars, by=by, report=report)), by, report, carbon)
                     for by in ("language", "project", "session")
@@ -65,7 +75,7 @@ def page(report: Report, carbon: CarbonIntensity | None) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Energy of completions</title>'
         f"<style>{_STYLE}</style></head><body><h1>Energy of completions</h1><p>Made {made} from the ledger on this "
-        f"machine. A computer at rest is not in it.</p>{body}</body></html>\n"
+        f"machine. What a loaded model takes between requests is told apart.</p>{body}</body></html>\n"
     )
 
 
@@ -92,6 +102,22 @@ def _section(title: str, chart: str, by: str, report: Report, carbon: CarbonInte
     return (
         f"<h2>{escape(title)}</h2>{chart}<details><summary>{len(rows)} rows, the newest first</summary>"
         f"<table><tr><th>{escape(by)}</th>{head}</tr>{lines}</table></details>"
+    )
+
+
+def _at_rest(report: Report, rest: RestPower | None) -> str:
+    """The hours in which a loaded model rested."""
+    rows = list(resting_record(report, rest).items())[-_MOST_ROWS:][::-1]
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in RESTING_HEAD)
+    lines = "".join(
+        f"<tr><td>{escape(hour)}</td>{''.join(f'<td>{escape(text)}</td>' for text in resting_cells(resting))}</tr>"
+        for hour, resting in rows
+    )
+    return (
+        f"<h2>At rest, by hour</h2><details><summary>{len(rows)} rows, the newest first</summary>"
+        f"<table><tr><th>hour</th>{head}</tr>{lines}</table></details>"
     )
 
 

@@ -10,25 +10,52 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from engine.energy.calibration import RestPower
     from engine.energy.carbon import CarbonIntensity
     from lsp_server.books.reports import Report, Sums
 
 BASELINE_WORDS = "full depth with KV cache"
 UNKNOWN = "-"
+RESTING_HEAD = ("time", "metered parts", "of it for the model")
 
 
-def as_rows(report: Report, carbon: CarbonIntensity | None) -> list[dict[str, Any]]:
-    """One row for each group's each key, the total first; for CSV."""
+def as_rows(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> list[dict[str, Any]]:
+    """One row for each group's each key, the total first, and the rest of each hour; for CSV."""
     total = [] if report.total is None else [("all", "", report.total)]
     keyed = [(by, key, sums) for by, groups in report.by.items() for key, sums in groups.items()]
-    return [{"by": by, "key": key, **figures(sums, carbon)} for by, key, sums in total + keyed]
+    rows = [{"by": by, "key": key, **figures(sums, carbon)} for by, key, sums in total + keyed]
+    if not rows:
+        return []
+    unknown = dict.fromkeys(rows[0])
+    for hour, resting in resting_record(report, rest).items():
+        told = {"elapsed_s": resting["seconds"], "energy_j": resting["energy_j"]}
+        rows.append({**unknown, "by": "rest", "key": hour, **told})
+    return rows
 
 
-def as_record(report: Report, carbon: CarbonIntensity | None) -> dict[str, Any]:
+def resting_record(report: Report, rest: RestPower | None) -> dict[str, dict[str, float | None]]:
+    """What a loaded model took between requests, by hour; joules that nobody can tell are None.
+
+    They are those of the metered parts, whatever else kept them busy; `of_model_j` is what is more than before it was
+    loaded.
+    """
+    of_model_w = None if rest is None or rest.unloaded_w is None else rest.loaded_w - rest.unloaded_w
+    return {
+        hour: {
+            "seconds": seconds,
+            "energy_j": None if rest is None else seconds * rest.loaded_w,
+            "of_model_j": None if of_model_w is None else seconds * of_model_w,
+        }
+        for hour, seconds in report.resting_s.items()
+    }
+
+
+def as_record(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> dict[str, Any]:
     """The whole report for JSON; unknown is null."""
     return {
         "total": None if report.total is None else figures(report.total, carbon),
         "by": {by: {key: figures(sums, carbon) for key, sums in groups.items()} for by, groups in report.by.items()},
+        "at_rest": resting_record(report, rest),
         "sources": report.sources,
         "this_project": report.here,
         "baseline": BASELINE_WORDS,
@@ -42,7 +69,9 @@ def figures(sums: Sums, carbon: CarbonIntensity | None) -> dict[str, Any]:
     return {**asdict(sums), "carbon_g": carbon_g}
 
 
-def show_report(console: Console, report: Report, by: str, carbon: CarbonIntensity | None) -> None:
+def show_report(
+    console: Console, report: Report, by: str, carbon: CarbonIntensity | None, rest: RestPower | None = None
+) -> None:
     """A table by one group, the sum, and how its figures were had."""
     if report.total is None:
         console.print("There is no completion in the ledger for this time.")
@@ -55,7 +84,9 @@ def show_report(console: Console, report: Report, by: str, carbon: CarbonIntensi
     table.add_section()
     table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
     console.print(table)
-    for sentence in sentences(report, report.total, carbon):
+    if by == "hour" and report.resting_s:
+        console.print(_resting_table(report, rest))
+    for sentence in sentences(report, report.total, carbon, rest):
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -75,7 +106,12 @@ def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str]]:
     return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else f"{grams:.3g} g")]
 
 
-def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None) -> list[str]:
+def resting_cells(resting: dict[str, float | None]) -> list[str]:
+    """The figures of one hour at rest; their names are `RESTING_HEAD`'s."""
+    return [f"{(resting['seconds'] or 0.0) / 60:.1f} min", joules(resting["energy_j"]), joules(resting["of_model_j"])]
+
+
+def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> list[str]:
     """What the figures are, one sentence each."""
     phases = {
         "prefill": total.prefill_j,
@@ -88,11 +124,33 @@ def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None) -> li
     if total.saved_j is not None and total.baseline_energy_j:
         share = total.saved_j / total.baseline_energy_j
         said.append(f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}.")
+    if report.resting_s:
+        said.append(_at_rest(report, rest))
     if carbon is not None:
         said.append(f"CO2 equivalents at {carbon.g_per_kwh:.0f} g per kWh: {carbon.source}.")
     else:
         said.append("Name your country for grams of CO2, such as --country FRA; nobody is looked up by address.")
     return said
+
+
+def _resting_table(report: Report, rest: RestPower | None) -> Table:
+    table = Table("at rest", *RESTING_HEAD, box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for hour, resting in resting_record(report, rest).items():
+        table.add_row(hour, *resting_cells(resting))
+    return table
+
+
+def _at_rest(report: Report, rest: RestPower | None) -> str:
+    seconds = sum(report.resting_s.values())
+    said = f"Beside that, a loaded model rested between requests for {seconds / 3600:.2f} h"
+    if rest is None:
+        return f"{said}; what that took is not known, for `green-code calibrate` has measured no power at rest."
+    told = f"{said}: {joules(seconds * rest.loaded_w)} at {rest.loaded_w:.1f} W of all metered parts, as calibrated"
+    if rest.unloaded_w is None:
+        return f"{told}; how much of it without the model was not measured."
+    return f"{told}, {joules(seconds * (rest.loaded_w - rest.unloaded_w))} of it more than without the model."
 
 
 def name_of(by: str, key: str, here: str) -> str:

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,11 +14,14 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
+from engine.calibrated import CALIBRATION_FILE
+from engine.energy.calibration import calibration_key, save_calibration
 from engine.energy.verification import Cost, Verification
 from engine.errors import ConfigError
 from lsp_server.books.ledger import Ledger, Origin
 from lsp_server.cli.app import app
 from lsp_server.cli.verification import sentences
+from tests.engine.energy.test_cost_model import ROUND
 from tests.fakes import fake_completion
 
 
@@ -100,6 +105,50 @@ class TestReport:
         assert "There is no completion in the ledger" in report("--since", "2999-01-01").stdout
         assert report("--since", "2999-01-01", "--csv").stdout == ""
         assert report("--since", "2999-01-01", "--html", str(tmp_path / "page.html")).exit_code == 0
+
+
+def rested(data: Path) -> None:
+    """Between the two requests of the ledger lie 100 s more."""
+    with closing(sqlite3.connect(data / "green-code" / "ledger.sqlite3")) as database, database:
+        database.execute("UPDATE completion SET created_at = created_at - 100.5 WHERE id = 'a'")
+
+
+def calibrated(data: Path, *, unloaded_power_w: float | None = None) -> None:
+    model = replace(ROUND, idle_power_w=8.0, unloaded_power_w=unloaded_power_w)
+    key = calibration_key(model="fake", processor="CPU", threads=1, precision="int8", runtime="native")
+    save_calibration(data / "green-code" / CALIBRATION_FILE, key, model)
+
+
+@pytest.mark.usefixtures("ledger_path")
+class TestRest:
+    def test_nobody_guesses_what_it_took_where_it_was_not_measured(self, tmp_path: Path) -> None:
+        rested(tmp_path)
+
+        assert "rested between requests for 0.03 h; what that took is not known" in report("--by", "hour").stdout
+        assert {rest["energy_j"] for rest in json.loads(report("--json").stdout)["at_rest"].values()} == {None}
+
+    def test_it_has_lines_of_its_own_by_hour(self, tmp_path: Path) -> None:
+        rested(tmp_path)
+        calibrated(tmp_path, unloaded_power_w=7.5)
+
+        told = report("--by", "hour").stdout
+        page = tmp_path / "page.html"
+        report("--html", str(page))
+        resting = json.loads(report("--json").stdout)["at_rest"].values()
+
+        assert re.search(r": 8\d\d J at 8\.0 W of all metered parts, as calibrated, 50\.?\d* J of it more than", told)
+        assert "of it for the model" in told
+        assert sum(rest["energy_j"] for rest in resting) == pytest.approx(800, rel=0.01)
+        assert sum(rest["of_model_j"] for rest in resting) == pytest.approx(50, rel=0.01)
+        assert "At rest, by hour" in page.read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(report("--csv").stdout)))
+        assert sum(float(row["energy_j"]) for row in rows if row["by"] == "rest") == pytest.approx(800, rel=0.01)
+
+    def test_without_the_models_part_it_says_so(self, tmp_path: Path) -> None:
+        rested(tmp_path)
+        calibrated(tmp_path)
+
+        assert "how much of it without the model was not measured" in report().stdout
 
 
 def assert_refused(arguments: Sequence[str], sentence: str) -> None:

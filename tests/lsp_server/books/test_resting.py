@@ -1,0 +1,58 @@
+"""Gaps between the requests of a session, by hour."""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from lsp_server.books.ledger import Ledger
+from lsp_server.books.reports import read_report
+from tests.fakes import fake_completion
+
+
+def at(clock: str) -> float:
+    return datetime.fromisoformat(f"2026-03-04T{clock}").timestamp()
+
+
+def write(path: Path, *requests: tuple[str, float]) -> None:
+    """Requests that each took half a second, by session and the moment they ended."""
+    ledger = Ledger(path)
+    for number, (session, _) in enumerate(requests):
+        ledger.add(session, f"{number}", fake_completion())
+    ledger.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        for number, (_, ended_s) in enumerate(requests):
+            database.execute("UPDATE completion SET created_at = ? WHERE id = ?", (ended_s, f"{number}"))
+
+
+def resting(path: Path, since: datetime | None = None) -> dict[str, float]:
+    return dict(read_report(path, since, rest_after_s=1800.0).resting_s)
+
+
+def test_a_gap_counts_from_an_answer_to_the_next_request(path: Path) -> None:
+    write(path, ("one", at("10:00:10")), ("one", at("10:00:40")), ("one", at("10:00:50.5")))
+
+    assert resting(path) == {"2026-03-04 10:00": pytest.approx(29.5 + 10.0)}
+
+
+def test_a_gap_is_shared_out_among_its_hours_and_no_longer_than_the_model_stays(path: Path) -> None:
+    write(path, ("one", at("10:50:00")), ("one", at("15:00:00")))
+
+    assert resting(path) == {
+        "2026-03-04 10:00": pytest.approx(600.0),
+        "2026-03-04 11:00": pytest.approx(1200.0),
+    }
+
+
+def test_sessions_rest_apart_and_requests_that_overlap_do_not_rest(path: Path) -> None:
+    write(path, ("one", at("10:00:10")), ("two", at("10:00:30")), ("one", at("10:00:10.2")), ("two", at("10:00:31.5")))
+
+    assert resting(path) == {"2026-03-04 10:00": pytest.approx(1.0)}
+
+
+def test_only_what_came_since_counts(path: Path) -> None:
+    write(path, ("one", at("10:00:00")), ("one", at("11:00:00")), ("one", at("11:00:10.5")))
+
+    assert resting(path, datetime.fromisoformat("2026-03-04T10:30")) == {"2026-03-04 11:00": pytest.approx(10.0)}
