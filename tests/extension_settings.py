@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from lsp_server.allowed import Allowed
+from lsp_server.allowed import Allowed, one_of
 from lsp_server.settings import Declaration, declarations
 from lsp_server.settings_entries import SECTION
 
@@ -36,8 +36,16 @@ EXTENSION_ONLY = [
         key="interpreter",
         allowed=STRING,
         default="",
-        text="Path of a Python that has `green-code` installed. Empty looks for the command `green-code` on the PATH, "
-        "then for the server of *Green Code: Install Server*.",
+        text="Path of a Python that has `green-code` installed. Empty looks where `#greenCode.importStrategy#` says.",
+    ),
+    Declaration(
+        key="importStrategy",
+        allowed=one_of(
+            fromEnvironment="The Python that you have chosen for the folder, if it has `green-code`; else as below.",
+            useBundled="The command `green-code` on the PATH, else the server of *Green Code: Install Server*.",
+        ),
+        default="useBundled",
+        text="Where the server is from. `fromEnvironment` asks the extensions Python Environments and Python.",
     ),
     Declaration(
         key="serverCommand",

@@ -16,7 +16,7 @@ const TIMEOUT_MS = 120_000;
 export interface DoctorSources {
   readonly client: ServerClient;
   readonly extension: vscode.Extension<unknown>;
-  readonly resolve: () => ServerCommand | undefined;
+  readonly resolve: () => Promise<ServerCommand | undefined>;
 }
 
 /** Lets the editor show reports. */
@@ -39,7 +39,7 @@ export async function showDoctor(sources: DoctorSources): Promise<void> {
 }
 
 async function reportOn({ client, extension, resolve }: DoctorSources): Promise<string> {
-  const command = resolve();
+  const command = await resolve();
   const { version } = extension.packageJSON as { version: string };
   const editor = vscode.workspace.getConfiguration("editor");
   return doctorReport({

@@ -5,7 +5,7 @@
  * is what a person can do; setup/ installs the server.
  */
 
-import { existsSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { env, platform } from "node:process";
 import * as vscode from "vscode";
 import { ServerClient } from "./client";
@@ -15,6 +15,7 @@ import { FileSwitches } from "./fileSwitches";
 import { historyOpener } from "./historyView";
 import { createLogger } from "./logger";
 import { offerModels } from "./models";
+import { chosenPythons, watchPythons } from "./pythonExtensions";
 import { onDidChangeToken, tokenEnvironment } from "./remoteToken";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
@@ -29,15 +30,18 @@ let client: ServerClient | undefined;
 export function activate(context: vscode.ExtensionContext): void {
   const logger = createLogger();
   const environments = new Environments(context.globalStorageUri.fsPath);
-  const resolve = (): ServerCommand | undefined =>
-    resolveServer({
-      ...readSettings(),
+  const resolve = async (): Promise<ServerCommand | undefined> => {
+    const settings = readSettings();
+    return resolveServer({
+      ...settings,
+      chosenPythons: settings.usesChosenPython ? await chosenPythons() : [],
       path: env["PATH"] ?? "",
       platform,
-      managedFolder: environments.current(),
+      managedFolder: await environments.current(),
       extensionFolder: context.extensionUri.fsPath,
-      exists: existsSync,
+      exists: isThere,
     });
+  };
   const { secrets } = context;
   const files = new FileSwitches(context.workspaceState);
   const started = new ServerClient({
@@ -74,6 +78,9 @@ export function activate(context: vscode.ExtensionContext): void {
     offerModels(started, context.globalState),
   );
   void started.restart();
+  if (readSettings().usesChosenPython) {
+    void watchPythons(restartIfChanged).then((watcher) => context.subscriptions.push(watcher));
+  }
 }
 
 export function deactivate(): Promise<void> | undefined {
@@ -94,6 +101,13 @@ async function install(
   await client.restart();
   subscriptions.push(tellWhenReady(client));
   await environments.removeOthers();
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Another window that has installed or repaired the server has made it this window's as well. */

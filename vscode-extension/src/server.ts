@@ -5,7 +5,7 @@
  * and relative entries of PATH are not searched.
  */
 
-import { join, isAbsolute } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 
 /** A command ready to be spawned. */
 export interface ServerCommand {
@@ -18,6 +18,8 @@ export interface ServerCommand {
 export interface ServerSources {
   /** Setting `greenCode.interpreter`; "" when not set. */
   readonly interpreter: string;
+  /** The Pythons that the person has chosen for their code, where greenCode.importStrategy asks for them. */
+  readonly chosenPythons: readonly string[];
   /** Setting `greenCode.serverCommand`; empty when not set. */
   readonly serverCommand: readonly string[];
   /** The environment's PATH. */
@@ -27,21 +29,26 @@ export interface ServerSources {
   readonly managedFolder: string | undefined;
   readonly extensionFolder: string;
   /** Whether a file is there; the one question asked of the disk. */
-  readonly exists: (file: string) => boolean;
+  readonly exists: (file: string) => Promise<boolean>;
 }
 
 /** The command to run, the user's own choice first; undefined when there is no server on this machine. */
-export function resolveServer(sources: ServerSources): ServerCommand | undefined {
+export async function resolveServer(sources: ServerSources): Promise<ServerCommand | undefined> {
+  const { interpreter, serverCommand, chosenPythons, managedFolder, platform, exists } = sources;
   const cwd = sources.extensionFolder;
-  if (sources.interpreter !== "") return isolatedPython(sources.interpreter, cwd);
-  const [command, ...args] = sources.serverCommand;
+  if (interpreter !== "") return isolatedPython(interpreter, cwd);
+  const [command, ...args] = serverCommand;
   if (command !== undefined) return { command, args, cwd };
-  const script = findOnPath(sources);
+  for (const python of chosenPythons) {
+    // Where its package is installed, its command stands beside Python.
+    const script = join(dirname(python), scriptName(platform));
+    if (await exists(script)) return isolatedPython(python, cwd);
+  }
+  const script = await findOnPath(sources);
   if (script !== undefined) return { command: script, args: ["serve"], cwd };
-  const { managedFolder, platform, exists } = sources;
   if (managedFolder === undefined) return undefined;
   const python = venvPython(managedFolder, platform);
-  return exists(python) ? isolatedPython(python, cwd) : undefined;
+  return (await exists(python)) ? isolatedPython(python, cwd) : undefined;
 }
 
 /** Where a virtual environment keeps its Python. */
@@ -57,11 +64,15 @@ function isolatedPython(interpreter: string, cwd: string): ServerCommand {
   return { command: interpreter, args: ["-I", "-m", "lsp_server", "serve"], cwd };
 }
 
-function findOnPath({ path, platform, exists }: ServerSources): string | undefined {
-  const [separator, name] = platform === "win32" ? [";", "green-code.exe"] : [":", "green-code"];
-  return path
-    .split(separator)
-    .filter((folder) => isAbsolute(folder))
-    .map((folder) => join(folder, name))
-    .find(exists);
+async function findOnPath({ path, platform, exists }: ServerSources): Promise<string | undefined> {
+  const separator = platform === "win32" ? ";" : ":";
+  const folders = path.split(separator).filter((folder) => isAbsolute(folder));
+  for (const script of folders.map((folder) => join(folder, scriptName(platform)))) {
+    if (await exists(script)) return script;
+  }
+  return undefined;
+}
+
+function scriptName(platform: NodeJS.Platform): string {
+  return platform === "win32" ? "green-code.exe" : "green-code";
 }

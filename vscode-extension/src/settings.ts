@@ -19,6 +19,8 @@ export interface ExtensionSettings {
   readonly country: string;
   readonly model: string;
   readonly interpreter: string;
+  /** Whether a Python that the person has chosen for their code is looked at. */
+  readonly usesChosenPython: boolean;
   readonly serverCommand: readonly string[];
 }
 
@@ -38,6 +40,7 @@ export function readSettings(): ExtensionSettings {
     country: typeof country === "string" ? country.trim() : "",
     model: typeof model === "string" ? model.trim() : "",
     interpreter: typeof interpreter === "string" ? withHome(interpreter.trim()) : "",
+    usesChosenPython: section.get<unknown>("importStrategy") === "fromEnvironment",
     serverCommand: isStrings(serverCommand) ? serverCommand : [],
   };
 }

@@ -5,8 +5,7 @@
  * changes until that file names the new one, which happens at once or not at all. Starts no process.
  */
 
-import { readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Names the environment in use. */
@@ -23,9 +22,9 @@ export class Environments {
   }
 
   /** The folder of the environment in use; undefined where there is none. */
-  current(): string | undefined {
+  async current(): Promise<string | undefined> {
     try {
-      const { folder } = JSON.parse(readFileSync(join(this.storage, POINTER), "utf8")) as {
+      const { folder } = JSON.parse(await readFile(join(this.storage, POINTER), "utf8")) as {
         folder?: unknown;
       };
       // A name and no path: whatever is written there, it stays in the storage.
@@ -53,7 +52,7 @@ export class Environments {
 
   /** Removes all others; what a server still runs from, on systems that hold such files, goes the next time. */
   async removeOthers(): Promise<void> {
-    const current = this.current();
+    const current = await this.current();
     const names = await readdir(this.storage).catch(() => []);
     for (const name of names.filter((name) => name.startsWith(PREFIX))) {
       const folder = join(this.storage, name);

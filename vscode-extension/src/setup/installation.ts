@@ -49,7 +49,7 @@ class InstallationError extends Error {}
 export async function installServer(installation: Installation): Promise<Outcome> {
   const { environments, logger, onProgress } = installation;
   const abort = new AbortController();
-  const isRepair = environments.current() !== undefined;
+  const isRepair = (await environments.current()) !== undefined;
   try {
     await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Notification, title: "Green Code", cancellable: true },
@@ -98,12 +98,12 @@ async function installAlone(
   const { environments } = installation;
   const folder = await environments.next();
   const lock = join(environments.storage, "install.lock");
-  const before = environments.current();
+  const before = await environments.current();
   let unlock = await tryLock(lock);
   while (unlock === undefined) {
     report("another window is installing the server; this one waits for it");
     await untilFree(lock, signal);
-    if (environments.current() !== before) return;
+    if ((await environments.current()) !== before) return;
     unlock = await tryLock(lock);
   }
   try {

@@ -1,11 +1,11 @@
 /**
- * Which Python an environment may be made from: the one that the user's Python extension has chosen, then those on the
+ * Which Python an environment may be made from: those that the user's Python extensions have chosen, then those on the
  * PATH. Asks each whether it fits; installs nothing.
  */
 
 import { delimiter, isAbsolute, join } from "node:path";
 import { env, platform } from "node:process";
-import * as vscode from "vscode";
+import { chosenPythons } from "../pythonExtensions";
 import type { Run } from "./process";
 
 const NEWEST_MINOR = 14;
@@ -19,7 +19,7 @@ export async function findPython(
   run: Run,
   { withUv }: { withUv: boolean },
 ): Promise<string | undefined> {
-  for (const python of [...(await chosenByUser()), ...NAMES]) {
+  for (const python of [...(await chosenPythons()), ...NAMES]) {
     try {
       await run([python, "-I", "-c", withUv ? FITS_UV : FITS]);
       return python;
@@ -46,27 +46,4 @@ export function findProgram(name: string, exists: (file: string) => boolean): st
     .filter((folder) => isAbsolute(folder))
     .map((folder) => join(folder, platform === "win32" ? `${name}.exe` : name))
     .find(exists);
-}
-
-/** As much as we use of the API of ms-python.python. */
-interface PythonApi {
-  readonly environments?: {
-    getActiveEnvironmentPath(): { readonly path: string };
-    resolveEnvironment(
-      path: unknown,
-    ): Promise<{ readonly executable: { readonly uri?: vscode.Uri } } | undefined>;
-  };
-}
-
-/** Never in an untrusted folder: its settings may have chosen it. */
-async function chosenByUser(): Promise<string[]> {
-  const extension = vscode.extensions.getExtension<PythonApi>("ms-python.python");
-  if (extension === undefined || !vscode.workspace.isTrusted) return [];
-  try {
-    const { environments } = await extension.activate();
-    const chosen = await environments?.resolveEnvironment(environments.getActiveEnvironmentPath());
-    return chosen?.executable.uri === undefined ? [] : [chosen.executable.uri.fsPath];
-  } catch {
-    return [];
-  }
 }

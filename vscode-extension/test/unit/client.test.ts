@@ -18,7 +18,7 @@ const OFF = "/project/off.py";
 let resolved: ServerCommand | undefined;
 
 const PARTS = {
-  resolve: () => resolved,
+  resolve: () => Promise.resolve(resolved),
   environment: () => Promise.resolve({ SECRET }),
   isFileOff: ({ path }: { path: string }) => path === OFF,
 };

@@ -18,6 +18,7 @@ test("without settings the defaults hold", () => {
     country: "",
     model: "",
     interpreter: "",
+    usesChosenPython: false,
     serverCommand: [],
   });
 });
@@ -27,6 +28,7 @@ test("settings in force are read", () => {
   configuration.set("greenMode", { defaultValue: 20, globalValue: 80, workspaceValue: 50 });
   configuration.set("country", { globalValue: " FRA " });
   configuration.set("model", { globalValue: " owner/model " });
+  configuration.set("importStrategy", { globalValue: "fromEnvironment" });
   configuration.set("languages", { globalValue: { markdown: false } });
   configuration.set("interpreter", { globalValue: " /venv/bin/python " });
   configuration.set("serverCommand", { globalValue: ["serve", "--quiet"] });
@@ -38,6 +40,7 @@ test("settings in force are read", () => {
     country: "FRA",
     model: "owner/model",
     interpreter: "/venv/bin/python",
+    usesChosenPython: true,
     serverCommand: ["serve", "--quiet"],
   });
 });

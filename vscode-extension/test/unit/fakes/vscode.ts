@@ -49,6 +49,7 @@ export function rename(before: string, after: string): void {
 
 export const workspace = {
   isTrusted: true,
+  workspaceFolders: [{ uri: { fsPath: "/project", path: "/project" } }],
   getConfiguration: (): Section => SECTION,
   onDidRenameFiles: (listener: (event: Renamed) => void): { dispose: () => void } =>
     renamed().event(listener),
@@ -73,7 +74,35 @@ export class Memory {
   }
 }
 
-export const extensions = { getExtension: (): undefined => undefined };
+/** An extension of the test at hand; its API is there once it is active, or it fails. */
+export class Extension {
+  exports: unknown;
+
+  constructor(readonly api: unknown) {}
+
+  activate(): Promise<void> {
+    if (this.api === undefined) return Promise.reject(new Error("it does not start"));
+    this.exports = this.api;
+    return Promise.resolve();
+  }
+}
+
+/** By their identifiers. */
+export const installed = new Map<string, Extension>();
+
+export const extensions = {
+  getExtension: (id: string): Extension | undefined => installed.get(id),
+};
+
+export class Disposable {
+  static from(...disposables: { dispose: () => unknown }[]): Disposable {
+    return new Disposable(() => {
+      for (const disposable of disposables) disposable.dispose();
+    });
+  }
+
+  constructor(readonly dispose: () => void) {}
+}
 
 export const l10n = {
   t: (message: string, ...values: unknown[]): string =>

@@ -85,7 +85,7 @@ afterEach(() => {
 test("the wheel is installed into a new environment, by its own Python, and checked before it is used", async () => {
   assert.equal(await install(), "installed");
 
-  const current = environments.current() ?? "";
+  const current = (await environments.current()) ?? "";
   assert.ok(existsSync(join(current, "bin", "python")));
   const asked = calls();
   const installed = asked.findIndex((call) =>
@@ -107,16 +107,16 @@ test("each step says which it is of how many", async () => {
 
 test("a repair is built beside the environment in use, which goes only afterwards", async () => {
   await install();
-  const before = environments.current();
+  const before = await environments.current();
 
   await install();
 
-  assert.notEqual(environments.current(), before);
+  assert.notEqual(await environments.current(), before);
   assert.equal(environmentsThere().length, 2);
   await environments.removeOthers();
   assert.deepEqual(
     environmentsThere().map((name) => join(environments.storage, name)),
-    [environments.current()],
+    [await environments.current()],
   );
 });
 
@@ -127,12 +127,12 @@ for (const [what, pattern] of [
 ] as const) {
   test(`a repair that fails at ${what} leaves the one in use as it is, and says so`, async () => {
     await install();
-    const before = environments.current();
+    const before = await environments.current();
     fail(pattern);
 
     assert.equal(await install(), "failed");
 
-    assert.equal(environments.current(), before);
+    assert.equal(await environments.current(), before);
     assert.ok(existsSync(join(before ?? "", "bin", "python")));
     assert.equal(environmentsThere().length, 1);
     assert.match(shown.errors.join(), /the one that you have was not touched/);
@@ -155,14 +155,14 @@ for (const message of [
 ]) {
   test(`whoever cancels a repair at "${message}" keeps the server and is told of no failure`, async () => {
     await install();
-    const before = environments.current();
+    const before = await environments.current();
     person.cancelsAt = message;
 
     assert.equal(await install(), "cancelled");
 
     assert.deepEqual(shown.errors, []);
     assert.match(shown.hints.join(), /the server that you have was not touched/);
-    assert.equal(environments.current(), before);
+    assert.equal(await environments.current(), before);
     assert.equal(environmentsThere().length, 1);
   });
 }
@@ -170,7 +170,7 @@ for (const message of [
 test("an installation that was killed is no environment, and the next one clears it away", async () => {
   mkdirSync(join(environments.storage, "server-half"), { recursive: true });
   writeFileSync(join(environments.storage, "install.lock"), "999999999");
-  assert.equal(environments.current(), undefined);
+  assert.equal(await environments.current(), undefined);
 
   assert.equal(await install(), "installed");
 
@@ -241,5 +241,5 @@ test("a pointer that leads out of the storage is none", async () => {
 
   writeFileSync(join(environments.storage, POINTER), '{"folder": "../elsewhere"}');
 
-  assert.equal(environments.current(), undefined);
+  assert.equal(await environments.current(), undefined);
 });
