@@ -1,4 +1,4 @@
-// Bundles the extension into one file, or the unit tests into out/test (--tests).
+// Bundles the extension into two files, or the unit tests into out/test (--tests).
 import { rmSync } from "node:fs";
 import { argv } from "node:process";
 import { build } from "esbuild";
@@ -24,11 +24,19 @@ if (argv.includes("--tests")) {
     outExtension: { ".js": ".cjs" },
   });
 } else {
-  await build({
+  const { metafile } = await build({
     ...shared,
-    entryPoints: ["src/extension.ts"],
-    outfile: "out/extension.js",
-    external: ["vscode"],
+    // Two files: even to skim over the language client's library takes longer than all the rest needs to start.
+    entryPoints: ["src/extension.ts", "src/connection.ts"],
+    outdir: "out",
+    external: ["vscode", "./connection"],
+    supported: { "dynamic-import": false }, // it becomes require, which knows the module "vscode"
     minify: argv.includes("--minify"),
+    metafile: true,
   });
+  const { inputs } = metafile.outputs["out/extension.js"];
+  const libraries = Object.keys(inputs).filter((input) => input.includes("node_modules"));
+  if (libraries.length > 0) {
+    throw new Error(`The extension would start with ${libraries.join(", ")} in it.`);
+  }
 }
