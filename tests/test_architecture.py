@@ -71,7 +71,9 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server": {*SERVER, "engine.completion", "engine.recommendation", "lsp_server.pygls_internals"},
     "lsp_server.engines": {"lsp_server.suggest", "engine.engine", "engine.remote", "engine.service"},
     "lsp_server.__main__": {"lsp_server.cli"},
-    "lsp_server.replay": {*SERVER, "lsp_server", "engine.completion", "engine.corpus", "engine.engine"},
+    "lsp_server.replay": {
+        *(SERVER | {"lsp_server", "engine.completion", "engine.corpus", "engine.engine", "engine.service"}),
+    },
     "lsp_server.cli": {
         *(SERVER | MODEL | COMPLETING),
         *("lsp_server", "lsp_server.engines", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading"),

@@ -90,6 +90,14 @@ class Endpoint:
         """Whoever starts an engine holds it."""
         return self.folder / f"{self.name}.lock"
 
+    @property
+    def process_id(self) -> int | None:
+        """The engine's process; None where none listens, as far as is known."""
+        try:
+            return int(json.loads(self._notice.read_text(encoding="ascii"))["process"])
+        except (OSError, ValueError, KeyError):
+            return None
+
     def connect(self) -> Connection | None:
         """Comes to the engine that listens; None where there is none."""
         try:

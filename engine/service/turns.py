@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 
 G = TypeVar("G")
 
+_FIRST_GUEST_S = 10.0  # from the start; who has started it comes at once, but the machine may be busy
+
 
 class Turns(Generic[G]):
     """Work of several guests for one thread. Its methods are for any.
 
     Args:
-        linger_s: How long after the last guest, or the start, no guest need be there.
+        linger_s: How long after the last guest no guest need be there; the first has some time in any case.
     """
 
     def __init__(self, linger_s: float) -> None:
         self._linger_s = linger_s
         self._news = threading.Condition()
         self._work: OrderedDict[G, deque[Callable[[], None]]] = OrderedDict()  # served the longest ago first
-        self._empty_since_s = time.monotonic()
+        self._empty_since_s = time.monotonic() + max(0.0, _FIRST_GUEST_S - linger_s)
         self._is_over = False
 
     @property

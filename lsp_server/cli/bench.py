@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import platform
 from dataclasses import asdict
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lsp_server.replay.replay import ReplayRun
+    from lsp_server.replay.windows import Sharing
 
 app = typer.Typer(help="Measures the server in use.", no_args_is_help=True)
 
@@ -184,6 +186,39 @@ def words(
     Console().print(words_table(word_shares(tried)))
     if output is not None:
         output.write_text("".join(json.dumps(asdict(one)) + "\n" for one in tried), encoding="utf-8")
+
+
+@app.command()
+def windows(
+    model: Model = DEFAULT_MODEL,
+    n_windows: Annotated[int, typer.Option("--windows", min=1, help="Windows that are opened one by one.")] = 3,
+    people: Annotated[int, typer.Option("--people", min=0, max=20, help="Who type at once; 0 leaves it out.")] = 16,
+    chars: Annotated[int, typer.Option("--chars", min=40, help="How much each of them types.")] = 200,
+    requests: Annotated[int, typer.Option("--requests", min=1, help="To each kind of engine, one by one.")] = 60,
+    idle_s: Annotated[float, typer.Option("--idle", min=0, help="Seconds in which nothing happens.")] = 60.0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often windows are opened each way.")] = 3,
+    output: Annotated[Path | None, typer.Option("--output", help="A file for the numbers, as JSON.")] = None,
+) -> None:
+    """Opens several windows at once, each with an engine of its own, and in turns all with a shared one."""
+    from lsp_server.cli.render import windows_table
+    from lsp_server.replay.windows import open_windows, real_files, socket_costs, type_at_once
+    from lsp_server.replay.windows_report import rows
+
+    with progress_bar(counting=True) as progress, real_files(max(n_windows, people), chars) as files:
+        opened = []
+        kinds: tuple[Sharing, ...] = ("alone", "shared")
+        for turn, sharing in itertools.product(range(rounds), kinds):
+            progress(f"Opening windows: {sharing}", turn, rounds)
+            opened.append(asyncio.run(open_windows(sharing, files[:n_windows], model, idle_s=idle_s)))
+        costs = socket_costs(files[0], model, n_requests=requests, progress=progress)
+        typed = []
+        for count in (1, people) if people else ():
+            progress(f"Typing in {count} windows at once", 0, None)
+            typed.append(asyncio.run(type_at_once("shared", files[:count], model, seed=1)))
+    Console().print(windows_table(rows(opened, costs, typed)))
+    if output is not None:
+        facts = {"model": model, "opened": opened, "socket": costs, "typed": typed}
+        output.write_text(json.dumps(facts, default=asdict), encoding="utf-8")
 
 
 def _show_replay(runs: Sequence[ReplayRun], output: Path, facts: Mapping[str, object]) -> None:

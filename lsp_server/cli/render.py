@@ -215,6 +215,17 @@ def words_table(rows: Sequence[WordShares]) -> Table:
     return table
 
 
+def windows_table(lines: Sequence[tuple[str, ...]]) -> Table:
+    """What windows took, each with an engine of its own, and all with a shared one."""
+    table = Table()
+    table.add_column("")
+    for column in ("each its own", "shared", "beside it"):
+        table.add_column(column, justify="right")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
 def _exit_layers(completion: Completion) -> Text:
     line = Text("  ")
     for token in completion.tokens:

@@ -57,6 +57,11 @@ class GreenCodeUnderTest:
         self._text = ""
         self._cpu_s = 0.0
 
+    @property
+    def process_id(self) -> int:
+        """The server's process."""
+        return self._client.pid
+
     async def start(self) -> None:
         """Starts the server and waits for its model.
 

@@ -1,19 +1,40 @@
-"""The real server on stdio, with a ledger of its own: `python -I -m lsp_server.replay.serve LEDGER_FILE`.
+"""The real server on stdio, with a ledger of its own: `python -I -m lsp_server.replay.serve [--meet FOLDER] LEDGER`.
 
-So that a measurement neither reads nor fills the user's books.
+So that a measurement neither reads nor fills the user's books, nor shares the engine of the user's own windows: one is
+shared by servers with the same `--meet` where their settings say so, else each loads its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.engine import load_engine
 from lsp_server.handlers import create_server
 from lsp_server.stdio import serve_stdio
 
+if TYPE_CHECKING:
+    from engine.config import EngineConfig
+    from engine.types import ProgressSink
+    from lsp_server.suggest.seams import CompletionEngine
+
+LINGER_S = 1.0
+
 if __name__ == "__main__":
-    server = create_server(
-        lambda config, progress: load_engine(config, progress=progress), ledger_path=Path(sys.argv[1])
-    )
-    sys.exit(serve_stdio(server))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--meet", type=Path)
+    parser.add_argument("ledger", type=Path)
+    options = parser.parse_args()
+
+    def load(config: EngineConfig, progress: ProgressSink) -> CompletionEngine:
+        """Loads an engine, or comes to the shared one."""
+        if config.shared and options.meet is not None:
+            from engine.service.opened import open_shared
+
+            return open_shared(config, progress, folder=options.meet, linger_s=LINGER_S)
+        from engine.engine import load_engine  # a server that shares has none of it in memory
+
+        return load_engine(config, progress=progress)
+
+    sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))

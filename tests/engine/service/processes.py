@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import psutil
@@ -28,5 +27,4 @@ def opened(folder: Path) -> SharedEngine:
 
 def engine_process(folder: Path) -> psutil.Process:
     """The process of the engine that listens."""
-    notice = folder / f"{Endpoint.of(SHARED, folder).name}.json"
-    return psutil.Process(json.loads(notice.read_text())["process"])
+    return psutil.Process(Endpoint.of(SHARED, folder).process_id)

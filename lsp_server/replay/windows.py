@@ -1,0 +1,246 @@
+"""What several windows at once take of a machine, each with an engine of its own, and all with a shared one.
+
+It starts real servers and types into them; it knows no table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sysconfig
+import time
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+import psutil
+
+from engine.config import EngineConfig
+from engine.engine import load_engine
+from engine.service.endpoint import Endpoint
+from engine.service.opened import open_shared
+from engine.types import CompletionRequest, no_progress
+from lsp_server.replay.green_code import GreenCodeUnderTest
+from lsp_server.replay.replay import replay
+from lsp_server.replay.serve import LINGER_S
+from lsp_server.replay.server_arms import ACCEPTED, THIS_BUILD, RawSettings
+from lsp_server.replay.stretches import stretches_of
+from lsp_server.suggest.seams import CancellationEvent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from engine.types import ProgressSink
+    from lsp_server.replay.replay import ReplayRun, Stretch
+
+Sharing = Literal["alone", "shared"]
+ASKS_ALWAYS: RawSettings = {"debounceMs": 0, "skipUnlikely": False, "reuse": False}
+_FILES = (
+    *("argparse", "ast", "calendar", "configparser", "csv", "difflib", "fractions", "gzip", "imaplib", "inspect"),
+    *("mailbox", "optparse", "pdb", "pprint", "shlex", "smtplib", "tarfile", "textwrap", "trace", "zipapp"),
+)
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsTaken:
+    """What some windows took.
+
+    Attributes:
+        sharing: Whether each had an engine of its own.
+        first_s: For each window, from its start to its first answer.
+        resident_mb: Of all processes, as each counts it: what they map together counts for each.
+        proportional_mb: The same, what is mapped together counted once; None where the system does not tell.
+        idle_cpu: Cores that all processes took while nothing happened.
+    """
+
+    sharing: Sharing
+    first_s: tuple[float, ...]
+    resident_mb: float
+    proportional_mb: float | None
+    idle_cpu: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketCosts:
+    """What a request took beyond the engine's own time, and what loading takes.
+
+    Attributes:
+        alone_ms: For each request to an engine in this process.
+        shared_ms: For each request to a shared one.
+        request_ms: How long the requests took in all.
+        reload_s: From no engine's process to a loaded engine.
+        join_s: To come to one that is loaded.
+    """
+
+    alone_ms: Sequence[float]
+    shared_ms: Sequence[float]
+    request_ms: Sequence[float]
+    reload_s: float
+    join_s: float
+
+
+@contextmanager
+def real_files(n_files: int, chars: int) -> Iterator[list[Stretch]]:
+    """Stretches of modules of Python's own library, each in a workspace of its own."""
+    library = Path(sysconfig.get_path("stdlib"))
+    with TemporaryDirectory(prefix="green-code-bench-") as folder:
+        paths = []
+        for number, name in enumerate(_FILES):
+            path = Path(folder) / str(number) / f"{name}.py"
+            if (library / path.name).exists():
+                path.parent.mkdir()
+                shutil.copy(library / path.name, path)
+                paths.append(path)
+        yield stretches_of(paths, n_files=n_files, chars=chars, folder=Path(folder), progress=no_progress)[:n_files]
+
+
+async def open_windows(sharing: Sharing, stretches: Sequence[Stretch], model: str, *, idle_s: float) -> WindowsTaken:
+    """Opens a window for each stretch, one after another, asks in each, and lets them rest.
+
+    Raises:
+        EngineError: A server failed.
+    """
+    first_s = []
+    async with _meeting(model, sharing) as (meeting, stack):
+        servers = []
+        for stretch in stretches:
+            begun_s = time.perf_counter()
+            server = await stack.enter_async_context(_window(sharing, model, meeting, stretch, ASKS_ALWAYS))
+            await _ask_once(server, stretch)
+            first_s.append(time.perf_counter() - begun_s)
+            servers.append(server)
+        for server, stretch in zip(servers, stretches, strict=True):
+            await _ask_once(server, stretch)
+        processes = _processes(servers, meeting, model)
+        resident_mb, proportional_mb = _memory_mb(processes)
+        cpu_s = _cpu_s(processes)
+        await asyncio.sleep(idle_s)
+        return WindowsTaken(
+            sharing=sharing,
+            first_s=tuple(first_s),
+            resident_mb=resident_mb,
+            proportional_mb=proportional_mb,
+            idle_cpu=(_cpu_s(processes) - cpu_s) / idle_s if idle_s else 0.0,
+        )
+
+
+async def type_at_once(sharing: Sharing, stretches: Sequence[Stretch], model: str, *, seed: int) -> list[ReplayRun]:
+    """Somebody types each stretch, all at once, each in a window as it ships.
+
+    Raises:
+        EngineError: A server failed, or left a request without an answer.
+    """
+    async with _meeting(model, sharing) as (meeting, stack):
+        servers = [
+            await stack.enter_async_context(_window(sharing, model, meeting, stretch, {})) for stretch in stretches
+        ]
+        typing = [
+            replay(sharing, server, stretch, seed=seed + number, accepted=ACCEPTED["words"])
+            for number, (server, stretch) in enumerate(zip(servers, stretches, strict=True))
+        ]
+        return list(await asyncio.gather(*typing))
+
+
+def socket_costs(stretch: Stretch, model: str, *, n_requests: int, progress: ProgressSink) -> SocketCosts:
+    """Asks both kinds of engine for the same in turns, and reloads the shared one.
+
+    Raises:
+        EngineError: An engine failed.
+    """
+    config = EngineConfig(model=model, shared=True)
+    requests = [
+        CompletionRequest(prefix=stretch.before + stretch.text[:end], suffix=stretch.after, language_id="python")
+        for end in range(0, len(stretch.text), max(1, len(stretch.text) // n_requests))
+    ][:n_requests]
+    with TemporaryDirectory(prefix="green-code-bench-") as name:
+        folder = Path(name)
+        shared = open_shared(config, no_progress, folder=folder, linger_s=0.0)
+        shared.close()  # weights are in the system's cache from now on
+        _wait_for_end(Endpoint.of(config, folder))
+        begun_s = time.perf_counter()
+        shared = open_shared(config, no_progress, folder=folder, linger_s=0.0)
+        loaded_s = time.perf_counter()
+        open_shared(config, no_progress, folder=folder).close()
+        joined_s = time.perf_counter()
+        alone = load_engine(config)
+        taken: dict[str, list[float]] = {"alone": [], "shared": []}
+        whole_ms = []
+        for number, request in enumerate(requests):
+            progress("Asking in turns", number, len(requests))
+            for kind, engine in (("alone", alone), ("shared", shared)):
+                asked_s = time.perf_counter()
+                completion = engine.complete(request, cancellation=CancellationEvent(), on_text=lambda _: None)
+                took_s = time.perf_counter() - asked_s
+                taken[kind].append(1000 * (took_s - completion.elapsed_s))
+                whole_ms.append(1000 * took_s)
+        alone.close()
+        shared.close()
+        _wait_for_end(Endpoint.of(config, folder))
+    return SocketCosts(
+        alone_ms=taken["alone"],
+        shared_ms=taken["shared"],
+        request_ms=whole_ms,
+        reload_s=loaded_s - begun_s,
+        join_s=joined_s - loaded_s,
+    )
+
+
+@asynccontextmanager
+async def _meeting(model: str, sharing: Sharing) -> AsyncIterator[tuple[Path, AsyncExitStack]]:
+    with TemporaryDirectory(prefix="green-code-bench-") as name:
+        async with AsyncExitStack() as stack:
+            yield Path(name), stack
+        if sharing == "shared":
+            await asyncio.to_thread(_wait_for_end, Endpoint.of(EngineConfig(model=model, shared=True), Path(name)))
+
+
+@asynccontextmanager
+async def _window(
+    sharing: Sharing, model: str, meeting: Path, stretch: Stretch, settings: RawSettings
+) -> AsyncIterator[GreenCodeUnderTest]:
+    with TemporaryDirectory(prefix="green-code-bench-") as folder:
+        server = GreenCodeUnderTest(
+            {"model": model, "sharedEngine": sharing == "shared"} | settings,
+            Path(folder),
+            [*THIS_BUILD, "--meet", str(meeting)],
+            [stretch.folder] if stretch.folder else [],
+        )
+        try:
+            await server.start()
+            yield server
+        finally:
+            await server.stop()
+
+
+async def _ask_once(server: GreenCodeUnderTest, stretch: Stretch) -> None:
+    text = stretch.before + stretch.text.split("(")[0] + "("
+    await server.begin(stretch.language_id, text + stretch.after, stretch.path)
+    await server.ask(len(text))
+
+
+def _processes(servers: Sequence[GreenCodeUnderTest], meeting: Path, model: str) -> list[psutil.Process]:
+    engine = Endpoint.of(EngineConfig(model=model, shared=True), meeting).process_id
+    mine = [psutil.Process(server.process_id) for server in servers]
+    children = [child for process in mine for child in process.children(recursive=True)]
+    return [*mine, *children, *([psutil.Process(engine)] if engine is not None else [])]
+
+
+def _memory_mb(processes: Sequence[psutil.Process]) -> tuple[float, float | None]:
+    taken = [process.memory_full_info() for process in processes]
+    proportional = [getattr(info, "pss", None) for info in taken]
+    known = [value for value in proportional if value is not None]
+    return sum(info.rss for info in taken) / 1e6, sum(known) / 1e6 if len(known) == len(taken) else None
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def _wait_for_end(endpoint: Endpoint) -> None:
+    """Waits until the engine has left."""
+    deadline_s = time.monotonic() + _PATIENCE_S + LINGER_S
+    while endpoint.process_id is not None and time.monotonic() < deadline_s:
+        time.sleep(0.02)
