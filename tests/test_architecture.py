@@ -72,7 +72,10 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.engines": {"lsp_server.suggest", "engine.engine", "engine.remote", "engine.service"},
     "lsp_server.__main__": {"lsp_server.cli"},
     "lsp_server.replay": {
-        *(SERVER | {"lsp_server", "engine.completion", "engine.corpus", "engine.engine", "engine.service"}),
+        *(
+            SERVER
+            | {"lsp_server", "engine.completion", "engine.corpus", "engine.engine", "engine.remote", "engine.service"}
+        ),
     },
     "lsp_server.cli": {
         *(SERVER | MODEL | COMPLETING),

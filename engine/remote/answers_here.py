@@ -1,7 +1,7 @@
 """`AnswersHere`: texts that the user's project says whole, so that no server is asked.
 
 The same as exit zero of an engine here, with the pieces of a text in the place of a model's tokens. Where the project
-is not sure of a single piece, the server is asked for all of the text.
+is not sure of a single piece, the server is asked for all of the text; at green mode 0 it is asked always.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.completion.site import ended_by_rules
-from engine.policy.operating_point import zero_chance
 from engine.project.pieces import N_PIECES, Pieces
 from engine.project.projects import Projects
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from engine.types import FinishReason
 
 _MOST_PIECES = 64
+_SURE = 0.9
+"""Least chance of each piece; less is often wrong, and a server has a model (engine/LOG.md, "A server elsewhere")."""
 
 
 class AnswersHere:
@@ -47,7 +48,7 @@ class AnswersHere:
         while len(said) < _MOST_PIECES:
             guess = known.after(said, None if said else allowed)
             text = "" if guess is None else pieces.text_of(guess.token_id)
-            if guess is None or guess.chance < zero_chance(green_mode) or not text:
+            if guess is None or guess.chance < _SURE or not text:
                 return None
             said.append(guess.token_id)
             raw += text

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from engine.errors import ConfigError, EngineError
+from engine.remote.refusals import words_of
 from lsp_server.replay.llama_vscode import (
     ClientPlace,
     Memory,
@@ -261,11 +262,7 @@ class HttpPeer:
 
 def _reason(error: urllib.error.HTTPError) -> str:
     """The server's own words, as one sentence."""
-    try:
-        said = str(json.load(error)["error"]["message"])
-    except (ValueError, KeyError, TypeError, OSError):
-        said = f"{error.code} {error.reason}"
-    return said.strip().rstrip(".") + "."
+    return words_of(error.read()) or f"{error.code} {error.reason}."
 
 
 def _listener(url: str) -> psutil.Process | None:

@@ -11,6 +11,7 @@ import pytest
 
 from engine.config import EngineConfig
 from engine.errors import RemoteError
+from engine.model.sources.embedded import SMOLLM2, fetch_gguf
 from engine.remote.remote_engine import load_remote_engine
 from engine.types import CompletionRequest, FinishReason, PromptOptions, Snippet
 from tests.engine.model.sources.tiny_gguf import write_tiny_gguf
@@ -18,6 +19,7 @@ from tests.engine.remote.llama_cpp_server import llama_cpp_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from engine.remote.remote_engine import RemoteEngine
 
@@ -109,6 +111,23 @@ def test_a_server_stops_for_who_leaves(infilling: str) -> None:
     assert not is_processing(infilling)
     assert engine.complete(request()).tokens
     engine.close()
+
+
+@pytest.mark.model
+def test_the_weights_of_the_default_model_say_as_much_there(tmp_path: Path) -> None:
+    model, _ = fetch_gguf(SMOLLM2, tmp_path)
+    factorial = 'def factorial(n):\n    """Returns n!."""\n    if n == 0:\n        return 1\n    return '
+    with llama_cpp_server(model, n_ctx=1024) as url:
+        engine = connected(url)
+
+        completion = engine.complete(CompletionRequest(prefix=factorial, language_id="python", green_mode=0))
+        again = engine.complete(CompletionRequest(prefix=factorial + "n", language_id="python", green_mode=0))
+        engine.close()
+
+    assert completion.text == "n * factorial(n - 1)"
+    assert len(completion.tokens) < 20  # it was left as soon as the line was whole
+    assert again.text == " * factorial(n - 1)"
+    assert (again.reused_tokens or 0) > 20
 
 
 def is_processing(url: str) -> bool:

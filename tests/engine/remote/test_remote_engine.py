@@ -180,17 +180,18 @@ def test_a_fast_server_is_given_more_to_read_and_a_slow_one_never_again(
 
 
 def test_what_the_project_says_whole_asks_no_server(server: ScriptedServer, engine: RemoteEngine) -> None:
-    line = "    connection = connect(settings.host, settings.port)\n"
+    begun = "    if name not in known:\n        raise KeyError from None\n    connection = "
     for n in range(6):
-        engine.project("p").replace(f"{n}.py", f"def f{n}():\n{line}    use{n}(connection)\n")
+        line = f"{begun}connect[settings.host]\n    use{n}()\n"
+        engine.project("p").replace(f"{n}.py", f"def f{n}():\n{line}")
     place = ProjectPlace(project="p", file="new.py")
 
-    prefix = "def g():\n    connection = "
-    known = engine.complete(request(prefix, place=place, green_mode=60))
-    without = engine.complete(request(prefix, green_mode=60))
+    prefix = f"def g():\n{begun}"
+    known = engine.complete(request(prefix, place=place))
+    without = engine.complete(request(prefix))
     whole_model = engine.complete(request(prefix, place=place, green_mode=0))
 
-    assert (known.text, known.policy) == ("connect(settings.host, settings.port)", "project")
+    assert (known.text, known.policy) == ("connect[settings.host]", "project")
     assert (without.policy, whole_model.policy, len(server.asked)) == ("remote", "remote", 2)
     assert known.energy.energy_j is None
 

@@ -182,7 +182,7 @@ async def test_a_refusal_on_the_way_is_not_lost(llama: str) -> None:
 
     with pytest.raises(EngineError):
         await peer.ask(1)
-    with pytest.raises(EngineError, match=r"refused to complete: 501 Not Implemented\.$"):
+    with pytest.raises(EngineError, match=r"refused to complete: short\.$"):
         await peer.end(())
 
 
