@@ -6,6 +6,7 @@ that name.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import uuid
@@ -26,15 +27,18 @@ from lsp_server.protocol import (
     DID_ACCEPT,
     HISTORY,
     MODELS,
+    RECENT,
     RESET_SESSION,
     SNOOZE,
     HistoryParams,
     HistoryResult,
     ModelsResult,
+    RecentResult,
     SessionEnergy,
     SnoozeParams,
 )
 from lsp_server.settings_entries import SECTION
+from lsp_server.status import status_of
 from lsp_server.suggest.reasons import Reason
 from lsp_server.suggest.request import insert_text
 from lsp_server.suggest.suggester import TYPED_ON, Question
@@ -42,6 +46,7 @@ from lsp_server.suggest.suggester import TYPED_ON, Question
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lsp_server.books.recent import Asked
     from lsp_server.context.documents import OpenDocument
     from lsp_server.suggest.seams import EngineFactory
 
@@ -199,17 +204,24 @@ async def inline_completion(
     ls: GreenCodeServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
     """Answers with one item, or null when there is nothing to offer; why, the client is told beside it."""
-    is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-    answer = await _answer(ls, params, is_invoked=is_invoked)
+    asked = ls.books.recent.begin(
+        by_hand=params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked,
+    )
+    try:
+        answer = await _answer(ls, params, asked)
+    except asyncio.CancelledError:
+        asked.end(TYPED_ON.sentence)
+        raise
     if not isinstance(answer, types.InlineCompletionList):
-        ls.offer_nothing(answer, is_invoked=is_invoked)
+        ls.offer_nothing(answer, is_invoked=asked.by_hand)
+        asked.end(_without_names(answer) or status_of(ls.state).message)
         return None
     ls.tell(replace(ls.state, request_failure="", not_offered=None))
     return answer
 
 
 async def _answer(
-    ls: GreenCodeServer, params: types.InlineCompletionParams, *, is_invoked: bool
+    ls: GreenCodeServer, params: types.InlineCompletionParams, asked: Asked
 ) -> types.InlineCompletionList | Reason | None:
     """The item, or why there is none; None where the status says it already."""
     uri = params.text_document.uri
@@ -217,16 +229,18 @@ async def _answer(
     document = ls.documents.find(uri)
     if document is None:
         return Reason("none", "Green Code was not told that this document is open.")
-    refusal = await _refusal(ls, document, is_invoked=is_invoked)
+    asked.language_id = document.language_id or ""
+    refusal = await _refusal(ls, document, is_invoked=asked.by_hand)
     if refusal is not None or ls.state.engine is None:
         return refusal
     selected = params.context.selected_completion_info
     context = replace(ls.surroundings.look(document, params.position, selected), place=ls.project.place_of(uri))
+    asked.completion_id = uuid.uuid4().hex
     question = Question(
         uri=uri,
-        completion_id=uuid.uuid4().hex,
+        completion_id=asked.completion_id,
         context=context,
-        is_invoked=is_invoked,
+        is_invoked=asked.by_hand,
         # What an entry of the suggest widget stands for is not in the document: nobody can tell what was typed on.
         typed_since=typed_at(document, params.position) if selected is None else None,
     )
@@ -238,6 +252,7 @@ async def _answer(
         return None
     if suggestion is None or not suggestion.text:
         return ls.suggester.why_nothing(uri)
+    asked.offer(suggestion.completion_id, len(suggestion.text))
     arguments: list[Any] = [suggestion.completion_id, len(suggestion.text)]
     item = types.InlineCompletionItem(
         insert_text=insert_text(context, suggestion.text),
@@ -245,6 +260,13 @@ async def _answer(
         command=types.Command(title="Accepted", command=DID_ACCEPT, arguments=arguments),
     )
     return types.InlineCompletionList(items=[item])
+
+
+def _without_names(reason: Reason | None) -> str:
+    """Why nothing was offered, for a report that may be passed on."""
+    if reason is None:
+        return ""
+    return "The file stays private." if reason.kind == "private" else reason.sentence
 
 
 async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: bool) -> Reason | None:
@@ -303,6 +325,12 @@ def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
 def clear_history(ls: GreenCodeServer, params: object) -> None:
     """The person wants the ledger empty."""
     ls.books.clear_history()
+
+
+@_handles(RECENT)
+def recent(ls: GreenCodeServer, params: object) -> RecentResult:
+    """Says what became of the newest requests."""
+    return ls.books.recent.told()
 
 
 @_handles(MODELS)

@@ -16,6 +16,7 @@ RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult
 CLEAR_HISTORY = "greenCode/clearHistory"  # request, client to server: no params, answers null
 MODELS = "greenCode/models"  # request, client to server: no params, answers ModelsResult
+RECENT = "greenCode/recent"  # request, client to server: no params, answers RecentResult
 SNOOZE = "greenCode/snooze"  # request, client to server: SnoozeParams, answers null
 DID_ACCEPT = (
     "greenCode.didAccept"  # command of every item, run by the editor on full accept: [completionId, characters]
@@ -23,6 +24,7 @@ DID_ACCEPT = (
 
 Health = Literal["ok", "warning", "error"]
 Span = Literal["hour", "day", "session", "language"]
+Outcome = Literal["computed", "reused", "skipped"]
 Silence = Literal["none", "off", "snoozed", "paused", "private", "skipped", "nothing"]
 
 
@@ -222,6 +224,38 @@ class ModelsResult:
     """The known models, the smallest first."""
 
     models: list[ModelChoice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentRequest:
+    """What became of one request for a suggestion. No text and no name of a file is in it.
+
+    Attributes:
+        asked_at: ISO 8601, UTC.
+        language: The document's language identifier; "" when unknown.
+        by_hand: Whether a person asked for it by hand.
+        outcome: Whether the engine worked for it, an earlier completion answered it, or neither.
+        reason: Why nothing was offered, as one sentence; "" where something was.
+        offered_chars: Characters offered.
+        elapsed_s: Until it was answered; None before.
+        energy_j: What it has cost; None where nothing was computed, or where that is unknown.
+    """
+
+    asked_at: str
+    language: str
+    by_hand: bool
+    outcome: Outcome
+    reason: str
+    offered_chars: int
+    elapsed_s: float | None
+    energy_j: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentResult:
+    """The newest requests, the oldest of them first."""
+
+    requests: list[RecentRequest]
 
 
 REQUESTS: dict[str, type] = {HISTORY: HistoryParams, SNOOZE: SnoozeParams}

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.energy.carbon import carbon_intensity
+from lsp_server.books.recent import Recent
 from lsp_server.books.reports import sums_by
 from lsp_server.books.session import Session
 from lsp_server.books.today import Today
@@ -33,12 +34,16 @@ class Books:
         session: The first session.
         ledger: The user's ledger; its file is opened with the first entry, or by `open`.
         on_change: Called after every change, of the warning too.
+
+    Attributes:
+        recent: The newest requests, each from its beginning.
     """
 
     def __init__(self, session: Session, ledger: Ledger, on_change: Callable[[], None]) -> None:
         self._session = session
         self._ledger = ledger
         self._today = Today()
+        self.recent = Recent()
         self._on_change = on_change
         self._logged_warning = ""
 
@@ -54,6 +59,7 @@ class Books:
 
     def computed(self, completion_id: str, completion: Completion, origin: Origin) -> None:
         """Enters a request that reached the engine, and where it was asked."""
+        self.recent.computed(completion_id, completion.energy.energy_j)
         self._session.record(completion_id, completion)
         self._ledger.add(self._session.session_id, completion_id, completion, origin)
         self._tell()

@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as vscode from "vscode";
 import type { Connection, Ending } from "./connection";
-import type { HistoryParams, HistoryResult, ModelsResult } from "./protocol";
+import type { HistoryParams, HistoryResult, ModelsResult, RecentResult } from "./protocol";
 import type { ServerCommand } from "./server";
 import type { ServerProcess, Snapshot } from "./snapshot";
 import { TaskQueue } from "./taskQueue";
@@ -108,6 +108,11 @@ export class ServerClient implements vscode.Disposable {
   /** The models that this machine may run, rated in two seconds; undefined where no server answers. */
   async models(): Promise<ModelsResult | undefined> {
     return this.#running?.models();
+  }
+
+  /** What became of the newest requests; undefined where no server answers. */
+  async recent(): Promise<RecentResult | undefined> {
+    return this.#running?.recent();
   }
 
   /** Shows what an installation is doing; "" when it has ended. */

@@ -23,6 +23,7 @@ import {
   HISTORY,
   MODELS,
   NOT_OFFERED,
+  RECENT,
   RESET_SESSION,
   SESSION_ENERGY,
   SNOOZE,
@@ -30,6 +31,7 @@ import {
   type HistoryParams,
   type HistoryResult,
   type ModelsResult,
+  type RecentResult,
   type SessionEnergy,
   type Status,
 } from "./protocol";
@@ -128,6 +130,10 @@ export class Connection {
 
   models(): Promise<ModelsResult> {
     return this.#client.sendRequest(MODELS);
+  }
+
+  recent(): Promise<RecentResult> {
+    return this.#client.sendRequest(RECENT);
   }
 
   async #onClosed(defaults: ErrorHandler): Promise<CloseHandlerResult> {

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { doctorReport, RIVALS, type Scoped } from "./doctorReport";
+import type { RecentRequest } from "./protocol";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
 
@@ -50,12 +51,19 @@ async function reportOn({ client, extension, resolve }: DoctorSources): Promise<
     server: command === undefined ? "" : [command.command, ...command.args].join(" "),
     serverSays: command === undefined ? "" : await askServer(command),
     snapshot: client.snapshot,
+    requests: await recentRequests(client),
     settings: settingsInForce(extension),
     rivals: RIVALS.filter((id) => vscode.extensions.getExtension(id) !== undefined),
     inlineSuggest: editor.get("inlineSuggest.enabled") !== false,
     quickSuggestions: editor.get("quickSuggestions"),
     home: homedir(),
   });
+}
+
+/** A server that cannot say, such as an older one, takes nothing from the rest of the report. */
+async function recentRequests(client: ServerClient): Promise<readonly RecentRequest[]> {
+  const result = await client.recent().catch(() => undefined);
+  return result?.requests ?? [];
 }
 
 /** The server's own doctor; what it says where it fails is part of the report. */

@@ -1,5 +1,7 @@
 /** The words of Doctor's report. Pure; looks nothing up. */
 
+import { formatJoules } from "./format";
+import type { RecentRequest } from "./protocol";
 import type { Snapshot } from "./snapshot";
 
 /** Extensions that offer inline suggestions too: the editor shows the one that is first. */
@@ -34,6 +36,8 @@ export interface Findings {
   /** What its own doctor says. */
   readonly serverSays: string;
   readonly snapshot: Snapshot;
+  /** The oldest first. */
+  readonly requests: readonly RecentRequest[];
   readonly settings: readonly Scoped[];
   readonly rivals: readonly string[];
   readonly inlineSuggest: boolean;
@@ -47,7 +51,7 @@ const PRIVATE = ["greenCode.privateFiles"];
 
 /** The report, in Markdown that reads well as plain text. */
 export function doctorReport(findings: Findings): string {
-  const { snapshot, server, serverSays, settings } = findings;
+  const { snapshot, server, serverSays, requests, settings } = findings;
   const advice = adviceOf(findings);
   const lines = [
     "# Green Code Doctor",
@@ -70,6 +74,10 @@ export function doctorReport(findings: Findings): string {
     "",
     `- ${snapshot.status?.meter ?? "not known yet"}`,
     ...(snapshot.status?.meterNotes ?? []).map((note) => `- ${note}`),
+    "",
+    "## Last requests",
+    "",
+    ...(requests.length === 0 ? ["None yet."] : requests.toReversed().map(requestLine)),
     "",
     "## Settings that somebody has set",
     "",
@@ -102,6 +110,19 @@ function adviceOf({ rivals, inlineSuggest, quickSuggestions, server }: Findings)
 
 function sayings({ server, status }: Snapshot): string[] {
   return [server.message, status?.message ?? "", status?.power ?? ""].filter((each) => each !== "");
+}
+
+/** Such as "14:03:11 python, while typing: computed, 24 characters offered, 84 ms, 1.20 J". */
+function requestLine(request: RecentRequest): string {
+  const { askedAt, language, byHand, outcome, reason, offeredChars, elapsedS, energyJ } = request;
+  const asked = `${askedAt.slice(11, 19)} ${language}, ${byHand ? "by hand" : "while typing"}`;
+  const facts = [
+    outcome,
+    ...(reason === "" ? [`${offeredChars} characters offered`] : []),
+    ...(elapsedS === null ? [] : [`${Math.round(1000 * elapsedS)} ms`]),
+    ...(energyJ === null ? [] : [formatJoules(energyJ)]),
+  ];
+  return `- ${asked}: ${facts.join(", ")}${reason === "" ? "" : `. ${reason}`}`;
 }
 
 function settingLine({ name, scope, value }: Scoped): string {

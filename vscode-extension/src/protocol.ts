@@ -14,11 +14,14 @@ export const RESET_SESSION = new RequestType0<SessionEnergy, void>("greenCode/re
 export const HISTORY = new RequestType<HistoryParams, HistoryResult, void>("greenCode/history");
 export const CLEAR_HISTORY = new RequestType0<null, void>("greenCode/clearHistory");
 export const MODELS = new RequestType0<ModelsResult, void>("greenCode/models");
+export const RECENT = new RequestType0<RecentResult, void>("greenCode/recent");
 export const SNOOZE = new RequestType<SnoozeParams, null, void>("greenCode/snooze");
 
 export type Health = "ok" | "warning" | "error";
 
 export type Span = "hour" | "day" | "session" | "language";
+
+export type Outcome = "computed" | "reused" | "skipped";
 
 export type Silence = "none" | "off" | "snoozed" | "paused" | "private" | "skipped" | "nothing";
 
@@ -120,4 +123,19 @@ export interface ModelChoice {
 
 export interface ModelsResult {
   readonly models: readonly ModelChoice[];
+}
+
+export interface RecentRequest {
+  readonly askedAt: string;
+  readonly language: string;
+  readonly byHand: boolean;
+  readonly outcome: Outcome;
+  readonly reason: string;
+  readonly offeredChars: number;
+  readonly elapsedS: number | null;
+  readonly energyJ: number | null;
+}
+
+export interface RecentResult {
+  readonly requests: readonly RecentRequest[];
 }

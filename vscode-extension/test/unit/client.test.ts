@@ -151,6 +151,7 @@ test("requests go to the running server, and to none where none runs", async () 
   assert.equal(await client.history(WEEK), undefined);
   assert.equal(await client.clearHistory(), false);
   assert.equal(await client.models(), undefined);
+  assert.equal(await client.recent(), undefined);
   await client.restart();
 
   fate.answer = { periods: [] };
@@ -159,6 +160,7 @@ test("requests go to the running server, and to none where none runs", async () 
   assert.deepEqual(await client.history(WEEK), { periods: [] });
   assert.equal(await client.clearHistory(), true);
   assert.deepEqual(await client.models(), { periods: [] });
+  assert.deepEqual(await client.recent(), { periods: [] });
   assert.deepEqual(newest().requests[0], [SNOOZE, { minutes: 5 }]);
 });
 

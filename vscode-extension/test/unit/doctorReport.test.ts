@@ -15,6 +15,28 @@ const FINDINGS: Findings = {
     status: null,
     energy: null,
   },
+  requests: [
+    {
+      askedAt: "2026-11-28T14:03:11.120+00:00",
+      language: "python",
+      byHand: false,
+      outcome: "computed",
+      reason: "",
+      offeredChars: 24,
+      elapsedS: 0.0841,
+      energyJ: 1.2,
+    },
+    {
+      askedAt: "2026-11-28T14:03:12.000+00:00",
+      language: "markdown",
+      byHand: true,
+      outcome: "skipped",
+      reason: "A suggestion here is seldom kept.",
+      offeredChars: 0,
+      elapsedS: 0.002,
+      energyJ: null,
+    },
+  ],
   settings: [
     { name: "greenCode.greenMode", scope: "workspace", value: 50 },
     { name: "greenCode.privateFiles", scope: "user", value: ["customers/acme/", "!.npmrc"] },
@@ -32,6 +54,17 @@ test("the report says what runs, what its doctor says, and which settings come f
   assert.match(report, /Python 3\.11\.2/);
   assert.match(report, /greenCode\.greenMode: 50 \(workspace\)/);
   assert.match(report, /Nothing stands in the way/);
+});
+
+test("the last requests are told, the newest first, with what each cost or why there was none", () => {
+  const lines = doctorReport(FINDINGS).split("\n");
+  const first = lines.indexOf("## Last requests") + 2;
+
+  assert.deepEqual(lines.slice(first, first + 2), [
+    "- 14:03:12 markdown, by hand: skipped, 2 ms. A suggestion here is seldom kept.",
+    "- 14:03:11 python, while typing: computed, 24 characters offered, 84 ms, 1.20 J",
+  ]);
+  assert.match(doctorReport({ ...FINDINGS, requests: [] }), /## Last requests\n\nNone yet\./);
 });
 
 test("it may be passed on: no name of a home, and no private pattern", () => {
