@@ -81,7 +81,7 @@ ROOMS: dict[str, set[str]] = {
         *(SERVER | MODEL | COMPLETING),
         *("lsp_server", "lsp_server.engines", "lsp_server.replay", "engine", "engine.engine", "engine.model.loading"),
         "engine.calibrated",
-        *("engine.corpus", "engine.training", "engine.evaluation", "engine.recommendation"),
+        *("engine.corpus", "engine.training", "engine.evaluation", "engine.recommendation", "engine.remote"),
     },
 }
 HEAVY = {"torch", "transformers"}

@@ -24,7 +24,7 @@ from engine.errors import ConfigError, EngineError, RemoteAwayError, RemoteError
 from engine.remote.refusals import not_a_server, refusal, said_in_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
     from concurrent.futures import Future
 
     from engine.remote.address import Address
@@ -34,6 +34,7 @@ CONNECT_S = 5.0
 SILENCE_S = 20.0  # without a byte
 ANSWER_S = 60.0  # for a whole answer, however it trickles: nobody waits as long for a suggestion
 POLL_S = 0.01
+WAIT_S = 0.1
 CLOSE_S = 1.0
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _T = TypeVar("_T")
@@ -41,6 +42,9 @@ _T = TypeVar("_T")
 
 class Connection:
     """One server. One thread at a time asks.
+
+    Attributes:
+        while_waiting: Called again and again while a question has no answer yet; what it raises gives the question up.
 
     Args:
         address: Where it is.
@@ -58,6 +62,7 @@ class Connection:
                 f"The token would travel to {address.host} for anybody to read; use https:// in greenCode.remote.url."
             )
         self.host = address.host
+        self.while_waiting: Callable[[], None] = _nothing
         self._token = token
         self._client = httpx2.AsyncClient(
             base_url=address.base,
@@ -112,7 +117,7 @@ class Connection:
         """Closes what is open."""
         if self._thread.is_alive():
             with contextlib.suppress(concurrent.futures.TimeoutError):
-                self._start(self._client.aclose()).result(CLOSE_S)
+                self._start(self._end()).result(CLOSE_S)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(CLOSE_S)
         if not self._thread.is_alive():
@@ -122,10 +127,14 @@ class Connection:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _result(self, work: Future[_T]) -> _T:
+        latest_s = time.monotonic() + ANSWER_S
         try:
-            return work.result(ANSWER_S)
-        except (concurrent.futures.TimeoutError, httpx2.TimeoutException) as error:
-            work.cancel()
+            while not concurrent.futures.wait([work], WAIT_S).done:
+                self.while_waiting()
+                if time.monotonic() > latest_s:
+                    raise self._too_slow()
+            return work.result()
+        except httpx2.TimeoutException as error:
             raise self._too_slow() from error
         except httpx2.ConnectError as error:
             raise self._no_connection(error) from error
@@ -133,6 +142,17 @@ class Connection:
             raise RemoteAwayError(
                 f"The connection to the completion server {self.host} broke off ({_reason(error)})."
             ) from error
+        finally:
+            work.cancel()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.aclose()
+        await self._loop.shutdown_asyncgens()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     async def _ask(self, path: str, body: Any | None) -> tuple[int, bytes]:  # noqa: ANN401
         answer = await self._client.request("GET" if body is None else "POST", path, json=body)
@@ -145,10 +165,11 @@ class Connection:
                     raise self.refusal(answer.status_code, await answer.aread())
                 if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                     raise not_a_server(self.host)
-                async for sent in httpx2.EventSource(answer):
-                    if sent.data == "[DONE]":
-                        return
-                    inbox.put(self._event(sent.data))
+                async with contextlib.aclosing(aiter(httpx2.EventSource(answer))) as events:  # type: ignore[type-var]
+                    async for sent in events:
+                        if sent.data == "[DONE]":
+                            return
+                        inbox.put(self._event(sent.data))
         finally:
             inbox.put(None)
 
@@ -175,6 +196,10 @@ class Connection:
                 f"The certificate of {self.host} cannot be trusted ({fault.verify_message}), so nothing was sent."
             )
         return RemoteError(f"There is no encrypted connection to {self.host} ({_reason(fault)}), so nothing was sent.")
+
+
+def _nothing() -> None:
+    """Whoever waits, waits."""
 
 
 def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:

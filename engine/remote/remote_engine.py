@@ -48,15 +48,20 @@ def load_remote_engine(config: EngineConfig, *, token: str = "", progress: Progr
     Args:
         config: Where it is, and which of its models is meant.
         token: What it knows the user by; kept in memory alone.
-        progress: Is called before the server is asked.
+        progress: Is called while the server is asked; what it raises ends that.
 
     Raises:
         EngineError: It cannot be had or used; the message says what to do.
     """
     address = read_address(config.remote_url)
-    progress(f"Asking the completion server {address.host}", 0, None)
     connection = Connection(address, token)
+
+    def tell() -> None:
+        progress(f"Asking the completion server {address.host}", 0, None)
+
     try:
+        tell()
+        connection.while_waiting = tell  # it raises once nobody waits for this server any more
         return RemoteEngine(connection, discover(connection, address, config.remote_model))
     except BaseException:
         connection.close()

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from engine.errors import EngineError
 from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, reproduce, train
+from lsp_server.cli.options import take_token
 
-TOKEN_VARIABLE = "GREEN_CODE_REMOTE_TOKEN"  # noqa: S105 - a name; what a server elsewhere knows the user by
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
 
 app = typer.Typer(
@@ -49,8 +49,7 @@ def serve(
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
-    token = os.environ.pop(TOKEN_VARIABLE, "").strip()  # no program that is started from here gets to see it
-    engines = Engines(token, may_share=not in_process)
+    engines = Engines(take_token(), may_share=not in_process)
     sys.exit(serve_stdio(create_server(engines.load)))
 
 

@@ -28,6 +28,7 @@ from lsp_server.cli.options import (
     ProjectText,
     Workspace,
     open_engine,
+    open_remote,
     place_in_project,
 )
 
@@ -89,6 +90,18 @@ def complete(
     max_new_tokens: MaxNewTokens = 48,
     workspace: Workspace = None,
     project: ProjectText = True,
+    remote: Annotated[
+        str,
+        typer.Option(
+            "--remote",
+            help="Let a completion server elsewhere do it; its token is read from GREEN_CODE_REMOTE_TOKEN.",
+            metavar="URL",
+        ),
+    ] = "",
+    remote_model: Annotated[
+        str,
+        typer.Option("--remote-model", help="Which of its models; the only one if left out.", metavar="NAME"),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Completes one place of a file, with what its project says."""
@@ -102,7 +115,8 @@ def complete(
         policy=policy,
         max_new_tokens=max_new_tokens,
     )
-    with open_engine(model, device, precision) as engine:
+    opened = open_remote(remote, remote_model) if remote else open_engine(model, device, precision)
+    with opened as engine:
         if project:
             request = replace(request, place=place_in_project(engine, path, workspace))
         completion = engine.complete(request)

@@ -6,6 +6,7 @@ It knows no command.
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.engine import Engine
+    from engine.remote.remote_engine import RemoteEngine
     from engine.types import ProgressSink
+
+TOKEN_VARIABLE = "GREEN_CODE_REMOTE_TOKEN"  # noqa: S105 - a name
 
 Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
@@ -87,7 +91,31 @@ def open_engine(model: str, device: DeviceChoice, precision: PrecisionChoice = "
         engine.close()
 
 
-def place_in_project(engine: Engine, file: Path, workspace: Path | None) -> ProjectPlace:
+@contextlib.contextmanager
+def open_remote(url: str, model: str) -> Iterator[RemoteEngine]:
+    """Connects to a completion server elsewhere, and closes the connection at the end.
+
+    Raises:
+        EngineError: If it cannot be had or used.
+    """
+    from engine.remote.remote_engine import load_remote_engine
+
+    with progress_bar() as progress:
+        engine = load_remote_engine(
+            EngineConfig(remote_url=url, remote_model=model), token=take_token(), progress=progress
+        )
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def take_token() -> str:
+    """What a completion server elsewhere knows the user by; no program that is started from here gets to see it."""
+    return os.environ.pop(TOKEN_VARIABLE, "").strip()
+
+
+def place_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path | None) -> ProjectPlace:
     """Reads the project of a file, as an editor that has opened its folder would.
 
     Args:

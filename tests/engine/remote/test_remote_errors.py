@@ -127,6 +127,21 @@ def test_a_server_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) ->
         load_remote_engine(EngineConfig(remote_url=f"http://127.0.0.1:{mute.getsockname()[1]}"))
 
 
+def test_a_server_that_nobody_waits_for_is_left() -> None:
+    def progress(message: str, done: int, total: int | None) -> None:
+        said.append(message)
+        if len(said) > 2:
+            raise KeyboardInterrupt
+
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = f"127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(KeyboardInterrupt):
+            load_remote_engine(EngineConfig(remote_url=f"http://{host}"), progress=progress)
+
+    assert said == [f"Asking the completion server {host}"] * 3
+
+
 def test_an_answer_that_only_trickles_is_left(
     server: ScriptedServer, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from engine.errors import ConfigError
 from lsp_server.cli.app import app
 from lsp_server.cli.complete import _parse_place, _pauses, _split_at
+from tests.engine.remote.scripted_server import ScriptedServer
 
 SOURCE = "def area(radius):\n    square = radius * radius\n    return 3 * square\n"
 
@@ -91,6 +92,22 @@ def test_complete_prints_one_json_object(file: Path, on_tiny: list[str]) -> None
     assert said["energy_provenance"] in {"measured", "sampled", "modelled", "mixed"}
     assert said["energy_j"] == pytest.approx(sum(said["energy_by_phase_j"].values()))
     assert said["baseline"] == "full depth with KV cache"
+
+
+def test_a_server_elsewhere_completes_without_a_joule(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREEN_CODE_REMOTE_TOKEN", "s3cret")
+    with ScriptedServer() as server:
+        server.says("2 *", "\n")
+        asked = ["complete", f"{file}:2:14", "--remote", server.url]
+        result = CliRunner().invoke(app, [*asked, "--json"], catch_exceptions=False)
+        monkeypatch.setenv("GREEN_CODE_REMOTE_TOKEN", "s3cret")
+        shown = CliRunner().invoke(app, asked, catch_exceptions=False)
+
+    said = json.loads(result.stdout)
+    assert (said["text"], said["energy_j"], said["energy_provenance"]) == ("2 *", None, "none")
+    assert server.headers["Authorization"] == "Bearer s3cret"
+    assert "energy unknown" in shown.stdout
+    assert "s3cret" not in result.output + shown.output
 
 
 def test_demo_shows_each_place_what_stands_there_and_the_sum(file: Path, on_tiny: list[str]) -> None:
