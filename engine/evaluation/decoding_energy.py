@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from engine.evaluation.answers import HUMAN_EVAL, PLAIN, WAYS
+from engine.evaluation.answers import HUMAN_EVAL, PLAIN, STOPPED, WAYS
+from engine.evaluation.human_eval import function_length
 from engine.evaluation.phase_costs import DECODED
 from engine.intervals import Estimate, draws, estimate, proportion
 
@@ -68,13 +69,23 @@ class WayRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingEnergy:
-    """All that is reported; `babbling` is the share of functions that are followed by more text."""
+    """All that is reported.
+
+    Attributes:
+        phases: By length of prompt.
+        workloads: By benchmark.
+        ways: By how far functions were decoded.
+        babbling: The share of functions that are followed by more text.
+        babbled_tokens: The share of all tokens that is in such text.
+        same_text: The share of functions whose text, cut at their end, is what decoding to there says.
+    """
 
     phases: tuple[PhaseRow, ...]
     workloads: tuple[WorkloadRow, ...]
     ways: tuple[WayRow, ...]
     babbling: Estimate | None
     babbled_tokens: Estimate | None
+    same_text: float | None
 
 
 def summarise(phases: Sequence[PhaseSample], answers: Sequence[AnswerSample], yardstick: Yardstick) -> DecodingEnergy:
@@ -88,7 +99,13 @@ def summarise(phases: Sequence[PhaseSample], answers: Sequence[AnswerSample], ya
         ways=tuple(_way_row(_of_way(functions, way), plain, yardstick) for way in WAYS) if plain else (),
         babbling=proportion(sum(answer.babbled > 0 for answer in plain), len(plain)) if plain else None,
         babbled_tokens=_ratio(plain, lambda a: a.babbled, plain, lambda a: a.tokens) if plain else None,
+        same_text=_same_text(plain, _of_way(functions, STOPPED)) if plain else None,
     )
+
+
+def _same_text(plain: Sequence[AnswerSample], stopped: Sequence[AnswerSample]) -> float:
+    pairs = zip(plain, stopped, strict=True)
+    return float(np.mean([whole.text[: function_length(whole.text)] == part.text for whole, part in pairs]))
 
 
 def _phase_rows(samples: Sequence[PhaseSample], yardstick: Yardstick) -> list[PhaseRow]:

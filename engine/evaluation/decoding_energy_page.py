@@ -137,13 +137,11 @@ def _beside(found: DecodingEnergy) -> list[list[str]]:
         ]
         if stopped.pass_at_1 is not None:
             plain = next(row for row in found.ways if row.way == PLAIN)
-            rows.append(
-                [
-                    "pass@1 by that",
-                    "not affected",
-                    f"{plain.passed} before, {stopped.passed} behind, of {plain.n_items}",
-                ]
-            )
+            rows += [
+                ["pass@1, ended with the function", "not affected", f"{stopped.passed} of {stopped.n_items}"],
+                ["of texts that go on, cut there afterwards: the same text", "", f"{found.same_text:.0%}"],
+                ["pass@1, texts that go on as they stand", "", f"{plain.passed} of {plain.n_items}"],
+            ]
     return rows
 
 
@@ -157,6 +155,8 @@ def _draw_phases(figure: Figure, *, rows: Sequence[PhaseRow], unit: str) -> None
             at, [each.low for each in estimates], [each.high for each in estimates], color=_COLOURS[name], alpha=0.2
         )
     left.set(xlabel="prompt tokens", ylabel=unit, xscale="log", yscale="log")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("")
     left.legend(frameon=False, fontsize="small")
     low, high = PUBLISHED_AMPLIFICATION
     right.axhspan(100 * low, 100 * high, color="#9aa39d", alpha=0.25, label="published, ten larger models")
@@ -170,23 +170,24 @@ def _draw_phases(figure: Figure, *, rows: Sequence[PhaseRow], unit: str) -> None
     right.plot(at, modelled, "--", color=_COLOURS["other"], label="the product's cost model")
     right.set(xlabel="prompt tokens", ylabel="% dearer than behind the shortest prompt", xscale="log")
     right.legend(frameon=False, fontsize="small")
+    for axes in (left, right):
+        axes.set_xticks(at, [f"{length:,}" for length in at])
+        axes.set_xticks([], minor=True)
 
 
 def _draw_answers(figure: Figure, *, found: DecodingEnergy, unit: str) -> None:
     left, right = figure.subplots(1, 2)
     rows = found.ways[::-1]
+    names = [row.way if row.passed is None else f"{row.way}\npass@1 {row.passed} of {row.n_items}" for row in rows]
     for axes, estimates, label in (
         (left, [row.spent for row in rows], f"{unit} a function"),
         (right, [row.tokens for row in rows], "tokens a function"),
     ):
         errors = [[each.value - each.low for each in estimates], [each.high - each.value for each in estimates]]
         colours = [_COLOURS["other"] if row.way == PLAIN else _COLOURS["decode"] for row in rows]
-        axes.barh([row.way for row in rows], [each.value for each in estimates], xerr=errors, color=colours, capsize=3)
+        axes.barh(names, [each.value for each in estimates], xerr=errors, color=colours, capsize=3)
         axes.set(xlabel=label)
     right.set_yticks([])
-    for at, row in enumerate(rows):
-        if row.pass_at_1 is not None:
-            right.annotate(f"  pass@1 {row.passed} of {row.n_items}", (0, at), va="center", color="white")
 
 
 def _figure(found: Estimate) -> str:

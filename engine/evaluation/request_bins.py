@@ -100,31 +100,32 @@ def binned(sizes: Iterable[tuple[int, int]]) -> list[RequestBin]:
 def heaviest(
     name: str, bins: Sequence[RequestBin], *, most_bins: int, most_prompt_tokens: int, most_new_tokens: int
 ) -> BinnedRequests:
-    """The bins with most tokens in all, cut to what is run here.
+    """The bins cut to what is run here, and of these the ones with most tokens in all.
 
     Raises:
         ConfigError: There is no request.
     """
     if not bins:
         raise ConfigError(f"There is no request in {name}.")
-    chosen = sorted(bins, key=lambda each: each.requests * (each.prompt_tokens + each.new_tokens), reverse=True)
-    chosen = chosen[:most_bins]
-    n_chosen = sum(each.requests for each in chosen)
-    too_long = [
-        each.requests for each in chosen if each.prompt_tokens > most_prompt_tokens or each.new_tokens > most_new_tokens
-    ]
-    cut: dict[tuple[int, int], int] = defaultdict(int)  # what is cut to one size is one bin
-    for each in chosen:
-        cut[min(each.prompt_tokens, most_prompt_tokens), min(each.new_tokens, most_new_tokens)] += each.requests
+    cut: dict[tuple[int, int], list[RequestBin]] = defaultdict(list)  # what is cut to one size is one bin
+    for each in bins:
+        cut[min(each.prompt_tokens, most_prompt_tokens), min(each.new_tokens, most_new_tokens)].append(each)
+    chosen = sorted(cut, key=lambda size: sum(size) * _requests(cut[size]), reverse=True)[:most_bins]
+    whole = [each for size in chosen for each in cut[size] if size == (each.prompt_tokens, each.new_tokens)]
+    n_chosen = sum(_requests(cut[size]) for size in chosen)
     return BinnedRequests(
         name=name,
         bins=tuple(
-            RequestBin(prompt_tokens=prompt, new_tokens=new, requests=requests)
-            for (prompt, new), requests in cut.items()
+            RequestBin(prompt_tokens=prompt, new_tokens=new, requests=_requests(cut[prompt, new]))
+            for prompt, new in chosen
         ),
-        covered=n_chosen / sum(each.requests for each in bins),
-        shortened=sum(too_long) / n_chosen,
+        covered=n_chosen / _requests(bins),
+        shortened=1.0 - _requests(whole) / n_chosen,
     )
+
+
+def _requests(bins: Iterable[RequestBin]) -> int:
+    return sum(each.requests for each in bins)
 
 
 def _sizes(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[int, int]]:

@@ -140,7 +140,7 @@ def open_stacks(
         missing=tuple(rest.missing),
         encode=reference.tokenization.encode,
         max_positions=reference.model.max_positions,
-        device_name=reference.processor if reference.threads is None else f"CPU, {reference.threads} threads",
+        device_name=reference.processor if reference.threads is None else f"CPU, threads: {reference.threads}",
     )
 
 

@@ -56,7 +56,7 @@ def test_another_file_is_refused_in_one_sentence(text: str, tmp_path: Path) -> N
 def test_the_heaviest_bins_are_run_and_what_is_cut_to_one_size_is_one_bin() -> None:
     bins = [size(4000, 10, 5), size(2000, 10, 15), size(100, 10, 40), size(10, 2, 40)]
 
-    found = heaviest("a trace", bins, most_bins=3, most_prompt_tokens=1000, most_new_tokens=100)
+    found = heaviest("a trace", bins, most_bins=2, most_prompt_tokens=1000, most_new_tokens=100)
 
     assert found.bins == (size(1000, 10, 20), size(100, 10, 40))
     assert found.covered == pytest.approx(0.6)
