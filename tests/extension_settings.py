@@ -1,4 +1,4 @@
-"""`python -m tests.extension_settings`: writes the settings into the extension's package.json and README.
+"""`python -m tests.extension_settings`: writes the settings into the extension's package.json, its texts, and README.
 
 They are declared in `lsp_server.settings`, and here those that are the extension's own.
 """
@@ -16,6 +16,7 @@ from lsp_server.settings_entries import SECTION
 EXTENSION = Path(__file__).parent.parent / "vscode-extension"
 PACKAGE = EXTENSION / "package.json"
 README = EXTENSION / "README.md"
+TEXTS = EXTENSION / "package.nls.json"
 
 STRING = Allowed(words="a text", schema={"type": "string"}, test=lambda value: isinstance(value, str))
 STRINGS = Allowed(
@@ -54,6 +55,7 @@ EXTENSION_ONLY = [
         text="The command that starts the server, with its arguments, where `#greenCode.interpreter#` does not fit.",
     ),
 ]
+_TEXT = "setting"
 SETTINGS = [*declarations().values(), *EXTENSION_ONLY]
 
 
@@ -64,12 +66,39 @@ def with_settings(package: str) -> str:
         f"{SECTION}.{setting.key}": {
             "order": order,
             **setting.allowed.schema,
+            **({"enumDescriptions": [_named(key) for key in choices]} if (choices := _choices(setting)) else {}),
             "default": setting.default,
-            "markdownDescription": setting.text,
+            "markdownDescription": _named(_text_key(setting)),
         }
         for order, setting in enumerate(SETTINGS)
     }
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def with_texts(texts: str) -> str:
+    """package.nls.json with the texts of the settings made anew; package.nls.de.json is written by hand."""
+    others = {key: text for key, text in json.loads(texts).items() if not key.startswith(f"{_TEXT}.")}
+    ours = {
+        key: text
+        for setting in SETTINGS
+        for key, text in {_text_key(setting): setting.text, **_choices(setting)}.items()
+    }
+    return json.dumps(others | ours, ensure_ascii=False, indent=2) + "\n"
+
+
+def _text_key(setting: Declaration) -> str:
+    return f"{_TEXT}.{setting.key}"
+
+
+def _choices(setting: Declaration) -> dict[str, str]:
+    """What each choice means, by the key of its text."""
+    schema = setting.allowed.schema
+    meanings = zip(schema.get("enum", []), schema.get("enumDescriptions", []), strict=False)
+    return {f"{_text_key(setting)}.{choice}": meaning for choice, meaning in meanings}
+
+
+def _named(key: str) -> str:
+    return f"%{key}%"
 
 
 def with_table(readme: str) -> str:
@@ -93,4 +122,5 @@ def _row(setting: Declaration) -> tuple[str, str, str]:
 
 if __name__ == "__main__":
     PACKAGE.write_text(with_settings(PACKAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    TEXTS.write_text(with_texts(TEXTS.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")

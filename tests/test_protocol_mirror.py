@@ -9,7 +9,7 @@ import pytest
 from lsp_server import protocol
 from lsp_server.handlers import create_server
 from lsp_server.protocol import wire_name
-from tests.extension_settings import EXTENSION, PACKAGE, README, with_settings, with_table
+from tests.extension_settings import EXTENSION, PACKAGE, README, TEXTS, with_settings, with_table, with_texts
 
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
@@ -89,9 +89,10 @@ def test_an_alias_has_the_same_values(name: str) -> None:
 
 def test_the_settings_page_and_its_table_are_those_that_the_server_declares() -> None:
     hint = "run `python -m tests.extension_settings`"
-    package, readme = PACKAGE.read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
+    package, texts, readme = (path.read_text(encoding="utf-8") for path in (PACKAGE, TEXTS, README))
 
     assert package == with_settings(package), hint
+    assert texts == with_texts(texts), hint
     assert readme == with_table(readme), hint
 
 

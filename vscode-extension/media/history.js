@@ -6,13 +6,10 @@
 
   // @ts-expect-error: VS Code defines this function in the page
   const vscode = acquireVsCodeApi();
-  const SVG = "http://www.w3.org/2000/svg";
   const WIDTH = 800;
   const HEIGHT = 220;
   const MOST_BARS = 60;
 
-  /** @param {string} id */
-  const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
   /** @param {string} id */
   const chosen = (id) => /** @type {HTMLSelectElement} */ (find(id)).value;
 
@@ -129,25 +126,5 @@
     const cell = element("th", text);
     cell.setAttribute("scope", scope);
     return cell;
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} text
-   */
-  function element(name, text) {
-    const made = document.createElement(name);
-    made.textContent = text;
-    return made;
-  }
-
-  /**
-   * @param {string} name
-   * @param {Record<string, string | number>} attributes
-   */
-  function shape(name, attributes) {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
-    return made;
   }
 })();

@@ -3,16 +3,13 @@
 (() => {
   /** @typedef {{ greenMode: number, energyPercent: number, keptPercent: number }} Point */
   /** @typedef {[string, string][]} Lines */
-  /** @typedef {{ greenMode: number, meanings: string[], points: Point[], measured: Point[], curveNote: string, sessionPercent: number | null, notice: string, isMissing: boolean, session: Lines, details: Lines, exitLayer: string }} State */
+  /** @typedef {{ greenMode: number, meanings: string[], points: Point[], measured: Point[], curveNote: string, sessionPercent: number | null, axes: { kept: string, energy: string, session: string }, spoken: string[], notice: string, isMissing: boolean, session: Lines, details: Lines, exitLayer: string }} State */
 
   // @ts-expect-error: VS Code defines this function in the page
   const vscode = acquireVsCodeApi();
-  const SVG = "http://www.w3.org/2000/svg";
   /** The plot inside the picture, and the least text kept that it shows, in percent. */
   const PLOT = { left: 34, right: 250, top: 24, bottom: 160, leastKept: 60 };
 
-  /** @param {string} id */
-  const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
   const slider = /** @type {HTMLInputElement} */ (find("green-mode"));
 
   /** @type {State | undefined} */
@@ -53,16 +50,17 @@
     find("value").textContent = String(greenMode);
     find("meaning").textContent = meaning;
     slider.setAttribute("aria-valuetext", `${greenMode}: ${meaning}`);
-    draw(state, state.points[greenMode]);
+    draw(state, greenMode);
   }
 
   /**
    * Energy over text kept: what was measured, where the slider is, and how much the session takes.
    *
    * @param {State} shown
-   * @param {Point | undefined} now
+   * @param {number} greenMode
    */
-  function draw({ points, measured, sessionPercent }, now) {
+  function draw({ points, measured, sessionPercent, axes, spoken }, greenMode) {
+    const now = points[greenMode];
     const line = points.map((point) => `${x(point)},${y(point.energyPercent)}`).join(" ");
     const { left, right, top, bottom, leastKept } = PLOT;
     const parts = [
@@ -71,8 +69,8 @@
       ...[0, 50, 100].map((energy) => label(`${energy} %`, left - 4, y(energy) + 3, "end")),
       label(`${leastKept} %`, left, bottom + 13, "middle"),
       label("100 %", right, bottom + 13, "end"),
-      label("text kept", (left + right) / 2, bottom + 13, "middle"),
-      label("energy of decoding, of full depth", 0, 10, "start"),
+      label(axes.kept, (left + right) / 2, bottom + 13, "middle"),
+      label(axes.energy, 0, 10, "start"),
       shape("polyline", { class: "line", points: line }),
       ...measured.flatMap((point) => [
         shape("circle", { class: "measured", cx: x(point), cy: y(point.energyPercent), r: 2.5 }),
@@ -83,27 +81,14 @@
       const height = y(sessionPercent);
       parts.push(
         shape("line", { class: "session", x1: left, x2: right, y1: height, y2: height }),
-        label(`this session: ${sessionPercent} %`, left + 6, height + 12, "start"),
+        label(axes.session, left + 6, height + 12, "start"),
       );
     }
     if (now !== undefined) {
       parts.push(shape("circle", { class: "now", cx: x(now), cy: y(now.energyPercent), r: 6 }));
     }
     find("curve").replaceChildren(...parts);
-    find("curve").setAttribute("aria-label", words(now, sessionPercent));
-  }
-
-  /**
-   * @param {Point | undefined} now
-   * @param {number | null} sessionPercent
-   */
-  function words(now, sessionPercent) {
-    const here =
-      now === undefined
-        ? ""
-        : `${Math.round(now.energyPercent)} % of the energy of full depth, ${Math.round(now.keptPercent)} % of the text kept. `;
-    const session = sessionPercent === null ? "" : `This session takes ${sessionPercent} %.`;
-    return `Energy against text kept. At this position: ${here}${session}`;
+    find("curve").setAttribute("aria-label", spoken[greenMode] ?? "");
   }
 
   /** @param {Point} point */
@@ -132,26 +117,6 @@
   function label(text, left, top, anchor) {
     const made = shape("text", { x: left, y: top, "text-anchor": anchor });
     made.textContent = text;
-    return made;
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} text
-   */
-  function element(name, text) {
-    const made = document.createElement(name);
-    made.textContent = text;
-    return made;
-  }
-
-  /**
-   * @param {string} name
-   * @param {Record<string, string | number>} attributes
-   */
-  function shape(name, attributes) {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
     return made;
   }
 })();

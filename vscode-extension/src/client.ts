@@ -11,24 +11,27 @@ import type { HistoryParams, HistoryResult, ModelsResult, RecentResult } from ".
 import type { ServerCommand } from "./server";
 import type { ServerProcess, Snapshot } from "./snapshot";
 import { TaskQueue } from "./taskQueue";
+import { t } from "./words";
 
 const STARTING: ServerProcess = { phase: "starting", message: "" };
 const MISSING: ServerProcess = {
   phase: "missing",
-  message: "The server is not installed yet: install it, or set greenCode.interpreter.",
+  message: t("The server is not installed yet: install it, or set greenCode.interpreter."),
 };
 const CANNOT_START: ServerProcess = {
   phase: "stopped",
-  message: "The server could not be started; the log says why.",
+  message: t("The server could not be started; the log says why."),
 };
 const ENDED: Record<Ending, ServerProcess> = {
   restarts: {
     phase: "starting",
-    message: "The server stopped unexpectedly and was started again; the session counts anew.",
+    message: t("The server stopped unexpectedly and was started again; the session counts anew."),
   },
   crashed: {
     phase: "stopped",
-    message: "The server stopped too often and stays off until Restart Server; the log says why.",
+    message: t(
+      "The server stopped too often and stays off until Restart Server; the log says why.",
+    ),
   },
   failed: CANNOT_START,
 };

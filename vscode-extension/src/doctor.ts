@@ -9,6 +9,7 @@ import { doctorReport, RIVALS, type Scoped } from "./doctorReport";
 import type { RecentRequest } from "./protocol";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
+import { t } from "./words";
 
 const SCHEME = "green-code-doctor";
 const TIMEOUT_MS = 120_000;
@@ -30,7 +31,7 @@ export function registerDoctor(): vscode.Disposable {
 /** Makes a report and opens it. */
 export async function showDoctor(sources: DoctorSources): Promise<void> {
   const report = await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Window, title: "Green Code: Doctor" },
+    { location: vscode.ProgressLocation.Window, title: t("Green Code: Doctor") },
     () => reportOn(sources),
   );
   const uri = vscode.Uri.from({ scheme: SCHEME, path: "Green Code Doctor.md", query: report });

@@ -1,4 +1,4 @@
-/** The words of Doctor's report. Pure; looks nothing up. */
+/** The words of Doctor's report, in English, because it is made to be passed on. Pure; looks nothing up. */
 
 import { formatJoules } from "./format";
 import type { RecentRequest } from "./protocol";

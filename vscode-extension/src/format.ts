@@ -1,13 +1,18 @@
 /**
- * Figures for people: joules, watt-hours, shares, layers, times. Pure; knows nothing of the editor.
+ * Figures for people: joules, watt-hours, shares, layers, times. Pure; knows nothing of the editor but its language.
  *
  * Unknown (null) is a dash, never 0.
  */
 
+import { t } from "./words";
+
 export const UNKNOWN = "–";
 
-/** What savings are measured against. */
+/** What savings are measured against; in sentences, translated. */
 export const BASELINE = "full depth with KV cache";
+
+/** How a joule was had; in sentences, translated. */
+export const PROVENANCES = ["measured", "sampled", "modelled", "mixed", "none"] as const;
 
 const JOULES_PER_WATT_HOUR = 3600;
 
@@ -40,10 +45,15 @@ export function formatDuration(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** How joules were had, for people. */
+export function formatProvenance(provenance: string): string {
+  return PROVENANCES.some((known) => known === provenance) ? t(provenance) : provenance;
+}
+
 /** A mean exit layer with the depth it is measured against: "18.2 of 30 layers". */
 export function formatExitLayer(exitLayer: number | null, layersTotal: number | null): string {
   if (exitLayer === null || layersTotal === null) return UNKNOWN;
-  return `${exitLayer.toFixed(1)} of ${layersTotal} layers`;
+  return t("{0} of {1} layers", exitLayer.toFixed(1), layersTotal);
 }
 
 /** A moment of ISO 8601 in the local time and language: "28 Nov, 14:03". */

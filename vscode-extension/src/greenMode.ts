@@ -4,6 +4,8 @@
  * The figures are those of the first table of results in the repository's README; tests/test_protocol_mirror.py compares them.
  */
 
+import { t } from "./words";
+
 export const GREEN_MODE_MAX = 100;
 
 /** What was measured at one position. */
@@ -36,7 +38,9 @@ export const PRESETS = [
 
 /** One or two sentences about a position from 0 to 100. */
 export function meaningOf(greenMode: number): string {
-  if (greenMode === 0) return `Lossless: exactly the text of the whole model. ${figuresOf(0)}`;
+  if (greenMode === 0) {
+    return `${t("Lossless: exactly the text of the whole model.")} ${figuresOf(0)}`;
+  }
   return `${character(greenMode)} ${figuresOf(greenMode)}`;
 }
 
@@ -44,14 +48,21 @@ export function meaningOf(greenMode: number): string {
 export function figuresOf(greenMode: number): string {
   const distance = (measured: Measured): number => Math.abs(measured.greenMode - greenMode);
   const nearest = MEASURED.reduce((best, next) => (distance(next) < distance(best) ? next : best));
-  const lost = nearest.lostPercent === 0 ? "no" : `${nearest.lostPercent} %`;
-  return `Measured at ${nearest.greenMode}: ${nearest.savedPercent} % of decode energy saved, ${lost} kept text lost.`;
+  const { greenMode: position, savedPercent, lostPercent } = nearest;
+  return lostPercent === 0
+    ? t("Measured at {0}: {1} % of decode energy saved, no kept text lost.", position, savedPercent)
+    : t(
+        "Measured at {0}: {1} % of decode energy saved, {2} % kept text lost.",
+        position,
+        savedPercent,
+        lostPercent,
+      );
 }
 
 function character(greenMode: number): string {
-  if (greenMode < 40) return "Careful: stops early where going on is hardly worth it.";
-  if (greenMode < 70) return "Balanced: some text that would have been kept is lost.";
-  return "Saving: short suggestions, and some good ones lost.";
+  if (greenMode < 40) return t("Careful: stops early where going on is hardly worth it.");
+  if (greenMode < 70) return t("Balanced: some text that would have been kept is lost.");
+  return t("Saving: short suggestions, and some good ones lost.");
 }
 
 /** A place on the energy-quality curve, in percent of full depth. */

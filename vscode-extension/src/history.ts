@@ -1,14 +1,22 @@
 /** The energy ledger in words, as rows of a table, as CSV and as JSON. Pure; draws nothing. */
 
-import { BASELINE, formatJoules, formatShare, formatTime, formatWattHours } from "./format";
+import {
+  BASELINE,
+  formatJoules,
+  formatProvenance,
+  formatShare,
+  formatTime,
+  formatWattHours,
+} from "./format";
 import type { HistoryResult, PeriodEnergy, Span } from "./protocol";
+import { t } from "./words";
 
 /** The phases that joules are booked under, with words for people. */
 export const PHASES = [
-  { key: "prefillJ", name: "reading your code" },
-  { key: "decodeJ", name: "writing" },
-  { key: "verificationJ", name: "checking drafts" },
-  { key: "policyJ", name: "deciding when to stop" },
+  { key: "prefillJ", name: t("reading your code") },
+  { key: "decodeJ", name: t("writing") },
+  { key: "verificationJ", name: t("checking drafts") },
+  { key: "policyJ", name: t("deciding when to stop") },
 ] as const;
 
 /** One bar of the chart, and one row of the table below it. */
@@ -21,17 +29,25 @@ export interface HistoryRow {
 }
 
 export const COLUMNS = [
-  "Spent",
-  "Saved",
-  "Not kept",
-  "Kept characters",
-  "Joules each",
-  "Requests",
+  t("Spent"),
+  t("Saved"),
+  t("Not kept"),
+  t("Kept characters"),
+  t("Joules each"),
+  t("Requests"),
 ] as const;
+
+const SPANS: Record<Span, string> = {
+  hour: t("hour"),
+  day: t("day"),
+  session: t("session"),
+  language: t("language"),
+};
 
 /** What the page shows, ready to be shown. */
 export interface HistoryPage {
-  readonly by: Span;
+  /** What a row is of, such as "day". */
+  readonly by: string;
   readonly summary: readonly string[];
   readonly phases: readonly string[];
   readonly columns: readonly string[];
@@ -44,12 +60,16 @@ export interface HistoryPage {
 export function historyPage(by: Span, result: HistoryResult): HistoryPage {
   const rows = result.periods.map((period) => rowOf(by, period));
   return {
-    by,
+    by: SPANS[by],
     summary: summaryOf(result),
     phases: PHASES.map(({ name }) => name),
     columns: COLUMNS,
     rows,
-    label: `Energy by ${by}: ${rows.map(({ name, cells }) => `${name} ${cells[0] ?? ""}`).join(", ")}`,
+    label: t(
+      "Energy by {0}: {1}",
+      SPANS[by],
+      rows.map(({ name, cells }) => `${name} ${cells[0] ?? ""}`).join(", "),
+    ),
   };
 }
 
@@ -68,26 +88,43 @@ export function toJson(by: Span, result: HistoryResult): string {
 }
 
 function summaryOf({ total, carbonGPerKwh, carbonSource }: HistoryResult): string[] {
-  if (total === null) return ["Nothing was computed in this time."];
+  if (total === null) return [t("Nothing was computed in this time.")];
   const { energyJ, savedJ, baselineEnergyJ, wastedJ, acceptedChars, provenance } = total;
   const each = perCharacter(total);
   return [
     energyJ === null
-      ? "Spent: not known."
-      : `Spent ${formatJoules(energyJ)} (${formatWattHours(energyJ)}), ${provenance}.`,
+      ? t("Spent: not known.")
+      : t(
+          "Spent {0} ({1}), {2}.",
+          formatJoules(energyJ),
+          formatWattHours(energyJ),
+          formatProvenance(provenance),
+        ),
     ...(savedJ === null || baselineEnergyJ === null || savedJ <= 0
       ? []
       : [
-          `Saved ${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)}) against ${BASELINE}, modelled.`,
+          t(
+            "Saved {0} ({1}) against {2}, modelled.",
+            formatJoules(savedJ),
+            formatShare(savedJ, baselineEnergyJ),
+            t(BASELINE),
+          ),
         ]),
-    `Kept ${acceptedChars} characters${each === null ? "" : `, ${formatJoules(each)} each`}.`,
+    each === null
+      ? t("Kept {0} characters.", acceptedChars)
+      : t("Kept {0} characters, {1} each.", acceptedChars, formatJoules(each)),
     ...(wastedJ === null
       ? []
-      : [`${formatJoules(wastedJ)} went into suggestions that were not kept.`]),
+      : [t("{0} went into suggestions that were not kept.", formatJoules(wastedJ))]),
     ...(energyJ === null || carbonGPerKwh === null
       ? []
       : [
-          `${((energyJ / 3.6e6) * carbonGPerKwh).toPrecision(2)} g of CO2 equivalents: ${Math.round(carbonGPerKwh)} g per kWh, ${carbonSource ?? ""}.`,
+          t(
+            "{0} g of CO2 equivalents: {1} g per kWh, {2}.",
+            ((energyJ / 3.6e6) * carbonGPerKwh).toPrecision(2),
+            Math.round(carbonGPerKwh),
+            carbonSource ?? "",
+          ),
         ]),
   ];
 }
@@ -116,7 +153,7 @@ function nameOf(by: Span, key: string): string {
   if (by === "session") return key.slice(0, 8);
   if (by === "hour" && /^\d{4}-\d\d-\d\d \d\d:00$/.test(key))
     return formatTime(key.replace(" ", "T"));
-  return key === "" ? "unknown" : key;
+  return key === "" || key === "unknown" ? t("unknown") : key;
 }
 
 /** A cell of CSV; one that a spreadsheet would take for a formula is none of ours. */

@@ -2,13 +2,17 @@
 
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
+import { t } from "./words";
 
 /** What pages may do. */
 export function pageOptions(media: vscode.Uri): vscode.WebviewOptions {
   return { enableScripts: true, localResourceRoots: [media] };
 }
 
-/** The HTML of a page: NAME.html, with NAME.css and NAME.js. */
+/**
+ * The HTML of a page: NAME.html, with NAME.css and NAME.js, and what both pages' scripts share. What stands in double
+ * braces there and is no name of a value is a sentence, put in in the editor's language.
+ */
 export async function renderPage(
   webview: vscode.Webview,
   media: vscode.Uri,
@@ -17,10 +21,25 @@ export async function renderPage(
   const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(media, `${name}.html`));
   const resource = (file: string): string =>
     webview.asWebviewUri(vscode.Uri.joinPath(media, file)).toString();
-  return new TextDecoder()
-    .decode(bytes)
-    .replaceAll("{{cspSource}}", webview.cspSource)
-    .replaceAll("{{nonce}}", randomBytes(16).toString("base64"))
-    .replaceAll("{{style}}", resource(`${name}.css`))
-    .replaceAll("{{script}}", resource(`${name}.js`));
+  const values: Readonly<Record<string, string>> = {
+    cspSource: webview.cspSource,
+    nonce: randomBytes(16).toString("base64"),
+    style: resource(`${name}.css`),
+    script: resource(`${name}.js`),
+    elements: resource("elements.js"),
+    locale: vscode.env.language,
+  };
+  return fillPage(new TextDecoder().decode(bytes), values);
+}
+
+/** Puts values and sentences in. */
+export function fillPage(html: string, values: Readonly<Record<string, string>>): string {
+  return html.replaceAll(/\{\{([^{}]+)\}\}/g, (_, name: string) => {
+    const sentence = name.replaceAll(/\s+/g, " ").trim(); // it may be broken over lines
+    return values[sentence] ?? escapeHtml(t(sentence));
+  });
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }

@@ -1,6 +1,6 @@
 /** What the slider view shows, ready to be shown. Pure; draws nothing. */
 
-import { BASELINE, formatExitLayer, formatJoules, formatShare } from "./format";
+import { BASELINE, formatExitLayer, formatJoules, formatProvenance, formatShare } from "./format";
 import {
   GREEN_MODE_MAX,
   MEASURED,
@@ -12,9 +12,17 @@ import {
 import { PHASES } from "./history";
 import type { SessionEnergy } from "./protocol";
 import type { Snapshot } from "./snapshot";
+import { t } from "./words";
 
 /** A label and what stands beside it. */
 export type Line = readonly [label: string, value: string];
+
+/** The words on the curve. */
+export interface Axes {
+  readonly kept: string;
+  readonly energy: string;
+  readonly session: string;
+}
 
 /** Everything on the page. */
 export interface SliderPage {
@@ -27,6 +35,10 @@ export interface SliderPage {
   readonly curveNote: string;
   /** The session's energy in percent of full depth; null while it is unknown. */
   readonly sessionPercent: number | null;
+  /** The words on the curve. */
+  readonly axes: Axes;
+  /** The curve in words, for who cannot see it: one for each position from 0 on. */
+  readonly spoken: readonly string[];
   /** How things are, where there is something to say. */
   readonly notice: string;
   readonly isMissing: boolean;
@@ -38,6 +50,13 @@ export interface SliderPage {
 const POSITIONS = Array.from({ length: GREEN_MODE_MAX + 1 }, (_, greenMode) => greenMode);
 const MEANINGS = POSITIONS.map(meaningOf);
 const POINTS = POSITIONS.map(pointAt);
+const SPOKEN = POINTS.map(({ energyPercent, keptPercent }) =>
+  t(
+    "Energy against text kept. At this position: {0} % of the energy of full depth, {1} % of the text kept.",
+    Math.round(energyPercent),
+    Math.round(keptPercent),
+  ),
+);
 
 /** Renders the newest snapshot. */
 export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
@@ -47,13 +66,21 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
   // What is told of one place comes and goes with each key: here it would make the view jump.
   const isOfPlace = status?.silence === "nothing" || status?.silence === "skipped";
   const notices = [installing, server.message, isOfPlace ? "" : (status?.message ?? ""), power];
+  const sessionPercent = used === null ? null : percentOf(used);
+  const session = t("This session takes {0} %.", sessionPercent ?? "");
   return {
     greenMode,
     meanings: MEANINGS,
     points: POINTS,
     measured: MEASURED.map((each) => pointAt(each.greenMode)),
     curveNote: curveNote(status?.model ?? MEASURED_MODEL),
-    sessionPercent: used === null ? null : percentOf(used),
+    sessionPercent,
+    axes: {
+      kept: t("text kept"),
+      energy: t("energy of decoding, of full depth"),
+      session: t("this session: {0} %", sessionPercent ?? ""),
+    },
+    spoken: sessionPercent === null ? SPOKEN : SPOKEN.map((spoken) => `${spoken} ${session}`),
     notice: notices.find((notice) => notice !== "") ?? "",
     isMissing: server.phase === "missing" && installing === "",
     session: used === null ? [] : sessionLines(used),
@@ -66,8 +93,11 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
 }
 
 function curveNote(model: string): string {
-  const measured = `Measured with ${MEASURED_MODEL} in int8 on a CPU, on held-out code, decoding alone; the session reads your code as well.`;
-  return model === MEASURED_MODEL ? measured : `${measured} ${model} was not measured.`;
+  const measured = t(
+    "Measured with {0} in int8 on a CPU, on held-out code, decoding alone; the session reads your code as well.",
+    MEASURED_MODEL,
+  );
+  return model === MEASURED_MODEL ? measured : `${measured} ${t("{0} was not measured.", model)}`;
 }
 
 function percentOf({ savedJ, baselineEnergyJ }: SessionEnergy): number | null {
@@ -78,30 +108,35 @@ function percentOf({ savedJ, baselineEnergyJ }: SessionEnergy): number | null {
 function sessionLines(energy: SessionEnergy): Line[] {
   const { energyJ, provenance, savedJ, baselineEnergyJ, acceptedChars, wastedJ } = energy;
   return [
-    ["Spent", energyJ === null ? "not known" : `${formatJoules(energyJ)}, ${provenance}`],
+    [
+      t("Spent"),
+      energyJ === null
+        ? t("not known")
+        : `${formatJoules(energyJ)}, ${formatProvenance(provenance)}`,
+    ],
     ...(savedJ === null || savedJ <= 0
       ? []
       : ([
           [
-            `Saved against ${BASELINE}, modelled`,
+            t("Saved against {0}, modelled", t(BASELINE)),
             `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)})`,
           ],
         ] as const)),
-    ["Characters kept", String(acceptedChars)],
-    ...(wastedJ === null ? [] : ([["Spent on text not kept", formatJoules(wastedJ)]] as const)),
+    [t("Characters kept"), String(acceptedChars)],
+    ...(wastedJ === null ? [] : ([[t("Spent on text not kept"), formatJoules(wastedJ)]] as const)),
   ];
 }
 
 function detailLines(energy: SessionEnergy): Line[] {
   const phases = PHASES.flatMap(({ key, name }): Line[] =>
-    energy[key] === null ? [] : [[`For ${name}`, formatJoules(energy[key])]],
+    energy[key] === null ? [] : [[t("For {0}", name), formatJoules(energy[key])]],
   );
   const { requests, reused, skipped, cancelled } = energy;
   return [
     ...phases,
-    ["Requests computed", String(requests)],
-    ["Answered from before", String(reused)],
-    ["Not asked for", String(skipped)],
-    ["Overtaken by typing", String(cancelled)],
+    [t("Requests computed"), String(requests)],
+    [t("Answered from before"), String(reused)],
+    [t("Not asked for"), String(skipped)],
+    [t("Overtaken by typing"), String(cancelled)],
   ];
 }

@@ -10,12 +10,14 @@ import {
   BASELINE,
   formatDuration,
   formatJoules,
+  formatProvenance,
   formatShare,
   formatTime,
   formatWattHours,
 } from "./format";
 import type { SessionEnergy, Silence, Status } from "./protocol";
 import type { Snapshot } from "./snapshot";
+import { t } from "./words";
 
 /** The status bar item, before it is drawn. */
 export interface StatusText {
@@ -60,59 +62,59 @@ interface Look {
 }
 
 /** What is said where a person has switched off one file. */
-export const FILE_OFF = "Completions are off for this file.";
+export const FILE_OFF = t("Completions are off for this file.");
 
 type Link = readonly [label: string, command: CommandId];
 
-const WAKE_UP: Link = ["Wake up", COMMAND.wakeUp];
-const SHOW_LOG: Link = ["Show log", COMMAND.showLog];
+const WAKE_UP: Link = [t("Wake up"), COMMAND.wakeUp];
+const SHOW_LOG: Link = [t("Show log"), COMMAND.showLog];
 const LEAF = "$(green-code-leaf)";
 const CLOUD = "$(cloud)"; // in the leaf's place where text leaves the machine
 
 const LOOKS: Record<Condition, Look> = {
-  installing: { icon: "$(sync~spin)", text: "installing", words: "installing the server" },
+  installing: { icon: "$(sync~spin)", text: t("installing"), words: t("installing the server") },
   missing: {
     icon: "$(cloud-download)",
-    text: "install",
-    words: "to be installed",
-    links: [["Install server", COMMAND.installServer]],
+    text: t("install"),
+    words: t("to be installed"),
+    links: [[t("Install server"), COMMAND.installServer]],
   },
   error: {
     icon: "$(error)",
     text: "",
-    words: "not working",
+    words: t("not working"),
     severity: "error",
-    links: [SHOW_LOG, ["Repair server", COMMAND.repairServer]],
+    links: [SHOW_LOG, [t("Repair server"), COMMAND.repairServer]],
   },
   warning: {
     icon: "$(warning)",
     text: "",
-    words: "working, with a warning",
+    words: t("working, with a warning"),
     severity: "warning",
     links: [SHOW_LOG],
   },
   disabled: {
     icon: "$(circle-slash)",
-    text: "off",
-    words: "completions are switched off",
-    links: [["Switch on", COMMAND.enable]],
+    text: t("off"),
+    words: t("completions are switched off"),
+    links: [[t("Switch on"), COMMAND.enable]],
   },
-  off: { icon: "$(circle-slash)", text: "off here", words: "completions are off here" },
-  snoozed: { icon: "$(bell-slash)", text: "snoozed", words: "snoozed", links: [WAKE_UP] },
-  paused: { icon: "$(debug-pause)", text: "paused", words: "paused" },
-  private: { icon: "$(lock)", text: "private file", words: "this file stays private" },
-  skipped: { icon: "$(circle-outline)", text: "", words: "ready" },
-  nothing: { icon: "$(circle-outline)", text: "", words: "ready" },
-  busy: { icon: "$(loading~spin)", text: "", words: "working" },
-  ready: { icon: LEAF, text: "", words: "ready" },
+  off: { icon: "$(circle-slash)", text: t("off here"), words: t("completions are off here") },
+  snoozed: { icon: "$(bell-slash)", text: t("snoozed"), words: t("snoozed"), links: [WAKE_UP] },
+  paused: { icon: "$(debug-pause)", text: t("paused"), words: t("paused") },
+  private: { icon: "$(lock)", text: t("private file"), words: t("this file stays private") },
+  skipped: { icon: "$(circle-outline)", text: "", words: t("ready") },
+  nothing: { icon: "$(circle-outline)", text: "", words: t("ready") },
+  busy: { icon: "$(loading~spin)", text: "", words: t("working") },
+  ready: { icon: LEAF, text: "", words: t("ready") },
 };
 
 /** What every tooltip links to. */
 const LINKS: readonly Link[] = [
-  ["Green mode", COMMAND.choosePreset],
-  ["History", COMMAND.showHistory],
-  ["Doctor", COMMAND.doctor],
-  ["Menu", COMMAND.showMenu],
+  [t("Green mode"), COMMAND.choosePreset],
+  [t("History"), COMMAND.showHistory],
+  [t("Doctor"), COMMAND.doctor],
+  [t("Menu"), COMMAND.showMenu],
 ];
 
 /** The commands that tooltips link to; the editor runs nothing else from them. */
@@ -139,7 +141,15 @@ export function renderStatus(snapshot: Snapshot, here: Here): StatusText {
       `Green Code: ${look.words}.`,
       ...(sentence === "" ? [] : [sentence]),
       ...remote,
-      ...(figure === "" ? [] : [`The session has taken${figure}, ${energy?.provenance ?? ""}.`]),
+      ...(figure === ""
+        ? []
+        : [
+            t(
+              "The session has taken {0}, {1}.",
+              figure.trim(),
+              formatProvenance(energy?.provenance ?? ""),
+            ),
+          ]),
     ].join(" "),
     severity: look.severity ?? "none",
   };
@@ -165,11 +175,12 @@ function sentenceOf(
   { languageOff, isFileOff }: Here,
   condition: Condition,
 ): string {
-  if (condition === "installing") return `The server is being installed: ${installing}.`;
+  if (condition === "installing") return t("The server is being installed: {0}.", installing);
   if (server.message !== "") return server.message;
-  if (condition === "disabled") return "Completions are switched off.";
+  if (condition === "disabled") return t("Completions are switched off.");
   if (condition === "off" && isFileOff) return FILE_OFF;
-  if (condition === "off" && languageOff !== "") return `Completions are off for ${languageOff}.`;
+  if (condition === "off" && languageOff !== "")
+    return t("Completions are off for {0}.", languageOff);
   return condition === "ready" ? "" : (status?.message ?? "");
 }
 
@@ -198,31 +209,51 @@ function energyLines(energy: SessionEnergy): string[] {
 function todayLines({ energyJ, todayJ, todaySessions }: SessionEnergy): string[] {
   if (todayJ === null || todaySessions === null) return [];
   if (todaySessions === 1 && energyJ !== null && energyJ > 0) return [];
-  const sessions = todaySessions === 1 ? "1 session" : `${todaySessions} sessions`;
-  return [`**Today** ${formatJoules(todayJ)} in ${sessions}, all windows`];
+  const today = formatJoules(todayJ);
+  return [
+    todaySessions === 1
+      ? t("**Today** {0} in 1 session, all windows", today)
+      : t("**Today** {0} in {1} sessions, all windows", today, todaySessions),
+  ];
 }
 
 const LAMP_WATTS = 10;
 
 function spentLine({ energyJ, startedAt, source }: SessionEnergy): string {
-  if (energyJ === null) return `**Spent:** not known${source === null ? " yet" : ""}`;
-  const lamp = `a ${LAMP_WATTS} W lamp for ${formatDuration(energyJ / LAMP_WATTS)}`;
-  return `**Spent** ${formatJoules(energyJ)} (${formatWattHours(energyJ)}) since ${formatTime(startedAt)}: ${lamp}`;
+  if (energyJ === null) {
+    return source === null ? t("**Spent:** not known yet") : t("**Spent:** not known");
+  }
+  return t(
+    "**Spent** {0} ({1}) since {2}: a {3} W lamp for {4}",
+    formatJoules(energyJ),
+    formatWattHours(energyJ),
+    formatTime(startedAt),
+    LAMP_WATTS,
+    formatDuration(energyJ / LAMP_WATTS),
+  );
 }
 
 function savedLine({ savedJ, baselineEnergyJ }: SessionEnergy): string {
   if (savedJ === null || baselineEnergyJ === null) return "";
-  if (savedJ <= 0) return `**Saved** nothing yet against ${BASELINE}`;
-  return `**Saved** ${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)}) against ${BASELINE}, modelled`;
+  if (savedJ <= 0) return t("**Saved** nothing yet against {0}", t(BASELINE));
+  return t(
+    "**Saved** {0} ({1}) against {2}, modelled",
+    formatJoules(savedJ),
+    formatShare(savedJ, baselineEnergyJ),
+    t(BASELINE),
+  );
 }
 
 function keptLine(energy: SessionEnergy): string {
   const { energyJ, acceptedChars, offeredChars, wastedJ, cancelled, requests } = energy;
   const each =
-    acceptedChars > 0 && energyJ !== null ? `, ${formatJoules(energyJ / acceptedChars)} each` : "";
-  const wasted = wastedJ ? `; ${formatJoules(wastedJ)} went into what was not` : "";
-  const overtaken = cancelled > 0 ? `, ${cancelled} of ${requests} overtaken by typing` : "";
-  return `**Kept** ${acceptedChars} of ${offeredChars} characters${each}${wasted}${overtaken}`;
+    acceptedChars > 0 && energyJ !== null
+      ? t(", {0} each", formatJoules(energyJ / acceptedChars))
+      : "";
+  const wasted = wastedJ ? t("; {0} went into what was not", formatJoules(wastedJ)) : "";
+  const overtaken = cancelled > 0 ? t(", {0} of {1} overtaken by typing", cancelled, requests) : "";
+  const kept = t("**Kept** {0} of {1} characters", acceptedChars, offeredChars);
+  return `${kept}${each}${wasted}${overtaken}`;
 }
 
 /** What runs where, how its energy is had, and what the machine's power asks for. */
@@ -230,16 +261,17 @@ function modelLines(status: Status | null, energy: SessionEnergy | null): string
   if (status === null) return [];
   const { model, device, meter, power } = status;
   const source = energy?.source ?? null;
-  const meant = source === null ? meter : `${energy?.provenance ?? ""}: ${source}`;
-  const runs = `${model ?? ""}${device === null ? "" : ` on ${device}`}`;
-  const line = `${runs}${meant === null ? "" : `. Energy ${meant}`}`;
+  const meant =
+    source === null ? meter : `${formatProvenance(energy?.provenance ?? "")}: ${source}`;
+  const runs = device === null ? (model ?? "") : t("{0} on {1}", model ?? "", device);
+  const line = meant === null ? runs : t("{0}. Energy {1}", runs, meant);
   return [model === null ? "" : line, power].filter((each) => each !== "");
 }
 
 /** Who reads what is typed, where that is not this machine alone. */
 function remoteLines(status: Status | null): string[] {
   const remote = status?.remote ?? null;
-  return remote === null ? [] : [`The text around the cursor is sent to ${remote}.`];
+  return remote === null ? [] : [t("The text around the cursor is sent to {0}.", remote)];
 }
 
 function capital(words: string): string {

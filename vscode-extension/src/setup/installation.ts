@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { env, platform } from "node:process";
 import * as vscode from "vscode";
 import { venvPython } from "../server";
+import { t } from "../words";
 import { remove, type Environments } from "./environments";
 import { tryLock, untilFree } from "./lock";
 import {
@@ -67,8 +68,10 @@ export async function installServer(installation: Installation): Promise<Outcome
   } catch (error) {
     if (abort.signal.aborted) {
       logger.info("The installation was cancelled.");
-      const left = isRepair ? "the server that you have was not touched" : "nothing was installed";
-      vscode.window.setStatusBarMessage(`$(info) Green Code: cancelled, ${left}.`, 8000);
+      const told = isRepair
+        ? t("Green Code: cancelled, the server that you have was not touched.")
+        : t("Green Code: cancelled, nothing was installed.");
+      vscode.window.setStatusBarMessage(`$(info) ${told}`, 8000);
       return "cancelled";
     }
     logger.error(error instanceof Error ? error.message : String(error));
@@ -80,11 +83,12 @@ export async function installServer(installation: Installation): Promise<Outcome
 }
 
 function tellFailure(error: unknown, isRepair: boolean, logger: vscode.LogOutputChannel): void {
-  const why = error instanceof InstallationError ? error.message : "The log says why.";
+  const why = error instanceof InstallationError ? error.message : t("The log says why.");
   const sentence = isRepair
-    ? `The server could not be repaired; the one that you have was not touched. ${why}`
-    : `The server could not be installed. ${why}`;
-  void vscode.window.showErrorMessage(`Green Code: ${sentence}`, "Show Log").then((chosen) => {
+    ? t("The server could not be repaired; the one that you have was not touched.")
+    : t("The server could not be installed.");
+  const told = `Green Code: ${sentence} ${why}`;
+  void vscode.window.showErrorMessage(told, t("Show Log")).then((chosen) => {
     if (chosen !== undefined) logger.show();
   });
 }
@@ -101,7 +105,7 @@ async function installAlone(
   const before = await environments.current();
   let unlock = await tryLock(lock);
   while (unlock === undefined) {
-    report("another window is installing the server; this one waits for it");
+    report(t("another window is installing the server; this one waits for it"));
     await untilFree(lock, signal);
     if ((await environments.current()) !== before) return;
     unlock = await tryLock(lock);
@@ -125,14 +129,14 @@ async function build(
   report: (message: string) => void,
 ): Promise<void> {
   const step = (number: number, message: string): void => {
-    report(`step ${number} of ${STEPS}: ${message}`);
+    report(t("step {0} of {1}: {2}", number, STEPS, message));
   };
   const log = (line: string): void => {
     logger.info(line);
   };
   const run = runner({ cwd: extensionUri.fsPath, env: withProxy(), signal, log });
   const bundle = await readBundle(vscode.Uri.joinPath(extensionUri, "bundled").fsPath);
-  step(1, "looking for Python");
+  step(1, t("looking for Python"));
   const inside = venvPython(folder, platform);
   const installers = await findInstallers(run, { folder, inside, bundle });
   for (const [index, installer] of installers.entries()) {
@@ -146,7 +150,7 @@ async function build(
       await remove(folder);
     }
   }
-  step(4, "checking that the server starts");
+  step(4, t("checking that the server starts"));
   await run([inside, "-I", "-c", CHECK]).catch((error: unknown) => {
     throw explained(error);
   });
@@ -157,20 +161,20 @@ async function install(
   installer: Installer,
   step: (number: number, message: string) => void,
 ): Promise<void> {
-  step(2, `making an environment with ${installer.name}`);
+  step(2, t("making an environment with {0}", installer.name));
   await run(installer.environment);
   const showLine = (line: string): void => {
     const message = underWay(line);
-    if (message !== undefined) step(3, `installing packages: ${message}`);
+    if (message !== undefined) step(3, t("installing packages: {0}", message));
   };
   if (!needsCuda()) {
-    step(3, "installing packages: PyTorch for the CPU");
+    step(3, t("installing packages: {0}", t("PyTorch for the CPU")));
     // Where its index cannot be reached the user's own has it, if in a larger build.
     await run(installer.torch, showLine).catch((error: unknown) => {
       if (!(error instanceof ProgramError)) throw error;
     });
   }
-  step(3, "installing packages");
+  step(3, t("installing packages"));
   await run(installer.server, showLine);
 }
 
@@ -192,8 +196,8 @@ async function findInstallers(
     forUv !== undefined || (await findPython(run, { withUv: true })) !== undefined;
   throw new InstallationError(
     isPythonThere
-      ? "Python lacks venv here: on Debian and Ubuntu `sudo apt install python3-venv` brings it."
-      : "Python 3.10 or newer was not found: install it, or put it on the PATH.",
+      ? t("Python lacks venv here: on Debian and Ubuntu `sudo apt install python3-venv` brings it.")
+      : t("Python 3.10 or newer was not found: install it, or put it on the PATH."),
   );
 }
 
@@ -201,7 +205,7 @@ async function readBundle(folder: string): Promise<Bundle> {
   const bundle = existsSync(folder) ? findBundle(folder, await readdir(folder)) : undefined;
   if (bundle === undefined) {
     throw new InstallationError(
-      "This build of the extension has no server in it; set greenCode.interpreter instead.",
+      t("This build of the extension has no server in it; set greenCode.interpreter instead."),
     );
   }
   return bundle;
@@ -211,7 +215,9 @@ async function readBundle(folder: string): Promise<Bundle> {
 function explained(error: unknown): unknown {
   if (!(error instanceof ProgramError)) return error;
   const told = failureIn(error.lines) ?? error.lines.findLast((line) => line.trim() !== "");
-  return new InstallationError(told === undefined ? "The log says why." : `It says: ${told}`);
+  return new InstallationError(
+    told === undefined ? t("The log says why.") : t("It says: {0}", told),
+  );
 }
 
 /** The editor's proxy for programs that know only the environment's; what is set there goes first. */

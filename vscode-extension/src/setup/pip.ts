@@ -1,6 +1,7 @@
 /** What pip and uv are told to install, and what their lines say. Pure; knows nothing of the editor, starts nothing. */
 
 import { join } from "node:path";
+import { t } from "../words";
 
 const TORCH_WITHOUT_CUDA = "https://download.pytorch.org/whl/cpu";
 const CONSTRAINTS = "constraints.txt";
@@ -85,7 +86,7 @@ export function underWay(line: string): string | undefined {
   const collecting = /^\s*Collecting ([\w.-]+)/.exec(line);
   if (collecting?.[1] !== undefined) return collecting[1];
   return /^\s*(Installing collected packages|Prepared \d+ packages?)/.test(line)
-    ? "unpacking, nearly done"
+    ? t("unpacking, nearly done")
     : undefined;
 }
 

@@ -5,17 +5,46 @@ import { test } from "node:test";
 import german from "../../l10n/bundle.l10n.de.json";
 import germanPackage from "../../package.nls.de.json";
 import englishPackage from "../../package.nls.json";
+import { BASELINE, PROVENANCES } from "../../src/format";
 import { PRESETS } from "../../src/greenMode";
+import { fillPage } from "../../src/page";
 
 const SOURCES = readdirSync("src", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .map((name) => readFileSync(join("src", name), "utf8"));
 
+const PAGES = ["history", "slider"].map((name) => readFileSync(`media/${name}.html`, "utf8"));
+/** What page.ts puts in that is no sentence. */
+const VALUES = ["cspSource", "nonce", "style", "script", "elements", "locale"];
+
+test("a page has its sentences in the editor's language, and its values as they are", () => {
+  const html = '<p title="{{nonce}}">{{More\n      than a line}}</p>';
+
+  assert.equal(fillPage(html, { nonce: "a&b" }), '<p title="a&b">More than a line</p>');
+});
+
+test("no text of a page is left in English", () => {
+  for (const page of PAGES) {
+    const left = page
+      .replaceAll(/\{\{[^{}]+\}\}/g, "")
+      .replaceAll(/<[^>]*>/g, "")
+      .trim();
+
+    assert.equal(left, "");
+  }
+});
+
 test("every sentence that may be translated is, and nothing else", () => {
   const said = SOURCES.flatMap((source) =>
     [...source.matchAll(/\bt\(\s*"((?:[^"\\]|\\.)*)"/g)].map(([, sentence]) => sentence),
   );
-  const all = new Set([...said, ...PRESETS.map(({ name }) => name)]);
+  const onPages = PAGES.flatMap((page) =>
+    [...page.matchAll(/\{\{([^{}]+)\}\}/g)]
+      .map(([, name = ""]) => name.replaceAll(/\s+/g, " ").trim())
+      .filter((name) => !VALUES.includes(name)),
+  );
+  const named = [...PRESETS.map(({ name }) => name), ...PROVENANCES, BASELINE];
+  const all = new Set([...said, ...onPages, ...named]);
 
   assert.deepEqual(Object.keys(german).sort(), [...all].sort());
 });

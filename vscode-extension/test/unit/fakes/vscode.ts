@@ -104,6 +104,8 @@ export class Disposable {
   constructor(readonly dispose: () => void) {}
 }
 
+export const env = { language: "en" };
+
 export const l10n = {
   t: (message: string, ...values: unknown[]): string =>
     message.replace(/\{(\d)\}/g, (_, index: string) => String(values[Number(index)])),
