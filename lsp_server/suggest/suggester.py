@@ -195,11 +195,11 @@ class Suggester:
     async def _compute_gated(
         self, question: Question, request: CompletionRequest, settings: Settings
     ) -> Suggestion | None:
-        """Asks the model when the gate says so; before that the project, which costs no energy to speak of."""
+        """Asks the project, which costs no energy to speak of, and else the model, when the gate says so."""
         now_s = time.monotonic()
         wait_s = self._wait_s(question, settings, now_s)
         try:
-            if wait_s != 0.0 and (known := await self._from_project(question, request, settings)) is not None:
+            if (known := await self._from_project(question, request, settings)) is not None:
                 return known
             is_asked = wait_s is not None and await self._is_still_asked(question, now_s + wait_s)
         except asyncio.CancelledError:
@@ -220,8 +220,8 @@ class Suggester:
     async def _from_project(
         self, question: Question, request: CompletionRequest, settings: Settings
     ) -> Suggestion | None:
-        """What the project is sure of by itself; None where that is nothing."""
-        if request.place is None:
+        """What the project is sure of by itself; None where that is nothing, or where full depth is asked for."""
+        if request.place is None or not request.green_mode or request.policy is not None:
             return None
         answer = await self._ask(question, replace(request, policy=PROJECT_ALONE), settings, suffix="-project")
         return answer if isinstance(answer, Suggestion) and answer.text else None

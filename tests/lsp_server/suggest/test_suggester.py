@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from lsprotocol.types import Position, Range
@@ -124,11 +125,16 @@ async def test_what_the_project_is_sure_of_is_offered_at_once_and_without_the_mo
     assert (desk.engine.requests, len(desk.engine.looked_up), desk.skipped) == ([], 1, 0)
 
 
-async def test_the_project_is_not_asked_apart_where_the_model_is_asked_at_once(desk: Desk) -> None:
-    await desk.ask("known")
-    await desk.ask("known", invoked=True)
+async def test_by_hand_the_model_is_asked_at_once(desk: Desk) -> None:
+    assert await desk.ask("known", invoked=True) == Suggestion(completion_id="known", text="next")
+    assert (len(desk.engine.requests), desk.engine.looked_up) == (1, [])
 
-    assert (len(desk.engine.requests), desk.engine.looked_up) == (2, [])
+
+@pytest.mark.parametrize("settings", [{"green_mode": 0}, {"policy": "full-depth"}])
+async def test_who_wants_full_depth_is_not_answered_by_the_project(desk: Desk, settings: dict[str, Any]) -> None:
+    answer = await desk.suggester.suggest(question("known"), Settings(debounce_ms=0, **settings))
+
+    assert (answer, desk.engine.looked_up) == (Suggestion(completion_id="known", text="next"), [])
 
 
 async def test_that_the_project_says_nothing_is_no_answer_to_be_kept(desk: Desk) -> None:
