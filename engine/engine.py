@@ -73,7 +73,7 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
-        self._texts = TextDecoder(loaded)
+        self._texts = TextDecoder(loaded, keeps_rows=True)
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         if self.format_refused is not None:
             logger.warning("%s: %s", loaded.name, self.format_refused)

@@ -66,10 +66,17 @@ class TextDecoder:
         projects: The text of projects, which has its say where a site names one. From any thread.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, *, keeps_rows: bool = False) -> None:
+        """Makes one.
+
+        Args:
+            loaded: The model.
+            keeps_rows: Whether a request may use what was computed for another at the same place, as in the product;
+                not where each shall cost what it costs by itself.
+        """
         self._loaded = loaded
         self._fim_format = find_fim_format(loaded.tokenization.control_ids)
-        self._decoders = DecoderPool(loaded.model)
+        self._decoders = DecoderPool(loaded.model, keeps_rows=keeps_rows)
         self.projects = Projects(loaded.tokenization.encode_text, loaded.model.n_vocabulary)
 
     def keep_caches(self, windows: int) -> None:

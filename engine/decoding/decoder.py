@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.decoding.known_rows import KnownRows
 from engine.decoding.trajectory import Cancelled, DecodedToken, Trajectory
 from engine.decoding.work import WorkCounter
 from engine.policy.base import Fill
@@ -33,17 +34,28 @@ class Decoder:
         reused_tokens: Prompt tokens that it found in the cache.
         finish_reason: Why it ended.
         n_decoded: Tokens decoded, an end token included, drafts that were taken back not.
-        cached_ids: The ids behind every filled position of the cache.
     """
 
-    def __init__(self, model: EarlyExitModel) -> None:
+    def __init__(self, model: EarlyExitModel, *, keeps_rows: bool = False) -> None:
+        """Makes a decoder with an empty cache.
+
+        Args:
+            model: Computes.
+            keeps_rows: Whether what was computed for one request serves the next that asks at the same place, or says
+                the same behind it. Without, only keys and values of the prompt are kept: requests can be compared.
+        """
         self._model = model
         self._cache = model.new_cache()
-        self.cached_ids: list[int] = []
+        self._known = KnownRows(keeps_rows=keeps_rows)
         self.work = WorkCounter()
         self.reused_tokens = 0
         self.finish_reason = FinishReason.STOP
         self.n_decoded = 0
+
+    @property
+    def cached_ids(self) -> Sequence[int]:
+        """The ids behind every filled position of the cache."""
+        return self._known.ids
 
     @property
     def cache_bytes(self) -> int:
@@ -75,15 +87,19 @@ class Decoder:
             project: What the project says of the same text; None where the model is alone.
         """
         self.work, self.n_decoded = WorkCounter(), 0
-        # The last prompt token runs in any case where the model chooses: its hidden state chooses the first new token.
-        self.reused_tokens = common_prefix(prompt_ids[:-1], self.cached_ids)
+        self.reused_tokens = common_prefix(prompt_ids, self._known.ids)
         if not prompt_ids:
             self.finish_reason = FinishReason.STOP
             return
-        self._cache.crop(self.reused_tokens)
+        if self.reused_tokens < len(prompt_ids) or self._known.behind(len(prompt_ids), []) is None:
+            # The last prompt token's row chooses the first new token, and has to be computed.
+            self.reused_tokens = min(self.reused_tokens, len(prompt_ids) - 1)
+            self._cache.crop(self.reused_tokens)
+            self._known.crop(self.reused_tokens)
         run = Trajectory(
             self._model,
             self._cache,
+            self._known,
             self.work,
             prompt_ids,
             policy=policy,
@@ -123,10 +139,11 @@ class Decoder:
     def _keep_exact_positions(self, run: Trajectory, ids: list[int]) -> None:
         # Deferred fills are exact, so whatever reached every layer may be reused; propagated positions may not.
         exact = min(self._cache.lengths)
-        if run.fill is Fill.PROPAGATE:
-            exact = min(exact, run.n_prompt)
+        if run.has_run:
+            exact = min(exact, run.n_prompt) if run.fill is Fill.PROPAGATE else exact
+            self._known.ids = ids
         self._cache.crop(exact)
-        self.cached_ids = ids[:exact]
+        self._known.crop(exact)
 
 
 def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> FinishReason | None:

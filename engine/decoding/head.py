@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.decoding.lookup import lookup_draft
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from engine.model.early_exit import EarlyExitModel, Listing
     from engine.model.layer_runner import Array
     from engine.project.continuations import Continuations, Guess
+
+_WORTH_A_ROW = 0.3
+"""Least chance that a draft and those before it are right: a row costs a fifth of the pass that it may save."""
 
 
 class Reading:
@@ -181,14 +186,16 @@ class Head:
         allowed = self._allowed(said, 1)
         return self._project.after(said, None if allowed is None else allowed[0])
 
-    def draft(self, said: Sequence[int], n_tokens: int, *, least_chance: float) -> list[int]:
-        """What the project says will follow, as long as all of it is right with at least this chance."""
-        drafts: list[int] = []
-        chance = 1.0
+    def draft(self, said: Sequence[int], n_tokens: int) -> list[int]:
+        """Tokens that may follow: what the project says, as far as it is worth it, else what the text said before."""
+        if self._project is None:
+            drafts = lookup_draft([*self._prompt_ids, *said], n_tokens)
+            return drafts[: self._n_allowed(said, drafts)]
+        drafts, chance = [], 1.0
         while len(drafts) < n_tokens:
             guess = self.guess([*said, *drafts])
             chance *= 0.0 if guess is None else guess.chance
-            if guess is None or chance < least_chance:
+            if guess is None or chance < _WORTH_A_ROW:
                 break
             drafts.append(guess.token_id)
         return drafts
@@ -197,7 +204,7 @@ class Head:
         """Remembers that a token is what the project alone said."""
         self.chances[index] = guess.chance
 
-    def n_allowed(self, said: Sequence[int], drafts: Sequence[int]) -> int:
+    def _n_allowed(self, said: Sequence[int], drafts: Sequence[int]) -> int:
         """How many of the drafts may be chosen behind the tokens that were said."""
         for n_drafts, draft in enumerate(drafts):
             allowed = self._allowed([*said, *drafts[:n_drafts]], 1)

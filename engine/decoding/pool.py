@@ -28,9 +28,9 @@ _WORTHWHILE_SHARE = 0.25  # of a prompt; what two files have in common by chance
 class DecoderPool:
     """The decoders of one model. One thread at a time."""
 
-    def __init__(self, model: EarlyExitModel, *, budget_bytes: int = BUDGET_BYTES) -> None:
-        self._model, self._window_bytes = model, budget_bytes
-        self._budget_bytes = budget_bytes
+    def __init__(self, model: EarlyExitModel, *, budget_bytes: int = BUDGET_BYTES, keeps_rows: bool = False) -> None:
+        self._model, self._keeps_rows = model, keeps_rows
+        self._budget_bytes = self._window_bytes = budget_bytes
         self._decoders: list[Decoder] = []  # the least recently used first
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class DecoderPool:
         if most > 0 and most >= _WORTHWHILE_SHARE * len(prompt_ids):
             chosen = self._decoders.pop(shared.index(most))
         else:
-            chosen = Decoder(self._model)
+            chosen = Decoder(self._model, keeps_rows=self._keeps_rows)
         while self._decoders and sum(decoder.cache_bytes for decoder in self._decoders) > self._budget_bytes:
             self._decoders.pop(0)
         self._decoders.append(chosen)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.head import Head
-from engine.decoding.lookup import lookup_draft
 from engine.decoding.pass_exit import PassExit
 from engine.decoding.prefill import prefill
 from engine.policy.base import Action, ExitCandidate, Fill
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.head import Reading
     from engine.decoding.healing import Constraint
+    from engine.decoding.known_rows import KnownRows
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel
     from engine.model.layer_runner import Array, KVCache
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 
 JUDGED_AT_ONCE = 4
 """Tokens chosen from the listing that the whole head judges in one pass: of four rows it costs a third for each."""
-
-
-_WORTH_A_ROW = 0.3
-"""Least chance that a draft and those before it are right: a row costs a fifth of the pass that it may save."""
 
 
 class Cancelled(Exception):  # noqa: N818 - control flow, not an error
@@ -63,6 +59,7 @@ class Trajectory:
     Attributes:
         tokens: Emitted so far; the last `n_waiting` of them are not final.
         stopped: The policy ended the suggestion.
+        has_run: Layers have run; until then the cache is as it was, what was said in former runs included.
         fill: How skipped layers are filled in this run.
         head: What chooses the tokens.
         n_prompt: Prompt length in tokens.
@@ -72,6 +69,7 @@ class Trajectory:
         self,
         model: EarlyExitModel,
         cache: KVCache,
+        known: KnownRows,
         work: WorkCounter,
         prompt_ids: Sequence[int],
         *,
@@ -81,11 +79,11 @@ class Trajectory:
         constraint: Constraint | None = None,
         project: Continuations | None = None,
     ) -> None:
-        self._model, self._cache, self._work = model, cache, work
+        self._model, self._cache, self._known, self._work = model, cache, known, work
         self._prompt_ids = prompt_ids
         self.head = Head(model, prompt_ids, constraint, work, project)
-        self._has_project = project is not None
         self._unread: int | None = None  # from where on the prompt has not been read yet
+        self.has_run = False
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
@@ -105,7 +103,7 @@ class Trajectory:
         return n_run if first_unsure is None else min(n_run, first_unsure)
 
     def begin(self, start: int) -> None:
-        """Says that the prompt has been read up to position `start`; the rest is, once a layer is needed."""
+        """Says that the cache holds the prompt up to position `start`; the rest is read once a layer is needed."""
         self._unread = start
 
     def advance(self) -> None:
@@ -117,13 +115,13 @@ class Trajectory:
         if self.head.n_unsure >= JUDGED_AT_ONCE and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
-        if self._ends_at_zero(said):
+        if self._ends_at_zero(said) or self._say_again(said):
             return
         if self._unread is not None:
             self._read_prompt(self._unread, said)
             return
         ids = [*self._prompt_ids, *said]
-        drafts = self._draft(said, min(self._point.lookup, self._model.max_positions - len(ids)))
+        drafts = self.head.draft(said, min(self._point.lookup, self._model.max_positions - len(ids)))
         rows = self._model.embed([ids[-1], *drafts], len(ids) - 1)
         self._work.decode.tokens += 1
         self._work.verification.tokens += len(drafts)
@@ -140,7 +138,7 @@ class Trajectory:
                     self._leave(rows[:, : n_before + n_chosen], stop)
                     return
                 case Action.VERIFY:
-                    self._finish(rows, drafts, index + 1, self._work.verification, check=True)
+                    self._finish(rows, drafts, index + 1, self._work.decode, check=True)
                     return
                 case Action.STOP:
                     if n_before:
@@ -161,7 +159,8 @@ class Trajectory:
             excess = max(0, excess - rows.shape[1])
         del self.tokens[n_tokens:]
         self.head.forget(n_tokens)
-        self._cache.crop(self._n_run)
+        if self.has_run:
+            self._crop(self._n_run)
 
     def settle(self) -> bool:
         """Makes every token final at the end of the text; False where verification took some back.
@@ -197,37 +196,47 @@ class Trajectory:
         if guess.chance < least_chance or position + 1 >= self._model.max_positions:
             return False
         self._check_cancelled()
-        if self._unread is None:
+        if self._unread is None and self._known_row(said) is None:
             self._wait(self._model.embed([(said or self._prompt_ids)[-1]], position), 0)
             self._work.decode.tokens += 1
         self.head.take(len(self.tokens), guess)
         self.tokens.append(DecodedToken(guess.token_id, 0))
         return True
 
+    def _say_again(self, said: Sequence[int]) -> bool:
+        """Emits the next token without a layer where a former run has been here; False where none has."""
+        if (row := self._known_row(said)) is None:
+            return False
+        self._check_cancelled()
+        self._unread = None
+        self._emit(len(said), self._read_last(row, said, self._work.decode), range(1), self._model.n_layers)
+        return True
+
+    def _known_row(self, said: Sequence[int]) -> Array | None:
+        if self.has_run or (self._unread is not None and self._unread < self.n_prompt):
+            return None
+        return self._known.behind(self.n_prompt, said)
+
     def _read_prompt(self, start: int, said: Sequence[int]) -> None:
         """Runs the prompt from `start` on at full depth, with what was said since, and emits the next token."""
+        start = min(start, self.n_prompt + len(said) - 1)
+        self.has_run = True
+        self._crop(start)
         rows = prefill(
             self._model,
             self._cache,
-            [*self._prompt_ids[start:], *said],
+            [*self._prompt_ids, *said][start:],
             position=start,
             counter=self._work.prefill,
             check=self._check_cancelled,
         )
         self._unread = None
+        self._known.note(self.n_prompt + len(said), rows[:, -1 - len(said) :])
         self._work.prefill.prefill_tokens -= len(said)  # rows that were taken along are no part of the prompt
         self._work.verification.layer_tokens += len(said) * self._model.n_layers
         self._work.decode.tokens += len(said)
         reading = self._read_last(rows[:, -1:], said, self._work.decode)
         self._emit(len(said), reading, range(1), self._model.n_layers)
-
-    def _draft(self, said: Sequence[int], n_tokens: int) -> list[int]:
-        """Tokens that run along in the next pass: what the project says, else what the text said before."""
-        if self._has_project:
-            return self.head.draft(said, n_tokens, least_chance=_WORTH_A_ROW)
-        drafts = lookup_draft([*self._prompt_ids, *said], n_tokens)
-        del drafts[self.head.n_allowed(said, drafts) :]
-        return drafts
 
     @property
     def _n_run(self) -> int:
@@ -241,6 +250,9 @@ class Trajectory:
     def _run(self, rows: Array | None, start: int, stop: int, counter: PhaseCounter) -> Array:
         """Runs one segment for `rows`, if any, and for the rows that wait at its start, which stand before them."""
         self._check_cancelled()
+        if not self.has_run:
+            self.has_run = True
+            self._crop(self._n_run - self.n_waiting)
         before = self._waiting.pop(start, None)
         if before is not None:
             rows = before if rows is None else self._model.concatenate(before, rows)
@@ -271,7 +283,7 @@ class Trajectory:
 
     def _leave(self, rows: Array, layer: int) -> None:
         """Ends the pass at an exit for rows that have emitted their tokens; forgets the refused drafts behind them."""
-        self._cache.crop(self._n_run)
+        self._crop(self._n_run)
         if self.fill is Fill.PROPAGATE:
             self._model.propagate(rows, layer, self._cache)
             self._work.decode.propagated_layers += (self._model.n_layers - layer) * rows.shape[1]
@@ -297,6 +309,7 @@ class Trajectory:
                 rows = self._run(rows, start, stop, counter)
         assert rows is not None
         n_layers = self._model.n_layers
+        self._known.note(self._cache.lengths[-1], rows)
         said = [*(token.token_id for token in self.tokens), *drafts]
         reading = self._read_last(rows if check else rows[:, -n_new:], said if n_new else said[:-1], counter)
         choices = reading.choices
@@ -305,7 +318,11 @@ class Trajectory:
         n_right = common_prefix(choices, said[first:])
         n_kept = min(n_right, n_emitted)
         self._emit(first + n_kept, reading, range(n_kept, min(n_right + 1, len(choices))), n_layers)
-        self._cache.crop(self._n_run)
+        self._crop(self._n_run)
+
+    def _crop(self, length: int) -> None:
+        self._cache.crop(length)
+        self._known.crop(length)
 
     def _read_last(self, rows: Array, said: Sequence[int], counter: PhaseCounter) -> Reading:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
