@@ -120,7 +120,7 @@ def test_where_requests_are_compared_each_costs_the_same() -> None:
 
 
 def test_whatever_was_asked_before_the_text_is_that_of_a_new_decoder() -> None:
-    rng = random.Random(4)  # noqa: S311 - nothing secret
+    rng = random.Random(4)
     decoder = new_decoder()
     said: list[int] = []
     for _ in range(60):
