@@ -235,7 +235,10 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionToken:
-    """One final token of a completion: its text, and the number of layers it took to choose it, where that is known."""
+    """One final token of a completion: its text, and the number of layers that ran to choose it.
+
+    No layer ran where the project was sure of it, or where a former request had computed it; None is not known.
+    """
 
     text: str
     exit_layer: int | None

@@ -47,7 +47,7 @@ class Cancelled(Exception):  # noqa: N818 - control flow, not an error
 
 @dataclass(frozen=True, slots=True)
 class DecodedToken:
-    """A token and the number of layers that chose it."""
+    """A token and the number of layers that ran to choose it: none where the project or a former request said it."""
 
     token_id: int
     exit_layer: int
@@ -209,7 +209,7 @@ class Trajectory:
             return False
         self._check_cancelled()
         self._unread = None
-        self._emit(len(said), self._read_last(row, said, self._work.decode), range(1), self._model.n_layers)
+        self._emit(len(said), self._read_last(row, said, self._work.decode), range(1), 0)
         return True
 
     def _known_row(self, said: Sequence[int]) -> Array | None:
