@@ -18,7 +18,7 @@ PROMPT = [5, 17, 3, 88, 42, 9, 9, 61, 30, 12, 77, 2]
 POINT = OperatingPoint(energy_weight=0.5, lossless=False, lookup=0)
 LOSSLESS = OperatingPoint(energy_weight=0.0, lossless=True)
 PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
-WAYS = [
+WAYS: list[tuple[ExitPolicy, OperatingPoint]] = [
     (FullDepth(), POINT),
     (FullDepth(), LOSSLESS),
     (FixedExit(2), LOSSLESS),
