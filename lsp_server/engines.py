@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from engine.errors import SharingError
+from lsp_server.suggest.scheduler import give_way_to_the_editor
 
 if TYPE_CHECKING:
     from engine.config import EngineConfig
@@ -42,6 +43,7 @@ class Engines:
                 return open_shared(config, progress)
             except SharingError as error:
                 logger.warning("%s So the model is loaded for this window alone.", error)
+                give_way_to_the_editor()
         from engine.engine import load_engine
 
         return load_engine(config, progress=progress)

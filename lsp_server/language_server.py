@@ -100,7 +100,7 @@ class GreenCodeServer(LanguageServer):
         self._loaded_config: EngineConfig | None = None
         self._retries = Retries(self._load_if_needed)
         self._load_task: asyncio.Task[None] | None = None
-        self.rest = Rest(self._unload, self._load_if_needed)
+        self.rest = Rest(self._unload, self._load_if_needed, lambda: self.settings.rest_after_minutes)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property

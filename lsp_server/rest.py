@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AFTER_S = 1800.0  # without a key; waking takes a second or two
+USUAL_MINUTES = 30  # without a key; waking takes a second or two
+MINUTE_S = 60.0
 
 
 class Rest:
@@ -20,18 +21,20 @@ class Rest:
     Args:
         lie_down: Called when the rest begins.
         wake: Called with the first use after that.
+        after_min: Says how many minutes without use that is.
     """
 
-    def __init__(self, lie_down: Callable[[], None], wake: Callable[[], None]) -> None:
+    def __init__(self, lie_down: Callable[[], None], wake: Callable[[], None], after_min: Callable[[], int]) -> None:
         self._lie_down = lie_down
         self._wake = wake
+        self._after_min = after_min
         self._timer: asyncio.TimerHandle | None = None
         self._rests = False
 
     def note_use(self) -> None:
         """Somebody types or asks."""
         self.cancel()
-        self._timer = asyncio.get_running_loop().call_later(AFTER_S, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(self._after_min() * MINUTE_S, self._begin)
         if self._rests:
             self._rests = False
             self._wake()

@@ -34,12 +34,14 @@ from lsp_server.allowed import (
     whole,
 )
 from lsp_server.protocol import wire_name
+from lsp_server.rest import USUAL_MINUTES
 from lsp_server.settings_entries import SECTION, mend_entries, quoted, without_groups
 
 ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
 MAX_THREADS = 1024
 MAX_DEBOUNCE_MS = 5000
+MAX_REST_MINUTES = 1440
 MAX_SESSION_BUDGET_J = 10_000_000
 
 
@@ -105,6 +107,11 @@ class Settings:
         "Let all windows and editors of this user share one engine, in a process of its own, where they ask for the "
         "same model: it is held in memory once. Off, each window loads its own.",
     ] = True
+    rest_after_minutes: Annotated[
+        int,
+        whole(1, MAX_REST_MINUTES),
+        "Minutes without a key after which the model leaves the memory; the next key brings it back within seconds.",
+    ] = USUAL_MINUTES
     max_new_tokens: Annotated[int, whole(1, MAX_NEW_TOKENS_LIMIT), "The most tokens one completion may have."] = 48
     policy: Annotated[
         str,

@@ -23,7 +23,7 @@ from lsp_server.books.reports import GROUPS, read_report
 from lsp_server.cli import energy_report as shown
 from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, open_engine, progress_bar
 from lsp_server.cli.verification import show_verification
-from lsp_server.rest import AFTER_S
+from lsp_server.rest import MINUTE_S, USUAL_MINUTES
 
 app = typer.Typer(help="What your completions have cost, from the ledger on this machine.", no_args_is_help=True)
 
@@ -89,7 +89,7 @@ def report(
         carbon = own_intensity(g_per_kwh)
     elif country is not None:
         carbon = carbon_intensity(country)
-    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd(), rest_after_s=AFTER_S)
+    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd(), rest_after_s=USUAL_MINUTES * MINUTE_S)
     rest = rest_power(data_dir() / CALIBRATION_FILE, found.models)
     if as_json:
         sys.stdout.write(json.dumps(shown.as_record(found, carbon, rest), indent=1) + "\n")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.completion.languages import language_of
+from engine.errors import EngineError
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import PrivateFiles
 from lsp_server.context.project_files import project_files, read_file
@@ -209,5 +210,7 @@ class ProjectReader:
 def _attempt(work: Callable[[], None]) -> None:
     try:
         work()
+    except EngineError as error:  # it is gone, and what comes in its place is told everything anew
+        logger.info("A project could not be read: %s", error)
     except Exception:
         logger.exception("A project could not be read")

@@ -65,9 +65,7 @@ class CompletionScheduler:
         self._on_computed = on_computed
         self._on_busy = on_busy
         self._on_lost = on_lost
-        self._executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix="engine", initializer=_give_way_to_the_editor
-        )
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._engine: CompletionEngine | None = None  # the one requests go to; None while there is none
         self._resident: CompletionEngine | None = None  # the one in memory; the engine thread's own
         self._pending: dict[str, Job] = {}  # by URI, oldest first
@@ -247,6 +245,8 @@ class CompletionScheduler:
         if cancellation.is_cancelled:
             raise _LoadGivenUpError
         self._close_resident()  # first, so that two models never share the memory
+        if not config.shared:  # else this thread only waits
+            give_way_to_the_editor()
         try:
             self._resident = self._engine_factory(config, progress)
         except (EngineError, _LoadGivenUpError):
@@ -267,7 +267,7 @@ class CompletionScheduler:
                 logger.exception("The engine could not be closed")
 
 
-def _give_way_to_the_editor() -> None:
+def give_way_to_the_editor() -> None:
     """Lowers the priority of the engine's thread, and of those that it starts, below the editor's and the event loop's.
 
     Linux alone knows a priority of single threads. What it brings and costs: engine/LOG.md, "The first load, and a busy

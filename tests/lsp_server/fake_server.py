@@ -1,6 +1,6 @@
 """A real server process around a fake engine: `python -m tests.lsp_server.fake_server LEDGER_FILE [options]`.
 
-`--rest S` rests after so many seconds; `--meet FOLDER` shares the fake with the servers that meet there.
+`--minute S` has minutes of so many seconds; `--meet FOLDER` shares the fake with the servers that meet there.
 """
 
 import argparse
@@ -20,10 +20,10 @@ HOST = "tests.engine.service.fake_host"
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("ledger", type=Path)
-    parser.add_argument("--rest", type=float, default=rest.AFTER_S)
+    parser.add_argument("--minute", type=float, default=rest.MINUTE_S)
     parser.add_argument("--meet", type=Path)
     options = parser.parse_args()
-    rest.AFTER_S = options.rest
+    rest.MINUTE_S = options.minute
     shared = partial(open_shared, folder=options.meet, linger_s=LINGER_S, host=HOST)
     load = load_fake_engine if options.meet is None else shared
     sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))

@@ -175,8 +175,8 @@ async def test_what_is_switched_off_gives_the_engine_back_and_on_again_loads_it(
 async def test_an_engine_that_nobody_uses_rests_and_the_next_key_wakes_it(
     ledger: Path, meeting: Path, engine_is: str
 ) -> None:
-    async with started(*fake_server(ledger, meeting if engine_is == "shared" else None), "--rest", "1.0") as client:
-        await initialize(client)
+    async with started(*fake_server(ledger, meeting if engine_is == "shared" else None), "--minute", "1.0") as client:
+        await initialize(client, {"restAfterMinutes": 1})
         await client.ready()
         client.open("x")
         await client.status(lambda status: status.model is None and status.quiescent)
