@@ -81,10 +81,22 @@ class Connection:
         Raises:
             EngineError: There is no answer, or it speaks of the token.
         """
-        status, answer = self._result(self._start(self._ask(path, body)))
+        status, answer = self.answer(self._start(self._ask(path, body)))
         if status in {401, 403}:
             raise self.refusal(status, answer)
         return status, answer
+
+    def begin(self, path: str) -> Future[tuple[int, bytes]]:
+        """Sends a question by GET, and does not wait."""
+        return self._start(self._ask(path, None))
+
+    def answer(self, asked: Future[tuple[int, bytes]]) -> tuple[int, bytes]:
+        """Waits for status and body of an answer.
+
+        Raises:
+            EngineError: There is none.
+        """
+        return self._result(asked)
 
     def events(self, path: str, body: Any, cancellation: CancellationToken) -> Generator[dict[str, Any]]:  # noqa: ANN401
         """Sends a question whose answer comes in pieces; ends early, without a word, where it is cancelled.

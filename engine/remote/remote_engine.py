@@ -1,7 +1,7 @@
 """START HERE for a server elsewhere. `load_remote_engine(config)` -> `RemoteEngine`; it completes as one here does.
 
 The text is read as it comes, and the same rules say what of it is offered and when it ends: then the connection is
-closed, and the server stops. Joules are never made up: a server that reports none has none.
+closed, and the server stops. Joules are what the server reports, and never made up.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from engine.remote.address import read_address
 from engine.remote.answers_here import AnswersHere
 from engine.remote.connection import Connection
 from engine.remote.discovery import discover
+from engine.remote.energy_counter import EnergyCounter
 from engine.remote.interfaces import read_whole
 from engine.remote.reach import Reach
 from engine.types import (
     PROJECT_ALONE,
     Completion,
     CompletionToken,
-    EnergyReading,
     FinishReason,
     NeverCancelled,
-    Provenance,
     no_progress,
 )
 
@@ -74,6 +73,7 @@ class RemoteEngine:
     def __init__(self, connection: Connection, server: Offered) -> None:
         self._connection, self._server = connection, server
         self._here = AnswersHere()
+        self._energy = EnergyCounter(connection)
         self._reach = Reach(server.max_positions)
 
     @property
@@ -98,8 +98,8 @@ class RemoteEngine:
 
     @property
     def energy_source(self) -> str:
-        """Why there are no joules."""
-        return f"none: {self._no_energy}"
+        """How joules are had, or why there are none."""
+        return f"{self._energy.provenance.value}: {self._energy.source}"
 
     @property
     def meters_refused(self) -> tuple[str, ...]:
@@ -141,9 +141,7 @@ class RemoteEngine:
             text=offered(site, text.raw, reason),
             tokens=tuple(text.tokens),
             finish_reason=reason,
-            energy=EnergyReading(
-                energy_j=None, provenance=Provenance.NONE, source=self._no_energy, elapsed_s=elapsed_s
-            ),
+            energy=self._energy.end(elapsed_s),
             baseline_energy_j=None,
             work={},
             prompt_tokens=text.prompt_tokens,
@@ -172,14 +170,11 @@ class RemoteEngine:
         prompt, said = read_whole(site.prompt)
         text = _RemoteText(raw=said, started_s=started_s)
         interface = self._server.interface
+        self._energy.begin()
         events = self._connection.events(interface.path, interface.body(prompt, request.max_new_tokens), cancellation)
         with closing(events):
             text.read(site, map(interface.read, events), least_chance=_least_chance(request), on_text=on_text)
         return text
-
-    @property
-    def _no_energy(self) -> str:
-        return f"{self._connection.host} reports no energy"
 
 
 def _least_chance(request: CompletionRequest) -> float:

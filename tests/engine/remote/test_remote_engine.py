@@ -52,6 +52,40 @@ def test_no_joule_is_made_up(server: ScriptedServer, engine: RemoteEngine) -> No
     assert (completion.prompt_tokens, completion.reused_tokens, completion.layers_total) == (7, 3, None)
 
 
+def test_joules_are_those_that_the_server_reports(server: ScriptedServer) -> None:
+    class Counting(dict[str, tuple[int, Any]]):
+        """TensorRT-LLM's counter: 2.5 J from one look to the next, and then it stands still."""
+
+        total_j = 0.0
+
+        def get(self, path: str, default: Any = None) -> Any:  # noqa: ANN401
+            if path != "/energy_metrics":
+                return super().get(path, default)
+            self.total_j = min(7.5, self.total_j + 2.5)
+            return (200, {"total_energy_j": self.total_j, "query_time": 1.0})
+
+    server.answers = Counting(server.answers)
+    engine = loaded(server)
+
+    counted, not_counted = (engine.complete(request("a = ")).energy for _ in range(2))
+
+    assert engine.energy_source.startswith("measured: the GPU counter of 127.0.0.1")
+    assert (counted.energy_j, counted.range_j, counted.provenance) == (2.5, (0.0, 2.5), Provenance.MEASURED)
+    assert (not_counted.energy_j, not_counted.range_j, not_counted.provenance) == (None, None, Provenance.NONE)
+    engine.close()
+
+
+def test_a_counter_that_fails_takes_no_text_along(server: ScriptedServer) -> None:
+    server.answers["/energy_metrics"] = (200, {"total_energy_j": 1.0})
+    engine = loaded(server)
+    server.answers["/energy_metrics"] = (503, {"error": "Failed to read GPU energy"})
+
+    completion = engine.complete(request("a = "))
+
+    assert (completion.text, completion.energy.energy_j) == ("x", None)
+    engine.close()
+
+
 def test_a_text_that_is_complete_ends_the_answer(server: ScriptedServer, engine: RemoteEngine) -> None:
     server.says("1\n", *["b = 2\n"] * 100)
     server.go.clear()

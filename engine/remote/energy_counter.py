@@ -1,0 +1,76 @@
+"""`EnergyCounter`: the joules that a server reports, where it reports some. It knows no request and no text.
+
+TensorRT-LLM's `/energy_metrics` counts what the server's GPUs have taken since it started. Nobody says what for: over a
+request its difference holds the GPUs' idle power and other people's requests too. So it is the most that the request
+may have taken, and is told as such.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineError
+from engine.types import EnergyReading, Provenance
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from engine.remote.connection import Connection
+
+_PATH = "/energy_metrics"
+_OK = 200
+
+
+class EnergyCounter:
+    """The counter of one server, if it has one.
+
+    Args:
+        connection: To the server; it is asked at once whether it has one.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._before: Future[tuple[int, bytes]] | None = None
+        self._is_there = self._read(connection.begin(_PATH)) is not None
+        host = connection.host
+        self.source = (
+            f"the GPU counter of {host}, at most: idle power and other people's requests are in it"
+            if self._is_there
+            else f"{host} reports no energy"
+        )
+
+    @property
+    def provenance(self) -> Provenance:
+        """How joules are had."""
+        return Provenance.MEASURED if self._is_there else Provenance.NONE
+
+    def begin(self) -> None:
+        """A request begins."""
+        self._before = self._connection.begin(_PATH) if self._is_there else None
+
+    def end(self, elapsed_s: float) -> EnergyReading:
+        """What it took at most; nothing is known where the counter stood still, as it does for a tenth of a second."""
+        before, self._before = self._before, None
+        since = None if before is None else self._read(before)
+        now = None if since is None else self._read(self._connection.begin(_PATH))
+        energy_j = None if since is None or now is None or now <= since else now - since
+        return EnergyReading(
+            energy_j=energy_j,
+            provenance=Provenance.NONE if energy_j is None else Provenance.MEASURED,
+            source=self.source,
+            elapsed_s=elapsed_s,
+            range_j=None if energy_j is None else (0.0, energy_j),
+        )
+
+    def _read(self, asked: Future[tuple[int, bytes]]) -> float | None:
+        try:
+            status, body = self._connection.answer(asked)
+            match json.loads(body) if status == _OK else None:
+                case {"total_energy_j": float() | int() as total_j}:
+                    return float(total_j)
+                case _:
+                    pass
+        except (EngineError, ValueError):  # a text is worth more than its joules
+            pass
+        return None
