@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
@@ -239,6 +238,8 @@ def _remove_if_dead(path: Path) -> None:
 
 
 def _version() -> str:
+    from importlib import metadata  # a tenth of a second, which the engine's process need not spend
+
     try:
         return metadata.version(APP_NAME)
     except metadata.PackageNotFoundError:  # run from a source folder

@@ -9,8 +9,10 @@ import asyncio
 import shutil
 import sysconfig
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +29,7 @@ from lsp_server.replay.replay import replay
 from lsp_server.replay.serve import LINGER_S
 from lsp_server.replay.server_arms import ACCEPTED, THIS_BUILD, RawSettings
 from lsp_server.replay.stretches import stretches_of
+from lsp_server.suggest.scheduler import give_way_to_the_editor
 from lsp_server.suggest.seams import CancellationEvent
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from engine.types import ProgressSink
     from lsp_server.replay.replay import ReplayRun, Stretch
+    from lsp_server.suggest.seams import CompletionEngine
 
 Sharing = Literal["alone", "shared"]
 ASKS_ALWAYS: RawSettings = {"debounceMs": 0, "skipUnlikely": False, "reuse": False}
@@ -155,25 +159,34 @@ def socket_costs(stretch: Stretch, model: str, *, n_requests: int, progress: Pro
         CompletionRequest(prefix=stretch.before + stretch.text[:end], suffix=stretch.after, language_id="python")
         for end in range(0, len(stretch.text), max(1, len(stretch.text) // n_requests))
     ][:n_requests]
-    with TemporaryDirectory(prefix="green-code-bench-") as name:
+    with (
+        TemporaryDirectory(prefix="green-code-bench-") as name,
+        ThreadPoolExecutor(1, initializer=give_way_to_the_editor) as here,
+        ThreadPoolExecutor(1) as waiting,
+    ):
         folder = Path(name)
         shared = open_shared(config, no_progress, folder=folder, linger_s=0.0)
         shared.close()  # weights are in the system's cache from now on
         _wait_for_end(Endpoint.of(config, folder))
-        begun_s = time.perf_counter()
+        started_s = time.perf_counter()
         shared = open_shared(config, no_progress, folder=folder, linger_s=0.0)
         loaded_s = time.perf_counter()
         open_shared(config, no_progress, folder=folder).close()
         joined_s = time.perf_counter()
-        alone = load_engine(config)
+        alone = here.submit(load_engine, config).result()
         taken: dict[str, list[float]] = {"alone": [], "shared": []}
         whole_ms = []
         for number, request in enumerate(requests):
             progress("Asking in turns", number, len(requests))
-            for kind, engine in (("alone", alone), ("shared", shared)):
-                asked_s = time.perf_counter()
-                completion = engine.complete(request, cancellation=CancellationEvent(), on_text=lambda _: None)
-                took_s = time.perf_counter() - asked_s
+            asked: tuple[tuple[str, ThreadPoolExecutor, CompletionEngine], ...] = (
+                ("alone", here, alone),
+                ("shared", waiting, shared),
+            )
+            for kind, thread, engine in asked:  # on threads like those of a server
+                ask = partial(engine.complete, request, cancellation=CancellationEvent(), on_text=lambda _: None)
+                begun_s = time.perf_counter()
+                completion = thread.submit(ask).result()
+                took_s = time.perf_counter() - begun_s
                 taken[kind].append(1000 * (took_s - completion.elapsed_s))
                 whole_ms.append(1000 * took_s)
         alone.close()
@@ -183,7 +196,7 @@ def socket_costs(stretch: Stretch, model: str, *, n_requests: int, progress: Pro
         alone_ms=taken["alone"],
         shared_ms=taken["shared"],
         request_ms=whole_ms,
-        reload_s=loaded_s - begun_s,
+        reload_s=loaded_s - started_s,
         join_s=joined_s - loaded_s,
     )
 

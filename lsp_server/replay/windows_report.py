@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import mean, median
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def rows(opened: Sequence[WindowsTaken], costs: SocketCosts, typed: Sequence[Seq
         found.append(both(what, "s", 2, lambda one, index=index: one.first_s[index]))  # type: ignore[misc]
     found.append(both("cores taken while nothing happens", "", 4, lambda one: one.idle_cpu))
     found += [
-        ("beyond the engine's own time, a request, mean", *_pair(mean, costs), ""),
+        ("beyond the engine's own time, a request, median", *_pair(median, costs), ""),
         ("the same, the slowest of twenty", *_pair(lambda values: percentile(values, 0.95), costs), ""),
         ("from no engine to a loaded one", "", f"{costs.reload_s:.2f} s", ""),
         ("to come to a loaded one", "", f"{costs.join_s:.3f} s", ""),
