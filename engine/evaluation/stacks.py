@@ -19,6 +19,7 @@ from engine.decoding.stopping import StopCondition
 from engine.errors import UnsupportedModelError
 from engine.evaluation.arms import BASELINE, Situation, all_arms
 from engine.model.loading import load_model
+from engine.model.prepared.native import library
 from engine.model.reference.silence import silenced
 from engine.policy.learned import find_learned_policy
 from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
@@ -172,7 +173,7 @@ def _on_cpu(name: str, folder: Path, threads: int | None, ours: _Ours, progress:
         missing=["vLLM is for servers with GPUs; it is not run on a CPU."],
     )
     if best.full == onnx.full:
-        rest.missing.append("There are no kernels of our own for this CPU or this model.")
+        rest.missing.append(library.why_not() or "There are no kernels of our own for this model's blocks.")
         return rest
     rest.ways += [*best.ways(), _fast(name, folder, threads, "int4", progress=progress).ways()[0]]
     rest.steps.append(Measure(name="kernels of our own", before=onnx.full, behind=best.full))

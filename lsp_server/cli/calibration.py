@@ -27,6 +27,7 @@ _COEFFICIENTS = {
     "context_pass_j": ("1,000 positions attended, in a layer", 1000),
     "context_token_j": ("1,000 positions attended, by a further row", 1000),
 }
+_LARGE_ERROR = 0.1
 _ABOUT_RESIDUALS = (
     "Each window is predicted from all others. What no window sees (policy checks, propagation) keeps the shipped "
     "proportion."
@@ -76,7 +77,12 @@ def page(made: Calibration, tables: Sequence[ReportTable], *, title: str) -> str
 
 def _error(made: Calibration) -> str:
     error = made.model.relative_error
-    return f"{made.model.told}; mean relative error {'unknown' if error is None else f'{error:.1%}'}"
+    told = f"{made.model.told}; mean relative error {'unknown' if error is None else f'{error:.1%}'}"
+    return (
+        told
+        if error is None or error <= _LARGE_ERROR
+        else f"{told}. That is much; do it again while nothing else runs."
+    )
 
 
 def _interval(found: Estimate, each: int) -> str:
@@ -96,7 +102,7 @@ def _draw(figure: Figure, *, windows: Sequence[CalibratedWindow]) -> None:
     ends = [min(*measured, *predicted), max(*measured, *predicted)]
     left.plot(ends, ends, color="#9aa39d", linewidth=1)
     left.plot(measured, predicted, "o", color="#2e9e5b")
-    left.set(xlabel="measured, J a window", ylabel="predicted from the others, J")
+    left.set(xlabel="measured, J a window", ylabel="predicted from the others, J", xscale="log", yscale="log")
     right.axvline(0.0, color="#9aa39d", linewidth=1)
     right.barh([_told(window) for window in windows], [100 * window.residual for window in windows], color="#3b7dd8")
     right.tick_params(axis="y", labelsize=6)
