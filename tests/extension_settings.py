@@ -16,6 +16,7 @@ from lsp_server.settings_entries import SECTION
 EXTENSION = Path(__file__).parent.parent / "vscode-extension"
 PACKAGE = EXTENSION / "package.json"
 README = EXTENSION / "README.md"
+GERMAN_TEXTS = EXTENSION / "package.nls.de.json"  # written by hand
 TEXTS = EXTENSION / "package.nls.json"
 
 STRING = Allowed(words="a text", schema={"type": "string"}, test=lambda value: isinstance(value, str))
@@ -76,7 +77,7 @@ def with_settings(package: str) -> str:
 
 
 def with_texts(texts: str) -> str:
-    """package.nls.json with the texts of the settings made anew; package.nls.de.json is written by hand."""
+    """package.nls.json with the texts of the settings made anew."""
     others = {key: text for key, text in json.loads(texts).items() if not key.startswith(f"{_TEXT}.")}
     ours = {
         key: text

@@ -1,5 +1,6 @@
 """Both sides of the wire declare the same messages, and the extension shows the settings that the server declares."""
 
+import json
 import re
 from dataclasses import is_dataclass
 from typing import NoReturn, get_args, get_origin, get_type_hints
@@ -9,7 +10,16 @@ import pytest
 from lsp_server import protocol
 from lsp_server.handlers import create_server
 from lsp_server.protocol import wire_name
-from tests.extension_settings import EXTENSION, PACKAGE, README, TEXTS, with_settings, with_table, with_texts
+from tests.extension_settings import (
+    EXTENSION,
+    GERMAN_TEXTS,
+    PACKAGE,
+    README,
+    TEXTS,
+    with_settings,
+    with_table,
+    with_texts,
+)
 
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
@@ -94,6 +104,12 @@ def test_the_settings_page_and_its_table_are_those_that_the_server_declares() ->
     assert package == with_settings(package), hint
     assert texts == with_texts(texts), hint
     assert readme == with_table(readme), hint
+
+
+def test_every_text_of_the_package_is_there_in_german() -> None:
+    english, german = (json.loads(path.read_text(encoding="utf-8")) for path in (TEXTS, GERMAN_TEXTS))
+
+    assert german.keys() == english.keys(), f"write what is missing into {GERMAN_TEXTS.name}"
 
 
 def test_the_slider_says_what_the_readme_measured() -> None:
