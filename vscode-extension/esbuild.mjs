@@ -11,6 +11,16 @@ const shared = {
   logLevel: "warning",
 };
 
+/** What is imported only when it is needed stays a file of its own. */
+const keepApart = {
+  name: "keep-apart",
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/connection$/ }, ({ path, kind }) =>
+      kind === "dynamic-import" ? { path, external: true } : undefined,
+    );
+  },
+};
+
 if (argv.includes("--tests")) {
   rmSync("out/test", { recursive: true, force: true });
   await build({
@@ -29,7 +39,8 @@ if (argv.includes("--tests")) {
     // Two files: even to skim over the language client's library takes longer than all the rest needs to start.
     entryPoints: ["src/extension.ts", "src/connection.ts"],
     outdir: "out",
-    external: ["vscode", "./connection"],
+    external: ["vscode"],
+    plugins: [keepApart],
     supported: { "dynamic-import": false }, // it becomes require, which knows the module "vscode"
     minify: argv.includes("--minify"),
     metafile: true,
@@ -38,5 +49,10 @@ if (argv.includes("--tests")) {
   const libraries = Object.keys(inputs).filter((input) => input.includes("node_modules"));
   if (libraries.length > 0) {
     throw new Error(`The extension would start with ${libraries.join(", ")} in it.`);
+  }
+  const { imports } = metafile.outputs["out/connection.js"];
+  const missing = imports.filter(({ path }) => path.startsWith("."));
+  if (missing.length > 0) {
+    throw new Error(`${missing.map(({ path }) => path).join(", ")} would be looked for beside it.`);
   }
 }
