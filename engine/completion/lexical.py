@@ -7,6 +7,7 @@ language that no lexer knows, everything is code. Strings only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_named
@@ -54,6 +55,7 @@ def part_at(prefix: str, language_id: str) -> Part:
     return enclosure_at(prefix, language_id).part
 
 
+@lru_cache(maxsize=4)  # a key asks several times: what it stands in, the project, the model
 def enclosure_at(prefix: str, language_id: str) -> Enclosure:
     """What the end of a text lies in."""
     lexer = lexer_for(language_id)

@@ -67,7 +67,8 @@ def _speller(tokenizer: Tokenizer) -> Callable[[str], bytes]:
     kinds = set(_kinds(json.loads(tokenizer.decoder.__getstate__()))) if tokenizer.decoder is not None else set()
     if "ByteLevel" in kinds:
         table = _byte_level()
-        return lambda token: bytes(table[char] for char in token) if all(char in table for char in token) else b""
+        known = table.keys()
+        return lambda token: bytes(map(table.__getitem__, token)) if known >= set(token) else b""
     has_blanks = bool(kinds & {"Metaspace", "Replace"})
     has_bytes = "ByteFallback" in kinds
 
