@@ -122,9 +122,12 @@ class ProjectKeeper:
         wanted = (languages | known, tuple(documents.folder_paths), self._private_files)
         if wanted == self._read or not languages:
             return
-        self._read = wanted
-        self._edited.clear()
+        before, self._read = self._read, wanted
         texts = {path: normalised(documents.text_documents[uri].source) for uri, path in paths.items()}
+        if before is not None and before[1:] == wanted[1:]:
+            self._reader.read_more(languages - known, texts)
+            return
+        self._edited.clear()
         self._reader.read(
             self._sinks, documents.folder_paths, wanted[0], private_files=self._private_files, texts=texts
         )

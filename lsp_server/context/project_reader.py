@@ -12,7 +12,7 @@ import os
 import queue
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -128,9 +128,19 @@ class ProjectReader:
             private=PrivateFiles(private_files, tuple(folders), git=git),
             git=git,
         )
-        for folder in folders:
-            self._on_news(f"Reading the project {folder.name}.", "")
-            self._do(partial(self._read_folder, wanted, folder, dict(texts)))
+        self._read_folders(wanted, texts)
+
+    def read_more(self, languages: Collection[str], texts: Mapping[Path, str]) -> None:
+        """Reads files of further languages as well, in the folders that are read.
+
+        Args:
+            languages: Their names.
+            texts: As of `read`.
+        """
+        if self._wanted is not None:
+            more = replace(self._wanted, languages=frozenset(languages))
+            self._wanted = replace(self._wanted, languages=self._wanted.languages | more.languages)
+            self._read_folders(more, texts)
 
     def stop(self) -> None:
         """Gives up what is being read, and forgets all that was."""
@@ -164,6 +174,11 @@ class ProjectReader:
         folder = self.project_of(path)
         if folder is not None and self._wanted is not None and language_of(path) in self._wanted.languages:
             self._do(partial(self._update_file, self._wanted, folder, path, text))
+
+    def _read_folders(self, wanted: _Wanted, texts: Mapping[Path, str]) -> None:
+        for folder in wanted.folders:
+            self._on_news(f"Reading the project {folder.name}.", "")
+            self._do(partial(self._read_folder, wanted, folder, dict(texts)))
 
     def _do(self, work: Callable[[], None]) -> None:
         if self._thread is None:
