@@ -21,7 +21,7 @@ export async function chooseModel(client: ServerClient): Promise<boolean> {
   const items = answer.then((result) => itemsOf(result?.models ?? [], readSettings().model));
   const picked = await vscode.window.showQuickPick(items, {
     title: t("Choose a model"),
-    placeHolder: t("Times are predicted from each model's size and this machine's memory"),
+    placeHolder: t("Predicted for this machine; both sides: before the cursor and behind it"),
     matchOnDetail: true,
   });
   if (picked?.model !== undefined) await writeModel(picked.model);
@@ -50,21 +50,18 @@ export function itemsOf(models: readonly ModelChoice[], current: string): ModelI
   ];
 }
 
+/** Short enough for the list: the editor cuts what is longer. */
 function itemOf(model: ModelChoice, current: string): ModelItem {
-  const { name, isAdvised, downloadBytes, runningBytes, tokenMs, whyNot } = model;
+  const { name, licence, isAdvised, downloadBytes, runningBytes, tokenMs, whyNot } = model;
   const words = [...(isAdvised ? [t("advised")] : []), ...(name === current ? [t("in use")] : [])];
   return {
     label: `${isAdvised ? "$(star-full) " : ""}${name}`,
-    description: words.join(", "),
+    description: [...words, licence].join(", "),
     detail: [
+      whyNot === "" ? t("about {0} ms a token", Math.max(1, Math.round(tokenMs))) : whyNot,
       t("{0} to fetch", formatBytes(downloadBytes)),
       t("{0} of memory", formatBytes(runningBytes)),
-      t("about {0} ms a token", Math.max(1, Math.round(tokenMs))),
-      model.readsBothSides
-        ? t("reads both sides of the cursor")
-        : t("reads what is before the cursor"),
-      model.licence,
-      ...(whyNot === "" ? [] : [whyNot]),
+      model.readsBothSides ? t("reads both sides") : t("reads one side"),
     ].join(", "),
     model: name,
   };
