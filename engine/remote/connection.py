@@ -24,7 +24,7 @@ from engine.errors import ConfigError, EngineError, RemoteAwayError, RemoteError
 from engine.remote.refusals import not_a_server, refusal, said_in_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
     from concurrent.futures import Future
 
     from engine.remote.address import Address
@@ -167,12 +167,25 @@ class Connection:
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     async def _ask(self, path: str, body: Any | None) -> tuple[int, bytes]:  # noqa: ANN401
-        answer = await self._client.request("GET" if body is None else "POST", path, json=body)
-        return answer.status_code, answer.content
+        async with self._sent("GET" if body is None else "POST", path, body) as answer:
+            return answer.status_code, await answer.aread()
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, method: str, path: str, body: Any | None) -> AsyncIterator[httpx2.Response]:  # noqa: ANN401
+        """Sends a question; once more where the server has closed a connection that was kept open, at that moment."""
+        request = self._client.build_request(method, path, json=body)
+        try:
+            answer = await self._client.send(request, stream=True)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            answer = await self._client.send(request, stream=True)
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
 
     async def _read(self, path: str, body: Any, inbox: queue.SimpleQueue[dict[str, Any] | None]) -> None:  # noqa: ANN401
         try:
-            async with self._client.stream("POST", path, json=body) as answer:
+            async with self._sent("POST", path, body) as answer:
                 if answer.status_code != httpx2.codes.OK:
                     raise self.refusal(answer.status_code, await answer.aread())
                 if not answer.headers.get("content-type", "").startswith("text/event-stream"):

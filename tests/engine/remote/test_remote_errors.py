@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from engine.config import EngineConfig
 from engine.errors import RemoteAwayError, RemoteError
 from engine.remote import connection
+from engine.remote.address import read_address
 from engine.remote.remote_engine import load_remote_engine
 from tests.engine.remote.scripted_server import ScriptedServer, events, loaded, request
 
@@ -140,6 +142,29 @@ def test_a_server_that_nobody_waits_for_is_left() -> None:
             load_remote_engine(EngineConfig(remote_url=f"http://{host}"), progress=progress)
 
     assert said == [f"Asking the completion server {host}"] * 3
+
+
+def test_a_connection_that_the_server_closes_at_that_very_moment_is_opened_again() -> None:
+    models = b'{"data": [{"id": "coder"}]}'
+    kept = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(models), models)
+
+    def serve() -> None:
+        for answers in ([kept, b""], [kept]):
+            client, _ = listener.accept()
+            for answer in answers:
+                client.recv(10_000)
+                client.sendall(answer)
+            client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        asked = connection.Connection(read_address(f"http://127.0.0.1:{listener.getsockname()[1]}"), "")
+        answers = [asked.ask("/v1/models") for _ in range(2)]
+        thread.join(10)
+        asked.close()
+
+    assert answers == [(200, models)] * 2
 
 
 def test_an_answer_that_only_trickles_is_left(
