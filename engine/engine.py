@@ -117,6 +117,11 @@ class Engine:
         return why_no_format(self._loaded.tokenization.control_ids)
 
     @property
+    def takes_turns(self) -> bool:
+        """Nobody else is served."""
+        return False
+
+    @property
     def layers_total(self) -> int:
         """The model's full depth."""
         return self._loaded.model.n_layers

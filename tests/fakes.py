@@ -83,6 +83,7 @@ class FakeEngine:
         self.model_name = (config or EngineConfig()).model
         self.device_name = "CPU, 1 thread"
         self.remote_host: str | None = None
+        self.takes_turns = False
         self.layers_total = FAKE_LAYERS
         self.energy_source = "measured: fake counter"
         self.meters_refused = ("NVML: no GPU.",)

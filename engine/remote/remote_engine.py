@@ -92,6 +92,11 @@ class RemoteEngine:
         return self._connection.host
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether others are served there first is not told."""
+        return False
+
+    @property
     def layers_total(self) -> int | None:
         """Servers do not say."""
         return None

@@ -171,6 +171,7 @@ class Guest:
         def on_text(text: str) -> None:
             self._link.post({"is": wire.TEXT, "id": number, "text": text})
 
+        on_text("")  # its turn has come
         try:
             engine = self._engine()
             engine.use_windows(len(self._turns.guests))

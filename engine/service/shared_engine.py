@@ -60,6 +60,11 @@ class SharedEngine:
         return None
 
     @property
+    def takes_turns(self) -> bool:
+        """Other windows are served too."""
+        return True
+
+    @property
     def layers_total(self) -> int:
         """Layers of the model."""
         return self._facts.layers_total
@@ -77,7 +82,7 @@ class SharedEngine:
     def complete(
         self, request: CompletionRequest, *, cancellation: Cancellation, on_text: Callable[[str], None]
     ) -> Completion:
-        """Blocks until the text is there, and tells it as it grows.
+        """Blocks until the text is there, and tells it as it grows, from "" on when its turn has come.
 
         Raises:
             EngineError: The engine's own.

@@ -1,7 +1,8 @@
 """`Turns`: whose work is done next, and when nobody has come for so long that the place can be closed.
 
-Whoever was served the longest ago is next, so nobody starves, and to give up one's work and ask anew loses no turn. It
-knows no work.
+Whoever has waited longest is next, since they asked or were served last: nobody who waits is passed over. Who takes
+work back and asks anew waits anew: that is somebody who types on, and would take it back again, while who still waits
+has stopped typing and looks. It knows no work.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Turns(Generic[G]):
     def __init__(self, linger_s: float) -> None:
         self._linger_s = linger_s
         self._news = threading.Condition()
-        self._work: OrderedDict[G, deque[Callable[[], None]]] = OrderedDict()  # served the longest ago first
+        self._work: OrderedDict[G, deque[Callable[[], None]]] = OrderedDict()  # who waits longest first
         self._empty_since_s = time.monotonic() + max(0.0, _FIRST_GUEST_S - linger_s)
         self._is_over = False
 
@@ -58,6 +59,8 @@ class Turns(Generic[G]):
         """A guest wants something done; nothing happens where it has gone."""
         with self._news:
             if guest in self._work:
+                if not self._work[guest]:
+                    self._work.move_to_end(guest)
                 self._work[guest].append(work)
                 self._news.notify()
 

@@ -79,10 +79,12 @@ class Run:
 
     Args:
         job: The job it was begun for, and the first to wait for it.
+        is_begun: False where others may have their turn first; then the first text, be it "", tells that it is.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, is_begun: bool = True) -> None:
         self.job = job
+        self._is_begun = is_begun
         self.waiter: Job | None = job
         self.cancellation = CancellationEvent()
         self._text = ""
@@ -98,8 +100,8 @@ class Run:
 
     def would_serve(self, uri: str, request: CompletionRequest) -> bool:
         """True where the computation may still answer another request."""
-        if self.cancellation.is_cancelled or uri != self.job.uri:
-            return False
+        if self.cancellation.is_cancelled or uri != self.job.uri or not self._is_begun:
+            return False  # where nothing is done yet, the newer one had better be asked
         typed = typed_between(self.job.request, request)
         # No text yet agrees with any typing: half of such texts do serve, and for the others the prompt is read at
         # least, while the person pauses; measured against starting anew: engine/LOG.md, "Length and shape: behind an
@@ -108,7 +110,7 @@ class Run:
 
     def grow(self, text: str) -> None:
         """Keeps the text so far; cancels the run where it does not serve the waiting job."""
-        self._text = text
+        self._text, self._is_begun = text, True
         if self.waiter is not None and not self.would_serve(self.waiter.uri, self.waiter.request):
             self.cancellation.cancel()
             self._dismiss()

@@ -35,6 +35,11 @@ class CompletionEngine(Protocol):
         ...
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether others may have their turn first; it then tells a text of "" when a request's own has come."""
+        ...
+
+    @property
     def layers_total(self) -> int | None:
         """Layers of the model; None where they are not known."""
         ...

@@ -63,11 +63,11 @@ def test_text_grows_as_it_is_computed(host: Hosted) -> None:
 
     until(host.engine.started.is_set)
     host.engine.go.release()
-    until(lambda: asked.texts == ["one"])
+    until(lambda: asked.texts == ["", "one"])
     host.engine.go.release(2)
 
     assert asked.answer().text == "one two three"
-    assert asked.texts == ["one", "one two", "one two three"]
+    assert asked.texts == ["", "one", "one two", "one two three"]
 
 
 def test_what_is_being_computed_can_be_stopped(host: Hosted) -> None:

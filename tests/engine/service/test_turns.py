@@ -26,13 +26,11 @@ def test_nobody_is_served_twice_while_another_waits() -> None:
     assert served == ["a", "b", "c", "a", "a"]
 
 
-def test_asking_anew_loses_no_turn() -> None:
+def test_who_still_waits_is_served_before_who_asks_anew() -> None:
     turns: Turns[str] = Turns(linger_s=60)
     served: list[str] = []
-    for guest in ("a", "b"):
+    for guest in ("a", "b", "c"):
         turns.join(guest)
-        turns.put(guest, lambda guest=guest: served.append(guest))  # type: ignore[misc]
-    taken(turns, 2)
 
     def first() -> None:
         served.append("first")
@@ -41,10 +39,11 @@ def test_asking_anew_loses_no_turn() -> None:
     turns.put("b", lambda: served.append("b"))
     assert turns.withdraw("a", first)
     assert not turns.withdraw("a", first)
-    turns.put("a", lambda: served.append("second"))
-    taken(turns, 2)
+    turns.put("a", lambda: served.append("a"))
+    turns.put("c", lambda: served.append("c"))
+    taken(turns, 3)
 
-    assert served == ["a", "b", "second", "b"]
+    assert served == ["b", "a", "c"]
 
 
 def test_the_work_of_who_has_gone_is_not_done() -> None:

@@ -27,6 +27,10 @@ pytestmark = pytest.mark.timeout(20)
 class Elsewhere(FakeEngine):
     """An engine in another process: "lose" ends it, "busy" has others' turns until it is cancelled."""
 
+    def __init__(self, config: EngineConfig) -> None:
+        super().__init__(config)
+        self.takes_turns = True
+
     def complete(
         self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
     ) -> Completion:
@@ -82,11 +86,11 @@ async def test_an_engine_that_is_lost_is_told_of_once_and_answers_nothing(desk: 
 async def test_a_request_whose_turn_never_came_is_no_completion(desk: Desk) -> None:
     waiting = desk.ask("busy")
     await asyncio.to_thread(desk.engines[0].started.wait)
-    newer = desk.ask("x")
+    newer = desk.ask("busy x")  # typed on: an engine that had begun would go on for it
 
     assert await waiting is None
-    assert await newer == Suggestion(completion_id="x", text="next")
-    assert [computed.completion_id for computed in desk.computed] == ["x"]
+    assert await newer == Suggestion(completion_id="busy x", text="next")
+    assert [computed.completion_id for computed in desk.computed] == ["busy x"]
     assert desk.losses == 0
 
 
