@@ -109,19 +109,24 @@ def test_a_workspace_with_modules_of_the_same_name_is_never_imported(open_editor
         assert window.notifications() == []
 
 
-def test_a_crash_of_the_server_is_one_sentence_and_completions_go_on(open_editor: OpenEditor) -> None:
+def test_a_crash_of_the_server_is_one_sentence_completions_go_on_and_so_does_the_day(open_editor: OpenEditor) -> None:
     with open_editor({"shapes.py": CODE}) as editor:
         window = editor.window
         window.open_file("shapes.py")
         window.wait_until_ready()
+        window.type_at_end("def rectangle(width, height):", "return ")
+        assert window.ghost_text()
 
         server_process(editor).kill()
 
         crashed = re.compile("The server stopped unexpectedly and was started again")
         expect(window.status).to_have_attribute("aria-label", crashed, timeout=ANSWER_TIMEOUT_MS)
         window.wait_until_ready()
-        window.type_at_end("def rectangle(width, height):", "return ")
+        assert re.search(r"Today [\d.]+ [mk]?J in 1 session, all windows", window.tooltip())
+        window.type_at_end("", "", "def triangle(width, height):", "return ")
         assert window.ghost_text()
+        assert re.search(r"Today [\d.]+ [mk]?J in 2 sessions, all windows", window.tooltip())
+        window.page.screenshot(path=ARTIFACTS / "today.png")
         assert window.notifications() == []
 
 
