@@ -1,5 +1,5 @@
 /** `t`: a sentence in the editor's language, with its values put in. All that these modules know of the editor. */
 
-import { l10n } from "vscode";
+import * as vscode from "vscode";
 
-export const { t } = l10n;
+export const { t } = vscode.l10n;
