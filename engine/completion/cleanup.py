@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.completion.blocks import CLOSING_RUN, closed_length, closing_run, stays_inside
 from engine.completion.indentation import indent_of
-from engine.completion.line import ending_length, fitting_length, leaving_length, whole_words_length, word_before
+from engine.completion.line import (
+    ending_length,
+    fitting_length,
+    leaving_length,
+    whole_words_length,
+    without_open_comma,
+    word_before,
+)
 from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
 from engine.completion.worth import is_worth_showing, without_opened_string
@@ -190,7 +197,7 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     document = f"{prefix.removesuffix(word_before(shape.head))} {suffix}"
     line = shape.head if "\n" not in body else ""
     kept = body[: whole_words_length(body, line, document)]
-    kept = without_opened_string(kept, shape.head)
+    kept = without_open_comma(without_opened_string(kept, shape.head), shape.line)
     return slice(part.start, part.start + _not_worth_showing(kept, shape))
 
 

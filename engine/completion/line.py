@@ -24,12 +24,18 @@ REST_CHARS = 256  # of it behind the cursor, that are read for each bracket of n
 _CONTEXT_CHARS = 3  # that tell what an apostrophe or an angle bracket is
 _WORD_CHARS = 200  # that a word has at most
 _WORD_END = re.compile(r"\w+\Z")
+_HALF_WORD = re.compile(r"[\w-]*\w-\Z|(?<!\w)\d+\.\Z|[\w\\]*\w\\\Z|\$\{?\Z")  # such as `log-`, `3.`, `Log\`, `$`
 _PIECES = frozenset(CLOSING) | CLOSERS | QUOTES | {">"}
 _WITHOUT_VALUE = re.compile(r"(?:^|\s)[\w:.-]+=\Z")  # such as an attribute whose string was not begun
 _ENDS = frozenset(">/)]},;")
 _NAMED_CHARACTER = re.compile(r"&#?\w+\Z")  # `&nbsp;` ends no statement
 _QUESTION = re.compile(r"\s\?\s")
 _ANSWER = re.compile(r"(?<![:?]):(?![:=])")
+_RELATION = r"(?:[=!]==?|[<>]=?|[-+*/:|&]?=)"  # of which a statement or a condition has one
+_GOES_ON_WITH_RELATION = re.compile(rf"\s*{_RELATION}\s+\S")
+_BEGINS_RELATION = re.compile(rf"(?<![^\s\w)\]]){_RELATION}(?=\s|\Z)")
+_FIRST_WORD = re.compile(r"\s*(\w{2,})")
+_CLOSES = (")", "]", ">")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +126,12 @@ def ending_length(body: str, line: Line) -> int | None:
     if "{" in line.before.stack or COMMENT_BEGIN.match(line.rest):
         return None
     asks = line.rest.lstrip().startswith(":") and _QUESTION.search(line.head)
+    relates = "<" not in line.before.stack and _GOES_ON_WITH_RELATION.match(line.rest)
     for at, char in enumerate(body):
         ends = char == ";" and not _NAMED_CHARACTER.search(body[:at])
         answers = asks and char == ":" and _ANSWER.match(body, at) and not _QUESTION.search(body[:at])
-        if (ends or answers) and line.scan_to(body[:at]).stack == line.before.stack:
+        relates_again = relates and _BEGINS_RELATION.match(body, at)
+        if (ends or answers or relates_again) and line.scan_to(body[:at]).stack == line.before.stack:
             return at
     return None
 
@@ -131,9 +139,10 @@ def ending_length(body: str, line: Line) -> int | None:
 def fitting_length(body: str, line: Line) -> int:
     """How much of a line's new text fits between what stands before and behind the cursor on that line.
 
-    A word is not glued to the next one, and nothing is put inside a word.
+    A word is not glued to the next one, nothing is put inside a word, and what the rest begins with is not said before
+    it.
     """
-    if joins(line.head, line.rest):
+    if joins(line.head, line.rest) or _begins_alike(body, line.rest):
         return 0  # inside a word: whatever is put there spoils it
     length = _balanced_length(body, line) if line.goes_on else len(body)
     kept = body[:length].rstrip()
@@ -144,6 +153,16 @@ def fitting_length(body: str, line: Line) -> int:
     if line.rest[:1] in QUOTES and (len(kept) - len(kept.rstrip("\\"))) % 2:
         kept = kept[:-1].rstrip()  # it would take the quote's meaning away
     return len(kept)
+
+
+def without_open_comma(text: str, line: Line) -> str:
+    """A text that was cut off, without a comma at its end that the rest of the line leaves nothing behind."""
+    return text.rstrip(", ") if line.rest.lstrip().startswith(_CLOSES) else text
+
+
+def _begins_alike(body: str, rest: str) -> bool:
+    first, next_one = _FIRST_WORD.match(body), _FIRST_WORD.match(rest)
+    return first is not None and next_one is not None and first.group(1) == next_one.group(1)
 
 
 def whole_words_length(text: str, head: str, document: str) -> int:
@@ -157,6 +176,9 @@ def whole_words_length(text: str, head: str, document: str) -> int:
         document: Text to know words from, without the word under the cursor.
     """
     head = head[-_WORD_CHARS:]
+    half = _HALF_WORD.search(head + text)
+    if half is not None:
+        return len(text[: max(0, half.start() - len(head))].rstrip())
     found = _WORD_END.search(head + text)
     if found is None or re.search(rf"(?<!\w){found.group()}(?!\w)", document):
         return len(text)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LINES_ABOVE = 6  # that are compared with; twice the longest period would be enough
+_ENDS = " \t;,."  # that do not make another line of it
 _PERIODS = (1, 2, 3)  # lines that are repeated as one
 
 
@@ -18,21 +19,22 @@ def repeats_from(lines: Sequence[str], above: Sequence[str], next_line: str) -> 
     """The index of the first new line that repeats the document or the new lines before it; None where none does.
 
     Lines are compared with their indentation: a bracket that closes an inner block is no repetition of the outer one's.
-    Lines without a letter, such as brackets, may follow each other.
+    Lines without a letter, such as brackets, may follow each other. A line that lacks its last sign or ends in another
+    says the same.
 
     Args:
         lines: The new lines; the first with what stands before the cursor.
         above: Lines of the document before them, without blank ones.
         next_line: The first line behind the cursor's that is not blank; "" without one.
     """
-    told = [line.rstrip() for line in above]
+    told = [line.rstrip(_ENDS) for line in above]
     for index, line in enumerate(lines):
         text = line.rstrip()
         if not text:
             continue
         if text == next_line.rstrip():
             return index
-        told.append(text)
+        told.append(text.rstrip(_ENDS))
         for period in _PERIODS:
             n_new = sum(1 for each in lines[: index + 1] if each.strip())
             if period <= n_new and _is_repeated(told, period):

@@ -14,7 +14,8 @@ _LONE_SIGN = re.compile(r"[^\w\s]")
 _EMPTY_PAIR = re.compile(r"\(\)|\[\]|\{\}|\"\"|''|``|<>")
 _WORD = re.compile(r"\w")
 _STRING_PREFIX = re.compile(r"(?<!\w)[A-Za-z$@]{1,2}\Z")
-_GOES_ON = re.compile(r"[=,.&|?:@#$\\<]\Z")
+_GOES_ON = re.compile(r"[=,.&|?:@#$<]\Z|(?<!\\)(?:\\\\)*\\\Z|(?<!-)[-=]>\Z|//\Z|/\*+\Z")
+_BEGINS_WORD = re.compile(r"(?:\A|\s)[-+!~]{1,2}\Z")  # such as an option's `--`; `i--` is whole
 
 
 def is_worth_showing(text: str, head: str) -> bool:
@@ -29,7 +30,9 @@ def is_worth_showing(text: str, head: str) -> bool:
         return False
     if not head.strip() and EMPTY_COMMENT.fullmatch(sign):
         return False
-    return bool(_WORD.search(sign)) or not _is_unfinished(sign)
+    if _WORD.search(sign):
+        return True
+    return not _is_unfinished(sign) and not _BEGINS_WORD.search(head[-1:] + text.rstrip())
 
 
 def _is_unfinished(sign: str) -> bool:

@@ -291,6 +291,14 @@ def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
         pytest.param("x = ‸", "foo ", "foo", id="the word was over"),
         pytest.param("if x:\n    ‸", " foo()\n    ba", "foo()", id="only the half word of a further line"),
         pytest.param("x = ‸\ny = bar", "bar", "bar", id="a word behind the cursor"),
+        pytest.param("uses: docker/lo‸", "g-", "", id="half of a word with a hyphen"),
+        pytest.param("lib = ‸\nimport lib", "lib-", "", id="a known word with a hyphen"),
+        pytest.param("x = ‸", "0.", "", id="half of a number"),
+        pytest.param("rm ‸", '"$DIR"/$', '"$DIR"/', id="a variable without a name"),
+        pytest.param("class A implements ‸\nMonolog", "\\Monolog\\", "", id="half of a qualified name"),
+        pytest.param("f(http.‸) Handler", "Handler,", "Handler", id="a comma before what the rest closes"),
+        pytest.param("x = [‸]", "1, 2,", "1, 2", id="a comma behind a number"),
+        pytest.param("f(‸\n", "1, 2,", "1, 2,", id="a comma that more may follow"),
     ],
 )
 def test_a_text_that_a_limit_cut_ends_with_a_whole_word(document: str, decoded: str, expected: str) -> None:

@@ -139,6 +139,13 @@ NOT_WORTH_SHOWING = [
     ("go", "x := ‸\n", " &", ""),
     ("shellscript", "echo ‸\n", ' "$', ""),
     ("css", ".a ‸\n", " {", ""),
+    ("yaml", "run: docker build ‸\n", "--", ""),
+    ("shellscript", "rm ‸\n", "--", ""),
+    ("sql", "SELECT a; ‸\n", "--", ""),
+    ("c", "x ‸\n", "/*", ""),
+    ("c", "p‸\n", "->", ""),
+    ("javascript", "f(a ‸\n", "=>", ""),
+    ("kotlin", "if (‸) {\n", "!", ""),
 ]
 WORTH_SHOWING = [
     ("python", "x = ‸\n", ' foo("', "foo("),
@@ -150,6 +157,29 @@ WORTH_SHOWING = [
     ("c", "i‸\n", "--;\n", "--;"),
     ("javascript", "foo(() => {\n  a();\n‸\n", "\n});\n", "});"),
     ("python", "x = f(a‸\n", "))", "))"),
+]
+SAID_BY_THE_REST = [
+    ("sql", "HAVING SUM(o.total) ‸> 100\n", "> 0", ""),
+    ("sql", "HAVING ‸ > 100\n", " SUM(o.total) > 0", "SUM(o.total)"),
+    ("python", "if ‸ == 3:\n", " f(a=1) == 4:", "f(a=1)"),
+    ("java", "int ‸ = 3;\n", " count = 4;", "count"),
+    ("javascript", "if (a ‸=== b) {\n", "=== c", ""),
+    ("rust", "if a ‸!= b {\n", "!= c", ""),
+    ("c", "if (a ‸&& b)\n", "&& c ", "&& c"),
+    ("csharp", "if (x ‸ >= 2)\n", " + y >= 3", "+ y"),
+    ("kotlin", "x‸ += 2\n", " += 3", ""),
+    ("html", "<input disabled‸>\n", '="disabled"', '="disabled"'),
+    ("go", "// ‸to it, and then calls\n", "to it.", ""),
+    ("php", "<?php\n$this->‸level = f($level);\n", "level = $level;", ""),
+    ("ruby", "puts ‸name.upcase\n", "name, ", ""),
+    ("python", "f(‸alpha, b)\n", "alphabet, ", "alphabet,"),
+]
+SAYS_THE_LINE_ABOVE = [
+    ("java", "import android.os.Build;\n‸\n", "\nimport android.os.Build", ""),
+    ("java", "import android.os.Build;\n‸\n", "\nimport android.os.Build.", ""),
+    ("java", "import android.os.Build;\n‸\n", "\nimport android.os.Handler;", "import android.os.Handler;"),
+    ("python", "import os\n‸\n", "\nimport os.path", "import os.path"),
+    ("yaml", "a:\n  - first\n  ‸\n", " - second", "- second"),
 ]
 INDENTED_OTHERWISE = [
     (
@@ -191,6 +221,8 @@ ALL = [
     *(pytest.param(*case, id=f"opened before text: {case[0]}") for case in OPENED_BEFORE_TEXT),
     *(pytest.param(*case, id=f"not worth showing: {case[0]}") for case in NOT_WORTH_SHOWING),
     *(pytest.param(*case, id=f"worth showing: {case[0]}") for case in WORTH_SHOWING),
+    *(pytest.param(*case, id=f"said by the rest: {case[0]}") for case in SAID_BY_THE_REST),
+    *(pytest.param(*case, id=f"says the line above: {case[0]}") for case in SAYS_THE_LINE_ABOVE),
     *(pytest.param(*case, id=f"indented otherwise: {case[0]}") for case in INDENTED_OTHERWISE),
 ]
 
