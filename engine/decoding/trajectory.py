@@ -127,27 +127,29 @@ class Trajectory:
         self._work.verification.tokens += len(drafts)
         for index, (start, stop) in enumerate(self._model.segments[:-1]):
             rows = self._run(rows, start, stop, self._work.decode)
-            n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
-            exit_ = PassExit(
-                self._model, self.head, rows[:, n_before:], said=said, drafts=drafts, layer=stop, work=self._work
-            )
-            match self._decide(exit_, index, n_before=n_before):
-                case Action.EXIT:
-                    reading, n_chosen = exit_.read(), len(exit_.tokens())
-                    self._emit(len(self.tokens), reading, range(n_chosen), stop)
-                    self._leave(rows[:, : n_before + n_chosen], stop)
-                    return
-                case Action.VERIFY:
-                    self._finish(rows, drafts, index + 1, self._work.decode, check=True)
-                    return
-                case Action.STOP:
-                    if n_before:
-                        self._wait(rows[:, :n_before], stop)
-                    self.stopped = True
-                    return
-                case Action.CONTINUE:
-                    pass
+            asked = rows[:, -1 - len(drafts) :]
+            exit_ = PassExit(self._model, self.head, asked, said=said, drafts=drafts, layer=stop, work=self._work)
+            if self._ends_pass(exit_, index, rows, drafts):
+                return
         self._finish(rows, drafts, len(self._model.segments) - 1, self._work.decode, check=self._point.lossless)
+
+    def _ends_pass(self, exit_: PassExit, exit_index: int, rows: Array, drafts: Sequence[int]) -> bool:
+        """Does what the policy says at an exit; False where the pass goes on to the next one."""
+        n_before = rows.shape[1] - 1 - len(drafts)  # rows that have emitted their token
+        match self._decide(exit_, exit_index, n_before):
+            case Action.EXIT:
+                reading, n_chosen = exit_.read(), len(exit_.tokens())
+                self._emit(len(self.tokens), reading, range(n_chosen), exit_.layer)
+                self._leave(rows[:, : n_before + n_chosen], exit_.layer)
+            case Action.VERIFY:
+                self._finish(rows, drafts, exit_index + 1, self._work.decode, check=True)
+            case Action.STOP:
+                if n_before:
+                    self._wait(rows[:, :n_before], exit_.layer)
+                self.stopped = True
+            case Action.CONTINUE:
+                return False
+        return True
 
     def cut(self, n_tokens: int) -> None:
         """Forgets the tokens from `n_tokens` on, and the rows that wait for them."""
@@ -171,8 +173,7 @@ class Trajectory:
         if not self._judge():
             self.stopped = False
             return False
-        n_before = len(self.tokens)
-        last = self.tokens[-1]
+        n_before, last = len(self.tokens), self.tokens[-1]
         if self._point.lossless and self._waiting:
             self._finish(None, [], 0, self._work.verification, check=True)
         self._waiting.clear()
@@ -264,19 +265,18 @@ class Trajectory:
 
     def _decide(self, exit_: PassExit, exit_index: int, n_before: int) -> Action:
         n_waiting = self.n_waiting + n_before
-        action = self._policy.decide(
-            ExitCandidate(
-                hidden=exit_.observe,
-                exit_index=exit_index,
-                exit_layer=exit_.layer,
-                n_waiting=n_waiting,
-                n_emitted=len(self.tokens),
-                n_drafts=exit_.n_drafts,
-                energy_weight=self._point.energy_weight,
-                probability=exit_.probability,
-                tokens=exit_.would_emit,
-            )
+        candidate = ExitCandidate(
+            hidden=exit_.observe,
+            exit_index=exit_index,
+            exit_layer=exit_.layer,
+            n_waiting=n_waiting,
+            n_emitted=len(self.tokens),
+            n_drafts=exit_.n_drafts,
+            energy_weight=self._point.energy_weight,
+            probability=exit_.probability,
+            tokens=exit_.would_emit,
         )
+        action = self._policy.decide(candidate)
         if action is Action.EXIT and self.fill is Fill.EXACT and n_waiting >= self._point.max_waiting:
             return Action.VERIFY if self._point.lossless else Action.CONTINUE
         return action
