@@ -14,10 +14,6 @@ def test_the_formats_of_families_are_those_of_the_table() -> None:
     assert {name for family in FAMILIES.values() for name in family.formats} <= {each.name for each in FORMATS}
 
 
-def test_all_but_opt_have_a_fast_runner() -> None:
-    assert [family.name for family in FAMILIES.values() if not family.runtimes] == ["opt"]
-
-
 @pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"opt"}))
 def test_the_sizes_of_a_configuration_are_those_of_the_model(family: str) -> None:
     model = tiny_model(family, 0, hidden_size=64)
