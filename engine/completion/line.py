@@ -176,13 +176,15 @@ def whole_words_length(text: str, head: str, document: str) -> int:
         document: Text to know words from, without the word under the cursor.
     """
     head = head[-_WORD_CHARS:]
-    half = _HALF_WORD.search(head + text)
-    if half is not None:
-        return len(text[: max(0, half.start() - len(head))].rstrip())
-    found = _WORD_END.search(head + text)
-    if found is None or re.search(rf"(?<!\w){found.group()}(?!\w)", document):
+    line = head + text
+    found = _WORD_END.search(line)
+    if found is not None and not re.search(rf"(?<!\w){found.group()}(?!\w)", document):
+        line = line[: found.start()]
+    half = _HALF_WORD.search(line)  # without its last word, too: `3.1` and `log-in` are one word each
+    line = line if half is None else line[: half.start()]
+    if len(line) == len(head) + len(text):
         return len(text)
-    return len(text[: max(0, found.start() - len(head))].rstrip())
+    return len(text[: max(0, len(line) - len(head))].rstrip())
 
 
 def word_before(head: str) -> str:

@@ -294,6 +294,8 @@ def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
         pytest.param("uses: docker/lo‸", "g-", "", id="half of a word with a hyphen"),
         pytest.param("lib = ‸\nimport lib", "lib-", "", id="a known word with a hyphen"),
         pytest.param("x = ‸", "0.", "", id="half of a number"),
+        pytest.param("x = ‸", "0.12", "", id="half of a number behind its point"),
+        pytest.param("uses: docker/‸", "log-in", "", id="half of a word behind its hyphen"),
         pytest.param("rm ‸", '"$DIR"/$', '"$DIR"/', id="a variable without a name"),
         pytest.param("class A implements ‸\nMonolog", "\\Monolog\\", "", id="half of a qualified name"),
         pytest.param("f(http.‸) Handler", "Handler,", "Handler", id="a comma before what the rest closes"),
