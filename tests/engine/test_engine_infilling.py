@@ -61,8 +61,9 @@ def test_typing_on_computes_no_more_than_what_was_typed_where_the_suffix_comes_f
 
     second = engine.complete(request("t"))
 
-    assert (second.prompt_tokens or 0) - (second.reused_tokens or 0) == 1
-    assert second.reused_tokens == first.prompt_tokens
+    # Not even that where the first request has said it.
+    assert (second.prompt_tokens or 0) - (second.reused_tokens or 0) <= 1
+    assert (second.reused_tokens or 0) >= (first.prompt_tokens or 0)
 
 
 def test_the_suffix_is_computed_again_where_it_comes_last(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ async def type_on(client: InProcess, n_keys: int) -> AsyncIterator[int]:
     uri, at = "untitled:soak", 0
     for n in range(n_keys):
         client.engine.requests.clear()
+        client.engine.looked_up.clear()
         if at == 0:
             document = {"uri": uri, "languageId": "python", "version": 1, "text": LINE * N_LINES}
             client.tell("textDocument/didOpen", {"textDocument": document})
