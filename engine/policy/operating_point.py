@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from engine.policy.learned import LearnedPolicy
 
 # What a project says with this chance of being right is taken before any layer: near green mode 0, and less towards
-# 100. At 0.8, the default's, a project is right as often as the model (engine/LOG.md, "A place computed once").
+# 100. At 0.8, the default's, a project is right as often as the model: engine/LOG.md, "A place computed once, and the
+# project asked first".
 _ZERO_CHANCE = 0.85
 _ZERO_CHANCE_SPAN = 0.25
 # A text that is all right with less than this chance goes on no further; more towards 100. Of 234 suggestions in
