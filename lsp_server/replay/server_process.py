@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+_Record = TypeVar("_Record", Status, SessionEnergy)
+
 _PATIENCE_S = 10.0
-_UNTOLD = {"silence": "none", "power": ""}  # of a status, by builds of before
+# By builds of before.
+_UNTOLD = {"silence": "none", "power": "", "remote": None, "todayJ": None, "todaySessions": None}
 
 
 class ServerProcess(LanguageClient):
@@ -35,8 +38,8 @@ class ServerProcess(LanguageClient):
         super().__init__("green-code-replay", "1", converter_factory=make_converter)
         self._records = make_converter()
         # pygls hands over a named tuple for messages that it does not know.
-        self.feature(STATUS)(lambda params: on_status(self._records.structure(_UNTOLD | params._asdict(), Status)))
-        self.feature(SESSION_ENERGY)(lambda params: on_energy(self._records.structure(params._asdict(), SessionEnergy)))
+        self.feature(STATUS)(lambda params: on_status(self._read(params, Status)))
+        self.feature(SESSION_ENERGY)(lambda params: on_energy(self._read(params, SessionEnergy)))
         self.feature(types.WINDOW_LOG_MESSAGE)(_ignore)
         self.feature(types.WINDOW_SHOW_MESSAGE)(_ignore)
         self._log: asyncio.Task[None] | None = None
@@ -103,7 +106,10 @@ class ServerProcess(LanguageClient):
     async def reset_session(self) -> SessionEnergy:
         """Begins a new session."""
         answer = await self.ask(RESET_SESSION, None)
-        return self._records.structure(answer._asdict(), SessionEnergy)
+        return self._read(answer, SessionEnergy)
+
+    def _read(self, told: Any, record: type[_Record]) -> _Record:  # noqa: ANN401 - pygls' named tuple
+        return self._records.structure(_UNTOLD | told._asdict(), record)
 
     async def end(self) -> None:
         """Ends the server, gently if it listens."""
