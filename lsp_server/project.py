@@ -87,8 +87,8 @@ class ProjectKeeper:
         self._read_if_needed()
 
     def place_of(self, uri: str) -> ProjectPlace | None:
-        """Where a document belongs; None where projects have no say."""
-        if not self._is_on:
+        """Where a document belongs; None where projects have no say, or may say what is to be forgotten."""
+        if not self._is_on or self._reader.is_behind:
             return None
         for other in self._edited - {uri}:
             self._edited.discard(other)

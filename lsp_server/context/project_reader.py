@@ -99,6 +99,12 @@ class ProjectReader:
         self._thread: threading.Thread | None = None
         self._turn = 0  # of whole readings; an older one gives up
         self._wanted: _Wanted | None = None
+        self._n_looked_at = self._n_to_look_at = 0  # files on the disk; each is written by one thread
+
+    @property
+    def is_behind(self) -> bool:
+        """True while a file of which something is known may be gone, or private now."""
+        return self._n_looked_at != self._n_to_look_at
 
     def read(
         self,
@@ -173,6 +179,7 @@ class ProjectReader:
         path = Path(os.path.normpath(path))
         folder = self.project_of(path)
         if folder is not None and self._wanted is not None and language_of(path) in self._wanted.languages:
+            self._n_to_look_at += text is None
             self._do(partial(self._update_file, self._wanted, folder, path, text))
 
     def _read_folders(self, wanted: _Wanted, texts: Mapping[Path, str]) -> None:
@@ -209,8 +216,13 @@ class ProjectReader:
             self._on_news("", f"{n_read} files of {folder.name} have their say.{left}")
 
     def _update_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
-        if wanted.turn != self._turn:
-            return
+        try:
+            if wanted.turn == self._turn:
+                self._take_file(wanted, folder, path, text)
+        finally:
+            self._n_looked_at += text is None
+
+    def _take_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
         sink = wanted.sinks(str(folder))
         if wanted.private.reason_at_once(path):
             text = None

@@ -100,6 +100,17 @@ def _wait_for_reader(keeper: ProjectKeeper) -> None:
     assert done.wait(30)
 
 
+async def test_until_a_closed_document_is_forgotten_the_project_has_no_say(workspace: Workspace) -> None:
+    other = workspace.open("a.py", "price = 1\n")
+    uri = workspace.open("b.py", "token = 'secret'\n")
+    workspace.documents.remove_text_document(uri)
+    workspace.keeper.note_files([uri])
+
+    assert workspace.keeper.place_of(other) is None
+    assert await workspace.names() == ["a.py", "c.py"]
+    assert workspace.keeper.place_of(other) is not None
+
+
 async def test_a_document_that_no_disk_holds_is_forgotten_when_it_is_closed(workspace: Workspace) -> None:
     uri = workspace.open("b.py", "token = 'secret'\n")
     assert await workspace.names() == ["a.py", "b.py", "c.py"]
