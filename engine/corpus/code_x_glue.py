@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.corpus.parquet import parquet_rows
 from engine.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -82,13 +83,7 @@ def fetch_tokenised(language: CorpusLanguage, task: Task) -> list[TokenisedCode]
 
 def _rows(path: Path) -> Iterator[Any]:
     if path.suffix == ".parquet":
-        try:
-            from pyarrow import parquet  # type: ignore[import-not-found]  # optional
-        except ImportError:
-            raise TrainingError(
-                f"Reading {path.name} needs pyarrow (`pip install pyarrow`); or name a file of text or JSON lines."
-            ) from None
-        yield from parquet.read_table(path).to_pylist()
+        yield from parquet_rows(path, instead="text or JSON lines", refused=TrainingError)
         return
     with path.open(encoding="utf-8") as lines:
         for line in filter(str.strip, lines):

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from engine.model.early_exit import EarlyExitModel
 
-BUDGET_BYTES = (
-    32 << 20
-)  # a window, of caches not in use: one file or two in the default model; the whole stays below 400 MB
+BUDGET_BYTES = 32 << 20
+"""A window's, of caches not in use: one file or two in the default model; the whole stays below 400 MB."""
 
 MOST_WINDOWS = 16  # that have caches of their own
 

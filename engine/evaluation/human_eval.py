@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.corpus.parquet import parquet_rows
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -122,13 +123,7 @@ def benchmark_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         ConfigError: If Parquet cannot be read here.
     """
     if path.suffix == ".parquet":
-        try:
-            from pyarrow import parquet  # type: ignore[import-not-found]  # optional
-        except ImportError:
-            raise ConfigError(
-                f"Reading {path.name} needs pyarrow (`pip install pyarrow`); or name a file of JSON lines."
-            ) from None
-        yield from parquet.read_table(path).to_pylist()
+        yield from parquet_rows(path, instead="JSON lines", refused=ConfigError)
         return
     content = path.read_bytes()
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")

@@ -130,12 +130,13 @@ class Suggester:
         self._gate.note_key(time.monotonic())
 
     def keep(self, computed: Computed) -> None:
-        """Keeps what was computed for later."""
+        """Keeps what was computed for later; that a project alone has nothing to say answers nobody."""
         is_of_model = computed.request.policy != PROJECT_ALONE
-        if computed.text or (computed.text is not None and is_of_model):
-            suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
-            self._cache.keep(computed.uri, computed.request, suggestion)
-        if computed.text is not None and is_of_model:
+        if computed.text is None or not (computed.text or is_of_model):
+            return
+        suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
+        self._cache.keep(computed.uri, computed.request, suggestion)
+        if is_of_model:
             self._gate.answered(computed.completion.elapsed_s)
 
     def forget(self, uri: str) -> None:

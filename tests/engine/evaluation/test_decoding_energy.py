@@ -1,12 +1,9 @@
 import gzip
 import json
 import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from engine.energy.meter import StatedPowerMeter
 from engine.errors import ConfigError
@@ -20,8 +17,6 @@ from engine.evaluation.resuming import KeptSamples
 from engine.evaluation.spending import Spending, Spent
 from engine.model.loaded import LoadedModel
 from engine.types import Provenance
-from tests.engine.training.fakes import tiny_loaded
-from tests.tiny_models import early_exit_model, tiny_model
 
 PROBLEM = FunctionProblem(
     task_id="HumanEval/0",
@@ -30,15 +25,6 @@ PROBLEM = FunctionProblem(
     test="def check(candidate):\n    assert candidate(1, 2) == 3\n",
     entry_point="add",
 )
-
-
-@pytest.fixture
-def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadedModel]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield replace(tiny_loaded(), model=early_exit_model(tiny_model("llama"), exit_layers=(2, 4)))
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture

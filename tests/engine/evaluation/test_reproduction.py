@@ -1,10 +1,7 @@
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from engine.errors import TrainingError
 from engine.evaluation.code_x_glue_scores import edit_similarity_percent, exact_match, token_accuracy, without_literals
@@ -12,19 +9,8 @@ from engine.evaluation.green_code_paper import PUBLISHED
 from engine.evaluation.reproduction import UNCACHED, data_set_places, reproduce
 from engine.evaluation.reproduction_page import write_reproduction
 from engine.model.loaded import LoadedModel
-from tests.engine.training.fakes import tiny_loaded
-from tests.tiny_models import early_exit_model, tiny_model
 
 JAVA = "<s> " + " ".join(f"int x{number} = {number} ;" for number in range(60)) + " </s>"
-
-
-@pytest.fixture
-def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadedModel]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield replace(tiny_loaded(), model=early_exit_model(tiny_model("llama"), exit_layers=(2, 4)))
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture
