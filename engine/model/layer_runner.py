@@ -129,3 +129,11 @@ class LayerRunner(Protocol):
     def to_numpy(self, array: Array) -> NDArray[np.float32]:
         """Any part of an array, in fp32 in this machine's memory; waits for the device."""
         ...
+
+
+class MappedRunner(LayerRunner, Protocol):
+    """A runner of weights that lie in files."""
+
+    def let_go(self) -> None:
+        """Gives back the memory of weights that are mapped; they are read again where they are needed."""
+        ...

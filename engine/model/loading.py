@@ -126,7 +126,7 @@ def _prepare(
     from engine.model.reference.preparation import prepare
     from engine.model.reference.pretrained import load_reference
 
-    loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
+    loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits, streamed=True)
     prepare(
         prepared_name,
         loaded.model,

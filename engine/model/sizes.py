@@ -93,14 +93,16 @@ class ModelSizes:
         cache = 2 * self.n_kv_heads * self.head_dim * self.n_layers * _CACHED_POSITIONS * _CACHE_VALUE_BYTES
         prepared = self.token_bytes + self.head_params * _FP16_BYTES if self.runs_rounded else 0
         download = self.n_params * _FP16_BYTES
-        # Preparing holds the weights in fp32, and the embedding in half of that while it is written.
-        preparing = self.n_params * _FP32_BYTES + self.head_params * _FP16_BYTES + _PREPARING_BYTES
+        # Preparing holds embedding and head in fp32, and a layer with what is laid out of it.
+        ends = self.head_params * (1 if self.is_tied else 2) * _FP32_BYTES
+        preparing = ends + 2 * self.layer_params * _FP32_BYTES + _PREPARING_BYTES
         running = self.token_bytes + cache + (_PROCESS_BYTES if self.runs_rounded else _PREPARING_BYTES)
         return Needs(
             download_bytes=int(download),
             disk_bytes=int(download + prepared),
             running_bytes=int(running),
             preparing_bytes=int(preparing if self.runs_rounded else running),
+            teaching_bytes=int(self.n_params * _FP32_BYTES + _PREPARING_BYTES),
         )
 
 
@@ -112,13 +114,15 @@ class Needs:
         download_bytes: What is fetched, in 16 bits a weight as nearly all are published.
         disk_bytes: What is kept: that, and what is prepared from it.
         running_bytes: Memory while it completes.
-        preparing_bytes: Memory while it is prepared or its exits are taught.
+        preparing_bytes: Memory while it is prepared.
+        teaching_bytes: Memory while its exits are taught on a CPU.
     """
 
     download_bytes: int
     disk_bytes: int
     running_bytes: int
     preparing_bytes: int
+    teaching_bytes: int
 
     def in_words(self, *, has_files: bool = False) -> str:
         """For people; `has_files` where nothing is to be downloaded."""
@@ -129,6 +133,18 @@ class Needs:
             f"{_gigabytes(self.preparing_bytes)} of memory while it is prepared and {_gigabytes(self.running_bytes)} "
             "when it runs"
         )
+
+    def refuse_teaching(self, name: str) -> None:
+        """Refuses to teach the exits of a model that this machine cannot hold in fp32.
+
+        Raises:
+            ModelError: If its memory does not suffice, with the figures.
+        """
+        if self.teaching_bytes > (has := psutil.virtual_memory().total):
+            raise ModelError(
+                f"The exits of {name} cannot be taught on this machine's CPU: that takes "
+                f"{_gigabytes(self.teaching_bytes)} of memory, and there are {_gigabytes(has)} in all."
+            )
 
     def why_not_here(self, *, free_disk_bytes: int, memory_bytes: int | None = None, has_files: bool = False) -> str:
         """Why a machine has too little for it, to go on behind "because"; "" where it has enough.

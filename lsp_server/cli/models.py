@@ -50,6 +50,7 @@ def add(
     device: DeviceOption = "auto",
 ) -> None:
     """Fetches a model and teaches its exits: minutes later it is an early-exit model, its own weights unchanged."""
+    from engine.model.loading import pick_device
     from engine.model.sources import store
     from engine.recommendation import measure_machine, teaching_s
     from engine.training.exits import TrainingPlan
@@ -57,6 +58,8 @@ def add(
     if (sizes := store.sizes(name)) is not None:
         machine = measure_machine()
         render.show_needs(Console(), name, sizes, teaching_s=teaching_s(sizes, TrainingPlan().n_tokens, machine))
+        if pick_device(device) == "cpu":
+            sizes.needs.refuse_teaching(name)
     teach_exits(name, device)
     Console().print(f"Use it with --model {name}, or as the model in the settings.", highlight=False, soft_wrap=True)
 

@@ -152,7 +152,8 @@ def show_needs(console: Console, name: str, sizes: ModelSizes, *, teaching_s: fl
     """What a model takes, before anything is done."""
     line = f"{name} has {sizes.n_params / 1e9:.2g} billion weights: about {sizes.needs.in_words()}"
     if teaching_s is not None:
-        line += f"; teaching its exits takes about {max(1, round(teaching_s / 60))} min on this CPU"
+        minutes, memory = max(1, round(teaching_s / 60)), sizes.needs.teaching_bytes / 1e9
+        line += f"; teaching its exits takes about {minutes} min and {memory:.1f} GB of memory on this CPU"
     console.print(f"{line}.", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -27,12 +27,12 @@ from engine.model.prepared.layout import (
 from engine.model.prepared.quantization import quantize_4, quantize_8
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from engine.model.prepared.quantization import InputStatistics
-    from engine.model.prepared.weights import Blocks, Norms, Products, Weights
+    from engine.model.prepared.weights import Blocks, LayerWeights, Norms, Products
     from engine.types import Precision
 
 _CONTRIB = "com.microsoft"
@@ -57,25 +57,28 @@ def unsupported(blocks: Blocks, windows: Sequence[int | None]) -> str | None:
     return None
 
 
-def segment_graph(weights: Weights, start: int, stop: int, precision: Precision) -> onnx.ModelProto:
+def segment_graph(
+    layers: Iterable[LayerWeights], blocks: Blocks, epsilon: float, segment: tuple[int, int], precision: Precision
+) -> onnx.ModelProto:
     """The graph of some of a model's layers.
 
     Args:
-        weights: The model's weights.
-        start: The first layer.
-        stop: The one behind the last.
+        layers: Those of the segment, in order.
+        blocks: What all layers of the model have in common.
+        epsilon: What their norms add to the mean square.
+        segment: The number of the first layer, and of the one behind the last.
         precision: How weights are stored. With int4 only the gate and up projections take 4 bits: they are half of
             the weights, and the half that loses least by it.
     """
-    graph = _Graph(precision, weights.norm_epsilon)
-    blocks, indices = weights.blocks, range(start, stop)
+    graph = _Graph(precision, epsilon)
+    indices = range(*segment)
     hidden, update = HIDDEN, ""
-    for idx in indices:
-        products, norms = weights.products(idx), weights.norms[idx]
+    for idx, layer in zip(indices, layers, strict=True):
+        products, norms = layer.products, layer.norms
         hidden, normed = graph.add_and_norm(hidden, update, norms.attention)
         mixed = graph.attention(normed, products, norms, blocks, idx)
         hidden, normed = graph.add_and_norm(hidden, mixed, norms.mlp)
-        update = graph.mlp(normed, products, blocks, weights.statistics[idx] if precision == "int4" else None)
+        update = graph.mlp(normed, products, blocks, layer.statistics)
     graph.node("Add", [hidden, update], output=OUTPUT)
     cache_shape: list[int | str] = [1, blocks.n_kv_heads, "capacity", blocks.head_dim]
     inputs = [
@@ -108,7 +111,8 @@ def propagation_graph(
 ) -> onnx.ModelProto:
     """Keys and values of all layers for one hidden state, not rotated: [1, T, D] to [1, T, L * 2 * H_kv * D_head].
 
-    `weight` and `bias` are `Weights.propagation`; the norm before them has this `epsilon`.
+    `weight` and `bias` are `LayerWeights.propagation` of all layers, one behind the other; the norm before them has
+    this `epsilon`.
     """
     graph = _Graph(precision, epsilon)
     _, normed = graph.add_and_norm(HIDDEN, "", np.ones(weight.shape[1], np.float32))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.model.layer_runner import LayerRunner
+    from engine.model.layer_runner import MappedRunner
     from engine.model.prepared.layout import Layout
 
 
-def open_runner(folder: Path, layout: Layout, *, threads: int) -> LayerRunner:
+def open_runner(folder: Path, layout: Layout, *, threads: int) -> MappedRunner:
     """Opens what `engine.model.reference.preparation` wrote; imports only the runtime that runs it.
 
     Args:

@@ -157,6 +157,9 @@ class PreparedRunner:
         """See `LayerRunner.to_numpy`."""
         return array
 
+    def let_go(self) -> None:
+        """See `MappedRunner.let_go`."""
+
     def _beside_shortlist(
         self, listed: NDArray[np.float32], normed: NDArray[np.float32], further: NDArray[np.float32]
     ) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -60,6 +60,23 @@ class Products:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerWeights:
+    """What is written of a layer.
+
+    Attributes:
+        products: Its products.
+        norms: Its norms.
+        propagation: Its keys and values, [2 * H_kv * D_head, D], with the norm's weight folded in.
+        statistics: What its MLP reads, where its gate and up projections go to 4 bits.
+    """
+
+    products: Products
+    norms: Norms
+    propagation: tuple[NDArray[np.float32], NDArray[np.float32]]
+    statistics: InputStatistics | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
     """What all layers of a model have in common.
 
@@ -91,37 +108,31 @@ class Weights:
     Attributes:
         blocks: What all layers have in common.
         n_layers: How many there are.
-        products: Takes out the products of a layer, one at a time: all of them would fill the memory twice.
-        norms: The norms of each layer.
+        layers: The layers in order, each taken out once it is asked for: all of them would fill the memory twice.
         rotaries: Which table of angles each layer rotates by.
         windows: How many positions a row of each layer sees, its own included; 0 for all.
         final_norm: Norm before the head, [D].
         final_norm_bias: What is added behind it, [D]; None for nothing.
-        statistics: What each layer's MLP reads, where its gate and up projections go to 4 bits; else empty.
-        embedding: Rows of the vocabulary, [V, D].
+        embedding: Takes out the rows of the vocabulary, [V, D].
         embedding_scale: What a token's embedding is multiplied by.
         norm_epsilon: What every RMS norm adds to the mean square.
-        head: The LM head.
+        head: Takes out the LM head.
         shortlist: Its rows for the tokens on the shortlist, where there is one.
-        propagation: Keys and values of all layers, [L * 2 * H_kv * D_head, D], with the norms' weights folded in.
         exit_maps: The maps that the head reads exits through, by exit.
     """
 
     blocks: Blocks
     n_layers: int
-    products: Callable[[int], Products]
-    norms: Sequence[Norms]
+    layers: Iterator[LayerWeights]
     rotaries: Sequence[int]
     windows: Sequence[int]
     final_norm: NDArray[np.float32]
     final_norm_bias: NDArray[np.float32] | None
-    statistics: Sequence[InputStatistics]
-    embedding: NDArray[np.float32]
+    embedding: Callable[[], NDArray[np.float32]]
     embedding_scale: float
     norm_epsilon: float
-    head: Linear
+    head: Callable[[], Linear]
     shortlist: Linear | None
-    propagation: Linear
     exit_maps: Mapping[int, Linear]
 
 

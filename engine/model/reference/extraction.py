@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.model.prepared.weights import Blocks, Weights, array
-from engine.model.reference.llama_adapters import LlamaAdapter
+from engine.model.prepared.weights import Blocks, LayerWeights, Weights, array
+from engine.model.reference.llama_adapters import adapter_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
 
     from engine.model.prepared.quantization import InputStatistics
     from engine.model.prepared.weights import Linear
+    from engine.model.reference.checked_tokens import CheckedTokens
     from engine.model.reference.eager import TorchRunner
-
-
-def adapter_of(runner: TorchRunner) -> LlamaAdapter:
-    """The adapter of a model that can be prepared."""
-    adapter = runner.adapter
-    assert isinstance(adapter, LlamaAdapter)  # as those of all families with a fast runner are
-    return adapter
+    from engine.model.reference.llama_adapters import LlamaAdapter
+    from engine.model.reference.mlp_inputs import MlpInputs
 
 
 def blocks_of(runner: TorchRunner) -> Blocks:
@@ -42,43 +38,63 @@ def blocks_of(runner: TorchRunner) -> Blocks:
     )
 
 
-def weights_of(runner: TorchRunner, statistics: Sequence[InputStatistics]) -> Weights:
-    """Takes apart what the reference runs."""
+def weights_of(
+    runner: TorchRunner, inputs: MlpInputs | None, sample: CheckedTokens, progress: Callable[[int], None]
+) -> Weights:
+    """Takes apart what the reference runs, each layer once, as only one of them may be in memory.
+
+    Args:
+        runner: Runs the model.
+        inputs: Says what MLPs read, where their weights go to 4 bits.
+        sample: Goes through each layer that is taken out.
+        progress: Is called for each layer before it is.
+    """
     adapter = adapter_of(runner)
     blocks = blocks_of(runner)
     keys = [adapter.rotary_key(idx) for idx in range(runner.n_layers)]
     tables = list(dict.fromkeys(keys))
-    weight, bias = adapter.head_product
     shortlist: Linear | None = None
-    if runner.shortlist is not None and bias is None:  # rows beside the list are read without one
-        shortlist = weight[runner.shortlist], None
+    if runner.shortlist is not None and adapter.lm_head.bias is None:  # rows beside the list are read without one
+        shortlist = adapter.head_product[0][runner.shortlist], None
     maps = {} if runner.trained_exits is None else runner.trained_exits.maps
     return Weights(
         blocks=blocks,
         n_layers=runner.n_layers,
-        products=adapter.products,
-        norms=[adapter.norms(idx) for idx in range(runner.n_layers)],
+        layers=_layers(runner, blocks, inputs, sample, progress),
         rotaries=[tables.index(key) for key in keys],
         windows=[window or 0 for window in adapter.sliding_windows],
         final_norm=adapter.final_norm_weight,
         final_norm_bias=adapter.final_norm_bias,
-        statistics=statistics,
-        embedding=adapter.embedding,
+        embedding=lambda: adapter.embedding,
         embedding_scale=adapter.embedding_scale,
         norm_epsilon=adapter.norm_epsilon,
-        head=(weight, bias),
+        head=lambda: adapter.head_product,
         shortlist=shortlist,
-        propagation=_propagation(adapter, blocks),
         exit_maps={layer: (array(weight), array(bias)) for layer, (weight, bias) in maps.items()},
     )
 
 
-def _propagation(adapter: LlamaAdapter, blocks: Blocks) -> Linear:
-    """One product for all layers: their RMS norms differ by their weights only, which are folded in."""
-    weights, biases = [], []
+def _layers(
+    runner: TorchRunner,
+    blocks: Blocks,
+    inputs: MlpInputs | None,
+    sample: CheckedTokens,
+    progress: Callable[[int], None],
+) -> Iterator[LayerWeights]:
+    for idx in range(runner.n_layers):
+        progress(idx)
+        statistics = None if inputs is None else inputs.of_layer(idx)
+        sample.run_layer(idx)
+        yield _layer(adapter_of(runner), idx, blocks, statistics)
+
+
+def _layer(adapter: LlamaAdapter, idx: int, blocks: Blocks, statistics: InputStatistics | None) -> LayerWeights:
+    products, norms = adapter.products(idx), adapter.norms(idx)
+    weight, bias = products.qkv
     first_key = blocks.n_heads * blocks.head_dim
-    for idx in range(len(adapter.layers)):
-        weight, bias = adapter.products(idx).qkv
-        weights.append(weight[first_key:] * adapter.norms(idx).attention)
-        biases.append(np.zeros(len(weights[-1]), np.float32) if bias is None else bias[first_key:])
-    return np.concatenate(weights), np.concatenate(biases)
+    # All layers share one product for these: their RMS norms differ by their weights only, which are folded in.
+    keys_and_values = weight[first_key:] * norms.attention
+    key_and_value_bias = np.zeros(len(keys_and_values), np.float32) if bias is None else bias[first_key:]
+    return LayerWeights(
+        products=products, norms=norms, propagation=(keys_and_values, key_and_value_bias), statistics=statistics
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from engine.model.prepared.weights import Linear
+    from engine.model.reference.eager import TorchRunner
 
 Rotary = tuple[torch.Tensor, torch.Tensor]
 """Cos and sin, each [1, T, D_head]."""
@@ -178,6 +179,13 @@ class Gemma3Adapter(Qwen3Adapter):
 
     def _norm_weight(self, norm: Any) -> NDArray[np.float32]:
         return 1 + array(norm.weight)  # Gemma's say how far they are from one
+
+
+def adapter_of(runner: TorchRunner) -> LlamaAdapter:
+    """The adapter of a model that can be prepared."""
+    adapter = runner.adapter
+    assert isinstance(adapter, LlamaAdapter)  # as those of all families with a fast runner are
+    return adapter
 
 
 def sliding_windows_of(config: Any) -> Sequence[int | None]:

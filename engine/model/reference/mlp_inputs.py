@@ -6,20 +6,22 @@ The code is that of Python's own standard library, which is on every machine tha
 from __future__ import annotations
 
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from engine.errors import UnsupportedModelError
 from engine.model.prepared.quantization import InputStatistics
+from engine.model.reference.llama_adapters import adapter_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenizers import Tokenizer
 
-    from engine.types import ProgressSink
+    from engine.model.reference.eager import TorchRunner
 
 _BLOCKS, _BLOCK_TOKENS = 32, 512  # twice as many blocks are not measurably better, half as many are worse
 _CHARACTERS = 8 * _BLOCK_TOKENS  # more than any block's text has
@@ -47,28 +49,31 @@ def standard_library_ids(tokenizer: Tokenizer) -> list[list[int]]:
     return blocks[:: len(blocks) // _BLOCKS][:_BLOCKS]
 
 
-@torch.inference_mode()
-def mlp_inputs(
-    backbone: Any, mlps: Sequence[Any], blocks: Sequence[list[int]], progress: ProgressSink
-) -> list[InputStatistics]:
-    """Statistics over all tokens of what each of `mlps` reads, at full precision.
+class MlpInputs:
+    """What the MLPs of a model read, at full precision, layer by layer as weights come by."""
 
-    Args:
-        backbone: The transformers model that they belong to.
-        mlps: The MLP of each layer.
-        blocks: The token ids of each text.
-        progress: Is called for each text.
-    """
-    sums = [_Sums(backbone.config.hidden_size) for _ in mlps]
-    hooks = [mlp.register_forward_pre_hook(total.add) for mlp, total in zip(mlps, sums, strict=True)]
-    try:
-        for done, ids in enumerate(blocks):
-            progress("Reading code to round the model by", done, len(blocks))
-            backbone.model(torch.tensor([ids]), use_cache=False)
-    finally:
-        for hook in hooks:
+    def __init__(self, runner: TorchRunner, blocks: Sequence[list[int]]) -> None:
+        """Begins to read.
+
+        Args:
+            runner: Runs a model that can be prepared.
+            blocks: The token ids of each text.
+        """
+        self._runner = runner
+        self._hidden = [runner.embed(ids, 0) for ids in blocks]
+
+    def of_layer(self, idx: int) -> InputStatistics:
+        """Statistics over all tokens of what the MLP of the next layer reads, as it will once it is prepared."""
+        adapter = adapter_of(self._runner)
+        sums = _Sums(self._hidden[0].shape[-1])
+        hook = adapter.mlp(idx).register_forward_pre_hook(sums.add)
+        try:
+            for place, rows in enumerate(self._hidden):
+                self._hidden[place] = self._runner.run_layers(rows, idx, idx + 1, self._runner.new_cache())
+        finally:
             hook.remove()
-    return [total.statistics() for total in sums]
+        statistics, shift = sums.statistics(), adapter.mlp_shift(idx)
+        return statistics if shift is None else replace(statistics, mean=statistics.mean - shift)
 
 
 class _Sums:

@@ -7,10 +7,11 @@ exits, their maps and their shortlist.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cattrs
 import numpy as np
@@ -41,24 +42,26 @@ from engine.model.prepared.native import packing
 from engine.model.prepared.onnx_graph import head_graph, propagation_graph, segment_graph, unsupported
 from engine.model.prepared.opening import open_runner
 from engine.model.prepared.quantization import BYTES_PER_WEIGHT
+from engine.model.reference.checked_tokens import CheckedTokens
 from engine.model.reference.eager import TorchRunner, backbone_of
-from engine.model.reference.extraction import adapter_of, blocks_of, weights_of
-from engine.model.reference.mlp_inputs import mlp_inputs, standard_library_ids
+from engine.model.reference.extraction import blocks_of, weights_of
+from engine.model.reference.mlp_inputs import MlpInputs, standard_library_ids
+from engine.model.reference.streamed import StreamedLayers
 from engine.model.sources import model_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from engine.model.early_exit import EarlyExitModel
-    from engine.model.layer_runner import LayerRunner
-    from engine.model.prepared.quantization import InputStatistics
-    from engine.model.prepared.weights import Blocks, Weights
+    from engine.model.prepared.weights import Blocks, LayerWeights, Weights
     from engine.model.tokenization import Tokenization
     from engine.types import ModelGeometry, Precision, PreparedRuntime, ProgressSink
 
 _MAX_ROTARY = 32_768  # positions; the tables of longer ones would outweigh small models
-_CHECKED_TOKENS = 48
+_ROWS = 4096  # written at a time
 _INLINE_BYTES = 1024
 _ROTATES_BY_LENGTH = ("dynamic", "longrope")  # no table holds for every text
 _TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "int4": 0.6}  # median error of logits over their median size
@@ -95,10 +98,18 @@ def prepare(
     """
     assert isinstance(model.runner, TorchRunner)
     runtime = _runtime(model.runner, model_name, precision, native=native)
+    sample = CheckedTokens(model.runner)
 
     def build(_work: Path, folder: Path) -> None:
-        prepared = _write(model, tokenization, folder, precision=precision, runtime=runtime, progress=progress)
-        _check(model, open_runner(folder, prepared.layout, threads=torch.get_num_threads()), precision)
+        prepared = _write(model, tokenization, folder, sample, precision=precision, runtime=runtime, progress=progress)
+        if isinstance(layers := backbone_of(model.runner).model.layers, StreamedLayers):
+            layers.let_go()
+        error = sample.error(open_runner(folder, prepared.layout, threads=torch.get_num_threads()), model.segments)
+        if not error <= _TOLERANCE[precision]:
+            raise UnsupportedModelError(
+                f"In {precision} this model computes something else than in fp32 (relative error {error:.2g}); "
+                "choose the precision 'fp32'."
+            )
         tokenization.tokenizer.save(str(folder / TOKENIZER_FILE))
         (folder / META_FILE).write_text(json.dumps(cattrs.unstructure(prepared)), encoding="utf-8")
 
@@ -150,31 +161,32 @@ def _write(
     model: EarlyExitModel,
     tokenization: Tokenization,
     folder: Path,
+    sample: CheckedTokens,
     *,
     precision: Precision,
     runtime: PreparedRuntime,
     progress: ProgressSink,
 ) -> PreparedModel:
-    """Writes weights and tables into a folder, for one runtime."""
+    """Writes weights and tables into a folder, for one runtime, and takes `sample` through all layers."""
     runner = model.runner
     assert isinstance(runner, TorchRunner)
     n_positions = min(runner.max_positions, _MAX_ROTARY)
-    statistics = _statistics(runner, tokenization, progress) if precision == "int4" else []
-    weights = weights_of(runner, statistics)
-    blocks = weights.blocks
+    inputs = MlpInputs(runner, standard_library_ids(tokenization.tokenizer)) if precision == "int4" else None
 
     def at_layer(idx: int) -> None:
         progress("Preparing the model for this CPU", idx, model.n_layers)
 
+    weights = weights_of(runner, inputs, sample, at_layer)
+    blocks = weights.blocks
     if runtime == "native":
-        packing.write_pack(folder, weights, progress=at_layer)
+        packing.write_pack(folder, weights)
     else:
-        _write_graphs(folder, weights, model.segments, precision=precision, progress=at_layer)
+        _write_graphs(folder, weights, model.segments, precision)
     if runner.shortlist is not None and weights.shortlist is not None:
         np.save(folder / SHORTLIST_IDS_FILE, runner.shortlist)
-        if not np.array_equal(weights.head[0], weights.embedding):
-            np.save(folder / HEAD_ROWS_FILE, weights.head[0].astype(np.float16))
-    np.save(folder / EMBEDDING_FILE, weights.embedding.astype(np.float16))
+        if not np.array_equal(weights.head()[0], weights.embedding()):
+            _save_halves(folder / HEAD_ROWS_FILE, weights.head()[0])
+    _save_halves(folder / EMBEDDING_FILE, weights.embedding())
     np.save(folder / NORM_FILE, weights.final_norm)
     if weights.final_norm_bias is not None:
         np.save(folder / NORM_BIAS_FILE, weights.final_norm_bias)
@@ -200,40 +212,31 @@ def _write(
     )
 
 
-def _write_graphs(
-    folder: Path,
-    weights: Weights,
-    segments: Sequence[tuple[int, int]],
-    *,
-    precision: Precision,
-    progress: Callable[[int], None],
-) -> None:
-    """Writes the graphs of ONNX Runtime; calls `progress` with each layer that it begins."""
+def _write_graphs(folder: Path, weights: Weights, segments: Sequence[tuple[int, int]], precision: Precision) -> None:
+    """Writes the graphs of ONNX Runtime."""
+    key_norms, propagation = [], []
+
+    def taken(n_layers: int) -> Iterator[LayerWeights]:
+        for layer in itertools.islice(weights.layers, n_layers):
+            propagation.append(layer.propagation)
+            if layer.norms.key is not None:
+                key_norms.append(layer.norms.key)
+            yield layer
+
     for start, stop in segments:
-        progress(start)
-        _save(segment_graph(weights, start, stop, precision), folder / segment_file(start))
-    key_norms = [norms.key for norms in weights.norms if norms.key is not None]
+        layers = taken(stop - start)
+        graph = segment_graph(layers, weights.blocks, weights.norm_epsilon, (start, stop), precision)
+        _save(graph, folder / segment_file(start))
     if key_norms:
         np.save(folder / KEY_NORMS_FILE, np.array(key_norms))
-    _save(head_graph(*weights.head, precision), folder / HEAD_FILE)
+    _save(head_graph(*weights.head(), precision), folder / HEAD_FILE)
     if weights.shortlist is not None:
         _save(head_graph(*weights.shortlist, precision), folder / SHORTLIST_FILE)
-    _save(propagation_graph(*weights.propagation, weights.norm_epsilon, precision), folder / PROPAGATION_FILE)
+    keys_and_values, biases = (np.concatenate(parts) for parts in zip(*propagation, strict=True))
+    _save(propagation_graph(keys_and_values, biases, weights.norm_epsilon, precision), folder / PROPAGATION_FILE)
     for exit_layer, exit_map in weights.exit_maps.items():
         # In fp32: they are read seldom, and small.
         _save(head_graph(*exit_map, "fp32"), folder / exit_map_file(exit_layer))
-
-
-def _statistics(runner: TorchRunner, tokenization: Tokenization, progress: ProgressSink) -> list[InputStatistics]:
-    """What each layer's MLP reads in code, as it will read it when it is prepared."""
-    adapter = adapter_of(runner)
-    mlps = [adapter.mlp(idx) for idx in range(runner.n_layers)]
-    found = mlp_inputs(runner.backbone, mlps, standard_library_ids(tokenization.tokenizer), progress)
-    shifts = [adapter.mlp_shift(idx) for idx in range(runner.n_layers)]
-    return [
-        inputs if shift is None else replace(inputs, mean=inputs.mean - shift)
-        for inputs, shift in zip(found, shifts, strict=True)
-    ]
 
 
 def _bytes_per_param(geometry: ModelGeometry, blocks: Blocks, precision: Precision, runtime: PreparedRuntime) -> float:
@@ -254,9 +257,18 @@ def _save(graph: onnx.ModelProto, path: Path) -> None:
     onnx.save_model(graph, path, save_as_external_data=True, location=location, size_threshold=threshold)
 
 
+def _save_halves(path: Path, table: NDArray[np.float32]) -> None:
+    """Like `np.save` of half floats, some rows at a time: the table may be the largest thing in memory."""
+    with path.open("wb") as file:
+        header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": table.shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, len(table), _ROWS):
+            file.write(table[start : start + _ROWS].astype(np.float16).tobytes())
+
+
 def _rotary_tables(
     runner: TorchRunner, rotaries: Sequence[int], n_positions: int, head_dim: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+) -> NDArray[np.float32]:
     """Cos and sin of every position and frequency, as the model itself computes them.
 
     Args:
@@ -278,24 +290,3 @@ def _rotary_tables(
         else:
             tables.append([part[0, :, : head_dim // 2].float().numpy() for part in cos_and_sin])
     return np.array(tables)
-
-
-def _check(model: EarlyExitModel, prepared: LayerRunner, precision: Precision) -> None:
-    """Compares logits at some tokens, in two pieces so that the cache is read as well."""
-    reference = model.runner
-    ids = torch.randint(
-        backbone_of(reference).config.vocab_size, (_CHECKED_TOKENS,), generator=torch.Generator().manual_seed(0)
-    ).tolist()
-    logits = []
-    for runner in (reference, prepared):
-        cache, outputs = runner.new_cache(), []
-        for first, last in ((0, _CHECKED_TOKENS // 2), (_CHECKED_TOKENS // 2, _CHECKED_TOKENS)):
-            hidden = runner.run_layers(runner.embed(ids[first:last], first), 0, model.n_layers, cache)
-            outputs.append(runner.to_numpy(runner.head(runner.final_norm(hidden))))
-        logits.append(np.concatenate(outputs, axis=1))
-    error = float(np.median(np.abs(logits[0] - logits[1])) / np.median(np.abs(logits[0])))
-    if not error <= _TOLERANCE[precision]:
-        raise UnsupportedModelError(
-            f"In {precision} this model computes something else than in fp32 (relative error {error:.2g}); "
-            "choose the precision 'fp32'."
-        )

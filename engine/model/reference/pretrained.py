@@ -17,6 +17,7 @@ from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
 from engine.model.reference.silence import silenced
+from engine.model.reference.streamed import load_streamed
 from engine.model.reference.trained_exits import UNTRAINED, find_trained_exits, model_fingerprint
 from engine.model.tokenization import Tokenization
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def load_reference(
-    name: str, folder: Path, config: EngineConfig, device: Device, *, with_trained_exits: bool
+    name: str, folder: Path, config: EngineConfig, device: Device, *, with_trained_exits: bool, streamed: bool = False
 ) -> LoadedModel:
     """The model on torch: fp32 on a CPU, bf16 on a GPU.
 
@@ -39,6 +40,7 @@ def load_reference(
         config: The threads and the exits.
         device: Where it runs.
         with_trained_exits: False leaves trained exits out, such as to train new ones.
+        streamed: Whether to hold one layer at a time, where the files allow it: for a walk through the layers.
 
     Raises:
         DeviceError: If the GPU's memory is too small.
@@ -55,15 +57,20 @@ def load_reference(
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     with readable(name), silenced():
         settings = AutoConfig.from_pretrained(folder, local_files_only=True)
-        supported_family(settings.model_type, f"The model '{name}'")
+        family = supported_family(settings.model_type, f"The model '{name}'")
         tokenizer = _tokenizer(folder)
         _refuse_other_tokenizer(tokenizer, settings.vocab_size, name)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    fingerprint = model_fingerprint(model)
+        model = load_streamed(folder, settings) if streamed and family.runtimes else None
+        layers = None if model is None else model.model.layers
+        if model is None:
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    fingerprint = model_fingerprint(model, None if layers is None else layers.files.read)
     trained_exits = find_trained_exits(name, fingerprint) if with_trained_exits else None
     if trained_exits is not None:
         trained_exits.adapt(model)
-    model = _to_device(model.eval(), device, name)
+        if layers is not None:
+            layers.trained_exits = trained_exits
+    model = _to_device(model.eval(), device, name) if device == "cuda" else model.eval()
     runner_class = GraphRunner if device == "cuda" else TorchRunner
     return LoadedModel(
         name=name,

@@ -27,7 +27,7 @@ from engine.files import written_whole
 from engine.model.trained_exit_files import TRAINED_EXITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _FORMAT = 1
@@ -117,7 +117,7 @@ class TrainedExits:
 
     @torch.no_grad()
     def adapt(self, model: Any) -> None:
-        """Adds the updates to the weights of a transformers model, in place.
+        """Adds the updates to the weights of a transformers model, in place; layers without weights get none.
 
         Raises:
             PolicyError: If the model has no such weights.
@@ -127,7 +127,13 @@ class TrainedExits:
             weight = parameters.get(name)
             if weight is None or weight.shape != (up.shape[0], down.shape[1]):
                 raise PolicyError(f"The trained exits do not fit the layers of {self.info.model}; {_RETRAIN}.")
-            weight += (up.to(weight.device).float() @ down.to(weight.device).float()).to(weight.dtype)
+            if not weight.is_meta:
+                weight += (up.to(weight.device).float() @ down.to(weight.device).float()).to(weight.dtype)
+
+    def update(self, name: str) -> torch.Tensor | None:
+        """What is added to the weight of that name, fp32; None for nothing."""
+        factors = self.updates.get(name)
+        return None if factors is None else factors[0].float() @ factors[1].float()
 
     @property
     def fingerprint(self) -> str:
@@ -204,10 +210,17 @@ def save_trained_exits(trained_exits: TrainedExits, path: Path) -> None:
         raise ModelError(f"The trained exits could not be written to {path}.") from error
 
 
-def model_fingerprint(model: Any) -> str:
+def model_fingerprint(model: Any, read: Callable[[str, slice], torch.Tensor] | None = None) -> str:
     """Names a transformers model by its geometry and a sample of its weights; the same in fp32 and in bf16.
 
-    Sixteen hexadecimal digits. Weights are compared as bf16, to which a GPU rounds them when it loads them.
+    Weights are compared as bf16, to which a GPU rounds them when it loads them.
+
+    Args:
+        model: The model.
+        read: Gives rows of a parameter by its name, where layers have no weights.
+
+    Returns:
+        Sixteen hexadecimal digits.
     """
     geometry = {
         key: getattr(model.config, key, None)
@@ -215,8 +228,10 @@ def model_fingerprint(model: Any) -> str:
     }
     digest = hashlib.sha256(json.dumps(geometry).encode())
     named = sorted(model.named_parameters(), key=lambda pair: pair[0])
-    for _, parameter in named[:: max(1, len(named) // 32)]:
-        rows = parameter.detach()[:_FINGERPRINT_ROWS].to("cpu", torch.bfloat16).contiguous()
+    for name, parameter in named[:: max(1, len(named) // 32)]:
+        first = slice(_FINGERPRINT_ROWS)
+        stored = read(name, first) if parameter.is_meta and read else parameter.detach()[first]
+        rows = stored.to("cpu", torch.bfloat16).contiguous()
         digest.update(rows.view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:16]
 

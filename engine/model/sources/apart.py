@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 # Isolated from the user's Python variables, and finding modules where this process finds them, in whatever way it was
 # told to.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from engine.model.sources.apart import main; main()"
+# To glibc: a megabyte and more, such as the weights of one layer of many, goes back to the system once it is freed.
+_GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 _GRACE_S = 5.0  # for an abandoned process to clear its working folder
 
 
@@ -124,6 +126,7 @@ def _end_alone(*_: object) -> None:
 def _started(words: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-I", "-c", _START, *sys.path],
+        env=os.environ | _GIVES_BACK,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=words,

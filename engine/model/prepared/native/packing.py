@@ -18,14 +18,14 @@ import numpy as np
 from engine.model.prepared.quantization import halves, quantize_4, quantize_8
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import BinaryIO
 
     from numpy.typing import NDArray
 
     from engine.model.prepared.quantization import InputStatistics, QuantizedWeight
-    from engine.model.prepared.weights import Blocks, Linear, Weights
+    from engine.model.prepared.weights import Blocks, LayerWeights, Linear, Weights
 
 WEIGHTS_FILE, PACK_FILE = "native.weights", "native.json"
 
@@ -38,7 +38,7 @@ LANES = 16
 _GELU = "gelu_pytorch_tanh"
 _PANEL = 16
 _ALIGNMENT = 64
-_ROWS = 4096  # rounded at a time; whole panels
+_AT_ONCE = 1 << 21  # numbers that are rounded at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +130,19 @@ def unsupported(config: Any, blocks: Blocks) -> str | None:
     return None
 
 
-def write_pack(folder: Path, weights: Weights, *, progress: Callable[[int], None]) -> None:
-    """Writes the file of weights and its record; calls `progress` with each layer that it begins."""
+def write_pack(folder: Path, weights: Weights) -> None:
+    """Writes the file of weights and its record."""
     blocks = weights.blocks
     with (folder / WEIGHTS_FILE).open("wb") as file:
         packer = _Packer(file)
-        layers = []
-        for idx in range(weights.n_layers):
-            progress(idx)
-            layers.append(packer.layer(weights, idx))
+        layers: list[PackedLayer] = []
+        propagation, biases = [], []
+        for layer in weights.layers:
+            weight, bias = layer.propagation
+            propagation.append(quantize_8(weight))  # a quarter of what they were, until all are there
+            biases.append(bias)
+            layers.append(packer.layer(layer, weights.rotaries[len(layers)], weights.windows[len(layers)]))
+            del layer, weight  # before the next is taken out
         pack = Pack(
             n_heads=blocks.n_heads,
             mlp_width=blocks.mlp_width,
@@ -147,9 +151,11 @@ def write_pack(folder: Path, weights: Weights, *, progress: Callable[[int], None
             epsilon=weights.norm_epsilon,
             attention_scale=blocks.attention_scale,
             layers=tuple(layers),
-            head=packer.linear(weights.head),
+            head=packer.linear(weights.head()),
             shortlist=None if weights.shortlist is None else packer.linear(weights.shortlist),
-            propagation=packer.linear(weights.propagation),
+            propagation=packer.rounded(
+                propagation, max(part.scales.max() for part in propagation), np.concatenate(biases)
+            ),
             exit_maps={layer: packer.linear(exit_map) for layer, exit_map in weights.exit_maps.items()},
         )
     (folder / PACK_FILE).write_text(json.dumps(cattrs.unstructure(pack)), encoding="utf-8")
@@ -161,10 +167,9 @@ class _Packer:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def layer(self, weights: Weights, idx: int) -> PackedLayer:
+    def layer(self, layer: LayerWeights, rotary: int, window: int) -> PackedLayer:
         """Appends a layer; gate and up in 4 bits where statistics of their inputs are given."""
-        products, norms = weights.products(idx), weights.norms[idx]
-        statistics = weights.statistics[idx] if weights.statistics else None
+        products, norms = layer.products, layer.norms
         return PackedLayer(
             attention_norm=self.vector(norms.attention),
             mlp_norm=self.vector(norms.mlp),
@@ -172,38 +177,41 @@ class _Packer:
             mlp_out_norm=self._if_any(norms.mlp_out),
             query_norm=self._if_any(norms.query),
             key_norm=self._if_any(norms.key),
-            rotary=weights.rotaries[idx],
-            window=weights.windows[idx],
+            rotary=rotary,
+            window=window,
             qkv=self.linear(products.qkv),
             output=self.linear(products.output),
-            gate_up=self.linear(products.up, statistics),
+            gate_up=self.linear(products.up, layer.statistics),
             down=self.linear(products.down),
         )
 
     def linear(self, product: Linear, statistics: InputStatistics | None = None) -> PackedWeight:
         """Appends a weight and its bias; in 4 bits where its inputs are known."""
         weight, bias = product
-        if statistics is None:
-            bits, unit = 8, _unit(np.float32(max(weight.max(), -weight.min())) / 127)
-            # A few rows at a time: what rounding takes in between is several times a head.
-            rows = (weight[start : start + _ROWS] for start in range(0, len(weight), _ROWS))
-            parts: Iterator[NDArray[np.uint8]] = (_panels(quantize_8(part), unit) for part in rows)
-        else:
+        if statistics is not None:
             quantized, shift = quantize_4(weight, statistics)
-            bias = shift if bias is None else bias + shift
-            bits, unit = 4, _unit(quantized.scales.max())
-            parts = iter([_panels(quantized, unit)])
-        panels = next(parts)
-        offset, panel_bytes = self._append(panels), panels.shape[1]
-        for panels in parts:
-            self._append(panels)  # right behind, as panels are multiples of the alignment
-        n_outputs = -(-len(weight) // _PANEL) * _PANEL
+            return self.rounded([quantized], quantized.scales.max(), shift if bias is None else bias + shift)
+        largest_scale = np.float32(max(weight.max(), -weight.min())) / 127
+        # Some panels at a time: what rounding takes in between is several times a weight.
+        n_rows = _PANEL * max(1, _AT_ONCE // (_PANEL * weight.shape[1]))
+        parts = (quantize_8(weight[start : start + n_rows]) for start in range(0, len(weight), n_rows))
+        return self.rounded(parts, largest_scale, bias)
+
+    def rounded(
+        self, parts: Iterable[QuantizedWeight], largest_scale: np.float32, bias: NDArray[np.float32] | None
+    ) -> PackedWeight:
+        """Appends rows of a weight, each part but the last in whole panels, and the weight's bias."""
+        unit, panels = _unit(largest_scale), []
+        for part in parts:
+            rows = _panels(part, unit)
+            panels.append((self._append(rows), *rows.shape))  # right behind, as panels are multiples of the alignment
+        n_outputs = _PANEL * sum(n_panels for _, n_panels, _ in panels)
         return PackedWeight(
-            offset=offset,
-            panel_bytes=panel_bytes,
+            offset=panels[0][0],
+            panel_bytes=panels[0][2],
             n_outputs=n_outputs,
-            n_inputs=weight.shape[1],
-            bits=bits,
+            n_inputs=part.scales.shape[1] * GROUP,
+            bits=part.bits,
             unit=unit,
             bias=None if bias is None else self.vector(_filled(bias, n_outputs)),
         )

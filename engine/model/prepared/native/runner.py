@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import json
+import mmap
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,12 @@ class NativeRunner(PreparedRunner):
         self._exit_maps = {layer: self._weight(weight) for layer, weight in pack.exit_maps.items()}
         self._team = self._alone = Team(kernels, 1)
         self.use_cores(all_cores=False)
+
+    def let_go(self) -> None:
+        """See `MappedRunner.let_go`."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            mapping: mmap.mmap = self._mapped._mmap  # type: ignore[attr-defined]  # noqa: SLF001 - numpy offers no other way
+            mapping.madvise(mmap.MADV_DONTNEED)
 
     @property
     def callers(self) -> int:

@@ -126,9 +126,9 @@ def test_a_large_weight_is_rounded_a_few_rows_at_a_time(tmp_path: Path, monkeypa
     weight = np.random.default_rng(0).normal(size=(5000, 128)).astype(np.float32)  # its last panel is not full
     weight[4900] *= 100  # the scale that all are stored by comes last
 
-    monkeypatch.setattr(packing, "_ROWS", 10_000)
+    monkeypatch.setattr(packing, "_AT_ONCE", weight.size)
     at_once, most = packed_bytes(tmp_path / "at_once", weight)
-    monkeypatch.setattr(packing, "_ROWS", 256)
+    monkeypatch.setattr(packing, "_AT_ONCE", weight.size // 20)
     by_and_by, few = packed_bytes(tmp_path / "by_and_by", weight)
 
     assert by_and_by == at_once

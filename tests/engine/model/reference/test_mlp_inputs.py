@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from engine.errors import UnsupportedModelError
-from engine.model.reference.mlp_inputs import mlp_inputs, standard_library_ids
-from engine.types import no_progress
+from engine.model.reference.eager import TorchRunner
+from engine.model.reference.mlp_inputs import MlpInputs, standard_library_ids
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
@@ -37,11 +37,11 @@ def test_statistics_are_those_of_what_the_mlps_read() -> None:
     for layer, rows in zip(model.model.layers, read, strict=True):
         layer.post_attention_layernorm.register_forward_hook(lambda _norm, _in, out, rows=rows: rows.append(out[0]))
 
-    statistics = mlp_inputs(model, [layer.mlp for layer in model.model.layers], blocks, no_progress)
+    inputs = MlpInputs(TorchRunner(model), blocks)
 
-    assert len(statistics) == 6
-    for inputs, rows in zip(statistics, read, strict=True):
+    for idx, rows in enumerate(read):
+        statistics = inputs.of_layer(idx)
         seen = torch.cat(rows).numpy()
         assert seen.shape == (7, 32)
-        np.testing.assert_allclose(inputs.mean, seen.mean(0), atol=1e-5)
-        np.testing.assert_allclose(inputs.covariance, np.cov(seen.T, bias=True), atol=1e-4)
+        np.testing.assert_allclose(statistics.mean, seen.mean(0), atol=1e-5)
+        np.testing.assert_allclose(statistics.covariance, np.cov(seen.T, bias=True), atol=1e-4)
