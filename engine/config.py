@@ -13,6 +13,7 @@ import platformdirs
 from engine.errors import ConfigError
 
 APP_NAME = "green-code"
+VERSION = "0.1.0"
 DEFAULT_MODEL = "smollm2-135m"
 _MOST_LETTERS = 120  # of a folder's name; file systems end at 255 bytes, and more is put behind it
 

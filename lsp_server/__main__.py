@@ -1,10 +1,31 @@
-"""`python -I -m lsp_server`: the command line; without arguments, the language server on stdio."""
+"""`python -I -m lsp_server`: the command line; without arguments, the language server on stdio.
+
+Editors wait for the server, so it starts without the command line, which takes longer to import.
+"""
 
 import sys
 
-from lsp_server.cli.app import main
+_SERVERS = {(): False, ("serve",): False, ("serve", "--in-process"): True}  # whether the model is loaded in them
+
+
+def main() -> None:
+    """Entry point of the command `green-code`."""
+    in_process = _SERVERS.get(tuple(sys.argv[1:]))
+    if in_process is None:
+        from lsp_server.cli.app import main as run_command
+
+        run_command()
+    else:
+        try:
+            from lsp_server.serving import serve
+
+            sys.exit(serve(in_process=in_process))
+        except Exception as error:
+            from lsp_server.cli.app import tell
+
+            tell(error)
+            sys.exit(1)
+
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        sys.argv.append("serve")
     main()

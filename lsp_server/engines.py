@@ -6,6 +6,7 @@ What they import is imported once an engine is asked for: the editor's first que
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from engine.errors import SharingError
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from lsp_server.suggest.seams import CompletionEngine
 
 logger = logging.getLogger(__name__)
+
+TOKEN_VARIABLE = "GREEN_CODE_REMOTE_TOKEN"  # noqa: S105 - a name
+
+
+def take_token() -> str:
+    """What a completion server elsewhere knows the user by; no program that is started from here gets to see it."""
+    return os.environ.pop(TOKEN_VARIABLE, "").strip()
 
 
 class Engines:

@@ -12,12 +12,12 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
+from engine.config import VERSION
 from engine.errors import EngineError
 from lsp_server.context.documents import typed_at
 from lsp_server.language_server import GreenCodeServer
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DISTRIBUTION = "green-code"
 _EVERY_FILE = types.FileOperationRegistrationOptions(
     filters=[types.FileOperationFilter(pattern=types.FileOperationPattern(glob="**/*"))]
 )
@@ -83,18 +82,11 @@ def create_server(engine_factory: EngineFactory, *, ledger_path: Path | None = N
             and again when the settings ask for another engine.
         ledger_path: The ledger's file; None for the one in the user's data folder.
     """
-    server = GreenCodeServer(version=_version(), engine_factory=engine_factory, ledger_path=ledger_path)
+    server = GreenCodeServer(version=VERSION, engine_factory=engine_factory, ledger_path=ledger_path)
     for method, handler, options in _handlers:
         server.feature(method, options)(handler)
     server.command(DID_ACCEPT)(did_accept)
     return server
-
-
-def _version() -> str:
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:  # run from a source folder
-        return "0+source"
 
 
 @_handles(types.INITIALIZE)

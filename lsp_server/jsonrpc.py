@@ -31,6 +31,17 @@ logger = logging.getLogger(__name__)
 
 P = TypeVar("P")
 _SHOWN_FAULTS = 3
+# What is read of a client's capabilities, by us and by pygls. To understand all that an editor tells takes a record for
+# each of its abilities, and 0.1 s.
+_CAPABILITIES = {
+    "general": {"positionEncodings"},
+    "notebookDocument": {"synchronization"},
+    "textDocument": {"inlineCompletion", "synchronization"},
+    "window": {"workDoneProgress"},
+    "workspace": {
+        *("configuration", "didChangeConfiguration", "didChangeWatchedFiles", "fileOperations", "workspaceFolders"),
+    },
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +96,8 @@ class GreenCodeProtocol(OpenProtocol):
             return None
         if "method" in data:
             data.setdefault("params", None)  # JSON-RPC lets it be left out, pygls does not
+        if data.get("method") == INITIALIZE:
+            _leave_out_unread(data["params"])
         try:
             message = super().structure_message(data)
         except JsonRpcException as error:
@@ -131,6 +144,18 @@ def _is_id(value: object) -> bool:
 
 def _is_ours(record: Any) -> bool:  # noqa: ANN401 - cattrs asks about any type
     return is_dataclass(record) and record.__module__ == protocol.__name__
+
+
+def _leave_out_unread(params: Any) -> None:  # noqa: ANN401 - any JSON
+    """Takes away what nobody reads of a client's capabilities."""
+    capabilities = params.get("capabilities") if isinstance(params, dict) else None
+    if isinstance(capabilities, dict):
+        for name in list(capabilities):
+            read, told = _CAPABILITIES.get(name), capabilities[name]
+            if read is None:
+                del capabilities[name]
+            elif isinstance(told, dict):
+                capabilities[name] = {key: value for key, value in told.items() if key in read}
 
 
 def _hook(make: Any, converter: cattrs.Converter, record: type[Any]) -> Any:  # noqa: ANN401 - functions of cattrs

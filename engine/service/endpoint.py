@@ -23,7 +23,7 @@ from multiprocessing.connection import Client, Listener, answer_challenge, deliv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.config import APP_NAME, cache_dir, data_dir
+from engine.config import APP_NAME, VERSION, cache_dir, data_dir
 from engine.errors import SharingError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Endpoint:
         """
         working_folder = Path.cwd() if _is_relative(config.model) else Path.home()
         parts = {
-            "version": _version(),
+            "version": VERSION,
             "code": str(Path(__file__).parents[2]),
             "python": sys.executable,
             "folders": [str(cache_dir()), str(data_dir()), str(working_folder)],
@@ -235,12 +235,3 @@ def _remove_if_dead(path: Path) -> None:
         Client(str(path)).close()
     except ConnectionRefusedError:
         path.unlink()
-
-
-def _version() -> str:
-    from importlib import metadata  # a tenth of a second, which the engine's process need not spend
-
-    try:
-        return metadata.version(APP_NAME)
-    except metadata.PackageNotFoundError:  # run from a source folder
-        return "0+source"

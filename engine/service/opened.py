@@ -14,8 +14,6 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from engine.errors import EngineLostError, SharingError
 from engine.service import wire
 from engine.service.endpoint import Endpoint
@@ -97,6 +95,8 @@ def _opened(link: Link, endpoint: Endpoint, config: EngineConfig, progress: Prog
 
 def _started(endpoint: Endpoint, linger_s: float, host: str) -> Connection:
     """Starts the engine's process, unless another server has just done so."""
+    from filelock import FileLock, Timeout  # whoever comes to an engine that is there needs none
+
     try:
         with FileLock(endpoint.lock, timeout=_START_LIMIT_S, mode=0o600):
             connection = endpoint.connect()

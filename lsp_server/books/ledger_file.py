@@ -16,8 +16,6 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -142,6 +140,8 @@ class LedgerFile:
             sqlite3.Error: Like `database`.
             OSError: Likewise, or the file cannot be moved.
         """
+        from filelock import FileLock  # seldom needed, and slow to import
+
         self.close()
         # Two servers may find the same damage: the second one finds a sound file inside the lock.
         with FileLock(self.path.with_suffix(".lock"), timeout=CLOSE_TIMEOUT_S, mode=_PRIVATE_FILE):

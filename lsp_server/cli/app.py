@@ -16,7 +16,6 @@ from rich.text import Text
 
 from engine.errors import EngineError
 from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, reproduce, train
-from lsp_server.cli.options import take_token
 
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
 
@@ -45,28 +44,27 @@ def serve(
     ] = False,
 ) -> None:
     """Serves the Language Server Protocol on stdin and stdout; editors start it."""
-    from lsp_server.engines import Engines
-    from lsp_server.handlers import create_server
-    from lsp_server.stdio import serve_stdio
+    from lsp_server import serving
 
-    engines = Engines(take_token(), may_share=not in_process)
-    sys.exit(serve_stdio(create_server(engines.load)))
+    sys.exit(serving.serve(in_process=in_process))
 
 
 def main() -> None:
-    """Entry point of the command `green-code`."""
+    """Runs a command; ends the process where it fails."""
     try:
         app()
-    except EngineError as error:
-        _say_error(str(error))
+    except Exception as error:
+        tell(error)
         sys.exit(1)
-    except Exception as error:  # a user is told of our fault in a sentence, not in a stack
-        if os.environ.get(_TRACE_VARIABLE):
-            raise
+
+
+def tell(error: Exception) -> None:
+    """Says on stderr in a sentence what ended a command: our own fault, too, unless its stack is asked for."""
+    if isinstance(error, EngineError):
+        sentence = str(error)
+    elif os.environ.get(_TRACE_VARIABLE):
+        raise error
+    else:
         what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        _say_error(f"This is a fault of Green Code ({what}). Set {_TRACE_VARIABLE}=1 to see where, and report it.")
-        sys.exit(1)
-
-
-def _say_error(sentence: str) -> None:
+        sentence = f"This is a fault of Green Code ({what}). Set {_TRACE_VARIABLE}=1 to see where, and report it."
     Console(stderr=True).print(Text(f"green-code: {sentence}", "red"), soft_wrap=True)

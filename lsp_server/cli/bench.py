@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import platform
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -197,6 +198,15 @@ def windows(
     requests: Annotated[int, typer.Option("--requests", min=1, help="To each kind of engine, one by one.")] = 60,
     idle_s: Annotated[float, typer.Option("--idle", min=0, help="Seconds in which nothing happens.")] = 60.0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often windows are opened each way.")] = 3,
+    before: Annotated[
+        str,
+        typer.Option(
+            "--before",
+            help="Starts the servers that share no engine, where they are another build's, such as "
+            "'OTHER/.venv/bin/python -I -m lsp_server.replay.serve'.",
+            metavar="COMMAND",
+        ),
+    ] = "",
     output: Annotated[Path | None, typer.Option("--output", help="A file for the numbers, as JSON.")] = None,
 ) -> None:
     """Opens several windows at once, each with an engine of its own, and in turns all with a shared one."""
@@ -209,7 +219,8 @@ def windows(
         kinds: tuple[Sharing, ...] = ("alone", "shared")
         for turn, sharing in itertools.product(range(rounds), kinds):
             progress(f"Opening windows: {sharing}", turn, rounds)
-            opened.append(asyncio.run(open_windows(sharing, files[:n_windows], model, idle_s=idle_s)))
+            build = shlex.split(before) if sharing == "alone" else ()
+            opened.append(asyncio.run(open_windows(sharing, files[:n_windows], model, idle_s=idle_s, build=build)))
         costs = socket_costs(files[0], model, n_requests=requests, progress=progress)
         typed = []
         for count in (1, people) if people else ():

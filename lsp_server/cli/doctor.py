@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from engine.config import DEFAULT_MODEL, DeviceChoice, cache_dir, data_dir
+from engine.config import DEFAULT_MODEL, VERSION, DeviceChoice, cache_dir, data_dir
 from engine.errors import ConfigError, EngineError
 from lsp_server.cli import calibration, render
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
@@ -25,7 +25,7 @@ app = typer.Typer()
 def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precision: PrecisionOption = "auto") -> None:
     """Says what was found: model, device, energy meters, and why others were refused."""
     console = Console()
-    console.print(f"Green Code {version('green-code')}, Python {platform.python_version()}", highlight=False)
+    console.print(f"Green Code {VERSION}, Python {platform.python_version()}", highlight=False)
     for name in _TOLD_PACKAGES:
         console.print(f"  {name} {version(name)}", highlight=False)
     render.show_untried(console, untried_versions())

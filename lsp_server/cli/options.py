@@ -6,7 +6,6 @@ It knows no command.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.remote.remote_engine import RemoteEngine
     from engine.types import ProgressSink
-
-TOKEN_VARIABLE = "GREEN_CODE_REMOTE_TOKEN"  # noqa: S105 - a name
 
 Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
@@ -99,6 +96,7 @@ def open_remote(url: str, model: str) -> Iterator[RemoteEngine]:
         EngineError: If it cannot be had or used.
     """
     from engine.remote.remote_engine import load_remote_engine
+    from lsp_server.engines import take_token
 
     with progress_bar() as progress:
         engine = load_remote_engine(
@@ -108,11 +106,6 @@ def open_remote(url: str, model: str) -> Iterator[RemoteEngine]:
         yield engine
     finally:
         engine.close()
-
-
-def take_token() -> str:
-    """What a completion server elsewhere knows the user by; no program that is started from here gets to see it."""
-    return os.environ.pop(TOKEN_VARIABLE, "").strip()
 
 
 def place_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path | None) -> ProjectPlace:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,6 @@ class PrivateFiles:
         self, patterns: Sequence[str] = (), folders: Sequence[Path] = (), *, git: GitIgnores | None = None
     ) -> None:
         self._own = _spec(filter(None, map(_from_root, patterns)))
-        self._secret = _spec(SECRET_NAMES)
         self._folders = tuple(folders)
         self._git = git or GitIgnores()
         self._by_name: dict[Path, str | None] = {}
@@ -117,11 +117,12 @@ class PrivateFiles:
         if index >= 0:
             pattern = self._own.patterns[index]
             return f"the setting greenCode.privateFiles has {_text(pattern)}" if pattern.include else ""
+        secret = _secret_names()
         for name, is_own in originals(path.as_posix().lower().lstrip("/")).items():
-            last = _last(self._secret, name)
-            if last is not None and self._secret.patterns[last].include:
+            last = _last(secret, name)
+            if last is not None and secret.patterns[last].include:
                 copy = "" if is_own else ", of which it may be a copy"
-                return f"{_text(self._secret.patterns[last])} is a usual name of secrets{copy}"
+                return f"{_text(secret.patterns[last])} is a usual name of secrets{copy}"
         return None
 
     def _own_names(self, path: Path) -> Iterator[str]:
@@ -178,6 +179,12 @@ def _escaped(folder: str) -> str:
 
 def _last(spec: GitIgnoreSpec, name: str) -> int | None:
     return spec.check_file(name).index
+
+
+@cache
+def _secret_names() -> GitIgnoreSpec:
+    """Compiled once, and not while an editor waits for the server's first answer."""
+    return _spec(SECRET_NAMES)
 
 
 def _spec(lines: Iterable[str]) -> GitIgnoreSpec:

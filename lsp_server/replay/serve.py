@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsp_server.handlers import create_server
-from lsp_server.stdio import serve_stdio
+from lsp_server.late_records import import_late
 
 if TYPE_CHECKING:
     from engine.config import EngineConfig
@@ -36,5 +35,9 @@ if __name__ == "__main__":
         from engine.engine import load_engine  # a server that shares has none of it in memory
 
         return load_engine(config, progress=progress)
+
+    import_late()
+    from lsp_server.handlers import create_server
+    from lsp_server.stdio import serve_stdio
 
     sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))

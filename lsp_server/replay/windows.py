@@ -55,7 +55,7 @@ class WindowsTaken:
     Attributes:
         sharing: Whether each had an engine of its own.
         first_s: For each window, from its start to its first answer.
-        resident_mb: Of all processes, as each counts it: what they map together counts for each.
+        resident_mb: Of all processes at the end, as each counts it: what they map together counts for each.
         proportional_mb: The same, what is mapped together counted once; None where the system does not tell.
         idle_cpu: Cores that all processes took while nothing happened.
     """
@@ -101,27 +101,37 @@ def real_files(n_files: int, chars: int) -> Iterator[list[Stretch]]:
         yield stretches_of(paths, n_files=n_files, chars=chars, folder=Path(folder), progress=no_progress)[:n_files]
 
 
-async def open_windows(sharing: Sharing, stretches: Sequence[Stretch], model: str, *, idle_s: float) -> WindowsTaken:
+async def open_windows(
+    sharing: Sharing, stretches: Sequence[Stretch], model: str, *, idle_s: float, build: Sequence[str] = ()
+) -> WindowsTaken:
     """Opens a window for each stretch, one after another, asks in each, and lets them rest.
+
+    Args:
+        sharing: Whether they share an engine.
+        stretches: What stands in them.
+        model: Which they use.
+        idle_s: How long they rest.
+        build: Starts windows of another build, which shares no engine; this one's where it is empty.
 
     Raises:
         EngineError: A server failed.
     """
     first_s = []
     async with _meeting(model, sharing) as (meeting, stack):
+        command = build or _command(meeting)
         servers = []
         for stretch in stretches:
             begun_s = time.perf_counter()
-            server = await stack.enter_async_context(_window(sharing, model, meeting, stretch, ASKS_ALWAYS))
+            server = await stack.enter_async_context(_window(command, sharing, model, stretch, ASKS_ALWAYS))
             await _ask_once(server, stretch)
             first_s.append(time.perf_counter() - begun_s)
             servers.append(server)
         for server, stretch in zip(servers, stretches, strict=True):
             await _ask_once(server, stretch)
         processes = _processes(servers, meeting, model)
-        resident_mb, proportional_mb = _memory_mb(processes)
         cpu_s = _cpu_s(processes)
         await asyncio.sleep(idle_s)
+        resident_mb, proportional_mb = _memory_mb(processes)
         return WindowsTaken(
             sharing=sharing,
             first_s=tuple(first_s),
@@ -139,7 +149,8 @@ async def type_at_once(sharing: Sharing, stretches: Sequence[Stretch], model: st
     """
     async with _meeting(model, sharing) as (meeting, stack):
         servers = [
-            await stack.enter_async_context(_window(sharing, model, meeting, stretch, {})) for stretch in stretches
+            await stack.enter_async_context(_window(_command(meeting), sharing, model, stretch, {}))
+            for stretch in stretches
         ]
         typing = [
             replay(sharing, server, stretch, seed=seed + number, accepted=ACCEPTED["words"])
@@ -212,13 +223,13 @@ async def _meeting(model: str, sharing: Sharing) -> AsyncIterator[tuple[Path, As
 
 @asynccontextmanager
 async def _window(
-    sharing: Sharing, model: str, meeting: Path, stretch: Stretch, settings: RawSettings
+    command: Sequence[str], sharing: Sharing, model: str, stretch: Stretch, settings: RawSettings
 ) -> AsyncIterator[GreenCodeUnderTest]:
     with TemporaryDirectory(prefix="green-code-bench-") as folder:
         server = GreenCodeUnderTest(
             {"model": model, "sharedEngine": sharing == "shared"} | settings,
             Path(folder),
-            [*THIS_BUILD, "--meet", str(meeting)],
+            command,
             [stretch.folder] if stretch.folder else [],
         )
         try:
@@ -226,6 +237,10 @@ async def _window(
             yield server
         finally:
             await server.stop()
+
+
+def _command(meeting: Path) -> list[str]:
+    return [*THIS_BUILD, "--meet", str(meeting)]
 
 
 async def _ask_once(server: GreenCodeUnderTest, stretch: Stretch) -> None:

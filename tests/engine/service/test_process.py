@@ -68,9 +68,10 @@ def test_what_computes_gives_way_and_what_answers_does_not(meeting: Path) -> Non
     engine = opened(meeting)
     process = engine_process(meeting)
 
-    main, *others = [os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()]
+    niceness = sorted(os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads())
 
-    assert main > max(others)
+    assert len(niceness) > 2
+    assert niceness[-3] < niceness[-2] == niceness[-1]  # those that compute, and that look things up
     engine.close()
 
 
@@ -168,7 +169,7 @@ def test_who_asks_for_something_else_meets_elsewhere(meeting: Path, monkeypatch:
     ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     names.append(Endpoint.of(SHARED, meeting).name)
-    monkeypatch.setattr("engine.service.endpoint._version", lambda: "0.0.1")
+    monkeypatch.setattr("engine.service.endpoint.VERSION", "0.0.1")
     names.append(Endpoint.of(SHARED, meeting).name)
 
     assert len(set(names)) == 5  # whether it is shared is no difference

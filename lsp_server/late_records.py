@@ -1,0 +1,66 @@
+"""`import_late`: lsprotocol's records, each finished when it is first used.
+
+lsprotocol has 550 records, of which a server uses a few dozen; to finish all took most of a server's start. It knows no
+record by name, and its names are private ones of lsprotocol 2025.0. Where that was imported before, nothing changes.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, TypeVar
+
+import attrs
+
+_Record = TypeVar("_Record")
+_RECORDS = "lsprotocol.types"
+_ATTRIBUTES = "__attrs_attrs__"  # where attrs, and who asks it, look for what a finished record has
+
+_finishing = threading.RLock()  # a record's fields may be records
+
+
+def import_late() -> None:
+    """Imports lsprotocol; to be called before anybody else does, while no other thread imports anything."""
+    if _RECORDS in sys.modules:
+        return
+    define = attrs.define
+    attrs.define = _unfinished  # type: ignore[assignment]
+    try:
+        import lsprotocol.types  # noqa: F401
+    finally:
+        attrs.define = define
+    from lsprotocol import _hooks
+
+    _hooks._resolved_forward_references = True  # noqa: SLF001 - it would ask for the fields of all; `_finish` does it for each
+
+
+def _unfinished(record: type[_Record]) -> type[_Record]:
+    """Stands in for `attrs.define`."""
+
+    def __init__(self: Any, *args: Any, **fields: Any) -> None:  # noqa: ANN401, N807 - any record's
+        _finish(record)
+        self.__init__(*args, **fields)
+
+    record.__init__ = __init__  # type: ignore[method-assign]
+    setattr(record, _ATTRIBUTES, _Attributes(__init__))
+    return record
+
+
+class _Attributes:
+    """Finishes a record when its attributes are looked at."""
+
+    def __init__(self, init: object) -> None:
+        self._init = init
+
+    def __get__(self, _: object, record: type[Any]) -> Any:  # noqa: ANN401 - what attrs keeps
+        _finish(record)
+        return getattr(record, _ATTRIBUTES)
+
+
+def _finish(record: type[Any]) -> None:
+    with _finishing:
+        if isinstance(vars(record)[_ATTRIBUTES], _Attributes):
+            del record.__init__
+            delattr(record, _ATTRIBUTES)
+            attrs.define(record, slots=False)  # with slots it would be another class
+            attrs.resolve_types(record, vars(sys.modules[_RECORDS]), {})

@@ -1,0 +1,57 @@
+"""lsprotocol's records are what they always are, each finished when it is first used."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+SCRIPT = """
+import json, sys
+if sys.argv[1] == "late":
+    from lsp_server.late_records import import_late
+    import_late()
+import attrs
+from lsprotocol import types
+from lsp_server.jsonrpc import make_converter
+converter = make_converter()
+records = [one for one in types.ALL_TYPES_MAP.values() if isinstance(one, type) and hasattr(one, "__annotations__")]
+finished = sum(isinstance(vars(one).get("__attrs_attrs__"), tuple) for one in records)
+place = types.Position(line=1, character=2)
+edit = {"range": {"start": {"line": 1, "character": 2}, "end": {"line": 1, "character": 3}}, "text": "a"}
+def refused(make):
+    try:
+        make()
+    except Exception as error:
+        return type(error).__name__
+print(json.dumps({
+    "finished": finished,
+    "fields": {
+        one.__name__: [[field.name, str(field.type), repr(field.default), field.kw_only] for field in attrs.fields(one)]
+        for one in records if attrs.has(one)
+    },
+    "uses": [
+        repr(place), place == types.Position(1, 2), place < types.Position(1, 3), types.Position.__hash__ is None,
+        repr(types.WorkspaceFolder(uri="a", name="b")), types.WorkspaceFolder.__hash__ is None,
+        types.WorkspaceFolder("a", "b") == types.WorkspaceFolder("a", "b"), types.WorkspaceFolder.__match_args__,
+        repr(converter.structure(edit, types.TextDocumentContentChangePartial)),
+        converter.unstructure(types.InlineCompletionList(items=[types.InlineCompletionItem(insert_text="x")])),
+        refused(lambda: types.Position(line=-1, character=0)), refused(lambda: types.Position(row=1)),
+        refused(lambda: converter.structure({"line": "a"}, types.Position)),
+    ],
+}))
+"""
+
+
+def _told(how: str) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, check=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_late_records_are_as_others_and_few_are_finished_at_first() -> None:
+    late, plain = _told("late"), _told("plain")
+
+    assert len(plain["fields"]) > 500
+    assert late["fields"] == plain["fields"]
+    assert late["uses"] == plain["uses"]
+    assert late["finished"] < 10 < plain["finished"]
