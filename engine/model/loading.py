@@ -8,8 +8,11 @@ only where it is needed: prepared weights need none.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -150,9 +153,10 @@ def _open_prepared(
     runtime: Runtime = prepared.layout.runtime
     if runtime == "native" and library.instructions() == "avx2":
         runtime = "native-avx2"
-    with readable(name):
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    with readable(name), ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(Tokenizer.from_file, str(folder / TOKENIZER_FILE))
         runner = open_runner(folder, prepared.layout, threads=threads)
+        tokenizer = reading.result()
     return LoadedModel(
         name=name,
         model=EarlyExitModel(
@@ -190,6 +194,11 @@ def pick_device(choice: DeviceChoice) -> Device:
 
 def _has_nvidia_driver() -> bool:
     """Whether it is worth asking torch for a GPU."""
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL("libnvidia-ml.so.1")  # what pynvml asks for, once it is imported, which takes longer
+        except OSError:
+            return False
     nvml = importlib.import_module("pynvml")
     try:
         nvml.nvmlInit()

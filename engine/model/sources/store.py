@@ -7,7 +7,6 @@ of layers, devices or tensors.
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from engine.model.sizes import ModelSizes, sizes_of
-from engine.model.sources import hub, model_cache
+from engine.model.sources import model_cache
 from engine.model.sources.apart import run_apart
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
 from engine.model.sources.model_folder import check_configuration, check_folder
@@ -96,6 +95,8 @@ def pull(name: str, *, progress: ProgressSink = no_progress) -> ModelFiles:
         check_folder(path)
         # By one name however it is spelled: what is prepared and trained for a model is kept under its name.
         return ModelFiles(name=str(path.resolve()), path=path.resolve(), source="local folder")
+    from engine.model.sources import hub  # the hub's library takes longer to import than a model in our cache to open
+
     folder = hub.fetch(name, progress=progress)
     return ModelFiles(name=name, path=folder, source="Hugging Face hub")
 
@@ -109,8 +110,11 @@ def sizes(name: str) -> ModelSizes | None:
     path = _path_of(name)
     if name in _EMBEDDED or model_cache.find(name) is not None or path.is_file():
         return None
-    is_here = path.is_dir() or _is_path(name)
-    return sizes_of(check_configuration(path) if is_here else hub.configuration(name))
+    if path.is_dir() or _is_path(name):
+        return sizes_of(check_configuration(path))
+    from engine.model.sources import hub
+
+    return sizes_of(hub.configuration(name))
 
 
 def pull_embedded(model: EmbeddedModel, *, progress: ProgressSink = no_progress) -> ModelFiles:
@@ -141,6 +145,8 @@ def remove(name: str) -> int:
     try:
         freed_bytes = model_cache.remove(name)
         if freed_bytes is None:
+            from engine.model.sources import hub
+
             freed_bytes = hub.remove(name)
         for prepared in model_cache.prepared_from(name):
             freed_bytes = (freed_bytes or 0) + (model_cache.remove(prepared, kind="prepared") or 0)
@@ -154,6 +160,8 @@ def remove(name: str) -> int:
 
 def list_models() -> list[StoredModel]:
     """The models in the caches, by name: our own, damaged ones too, and the usable ones of the Hugging Face cache."""
+    from engine.model.sources import hub
+
     own = [_own_model(name) for name in model_cache.names()]
     cached = [
         StoredModel(
@@ -221,6 +229,8 @@ def _files_of(manifest: model_cache.Manifest) -> ModelFiles:
 
 
 def _converter() -> str:
+    import importlib.metadata
+
     return f"transformers {importlib.metadata.version('transformers')}"
 
 
