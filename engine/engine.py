@@ -32,7 +32,15 @@ from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
 from engine.text import TextDecoder
-from engine.types import Completion, CompletionRequest, CompletionToken, NeverCancelled, Phase, no_progress
+from engine.types import (
+    PROJECT_ALONE,
+    Completion,
+    CompletionRequest,
+    CompletionToken,
+    NeverCancelled,
+    Phase,
+    no_progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,9 +125,9 @@ class Engine:
         return why_no_format(self._loaded.tokenization.control_ids)
 
     @property
-    def takes_turns(self) -> bool:
+    def shared_as(self) -> str:
         """Nobody else is served."""
-        return False
+        return ""
 
     @property
     def layers_total(self) -> int:
@@ -160,6 +168,30 @@ class Engine:
             ConfigError: If the green mode or the policy means nothing.
             PolicyError: If the policy does not fit the model.
         """
+        plan = self._plan_of(request)
+        self._loaded.model.use_cores(all_cores=plan.all_cores)
+        window = EnergyWindow(self.meter_report.meter, load=cpu_load)
+        return self._completed(request, plan, window, cancellation, on_text)
+
+    def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None] = ignore_text) -> Completion:
+        """Completes by the project alone, which takes no layer; from any thread, while another completes.
+
+        No counter tells what it took apart from what is computed meanwhile.
+
+        Raises:
+            ConfigError: If the green mode means nothing.
+        """
+        plan = self._plan_of(replace(request, policy=PROJECT_ALONE))
+        return self._completed(request, plan, EnergyWindow(None), None, on_text)
+
+    def _completed(
+        self,
+        request: CompletionRequest,
+        plan: Plan,
+        window: EnergyWindow,
+        cancellation: CancellationToken | None,
+        on_text: Callable[[str], None],
+    ) -> Completion:
         started_s = time.perf_counter()
         first_token_s: float | None = None
 
@@ -168,10 +200,9 @@ class Engine:
             first_token_s = first_token_s or time.perf_counter() - started_s
             on_text(text)
 
-        plan = self._plan_of(request)
-        self._loaded.model.use_cores(all_cores=plan.all_cores)
-        with EnergyWindow(self.meter_report.meter, load=cpu_load) as window:
-            run = self._texts.at(site_for(request), max_new_tokens=request.max_new_tokens)
+        with window:
+            site, reads = site_for(request), plan.point.runs_layers
+            run = self._texts.at(site, max_new_tokens=request.max_new_tokens, reads=reads)
             decoded = run.decode(
                 plan.policy,
                 plan.point,

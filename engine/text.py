@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered
+from engine.decoding.decoder import Decoder
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition, no_doubt
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from engine.completion.prompt import Prompt
     from engine.completion.site import Site
-    from engine.decoding.decoder import Decoder
     from engine.decoding.healing import Constraint
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
@@ -87,8 +87,14 @@ class TextDecoder:
         """The prompt in tokens, with room for the answer in the model's positions."""
         return self._prompt_ids(self._healed(site.prompt)[0], max_new_tokens)
 
-    def at(self, site: Site, *, max_new_tokens: int) -> TextRun:
-        """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it."""
+    def at(self, site: Site, *, max_new_tokens: int, reads: bool = True) -> TextRun:
+        """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it.
+
+        Args:
+            site: The site.
+            max_new_tokens: For which there is room behind the prompt.
+            reads: Whether the model is asked; where a project alone is, no cache is touched, and any thread may.
+        """
         prompt, healing = self._healed(site.prompt)
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
         project = None
@@ -97,7 +103,7 @@ class TextDecoder:
             project = self.projects.continuations(site.place, prompt_ids, above=above, below=site.suffix)
         return TextRun(
             self._loaded,
-            self._decoders.decoder_for(prompt_ids),
+            self._decoders.decoder_for(prompt_ids) if reads else Decoder(self._loaded.model),
             site,
             prompt_ids=prompt_ids,
             n_certain=len(prompt.text) - len(site.prompt.text),

@@ -330,8 +330,8 @@ class GreenCodeServer(LanguageServer):
         self.suggester.keep(computed)
         if computed.request.policy == PROJECT_ALONE and not computed.text:
             return  # nothing was found, and nothing computed
-        folder = self.documents.folder_of(computed.uri)
-        origin = Origin(language_id=computed.request.language_id, folder=b"" if folder is None else bytes(folder))
+        folder = bytes(self.documents.folder_of(computed.uri) or b"")
+        origin = Origin(language_id=computed.request.language_id, folder=folder, engine=self.state.shared_as)
         self.books.computed(computed.completion_id, computed.completion, origin)
 
     def _note_lost(self) -> None:

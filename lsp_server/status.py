@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What people are told about a loaded engine."""
+    """What people are told about a loaded engine, and what it is called where it is shared."""
 
+    shared_as: str
     model: str
     device: str
     remote: str | None
@@ -60,10 +61,16 @@ class ServerState:
     not_offered: Reason | None = None
     busy: bool = False
 
+    @property
+    def shared_as(self) -> str:
+        """What the engine is called that windows share; "" where none is."""
+        return self.engine.shared_as if self.engine else ""
+
 
 def engine_facts(engine: CompletionEngine) -> EngineFacts:
     """Reads what people are told from an engine."""
     return EngineFacts(
+        shared_as=engine.shared_as,
         model=engine.model_name,
         device=engine.device_name,
         remote=engine.remote_host,

@@ -83,7 +83,7 @@ class FakeEngine:
         self.model_name = (config or EngineConfig()).model
         self.device_name = "CPU, 1 thread"
         self.remote_host: str | None = None
-        self.takes_turns = False
+        self.shared_as = ""
         self.layers_total = FAKE_LAYERS
         self.energy_source = "measured: fake counter"
         self.meters_refused = ("NVML: no GPU.",)
@@ -103,8 +103,7 @@ class FakeEngine:
         assert not self.is_closed
         order = (request.prefix.split() or [""])[-1]
         if request.policy == PROJECT_ALONE:
-            self.looked_up.append(request)
-            return fake_completion(" to all" if order == "known" else "", energy_j=0.0, exit_layers=())
+            return self.look_up(request, on_text=on_text)
         self.requests.append(request)
         self.started.set()
         if order == "crash":
@@ -124,6 +123,11 @@ class FakeEngine:
             "context": prompt_for(request).context,
         }.get(order, "next")
         return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
+
+    def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None]) -> Completion:
+        """By the project alone."""
+        self.looked_up.append(request)
+        return fake_completion(" to all" if request.prefix.endswith("known") else "", energy_j=0.0, exit_layers=())
 
     def project(self, name: str) -> ProjectText:
         """The text of a project, which it never asks; letters are tokens."""

@@ -25,6 +25,8 @@ READ_CHARS = 163_840
 _BEHIND_CHARS = 8_192  # that may close what is open
 _MARK = "x"
 _STATE_CHARS = 200  # at least, between two states that are remembered
+_MOST_TEXTS = 24  # of a language, that are remembered: several windows type in turns; half a megabyte each at most
+_SAME_SHARE = 0.5  # of a remembered text; what another document begins with as well, such as a licence, is less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def part_at(prefix: str, language_id: str) -> Part:
     return enclosure_at(prefix, language_id).part
 
 
-@lru_cache(maxsize=4)  # a key asks several times: what it stands in, the project, the model
+@lru_cache(maxsize=_MOST_TEXTS)  # a key asks several times: what it stands in, the project, the model
 def enclosure_at(prefix: str, language_id: str) -> Enclosure:
     """What the end of a text lies in."""
     lexer = lexer_for(language_id)
@@ -114,21 +116,25 @@ def _enclosure(text: str, start: int, part: Part, language_id: str) -> Enclosure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """What is remembered of the last text in a language: states, the last first."""
+    """What is remembered of a text: its states, the first first."""
 
     text: str
     states: Sequence[State]
 
 
-_readings: dict[str, _Reading] = {}  # by language; replaced as a whole, so threads may share it
+_readings: dict[
+    str, tuple[_Reading, ...]
+] = {}  # by language, the newest first; replaced whole, so threads may share it
 
 
 def _read(lexer: Lexer, text: str, language_id: str) -> State:
     """The last state that a text's lexer may go on from; reads what is new of it."""
-    known = _readings.get(language_id)
+    readings = _readings.get(language_id, ())
+    shared = [common_prefix(known.text, text) for known in readings]
+    same = max(shared, default=0)
+    known = readings[shared.index(same)] if same else None
     states = [lexer.start(text)]
     if known is not None:
-        same = common_prefix(known.text, text)
         if same == len(text):  # the cursor has moved up: what is known of the text below stays true
             return next(state for state in reversed(known.states) if state.at <= same - _STATE_CHARS or not state.at)
         kept = [state for state in known.states if state.at <= same]
@@ -137,5 +143,7 @@ def _read(lexer: Lexer, text: str, language_id: str) -> State:
         # Behind the text's last line nothing is settled yet: a longer text may read otherwise.
         if state.at - states[-1].at >= _STATE_CHARS and state.at <= len(text) - _STATE_CHARS:
             states.append(state)
-    _readings[language_id] = _Reading(text=text, states=states)
+    is_of_same_text = known is not None and same >= _SAME_SHARE * len(known.text)
+    others = [reading for reading in readings if not (is_of_same_text and reading is known)]
+    _readings[language_id] = (_Reading(text=text, states=states), *others[: _MOST_TEXTS - 1])
     return states[-1]

@@ -40,7 +40,11 @@ class DecoderPool:
         self._budget_bytes = self._window_bytes * min(max(1, windows), MOST_WINDOWS)
 
     def decoder_for(self, prompt_ids: Sequence[int]) -> Decoder:
-        """The decoder for a prompt; the others make room first, where room is needed."""
+        """The decoder for a prompt; the others make room first, where room is needed.
+
+        Those that have read nothing, because a project alone was asked, are kept no longer.
+        """
+        self._decoders = [decoder for decoder in self._decoders if decoder.cached_ids]
         shared = [common_prefix(prompt_ids, decoder.cached_ids) for decoder in self._decoders]
         most = max(shared, default=0)
         if most > 0 and most >= _WORTHWHILE_SHARE * len(prompt_ids):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.project.trust import ProjectTrust
     from engine.types import ProjectPlace
 
-_ASIDE = 8  # parts of documents whose tokens are remembered: they stay the same from key to key
+_ASIDE = 40  # parts of documents whose tokens are remembered: they stay the same from key to key; 0.1 MB each at most
 _ABOVE_CHARS = 24_000  # of the document that is not in the prompt
 _BELOW_CHARS = 8_000  # behind the cursor
 

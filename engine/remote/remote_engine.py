@@ -92,9 +92,9 @@ class RemoteEngine:
         return self._connection.host
 
     @property
-    def takes_turns(self) -> bool:
+    def shared_as(self) -> str:
         """Whether others are served there first is not told."""
-        return False
+        return ""
 
     @property
     def layers_total(self) -> int | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.errors import EngineError
 from engine.service import wire
 from engine.service.wire import error_message, record, request_of
+from engine.types import PROJECT_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,10 @@ class HostedEngine(Protocol):
         """Blocks until the text is there."""
         ...
 
+    def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None]) -> Completion:
+        """Completes by the project alone; while another thread completes."""
+        ...
+
     def project(self, name: str) -> ProjectText:
         """The text of a project."""
         ...
@@ -80,6 +85,7 @@ class Guest:
     Args:
         link: To it.
         turns: For what the engine's thread has to do.
+        lookups: For what a project alone is asked, which takes a moment and waits for nobody's turn.
         number: No other guest's.
         engine: Gives the engine, once it is loaded.
         on_open: Called where it asks for the engine.
@@ -89,13 +95,14 @@ class Guest:
         self,
         link: Link,
         turns: Turns[Guest],
+        lookups: queue.SimpleQueue[Callable[[], None] | None],
         number: int,
         *,
         engine: Callable[[], HostedEngine],
         on_open: Callable[[Guest, Message], None],
     ) -> None:
         self.number = number
-        self._link, self._turns = link, turns
+        self._link, self._turns, self._lookups = link, turns, lookups
         self._engine, self._on_open = engine, on_open
         self._running: dict[int, tuple[_Cancellation, Callable[[], None]]] = {}
         self._lock = threading.Lock()
@@ -154,7 +161,10 @@ class Guest:
         work = partial(self._complete, number, request, cancellation)
         with self._lock:
             self._running[number] = cancellation, work
-        self._turns.put(self, work)
+        if request.policy == PROJECT_ALONE:
+            self._lookups.put(work)
+        else:
+            self._turns.put(self, work)
 
     def _cancel(self, number: int) -> None:
         with self._lock:
@@ -166,7 +176,10 @@ class Guest:
             self._end(number, {"is": wire.WITHDRAWN, "id": number})
 
     def _complete(self, number: int, request: CompletionRequest, cancellation: _Cancellation) -> None:
-        """On the engine's thread."""
+        """On the engine's thread; for a project alone, on the one beside it."""
+        if cancellation.is_cancelled:
+            self._end(number, {"is": wire.WITHDRAWN, "id": number})
+            return
 
         def on_text(text: str) -> None:
             self._link.post({"is": wire.TEXT, "id": number, "text": text})
@@ -174,8 +187,11 @@ class Guest:
         on_text("")  # its turn has come
         try:
             engine = self._engine()
-            engine.use_windows(len(self._turns.guests))
-            completion = engine.complete(request, cancellation=cancellation, on_text=on_text)
+            if request.policy == PROJECT_ALONE:
+                completion = engine.look_up(request, on_text=on_text)
+            else:
+                engine.use_windows(len(self._turns.guests))
+                completion = engine.complete(request, cancellation=cancellation, on_text=on_text)
         except EngineError as error:
             self._end(number, error_message(error, number))
         except Exception as error:

@@ -1,14 +1,17 @@
 """`EngineHost`: one engine, and the servers that share it. It loads with the first, and ends some time after the last.
 
-One thread computes, the one that `serve` is called on; nothing is polled. It owns no process and no file.
+One thread computes, the one that `serve` is called on, and one looks things up in projects; nothing is polled. It owns
+no process and no file.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import secrets
 import threading
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, SharingError
@@ -44,11 +47,14 @@ class EngineHost:
         load: Loads the engine.
         door: Where servers come in.
         linger_s: How long it stays when there are none.
+        at_rest: Called once each time that nobody has asked for anything for a second.
     """
 
-    def __init__(self, load: Load, door: Door, *, linger_s: float) -> None:
+    def __init__(self, load: Load, door: Door, *, linger_s: float, at_rest: Callable[[], None] | None = None) -> None:
         self._load, self._door = load, door
-        self._turns: Turns[Guest] = Turns(linger_s)
+        self._turns: Turns[Guest] = Turns(linger_s, at_rest)
+        self._lookups: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._name = secrets.token_hex(8)
         self._engine: HostedEngine | None = None
         self._config: EngineConfig | None = None
         self._loading: set[Guest] = set()  # who waits for the engine
@@ -61,8 +67,11 @@ class EngineHost:
 
     def serve(self) -> None:
         """Computes what servers ask for, until none has been there for long, or `end` is called."""
+        # Started here, it has this thread's priority.
+        threading.Thread(target=self._look_up, name="look-up", daemon=True).start()
         while (work := self._turns.take()) is not None:
             work()
+        self._lookups.put(None)
         self._door.close()
         for guest in self._turns.guests:
             guest.hang_up()
@@ -78,6 +87,11 @@ class EngineHost:
         for guest in self._turns.guests:
             guest.tell_news(message)
 
+    def _look_up(self) -> None:
+        """In a thread of its own: projects are asked at each key, and the engine's thread may be busy for long."""
+        while (work := self._lookups.get()) is not None:
+            work()
+
     def _let_in(self) -> None:
         while (connection := self._door.wait()) is not None:
             threading.Thread(target=self._welcome, args=(connection,), name="guest", daemon=True).start()
@@ -89,7 +103,7 @@ class EngineHost:
         with self._lock:
             number = next(number for number in itertools.count() if number not in self._numbers)
             self._numbers.add(number)
-        guest = Guest(Link(connection), self._turns, number, engine=self._loaded, on_open=self._open)
+        guest = Guest(Link(connection), self._turns, self._lookups, number, engine=self._loaded, on_open=self._open)
         if not self._turns.join(guest):
             guest.hang_up()
         try:
@@ -133,6 +147,7 @@ class EngineHost:
         else:
             engine = self._loaded()
             facts = SharedFacts(
+                shared_as=self._name,
                 model_name=engine.model_name,
                 device_name=engine.device_name,
                 layers_total=engine.layers_total,

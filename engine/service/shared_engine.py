@@ -60,9 +60,9 @@ class SharedEngine:
         return None
 
     @property
-    def takes_turns(self) -> bool:
-        """Other windows are served too."""
-        return True
+    def shared_as(self) -> str:
+        """Other windows are served too; no two engines are called the same."""
+        return self._facts.shared_as
 
     @property
     def layers_total(self) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 G = TypeVar("G")
 
+_REST_S = 1.0
 _FIRST_GUEST_S = 10.0  # from the start; who has started it comes at once, but the machine may be busy
 
 
@@ -25,10 +26,12 @@ class Turns(Generic[G]):
 
     Args:
         linger_s: How long after the last guest no guest need be there; the first has some time in any case.
+        at_rest: Work for the first moment in which nobody has wanted anything for a while; None for none.
     """
 
-    def __init__(self, linger_s: float) -> None:
-        self._linger_s = linger_s
+    def __init__(self, linger_s: float, at_rest: Callable[[], None] | None = None) -> None:
+        self._linger_s, self._at_rest = linger_s, at_rest
+        self._is_rested = True
         self._news = threading.Condition()
         self._work: OrderedDict[G, deque[Callable[[], None]]] = OrderedDict()  # who waits longest first
         self._empty_since_s = time.monotonic() + max(0.0, _FIRST_GUEST_S - linger_s)
@@ -79,13 +82,17 @@ class Turns(Generic[G]):
             while not self._is_over:
                 for guest, waiting in self._work.items():
                     if waiting:
+                        self._is_rested = False
                         self._work.move_to_end(guest)
                         return waiting.popleft()
                 left_s = None if self._work else self._empty_since_s + self._linger_s - time.monotonic()
                 if left_s is not None and left_s <= 0:
                     self._is_over = True
-                else:
+                elif self._at_rest is None or self._is_rested:
                     self._news.wait(left_s)
+                elif not self._news.wait(_REST_S):
+                    self._is_rested = True
+                    return self._at_rest
             return None
 
     def end(self) -> None:

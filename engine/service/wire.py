@@ -42,6 +42,7 @@ PROGRESS, READY, TEXT, DONE, FAILED, WITHDRAWN, VALUE, LOG = (
 class SharedFacts:
     """What a server knows of a loaded engine without asking; see `lsp_server.suggest.seams.CompletionEngine`."""
 
+    shared_as: str
     model_name: str
     device_name: str
     layers_total: int

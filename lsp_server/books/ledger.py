@@ -65,10 +65,12 @@ class Origin:
     Attributes:
         language_id: The editor's language identifier; "" when unknown.
         folder: The path of the workspace folder that the document lies in; empty outside of all. Only its hash is kept.
+        engine: What the engine is called, where windows share it; "" for one of the window's own.
     """
 
     language_id: str = ""
     folder: bytes = b""
+    engine: str = ""
 
 
 UNKNOWN_ORIGIN = Origin()
@@ -92,7 +94,8 @@ class Ledger:
 
     def add(self, session_id: str, completion_id: str, completion: Completion, origin: Origin = UNKNOWN_ORIGIN) -> None:
         """Writes one completion, and where it was asked for."""
-        row = _row(session_id, completion_id, completion) | {"language": origin.language_id, "project": origin.folder}
+        row = _row(session_id, completion_id, completion)
+        row |= {"language": origin.language_id, "project": origin.folder, "engine": origin.engine}
         columns = ", ".join(row)
         values = ", ".join("project_of(:project)" if column == "project" else f":{column}" for column in row)
         insert = f"INSERT OR IGNORE INTO completion ({columns}) VALUES ({values})"  # noqa: S608 - names of ours

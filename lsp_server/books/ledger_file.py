@@ -68,6 +68,9 @@ MIGRATIONS = (
     CREATE TABLE project_key (value BLOB NOT NULL);
     INSERT INTO project_key VALUES (randomblob(16));
     """,
+    """
+    ALTER TABLE completion ADD COLUMN engine TEXT NOT NULL DEFAULT '';  -- which of those that windows share; '' is none
+    """,
 )
 _MOST_VERSIONS = 1000  # a number beyond was written by no release of ours
 

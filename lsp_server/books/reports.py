@@ -13,7 +13,7 @@ from engine.errors import ConfigError
 from engine.types import combine_provenance
 from lsp_server.books.ledger import UNKNOWN_DAY, Ledger, count, known, provenance_of
 from lsp_server.books.ledger_file import CLOSE_TIMEOUT_S, connect, know_projects
-from lsp_server.books.resting import resting_by_hour
+from lsp_server.books.resting import resting
 
 if TYPE_CHECKING:
     import sqlite3
@@ -95,7 +95,8 @@ class Report:
         by: For each of `GROUPS`, the sums by key, in the order of their first request.
         sources: How its joules were had, as the ledger says it, such as "measured: RAPL counter, package-0".
         here: The key of the project that a folder is; "" where none was asked for.
-        resting_s: Seconds that a loaded model rested between requests, by hour.
+        resting_s: Seconds that a loaded model rested between requests, by "hour" and by "session"; where windows share
+            an engine, each has its share.
         models: The models that answered.
     """
 
@@ -103,7 +104,7 @@ class Report:
     by: Mapping[str, Mapping[str, Sums]]
     sources: tuple[str, ...] = ()
     here: str = ""
-    resting_s: Mapping[str, float] = field(default_factory=dict)
+    resting_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     models: tuple[str, ...] = ()
 
 
@@ -129,7 +130,7 @@ def read_report(
             total=sums_by(database, "", start_s).get(""),
             by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),
-            resting_s=resting_by_hour(database, start_s, most_s=rest_after_s),
+            resting_s=resting(database, start_s, most_s=rest_after_s),
             models=tuple(row["model"] for row in database.execute(_MODELS, {"since": start_s})),
         )
 

@@ -107,7 +107,7 @@ def _section(title: str, chart: str, by: str, report: Report, carbon: CarbonInte
 
 def _at_rest(report: Report, rest: RestPower | None) -> str:
     """The hours in which a loaded model rested."""
-    rows = list(resting_record(report, rest).items())[-_MOST_ROWS:][::-1]
+    rows = list(resting_record(report, rest, "hour").items())[-_MOST_ROWS:][::-1]
     if not rows:
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in RESTING_HEAD)

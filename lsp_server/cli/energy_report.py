@@ -27,26 +27,26 @@ def as_rows(report: Report, carbon: CarbonIntensity | None, rest: RestPower | No
     if not rows:
         return []
     unknown = dict.fromkeys(rows[0])
-    for hour, resting in resting_record(report, rest).items():
+    for hour, resting in resting_record(report, rest, "hour").items():
         told = {"elapsed_s": resting["seconds"], "energy_j": resting["energy_j"]}
         rows.append({**unknown, "by": "rest", "key": hour, **told})
     return rows
 
 
-def resting_record(report: Report, rest: RestPower | None) -> dict[str, dict[str, float | None]]:
-    """What a loaded model took between requests, by hour; joules that nobody can tell are None.
+def resting_record(report: Report, rest: RestPower | None, by: str) -> dict[str, dict[str, float | None]]:
+    """What a loaded model took between requests, by "hour" or by "session"; joules that nobody can tell are None.
 
     They are those of the metered parts, whatever else kept them busy; `of_model_j` is what is more than before it was
-    loaded.
+    loaded. Of an engine that windows share each has its share.
     """
     of_model_w = None if rest is None or rest.unloaded_w is None else rest.loaded_w - rest.unloaded_w
     return {
-        hour: {
+        key: {
             "seconds": seconds,
             "energy_j": None if rest is None else seconds * rest.loaded_w,
             "of_model_j": None if of_model_w is None else seconds * of_model_w,
         }
-        for hour, seconds in report.resting_s.items()
+        for key, seconds in report.resting_s.get(by, {}).items()
     }
 
 
@@ -55,7 +55,8 @@ def as_record(report: Report, carbon: CarbonIntensity | None, rest: RestPower | 
     return {
         "total": None if report.total is None else figures(report.total, carbon),
         "by": {by: {key: figures(sums, carbon) for key, sums in groups.items()} for by, groups in report.by.items()},
-        "at_rest": resting_record(report, rest),
+        "at_rest": resting_record(report, rest, "hour"),
+        "at_rest_by_session": resting_record(report, rest, "session"),
         "sources": report.sources,
         "this_project": report.here,
         "baseline": BASELINE_WORDS,
@@ -84,8 +85,8 @@ def show_report(
     table.add_section()
     table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
     console.print(table)
-    if by == "hour" and report.resting_s:
-        console.print(_resting_table(report, rest))
+    if report.resting_s.get(by):
+        console.print(_resting_table(report, rest, by))
     for sentence in sentences(report, report.total, carbon, rest):
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
@@ -107,7 +108,7 @@ def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str]]:
 
 
 def resting_cells(resting: dict[str, float | None]) -> list[str]:
-    """The figures of one hour at rest; their names are `RESTING_HEAD`'s."""
+    """The figures of one hour or session at rest; their names are `RESTING_HEAD`'s."""
     return [f"{(resting['seconds'] or 0.0) / 60:.1f} min", joules(resting["energy_j"]), joules(resting["of_model_j"])]
 
 
@@ -124,7 +125,7 @@ def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None, rest:
     if total.saved_j is not None and total.baseline_energy_j:
         share = total.saved_j / total.baseline_energy_j
         said.append(f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}.")
-    if report.resting_s:
+    if report.resting_s.get("hour"):
         said.append(_at_rest(report, rest))
     if carbon is not None:
         said.append(f"CO2 equivalents at {carbon.g_per_kwh:.0f} g per kWh: {carbon.source}.")
@@ -133,17 +134,17 @@ def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None, rest:
     return said
 
 
-def _resting_table(report: Report, rest: RestPower | None) -> Table:
+def _resting_table(report: Report, rest: RestPower | None, by: str) -> Table:
     table = Table("at rest", *RESTING_HEAD, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
-    for hour, resting in resting_record(report, rest).items():
-        table.add_row(hour, *resting_cells(resting))
+    for key, resting in resting_record(report, rest, by).items():
+        table.add_row(name_of(by, key, report.here), *resting_cells(resting))
     return table
 
 
 def _at_rest(report: Report, rest: RestPower | None) -> str:
-    seconds = sum(report.resting_s.values())
+    seconds = sum(report.resting_s["hour"].values())
     said = f"Beside that, a loaded model rested between requests for {seconds / 3600:.2f} h"
     if rest is None:
         return f"{said}; what that took is not known, for `green-code calibrate` has measured no power at rest."

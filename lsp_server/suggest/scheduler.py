@@ -201,7 +201,7 @@ class CompletionScheduler:
     def _start_next(self) -> None:
         if self._running is None and self._pending and self._engine is not None:
             job = self._pending.pop(next(iter(self._pending)))
-            self._running = Run(job, is_begun=not self._engine.takes_turns)
+            self._running = Run(job, is_begun=not self._engine.shared_as)
             self._run_task = asyncio.create_task(self._run(self._running, self._engine))
         # To look something up in a project takes a moment that nobody need see.
         self._on_busy(self._running is not None and self._running.job.request.policy != PROJECT_ALONE)

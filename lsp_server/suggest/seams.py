@@ -35,8 +35,11 @@ class CompletionEngine(Protocol):
         ...
 
     @property
-    def takes_turns(self) -> bool:
-        """Whether others may have their turn first; it then tells a text of "" when a request's own has come."""
+    def shared_as(self) -> str:
+        """What an engine is called that other windows share; "" for one that serves this window alone.
+
+        Where it is shared others may have their turn first; it tells a text of "" when a request's own has come.
+        """
         ...
 
     @property

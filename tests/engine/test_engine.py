@@ -1,5 +1,6 @@
 """The real default model: its text is transformers' own, its work and joules add up."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from engine.energy.cost_model import energy_j
 from engine.engine import Engine
 from engine.errors import ConfigError
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
-from engine.types import CompletionRequest, FinishReason, Phase, Provenance
+from engine.types import PROJECT_ALONE, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
 
 pytestmark = pytest.mark.model
 
@@ -169,6 +170,25 @@ def test_text_grows_while_it_is_decoded(engine: Engine) -> None:
 
     assert seen[-1] == completion.text
     assert all(completion.text.startswith(text) for text in seen)
+
+
+def test_a_project_is_asked_while_the_model_completes(engine: Engine) -> None:
+    project = engine.project("shapes")
+    project.replace("shapes.py", SOURCE)
+    project.sort()
+    place = ProjectPlace(project="shapes", file="other.py")
+    asked = [CompletionRequest(prefix=prefix_to(marker), place=place, policy=PROJECT_ALONE) for marker in PLACES]
+    alone = [engine.complete(request).text for request in asked]
+    completing = replace(asked[0], policy=None, place=None, green_mode=0)
+    expected = engine.complete(completing).text
+
+    with ThreadPoolExecutor(1) as beside:
+        texts = beside.submit(lambda: [engine.look_up(request).text for request in asked * 5])
+        completed = [engine.complete(completing).text for _ in range(5)]
+
+    assert any(alone)
+    assert texts.result() == alone * 5
+    assert completed == [expected] * 5
 
 
 def test_an_empty_document_costs_nothing(engine: Engine) -> None:

@@ -191,3 +191,17 @@ def test_a_key_costs_what_its_line_costs() -> None:
     assert keys_s[len(keys_s) // 2] < 0.01
     above_s = sorted(elapsed_s(text[: len(lines) * n_times + lines.index("c")]) for n_times in range(100, 4900, 300))
     assert above_s[len(above_s) // 2] < 0.01
+
+
+def test_keys_in_several_documents_in_turns_cost_what_their_lines_cost() -> None:
+    texts = [f"# {number}\n" + "x = \"a\" + 'b'  # c\n" * 2000 for number in range(16)]
+    for text in texts:
+        enclosure_at(text, "python")
+
+    def elapsed_s(prefix: str) -> float:
+        started_s = time.process_time()
+        assert part_at(prefix, "python") == "string"
+        return time.process_time() - started_s
+
+    keys_s = sorted(elapsed_s(f"{text}y = '{'x' * n_keys}") for n_keys in range(1, 4) for text in texts)
+    assert keys_s[len(keys_s) // 2] < 0.01

@@ -67,3 +67,11 @@ def test_a_budget_too_small_for_any_still_leaves_one(model: EarlyExitModel) -> N
     decode(pool, FILES[0])
 
     assert decode(pool, FILES[0])[1] == len(FILES[0]) - 1
+
+
+def test_a_decoder_that_has_read_nothing_is_kept_no_longer(model: EarlyExitModel) -> None:
+    pool = DecoderPool(model)
+    for file in FILES:
+        pool.decoder_for(file)
+
+    assert len(pool) == 1

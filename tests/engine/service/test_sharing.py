@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 from engine.config import EngineConfig
 from engine.errors import EngineError, EngineLostError, ModelNotFoundError, NeverBegunError
 from engine.service.endpoint import Endpoint
-from engine.types import CompletionRequest, FinishReason, NeverCancelled, ProjectPlace
+from engine.types import PROJECT_ALONE, CompletionRequest, FinishReason, NeverCancelled, ProjectPlace
 from lsp_server.suggest.seams import CancellationEvent
 from tests.engine.service.hosted import PATIENCE_S, SHARED, Asked, Hosted, hosted, until
 from tests.fakes import FakeEngine
@@ -68,6 +69,18 @@ def test_text_grows_as_it_is_computed(host: Hosted) -> None:
 
     assert asked.answer().text == "one two three"
     assert asked.texts == ["", "one", "one two", "one two three"]
+
+
+def test_to_ask_a_project_alone_waits_for_nobodys_turn(host: Hosted) -> None:
+    held = Asked(host.opened(), request("hold"))
+    until(host.engine.started.is_set)
+    other = host.opened()
+
+    found = Asked(other, replace(request("known", "p"), policy=PROJECT_ALONE)).answer()
+
+    assert (found.text, held.is_answered) == (" to all", False)
+    held.cancellation.cancel()
+    held.answer()
 
 
 def test_what_is_being_computed_can_be_stopped(host: Hosted) -> None:

@@ -87,3 +87,16 @@ def test_it_can_be_ended() -> None:
     threading.Timer(0.01, turns.end).start()
 
     assert turns.take() is None
+
+
+def test_the_first_rest_after_work_is_told_once() -> None:
+    rests: list[str] = []
+    turns: Turns[str] = Turns(linger_s=0, at_rest=lambda: rests.append("rest"))
+    turns.join("a")
+    turns.put("a", lambda: rests.append("work"))
+
+    taken(turns, 2)
+    threading.Timer(0.05, turns.end).start()
+
+    assert turns.take() is None
+    assert rests == ["work", "rest"]

@@ -65,7 +65,12 @@ def test_configurations_come_through(config: EngineConfig) -> None:
 
 def test_facts_come_through() -> None:
     facts = SharedFacts(
-        model_name="m", device_name="d", layers_total=3, energy_source="e", meters_refused=("One.", "Two.")
+        shared_as="0123",
+        model_name="m",
+        device_name="d",
+        layers_total=3,
+        energy_source="e",
+        meters_refused=("One.", "Two."),
     )
 
     assert facts_of(unpacked(packed(record(facts)))) == facts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server.books.ledger import Ledger
+from lsp_server.books.ledger import Ledger, Origin
 from lsp_server.books.reports import read_report
 from tests.fakes import fake_completion
 
@@ -16,11 +16,11 @@ def at(clock: str) -> float:
     return datetime.fromisoformat(f"2026-03-04T{clock}").timestamp()
 
 
-def write(path: Path, *requests: tuple[str, float]) -> None:
+def write(path: Path, *requests: tuple[str, float], engine: str = "") -> None:
     """Requests that each took half a second, by session and the moment they ended."""
     ledger = Ledger(path)
     for number, (session, _) in enumerate(requests):
-        ledger.add(session, f"{number}", fake_completion())
+        ledger.add(session, f"{number}", fake_completion(), Origin(engine=engine))
     ledger.close()
     with closing(sqlite3.connect(path)) as database, database:
         for number, (_, ended_s) in enumerate(requests):
@@ -28,7 +28,7 @@ def write(path: Path, *requests: tuple[str, float]) -> None:
 
 
 def resting(path: Path, since: datetime | None = None) -> dict[str, float]:
-    return dict(read_report(path, since, rest_after_s=1800.0).resting_s)
+    return dict(read_report(path, since, rest_after_s=1800.0).resting_s["hour"])
 
 
 def test_a_gap_counts_from_an_answer_to_the_next_request(path: Path) -> None:
@@ -56,3 +56,23 @@ def test_only_what_came_since_counts(path: Path) -> None:
     write(path, ("one", at("10:00:00")), ("one", at("11:00:00")), ("one", at("11:00:10.5")))
 
     assert resting(path, datetime.fromisoformat("2026-03-04T10:30")) == {"2026-03-04 11:00": pytest.approx(10.0)}
+
+
+def test_windows_that_share_an_engine_share_its_rest(path: Path) -> None:
+    write(
+        path,
+        *(("one", at("10:00:00")), ("one", at("10:00:40.5"))),  # rests for 40 s
+        *(("two", at("10:00:10.5")), ("two", at("10:00:30.5"))),  # for 19.5 s of them
+        engine="shared",
+    )
+
+    by_session = read_report(path, rest_after_s=1800.0).resting_s["session"]
+
+    assert resting(path) == {"2026-03-04 10:00": pytest.approx(40.0 - 2 * 0.5)}  # it computed for "two" meanwhile
+    assert by_session == {"one": pytest.approx(10.0 + 19.5 / 2 + 9.5), "two": pytest.approx(19.5 / 2)}
+
+
+def test_engines_that_are_not_shared_rest_each_for_itself(path: Path) -> None:
+    write(path, ("one", at("10:00:00")), ("two", at("10:00:00")), ("one", at("10:00:10.5")), ("two", at("10:00:10.5")))
+
+    assert resting(path) == {"2026-03-04 10:00": pytest.approx(20.0)}

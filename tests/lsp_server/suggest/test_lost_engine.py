@@ -29,7 +29,7 @@ class Elsewhere(FakeEngine):
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
-        self.takes_turns = True
+        self.shared_as = "elsewhere"
 
     def complete(
         self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
