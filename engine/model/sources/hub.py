@@ -62,7 +62,7 @@ def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
     Raises:
         ModelNotFoundError: If the hub has no such model.
         ModelDownloadError: If the hub cannot be reached, refuses, or the disk does.
-        ModelCorruptError: If it holds no weights that transformers could load.
+        ModelCorruptError: If it holds no weights that transformers could load, or a file's hash is not the hub's.
         UnsupportedModelError: If its family is not supported; the weights are not fetched then.
         ModelError: If this machine has too little memory or disk for it; nor then.
     """
@@ -70,11 +70,14 @@ def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
         if (cached := _cached_folder(repo_id)) is not None:
             check_folder(cached)
             return cached
-        settings = check_configuration(_snapshot(repo_id, ["config.json"]))
+        configured = _snapshot(repo_id, ["config.json"])
+        settings = check_configuration(configured)
         refuse_too_large(repo_id, settings, free_disk_bytes=_free_disk_bytes(), has_files=False)
+        revision = configured.name  # a commit; every file is of this one, be there a newer one meanwhile
         for weights in (_SAFETENSORS, _PICKLED):
-            folder = _snapshot(repo_id, [*_METADATA, *weights], progress=progress)
+            folder = _snapshot(repo_id, [*_METADATA, *weights], revision=revision, progress=progress)
             if has_weights(folder):
+                _verify(repo_id, revision)
                 check_folder(folder)
                 return folder
     except _FAULTS as error:
@@ -117,14 +120,31 @@ def remove(repo_id: str) -> int | None:
 
 
 def _snapshot(
-    repo_id: str, patterns: list[str], *, local_files_only: bool = False, progress: ProgressSink = no_progress
+    repo_id: str,
+    patterns: list[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    progress: ProgressSink = no_progress,
 ) -> Path:
+    """The folder of a revision, which is called as its commit is; None for the newest."""
     bar = _bar_class(f"Downloading {repo_id}", progress)
     return Path(
         huggingface_hub.snapshot_download(
-            repo_id, allow_patterns=patterns, local_files_only=local_files_only, tqdm_class=bar
+            repo_id, revision=revision, allow_patterns=patterns, local_files_only=local_files_only, tqdm_class=bar
         )
     )
+
+
+def _verify(repo_id: str, revision: str) -> None:
+    """Compares each file's hash with the hub's; removes all of them where one is another."""
+    found = huggingface_hub.HfApi().verify_repo_checksums(repo_id, revision=revision)
+    if found.mismatches:
+        remove(repo_id)
+        file = found.mismatches[0]["path"]
+        raise ModelCorruptError(
+            f"The file {file} of {repo_id} came with another hash than the hub tells, and was removed; try again."
+        )
 
 
 def _cached_folder(repo_id: str) -> Path | None:

@@ -1,16 +1,12 @@
 """A local HTTP server stands in for the hub, so that the hub client's own code downloads, resumes and caches."""
 
 import json
-import re
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
-from hashlib import sha1, sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from socketserver import BaseServer
 from types import SimpleNamespace
 
 import huggingface_hub
@@ -26,66 +22,12 @@ from engine.errors import (
     UnsupportedModelError,
 )
 from engine.model.sources.store import list_models, pull, remove, resolve_model
+from tests.engine.model.sources import tiny_hub
+from tests.engine.model.sources.tiny_hub import COMMIT, Hub, listed
 from tests.tiny_models import tiny_model
 
 REPO = "tiny/llama"
-COMMIT = "1" * 40
 CARD = "---\nlicense: mit\n---\n# Tiny\n"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """The four kinds of request that a download makes; `folders` are the repositories."""
-
-    protocol_version = "HTTP/1.1"
-
-    def __init__(
-        self, folders: dict[str, Path], asked: list[str], request: socket.socket, address: object, server: BaseServer
-    ) -> None:
-        self.folders = folders
-        self.asked = asked
-        super().__init__(request, address, server)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        repo_id = "/".join(re.sub(r"^/api/models", "", self.path).split("/")[1:3])
-        if repo_id in self.folders and (self.folders[repo_id] / "gated").exists():
-            self._answer(b"{}", status=401, headers={"X-Error-Code": "GatedRepo"})
-        elif repo_id not in self.folders:
-            self._answer(b"{}", status=404, headers={"X-Error-Code": "RepoNotFound"})
-        elif "/resolve/" in self.path:
-            self._answer_file(self.folders[repo_id] / self.path.rpartition("/")[2])
-        elif "/tree/" in self.path:
-            files = self.folders[repo_id].iterdir()
-            listing = [
-                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": _etag(file)} for file in files
-            ]
-            self._answer(json.dumps(listing).encode())
-        else:
-            self._answer(json.dumps({"id": repo_id, "sha": COMMIT, "siblings": []}).encode())
-
-    def _answer_file(self, file: Path) -> None:
-        headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT}
-        self._answer(file.read_bytes(), headers=headers)
-
-    def _answer(self, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
-        """Says nothing."""
-
-
-def _etag(file: Path) -> str:
-    """As the real hub: SHA-256 for weights, which lie in LFS, and git's kind for the rest."""
-    digest = sha256 if file.suffix in {".safetensors", ".bin"} else sha1
-    return digest(file.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +158,35 @@ def test_a_model_too_large_for_the_machine_is_refused_before_its_weights_are_fet
     told = "preparing it takes" if total < free else "of disk, and 0 MB are free"
     assert told in str(refused.value)
     assert not [path for path in asked if "safetensors" in path]
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json"])
+def test_a_file_that_is_not_the_hubs_is_told_of_and_removed(
+    hub: dict[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    def listed_otherwise(path: Path) -> dict[str, object]:
+        entry = listed(path)
+        if path.name == file:
+            entry |= {"lfs": {"oid": "2" * 64, "size": 1, "pointerSize": 100}} if "lfs" in entry else {"oid": "2" * 40}
+        return entry
+
+    monkeypatch.setattr(tiny_hub, "listed", listed_otherwise)
+
+    with pytest.raises(ModelCorruptError, match=f"The file {file} of tiny/llama came with another hash"):
+        pull(REPO)
+    assert not list(cache.glob("models--*"))
+
+
+def test_every_file_is_of_the_commit_that_the_first_was_of(
+    hub: dict[str, Path], asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though there is a newer one as soon as the configuration is here."""
+    is_begun = property(lambda _: "3" * 40 if any("/resolve/" in path for path in asked) else COMMIT)
+    monkeypatch.setattr(Hub, "newest", is_begun)
+
+    pull(REPO)
+
+    assert {path.split("/resolve/")[1].split("/")[0] for path in asked if "/resolve/" in path} == {COMMIT}
 
 
 def test_model_with_pickled_weights_only_is_downloaded(hub: dict[str, Path]) -> None:
