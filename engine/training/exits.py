@@ -7,6 +7,7 @@ from is `engine.corpus.datasets`; where the result is used, `engine.model.refere
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +24,7 @@ from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo,
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit
+from engine.training.sharding import Ranks
 from engine.training.shortlist import shortlist
 from engine.training.states import Block, block_states, blocks
 from engine.types import ProgressSink, no_progress
@@ -177,17 +179,20 @@ def _trained_jointly(
     None where that made the last layer worse on the validation text; the layers are then as they were.
     """
     was = judge(model, validation, (ridge,), progress=progress)[0]
-    student = ExitStudent(backbone_of(model.runner), model.exit_layers, ridge.maps, plan)
+    backbone, is_shared = backbone_of(model.runner), Ranks.here().count > 1
+    # What is shared among processes runs in training alone, so it is a copy.
+    student = ExitStudent(copy.deepcopy(backbone) if is_shared else backbone, model.exit_layers, ridge.maps, plan)
     train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
     info = replace(ridge.info, train_tokens=sum(len(block.token_ids) for block in text))
     trained = TrainedExits(info, student.maps(), student.updates()).rounded()
-    student.unwrap()
-    trained.adapt(backbone_of(model.runner))
+    if not is_shared:
+        student.unwrap()
+    trained.adapt(backbone)
     now = judge(model, validation, (trained,), progress=progress)[0]
     if now[-1].accuracy.value >= was[-1].accuracy.value:
         return trained
     undone = {name: (-up, down) for name, (up, down) in trained.updates.items()}
-    TrainedExits(info, {}, undone).adapt(backbone_of(model.runner))
+    TrainedExits(info, {}, undone).adapt(backbone)
     return None
 
 

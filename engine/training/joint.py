@@ -3,7 +3,7 @@
 Starts from the maps of the ridge. The last layer learns from the text, each exit from the last layer's choice of words
 (LayerSkip, arXiv 2404.16710, by distillation and with weights growing with depth); the base weights stay as they are,
 beside low-rank updates (LoRA, arXiv 2106.09685) that are small enough to ship. A killed run goes on from its last
-checkpoint. Runs under `accelerate launch` as well.
+checkpoint. Under `accelerate launch` several processes train together, each with its share of weights and text.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 from torch.nn import functional
 
 from engine.errors import TrainingError
 from engine.files import written_whole
 from engine.model.reference.adapters import adapter_for
+from engine.training.sharding import Ranks, shard, whole
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class ExitStudent(nn.Module):
         super().__init__()
         self._plan, self._exit_layers = plan, tuple(exit_layers)
         self._adapter = adapter_for(model)
+        self.layers = self._adapter.layers
         self.backbone = _with_updates(model, plan.rank)
         self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
         self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
@@ -126,7 +127,7 @@ class ExitStudent(nn.Module):
 
     def maps(self) -> dict[int, Affine]:
         """The maps as they are now."""
-        return {e: (self.weights[str(e)].detach().cpu(), self.biases[str(e)].detach().cpu()) for e in self._exit_layers}
+        return {e: (whole(self.weights[str(e)]), whole(self.biases[str(e)])) for e in self._exit_layers}
 
     def updates(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """The low-rank updates: for each weight of the base model the factors (up [out, r], down [r, in])."""
@@ -134,8 +135,8 @@ class ExitStudent(nn.Module):
         for name, module in self.backbone.named_modules():
             if hasattr(module, "lora_A") and "default" in module.lora_A:
                 down, up = module.lora_A["default"].weight, module.lora_B["default"].weight
-                scaled = up.detach().cpu() * module.scaling["default"]
-                found[f"{name.removeprefix('base_model.model.')}.weight"] = (scaled, down.detach().cpu())
+                scaled = whole(up) * module.scaling["default"]
+                found[f"{name.removeprefix('base_model.model.')}.weight"] = (scaled, whole(down))
         return found
 
 
@@ -150,6 +151,8 @@ def train_jointly(
 ) -> None:
     """One pass over the blocks; `student` is changed in place.
 
+    Several processes keep no checkpoint: a killed run of theirs begins anew.
+
     Args:
         student: The model with its exits.
         blocks: Training text.
@@ -161,30 +164,31 @@ def train_jointly(
     Raises:
         TrainingError: If a checkpoint cannot be written.
     """
-    accelerator = Accelerator()
+    ranks = Ranks.here()
+    if ranks.count > 1:
+        shard(student, student.layers, ranks)
     torch.manual_seed(_SEED)
-    words = _frequent_words(blocks, plan.vocabulary).to(accelerator.device)
-    batches = list(_batches(blocks, plan.batch_blocks))
+    device = next(student.parameters()).device
+    words = _frequent_words(blocks, plan.vocabulary).to(device)
+    batches = list(_batches(blocks, max(plan.batch_blocks, ranks.count)))
     optimizer = torch.optim.Adam(student.learned().values(), lr=plan.learning_rate, betas=_BETAS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.learning_rate, total_steps=max(2, len(batches)), pct_start=_WARMUP, cycle_momentum=False
     )
     state = _Run(run, student, optimizer, schedule)
-    done = _resume(checkpoint, state)
-    prepared, optimizer = accelerator.prepare(student, optimizer)
-    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    done = _resume(checkpoint, state) if ranks.count == 1 else 0
     student.train()
     for step in range(done, len(batches)):
-        ids, labels = _padded(batches[step][share], accelerator.device)
-        losses = prepared(ids, labels, words)
-        accelerator.backward(losses["loss"])
-        accelerator.clip_grad_norm_(student.learned().values(), 1.0)
+        ids, labels = _padded(batches[step][ranks.own :: ranks.count], device)
+        losses = student(ids, labels, words)
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(student.learned().values(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         last, exits = float(losses["last"]), float(losses["exits"])
         progress(f"Training exits and layers (last layer {last:.2f}, exits {exits:.2f})", step + 1, len(batches))
-        if (step + 1) % _CHECKPOINT_EVERY == 0 and accelerator.is_main_process:
+        if (step + 1) % _CHECKPOINT_EVERY == 0 and ranks.count == 1:
             _keep(checkpoint, state, step + 1)
     student.eval()
 
