@@ -10,7 +10,6 @@ import platform
 import sys
 from collections import deque
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,6 +134,8 @@ def _facts(loaded: LoadedModel) -> dict[str, str]:
     runtime = {"torch": "torch", "onnx": "onnxruntime"}.get(loaded.runtime)
     instructions = library.instructions()
     if runtime is not None:
+        from importlib.metadata import version  # our own kernels need none of it
+
         computes = version(runtime)
     else:
         computes = "" if instructions is None else sha256_of(library.library_file(instructions))[:12]

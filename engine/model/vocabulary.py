@@ -33,13 +33,15 @@ class Vocabulary:
             spelled: The bytes of each token that is text, by its id.
         """
         ordered = sorted((spelling, token_id) for token_id, spelling in spelled.items() if spelling)
-        self._by_id = spelled
         self._spellings = [spelling for spelling, _ in ordered]
         self._ids: NDArray[np.int64] = np.array([token_id for _, token_id in ordered], np.int64)
+        self._places = np.full(max(spelled, default=0) + 1, -1, np.int32)  # by id; a tenth of the memory of a dict
+        self._places[self._ids] = np.arange(len(ordered))
 
     def __getitem__(self, token_id: int) -> bytes:
         """The bytes of a token; none of one that is no text."""
-        return self._by_id.get(token_id, b"")
+        place = self._places[token_id] if 0 <= token_id < len(self._places) else -1
+        return self._spellings[place] if place >= 0 else b""
 
     def beginning_with(self, text: bytes) -> NDArray[np.int64]:
         """Ids of the tokens that are `text` or go on behind it."""

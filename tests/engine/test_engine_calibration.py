@@ -76,7 +76,7 @@ def test_a_calibration_says_when_what_it_was_made_with_has_changed(monkeypatch: 
     assert notes_of(loaded) == [
         "The calibration was made with another processor; run `green-code calibrate` to measure anew."
     ]
-    monkeypatch.setattr("engine.calibrated.version", lambda package: "0.1")
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "0.1")
     [note] = notes_of(loaded)
     assert "with another processor and another kernel library;" in note
     assert cost_source(loaded) == made.model.source

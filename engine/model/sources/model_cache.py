@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import cattrs
-from filelock import FileLock, Timeout
 
 from engine import config
 from engine.checksum import sha256_of
@@ -186,6 +185,8 @@ def _root(kind: Kind) -> Path:
 @contextlib.contextmanager
 def _locked(name: str, progress: ProgressSink, kind: Kind) -> Iterator[Path]:
     """Lets one process at a time work on a model; gives a path for work that is cleared before and after."""
+    from filelock import FileLock, Timeout  # a model that is there needs none
+
     lock = FileLock(_root(kind) / f".{name}.lock")
     try:
         lock.acquire(timeout=0)
