@@ -48,10 +48,12 @@ class Corpus:
     Attributes:
         sha256: Hash of every file's text in order; what was trained on it names it.
         files: The files of each split; in a split, packages take turns.
+        path: The file of the cache that holds it all; None for text that is not from there.
     """
 
     sha256: str
     files: Mapping[Split, tuple[SourceFile, ...]]
+    path: Path | None = None
 
 
 def gather_corpus(
@@ -82,7 +84,7 @@ def gather_corpus(
     recipe = json.dumps([_VERSION, listed.seed, max_package_chars, list(map(asdict, wanted)), _digest(problems)])
     stored = folder / f"text-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.jsonl.gz"
     if stored.is_file():
-        return _corpus(_read(stored), listed)
+        return _corpus(_read(stored), listed, stored)
     files: list[SourceFile] = []
     for done, package in enumerate(wanted):
         progress(f"Gathering training text: {package.name}", done, len(wanted))
@@ -90,7 +92,7 @@ def gather_corpus(
     progress("Dropping what stands twice", len(wanted), len(wanted))
     files = deduplicated(files, problems, seed=listed.seed)
     _write(stored, files)
-    return _corpus(files, listed)
+    return _corpus(files, listed, stored)
 
 
 def gather_recent(progress: ProgressSink = no_progress) -> list[SourceFile]:
@@ -142,7 +144,7 @@ def in_turns(files: Sequence[SourceFile]) -> list[SourceFile]:
     return [file for _, _, file in sorted(turns, key=lambda turn: turn[:2])]
 
 
-def _corpus(files: Sequence[SourceFile], package_list: PackageList) -> Corpus:
+def _corpus(files: Sequence[SourceFile], package_list: PackageList, path: Path) -> Corpus:
     digest = hashlib.sha256()
     for file in files:
         digest.update(hashlib.sha256(file.text.encode()).digest())
@@ -150,7 +152,7 @@ def _corpus(files: Sequence[SourceFile], package_list: PackageList) -> Corpus:
         split: tuple(in_turns([file for file in files if split_of(file.package, package_list.seed) == split]))
         for split in _PRECEDENCE
     }
-    return Corpus(sha256=digest.hexdigest(), files=by_split)
+    return Corpus(sha256=digest.hexdigest(), files=by_split, path=path)
 
 
 def _problems(path: Path) -> list[str]:

@@ -47,7 +47,7 @@ import psutil
 from engine.config import EngineConfig
 from engine.engine import load_engine
 from engine.types import CompletionRequest
-engine = load_engine(EngineConfig(model=sys.argv[1], precision=sys.argv[2]))
+engine = load_engine(EngineConfig(model=sys.argv[1], precision=sys.argv[2], device=sys.argv[3]))
 process = psutil.Process()
 ready_s = time.time() - process.create_time()
 engine.complete(CompletionRequest(prefix=sys.stdin.read()))
@@ -109,7 +109,7 @@ def _peers(
     """llama.cpp with the same weights at the same bits, on all threads and on one; none where it is not installed."""
     if gguf is not None and not gguf.is_file():
         raise ConfigError(f"There is no file {gguf}.")
-    if not is_installed() or precision == "fp32" or (gguf is None and config.model != DEFAULT_MODEL):
+    if not is_installed() or precision in {"fp32", "bf16"} or (gguf is None and config.model != DEFAULT_MODEL):
         yield []
         return
     with tempfile.TemporaryDirectory(prefix="green-code-bench-") as folder:
@@ -124,7 +124,7 @@ def _cold_start(config: EngineConfig, text: str) -> ColdStart:
     starts = []
     for _ in range(_COLD_STARTS):
         done = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-I", "-c", _COLD_START, config.model, config.precision],
+            [sys.executable, "-I", "-c", _COLD_START, config.model, config.precision, config.device],
             input=text,
             capture_output=True,
             text=True,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from engine.evaluation.arms import Arm
     from engine.model.loaded import LoadedModel
 
-DataSet = Literal["held-out", "py150", "javacorpus"]
+DataSet = Literal["held-out", "held-out-python", "held-out-java", "py150", "javacorpus"]
 
 UNCACHED = "full-depth without a cache"
 MAX_NEW_TOKENS = 15
@@ -109,8 +109,10 @@ def data_set_places(
     Raises:
         TrainingError: If the text cannot be had, or there is too little of it.
     """
-    if data_set == "held-out":
-        return paper_places(held_out, n_places, max_new_tokens=MAX_NEW_TOKENS)
+    if data_set.startswith("held-out"):
+        wanted = data_set.removeprefix("held-out").strip("-")
+        sources = [source for source in held_out if wanted in {"", source.language}]
+        return paper_places(sources, n_places, max_new_tokens=MAX_NEW_TOKENS)
     language: CorpusLanguage = "python" if data_set == "py150" else "java"
     codes = fetch_tokenised(language, "token") if file is None else read_tokenised(file, language)
     places = list(islice(filter(None, (_place(at, code, loaded) for at, code in enumerate(codes))), n_places))

@@ -12,7 +12,7 @@ from engine.evaluation.pages import ReportTable, chart, write_pages
 from engine.evaluation.reproduction import UNCACHED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -29,6 +29,12 @@ _OTHER_MACHINES = (
     "Ours and the published figures are of other machines, models and parts of a machine: compare savings and losses, "
     "not joules."
 )
+_LANGUAGES: Mapping[DataSet, tuple[str, ...]] = {
+    "held-out-python": ("python",),
+    "held-out-java": ("java",),
+    "py150": ("python",),
+    "javacorpus": ("java",),
+}
 _NOT_TYPED = (
     "The text is tokenised: single blanks between tokens, no indentation, literals masked. It is no text that a "
     "developer types, and its scores say little of one."
@@ -49,10 +55,9 @@ def write_reproduction(
         f"{model} on {device}; {setting}. Joules are {rows[0].provenance.value}. {_OTHER_MACHINES}",
         f"The published savings are against full depth without a KV cache. {cached}",
     ]
-    if data_set != "held-out":
+    if not data_set.startswith("held-out"):
         notes.append(_NOT_TYPED)
-    languages = {"py150": ("python",), "javacorpus": ("java",)}.get(data_set, ("python", "java"))
-    published = [row for row in PUBLISHED if row.language in languages]
+    published = [row for row in PUBLISHED if row.language in _LANGUAGES.get(data_set, ("python", "java"))]
     ours, theirs = [_cells(row) for row in rows], [_published_cells(row, published) for row in published]
     numbers = {
         "model": model,

@@ -107,10 +107,12 @@ def open_stacks(
     """
     library = _Library(folder, device)
     baseline = f"{LIBRARY}, {library.precision}"
+    compiled = [Stack(name=f"{baseline}, compiled", run=library.compiled)] if device == "cuda" else []
     ways = [
         Stack(name=baseline, run=library.run),
         Stack(name=f"{baseline}, sampling", run=library.sample),
         Stack(name=f"{baseline}, drafts", run=library.draft),
+        *compiled,
         *(
             Stack(name=f"{baseline}, batch of {size}", run=library.batch_of(size), batch=size)
             for size in batch_sizes
@@ -253,6 +255,10 @@ class _Library:
 
     def draft(self, prompt_ids: Sequence[int], n_new: int) -> None:
         self._generate([prompt_ids], n_new, do_sample=False, prompt_lookup_num_tokens=_LOOKUP)
+
+    def compiled(self, prompt_ids: Sequence[int], n_new: int) -> None:
+        # A cache that does not grow has transformers compile the decoding; on a CPU that takes minutes.
+        self._generate([prompt_ids], n_new, do_sample=False, cache_implementation="static")
 
     def batch_of(self, size: int) -> Callable[[Sequence[int], int], None]:
         return lambda prompt_ids, n_new: self._generate([prompt_ids] * size, n_new, do_sample=False)

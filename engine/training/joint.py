@@ -8,6 +8,7 @@ checkpoint. Under `accelerate launch` several processes train together, each wit
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ _BETAS = (0.9, 0.98)
 _WARMUP = 0.03  # share of the steps
 _IGNORED = -100
 _SEED = 0
+_TRIED = 4  # steps, to know how long one takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class JointPlan:
         exit_rows: Positions a step at which every exit is judged.
         exit_weight: Weight of all exits together, against 1 for the last layer; an exit's share grows with its depth.
         vocabulary: Words that the exits are judged on: the most frequent ones of the training text.
+        seconds: What it may take, as its first steps tell; None for all of the text.
     """
 
     rank: int = 16
@@ -60,6 +63,7 @@ class JointPlan:
     exit_rows: int = 256
     exit_weight: float = 1.5
     vocabulary: int = 8192
+    seconds: float | None = None
 
 
 class ExitStudent(nn.Module):
@@ -171,6 +175,8 @@ def train_jointly(
     device = next(student.parameters()).device
     words = _frequent_words(blocks, plan.vocabulary).to(device)
     batches = list(_batches(blocks, max(plan.batch_blocks, ranks.count)))
+    if plan.seconds is not None:
+        batches = batches[: _steps_in(plan.seconds, student, batches, words, ranks)]
     optimizer = torch.optim.Adam(student.learned().values(), lr=plan.learning_rate, betas=_BETAS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.learning_rate, total_steps=max(2, len(batches)), pct_start=_WARMUP, cycle_momentum=False
@@ -191,6 +197,22 @@ def train_jointly(
         if (step + 1) % _CHECKPOINT_EVERY == 0 and ranks.count == 1:
             _keep(checkpoint, state, step + 1)
     student.eval()
+
+
+def _steps_in(
+    seconds: float, student: ExitStudent, batches: Sequence[Sequence[Block]], words: torch.Tensor, ranks: Ranks
+) -> int:
+    """How many steps of training take so long, as the fastest of a few tells that change nothing."""
+    took_s = []
+    for batch in batches[:_TRIED]:
+        started_s = time.perf_counter()
+        loss = student(*_padded(batch[ranks.own :: ranks.count], words.device), words)["loss"]
+        loss.backward()
+        float(loss)  # waits for a GPU
+        student.zero_grad()
+        took_s.append(time.perf_counter() - started_s)
+    steps = int((seconds - sum(took_s)) / min(took_s, default=1.0))
+    return ranks.least(max(1, min(len(batches), steps)))
 
 
 def _with_updates(model: PreTrainedModel, rank: int) -> PreTrainedModel:

@@ -41,6 +41,13 @@ class Ranks:
         state = PartialState(cpu=not torch.cuda.is_available())
         return cls(state.num_processes, state.process_index, state.device.type)
 
+    def least(self, number: int) -> int:
+        """The least that any of them gives: all processes must ask for it."""
+        found = torch.tensor(number, device=self.device)
+        if self.count > 1:
+            torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN)
+        return int(found)
+
 
 def shard(model: nn.Module, layers: Sequence[nn.Module], ranks: Ranks) -> None:
     """Leaves each process its share of the weights, on its own device.

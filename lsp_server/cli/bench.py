@@ -7,6 +7,7 @@ import itertools
 import json
 import platform
 import shlex
+import time
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.types import DEFAULT_GREEN_MODE
+from lsp_server.cli.gpu import MINUTES
 from lsp_server.cli.options import (
     DeviceOption,
     GreenMode,
@@ -126,6 +128,7 @@ def replay(
 @app.command()
 def decode(
     model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "cpu",
     precision: PrecisionOption = "auto",
     gguf: Annotated[
         Path | None,
@@ -141,7 +144,7 @@ def decode(
     from engine.evaluation.decode_report import json_line, sentences
     from lsp_server.cli.render import decode_table
 
-    config = EngineConfig(model=model, device="cpu", precision=precision, threads=threads)
+    config = EngineConfig(model=model, device=device, precision=precision, threads=threads)
     with progress_bar(counting=True) as progress:
         report = bench_decoding(config, gguf, rounds=rounds, note=note, progress=progress)
     console = Console()
@@ -154,6 +157,59 @@ def decode(
     else:
         with output.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+@app.command()
+def gpu(
+    folder: Annotated[Path, typer.Argument(help="A folder that --pack has filled.")],
+    output: Annotated[Path, typer.Option("--output", help="The folder for results, as they come.")] = Path("gpu"),
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.5, help="What there is of the machine's time.")
+    ] = MINUTES,
+    device: DeviceOption = "cuda",
+    stages: Annotated[str, typer.Option("--stages", help="Comma-separated; all if left out.")] = "",
+    pack: Annotated[
+        bool, typer.Option("--pack", help="Packs model and training text into the folder instead, to take it there.")
+    ] = False,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Spends ten minutes on a GPU, without a network: tests, ms and joules by depth, other stacks, then training."""
+    from lsp_server.cli.gpu import only
+    from lsp_server.cli.gpu import stages as stages_for
+    from lsp_server.cli.parcel import pack as packed
+    from lsp_server.cli.parcel import unpack
+    from lsp_server.cli.timed_stages import run_stages
+
+    if pack:
+        from engine.corpus.datasets import gather_corpus
+        from engine.model.sources.store import resolve_model
+
+        with progress_bar() as progress:
+            files = resolve_model(model, progress=progress)
+            corpus = gather_corpus(progress=progress).path
+        assert corpus is not None  # as it is from the cache
+        packed(files, corpus, folder)
+        return
+    started_s, console, output = time.monotonic(), Console(), output.resolve()
+    name = unpack(folder, output / "cache")
+    environment = {
+        "XDG_CACHE_HOME": str(output / "cache"),
+        "XDG_DATA_HOME": str(output / "data"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    run_stages(
+        only(stages_for(name, device, output, minutes), listed(stages)),
+        output,
+        seconds=60 * minutes - (time.monotonic() - started_s),
+        environment=environment,
+        tell=lambda run: console.print(
+            f"{run.stage}: {run.outcome} after {run.elapsed_s:.0f} of {run.box_s:.0f} s. {run.last_words}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        ),
+    )
+    console.print(f"All results are in {output}", highlight=False, soft_wrap=True)
 
 
 @app.command()

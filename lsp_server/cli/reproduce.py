@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HELD_OUT_FILES = 60
 
-DataSet = Literal["held-out", "py150", "javacorpus"]
+DataSet = Literal["held-out", "held-out-python", "held-out-java", "py150", "javacorpus"]
 
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads; one for each physical core if left out.")
@@ -68,7 +68,7 @@ def green_code(
         config = EngineConfig(model=model, device=device, precision=precision)
         loaded = load_model(files.name, files.path, config, progress=progress)
         held_out: tuple[SourceFile, ...] = ()
-        if data_set == "held-out":
+        if data_set.startswith("held-out"):
             held_out = gather_corpus(progress=progress).files["test"]
         drawn = data_set_places(data_set, loaded, places, file=file, held_out=held_out)
         rows = run(loaded, drawn, meter=detect_meter(loaded.device).meter, progress=progress)

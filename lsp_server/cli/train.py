@@ -35,14 +35,20 @@ def exits(
     joint_tokens: Annotated[
         int, typer.Option("--joint-tokens", min=0, help="Then train exits and layers together on so much text.")
     ] = 0,
+    joint_minutes: Annotated[
+        float | None, typer.Option("--joint-minutes", min=0.01, help="Take less of that text, to be done in this time.")
+    ] = None,
+    joint_blocks: Annotated[int, typer.Option("--joint-blocks", min=1, help="Blocks of that text a step.")] = 2,
     output: Annotated[
         Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
     ] = None,
 ) -> None:
     """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
     from engine.training.exits import TrainingPlan
+    from engine.training.joint import JointPlan
 
-    plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens)
+    joint = JointPlan(batch_blocks=joint_blocks, seconds=None if joint_minutes is None else 60 * joint_minutes)
+    plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens, joint=joint)
     teach_exits(
         model, device, plan=plan, languages=(language,) if language else None, benchmark=benchmark, output=output
     )

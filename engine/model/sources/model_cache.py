@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["models", "prepared"]
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 _FORMER_KINDS = ("runners",)  # as older code called them; nobody reads them any more
 _FORMAT = 1  # raise it when folders written by older code must not be used again
 
@@ -220,9 +220,9 @@ def _ensure_room(name: str, needed_bytes: int, kind: Kind) -> None:
 
 def _read(folder: Path) -> Manifest:
     try:
-        return cattrs.structure(json.loads((folder / _MANIFEST).read_bytes()), Manifest)
+        return cattrs.structure(json.loads((folder / MANIFEST).read_bytes()), Manifest)
     except (OSError, ValueError, TypeError, cattrs.BaseValidationError) as error:
-        raise _damaged(folder.name, f"{_MANIFEST} cannot be read") from error
+        raise _damaged(folder.name, f"{MANIFEST} cannot be read") from error
 
 
 def _write(description: Manifest, folder: Path) -> Manifest:
@@ -232,7 +232,7 @@ def _write(description: Manifest, folder: Path) -> Manifest:
     }
     manifest = dataclasses.replace(description, files=files)
     text = json.dumps(cattrs.unstructure(manifest), indent=2)
-    (folder / _MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return manifest
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from engine.evaluation.green_code_paper import PUBLISHED
 from engine.evaluation.reproduction import UNCACHED, data_set_places, reproduce
 from engine.evaluation.reproduction_page import write_reproduction
 from engine.model.loaded import LoadedModel
+from tests.engine.training.fakes import code, source_file
 
 JAVA = "<s> " + " ".join(f"int x{number} = {number} ;" for number in range(60)) + " </s>"
 
@@ -46,6 +48,15 @@ def test_a_place_has_the_first_fifth_before_it_and_so_many_tokens_behind(loaded:
     tokens = JAVA.split()[1:-1]
     assert [place.site.prefix for place in places] == [" ".join(tokens[:60])] * 2
     assert places[0].reference == "int x12 = 12 ;"  # of a model with a token for each letter
+    assert {place.language for place in places} == {"java"}
+
+
+def test_held_out_text_may_be_of_one_language(loaded: LoadedModel) -> None:
+    python = [source_file(code(f"test{number}"), package=f"q{number}") for number in range(3)]
+    java = [replace(source, language="java", package=f"java-{source.package}") for source in python]
+
+    places = data_set_places("held-out-java", loaded, 3, held_out=[*python, *java])
+
     assert {place.language for place in places} == {"java"}
 
 
