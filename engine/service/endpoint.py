@@ -97,6 +97,17 @@ class Endpoint:
         except (OSError, ValueError, KeyError):
             return None
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether the engine of the notice has ended without taking it away, as it does when it is killed."""
+        try:
+            Client(json.loads(self._notice.read_text(encoding="ascii"))["address"]).close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except (OSError, ValueError, KeyError):
+            pass
+        return False
+
     def connect(self) -> Connection | None:
         """Comes to the engine that listens; None where there is none."""
         try:

@@ -61,7 +61,10 @@ def open_shared(
     """
     endpoint = Endpoint.of(config, folder)
     for _ in range(_TRIES):
-        link = Link(endpoint.connect() or _started(endpoint, linger_s, host))
+        connection = endpoint.connect() or _started(endpoint, linger_s, host)
+        if connection is None:
+            continue
+        link = Link(connection)
         try:
             engine = _opened(link, endpoint, config, progress)
         except BaseException:
@@ -93,10 +96,11 @@ def _opened(link: Link, endpoint: Endpoint, config: EngineConfig, progress: Prog
     return None
 
 
-def _started(endpoint: Endpoint, linger_s: float, host: str) -> Connection:
-    """Starts the engine's process, unless another server has just done so."""
+def _started(endpoint: Endpoint, linger_s: float, host: str) -> Connection | None:
+    """Starts the engine's process, unless another server has just done so; None where it was killed at once."""
     from filelock import FileLock, Timeout  # whoever comes to an engine that is there needs none
 
+    before = endpoint.process_id  # of one that was killed, which has left its notice
     try:
         with FileLock(endpoint.lock, timeout=_START_LIMIT_S, mode=0o600):
             connection = endpoint.connect()
@@ -107,7 +111,7 @@ def _started(endpoint: Endpoint, linger_s: float, host: str) -> Connection:
         connection = None
     except OSError as error:
         raise SharingError(f"The engine's process cannot be started ({error.strerror}).") from error
-    if connection is None:
+    if connection is None and not (endpoint.is_deserted and endpoint.process_id != before):
         raise SharingError(f"The engine's process cannot be reached; its last words are in {endpoint.log}.")
     return connection
 

@@ -7,6 +7,7 @@ completes at the end.
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
 import logging
@@ -71,6 +72,7 @@ class Messages:
         chance = self._chance
         message = self._message()
         if chance.random() < 0.15:
+            message = copy.deepcopy(message)  # what is odd is odd in many, and must not come to hold itself
             self._spoil(message)
         body = json.dumps(message).encode()
         if chance.random() < 0.02:

@@ -48,7 +48,7 @@ class Window:
     def __init__(self, folder: Path, seen: Seen, seed: int) -> None:
         self._folder, self._seen, self._random = folder, seen, random.Random(seed)
         self._is_over = threading.Event()
-        self._fault: BaseException | None = None
+        self.fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -57,15 +57,15 @@ class Window:
         self._is_over.set()
         self._thread.join(LONGEST_S)
         assert not self._thread.is_alive(), "a question has no end"
-        if self._fault is not None:
-            raise self._fault
+        if self.fault is not None:
+            raise self.fault
 
     def _run(self) -> None:
         try:
             while not self._is_over.is_set():
                 self._use_engine()
         except BaseException as error:  # the test's thread raises it
-            self._fault = error
+            self.fault = error
 
     def _use_engine(self) -> None:
         begun_s = time.monotonic()
@@ -105,7 +105,7 @@ def kill(kills: int, seed: int = 0) -> Seen:
         folder = Path(name)
         endpoint = Endpoint.of(SHARED, folder)
         windows = [Window(folder, seen, seed + number) for number in range(N_WINDOWS)]
-        while seen.engines_killed + seen.servers_killed < kills:
+        while seen.engines_killed + seen.servers_killed < kills and not any(window.fault for window in windows):
             time.sleep(rng.random() * _LONGEST_PAUSE_S)
             if rng.random() < 1 / 3:
                 _kill_a_server(folder, rng)
@@ -115,7 +115,7 @@ def kill(kills: int, seed: int = 0) -> Seen:
                     psutil.Process(engine).kill()
                     seen.engines_killed += 1
         answered = seen.answered
-        until(lambda: seen.answered > answered + N_WINDOWS)
+        until(lambda: seen.answered > answered + N_WINDOWS or any(window.fault for window in windows))
         for window in windows:
             window.end()
         until(lambda: endpoint.process_id is None and not list(folder.glob("*.sock")))

@@ -129,6 +129,15 @@ def test_an_engine_that_stands_still_keeps_no_thread_but_the_one_that_asks(meeti
     until(lambda: gone(process))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is killed there by a signal")
+def test_an_engine_that_is_killed_as_soon_as_it_listens_is_started_again(meeting: Path) -> None:
+    engine = open_shared(SHARED, no_progress, folder=meeting, host="tests.engine.service.dying_host", linger_s=0.5)
+
+    assert (meeting / "died").exists()
+    assert answered(engine) == "next"
+    engine.close()
+
+
 def test_a_host_that_cannot_start_is_said_in_a_sentence(meeting: Path) -> None:
     with pytest.raises(
         SharingError, match=r"The engine's process cannot be reached; its last words are in .*engine\.log"
