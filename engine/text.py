@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from engine.completion.fim import find_fim_format, prompt_parts
 from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered
 from engine.decoding.decoder import Decoder
+from engine.decoding.head import Head
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition, no_doubt
+from engine.decoding.work import WorkCounter
 from engine.model.loaded import synchronize
 from engine.project.projects import Projects
 from engine.types import FinishReason, NeverCancelled, Phase
@@ -63,6 +65,7 @@ class TextDecoder:
     """Decodes text with one model. KV caches of earlier texts are kept for later ones. One thread at a time.
 
     Attributes:
+        loaded: The model.
         projects: The text of projects, which has its say where a site names one. From any thread.
     """
 
@@ -74,7 +77,7 @@ class TextDecoder:
             keeps_rows: Whether a request may use what was computed for another at the same place, as in the product;
                 not where each shall cost what it costs by itself.
         """
-        self._loaded = loaded
+        self.loaded = loaded
         self._fim_format = find_fim_format(loaded.tokenization.control_ids)
         self._decoders = DecoderPool(loaded.model, keeps_rows=keeps_rows)
         self.projects = Projects(loaded.tokenization.encode_text, loaded.model.n_vocabulary)
@@ -102,8 +105,8 @@ class TextDecoder:
             above = site.prefix[: max(0, len(site.prefix) - len(site.prompt.text) - len(site.prompt.typed))]
             project = self.projects.continuations(site.place, prompt_ids, above=above, below=site.suffix)
         return TextRun(
-            self._loaded,
-            self._decoders.decoder_for(prompt_ids) if reads else Decoder(self._loaded.model),
+            self.loaded,
+            self._decoders.decoder_for(prompt_ids) if reads else Decoder(self.loaded.model),
             site,
             prompt_ids=prompt_ids,
             n_certain=len(prompt.text) - len(site.prompt.text),
@@ -115,7 +118,7 @@ class TextDecoder:
         """The prompt up to where its tokens are certain, and what spells the rest of what is typed."""
         if not prompt.typed.strip():
             return prompt, None
-        tokenization = self._loaded.tokenization
+        tokenization = self.loaded.tokenization
         until_cursor = prompt.text + prompt.typed
         start = tokenization.certain_length(until_cursor, len(prompt.text))
         typed = until_cursor[start:]
@@ -125,8 +128,8 @@ class TextDecoder:
         return replace(prompt, text=until_cursor[:start], typed=typed), healing
 
     def _prompt_ids(self, prompt: Prompt, max_new_tokens: int) -> list[int]:
-        room = max(1, self._loaded.model.max_positions - max_new_tokens)
-        tokenization = self._loaded.tokenization
+        room = max(1, self.loaded.model.max_positions - max_new_tokens)
+        tokenization = self.loaded.tokenization
         ids = tokenization.encode_parts(prompt_parts(prompt, self._fim_format))
         if prompt.typed.strip() and not ids:
             return tokenization.start_ids
@@ -161,6 +164,10 @@ class TextRun:
         self._loaded, self._constraint = loaded, constraint
         self._n_certain = n_certain  # characters of what is typed that the model reads; less than 0 where it says more
         self._spelled: tuple[tuple[int, ...], str] = ((), "")
+
+    def head(self) -> Head:
+        """What chooses tokens here, for who asks what it would draft or what the project says; it charges nobody."""
+        return Head(self._loaded.model, self.prompt_ids, self._constraint, WorkCounter(), self._project)
 
     def decode(
         self,

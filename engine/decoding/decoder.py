@@ -16,7 +16,7 @@ from engine.prefix import common_prefix
 from engine.types import FinishReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from engine.decoding.healing import Constraint
     from engine.decoding.stopping import StopCondition
@@ -34,6 +34,7 @@ class Decoder:
         reused_tokens: Prompt tokens that it found in the cache.
         finish_reason: Why it ended.
         n_decoded: Tokens decoded, an end token included, drafts that were taken back not.
+        chances: The chance of each token among those that could have been chosen, where it is known.
     """
 
     def __init__(self, model: EarlyExitModel, *, keeps_rows: bool = False) -> None:
@@ -51,6 +52,7 @@ class Decoder:
         self.reused_tokens = 0
         self.finish_reason = FinishReason.STOP
         self.n_decoded = 0
+        self.chances: Mapping[int, float] = {}
 
     @property
     def cached_ids(self) -> Sequence[int]:
@@ -114,7 +116,7 @@ class Decoder:
         except Cancelled:
             return
         finally:
-            self.n_decoded = len(run.tokens)
+            self.n_decoded, self.chances = len(run.tokens), run.head.chances
             self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:

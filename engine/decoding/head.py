@@ -6,6 +6,7 @@ It charges what it reads of the head. Knows no exits, no drafts and no cache.
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,6 +116,11 @@ class Head:
     def first_unsure(self) -> int | None:
         """The first of them; None where there are none."""
         return next(iter(self._unsure), None)
+
+    def text_chance(self) -> float:
+        """The chance that all tokens so far are right; 1 where that of one is not known."""
+        is_known = all(index in self.chances for index in range(len(self.chances)))
+        return math.prod(self.chances.values()) if is_known else 1.0
 
     def note(self, first: int, reading: Reading, rows: range, *, is_judged_later: bool) -> None:
         """Remembers which rows of a reading chose the tokens from `first` on.

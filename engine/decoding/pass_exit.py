@@ -50,6 +50,11 @@ class PassExit:
         self._work.policy.policy_checks += 1
         return self._model.to_numpy(self._normed()[0, 0])
 
+    def guess_chance(self) -> float:
+        """The chance that the project alone would have the current row's token right; 0 where it knows nothing."""
+        guess = self._head.guess(self._said)
+        return 0.0 if guess is None else guess.chance
+
     def tokens(self) -> list[int]:
         """The tokens that are emitted here: the drafts that this exit chooses as well, and one of its own."""
         return self._accepted(self._work.decode)

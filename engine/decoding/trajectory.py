@@ -273,6 +273,8 @@ class Trajectory:
             n_emitted=len(self.tokens),
             n_drafts=exit_.n_drafts,
             energy_weight=self._point.energy_weight,
+            text_chance=self.head.text_chance,
+            guess_chance=exit_.guess_chance,
             probability=exit_.probability,
             tokens=exit_.would_emit,
         )

@@ -271,6 +271,8 @@ def _policy_check_s(learned: LearnedPolicy, loaded: LoadedModel) -> float:
                     n_emitted=4,
                     n_drafts=1,
                     energy_weight=0.5,
+                    text_chance=lambda: 0.5,
+                    guess_chance=lambda: 0.5,
                     probability=lambda: 1.0,
                     tokens=list,
                 )

@@ -73,6 +73,8 @@ class ExitCandidate:
         n_emitted: Tokens emitted so far in this completion.
         n_drafts: Tokens drafted by lookup that run along behind this one.
         energy_weight: The w of the operating point.
+        text_chance: Gives the chance that all tokens so far are right; 1 where it is not known.
+        guess_chance: Gives the chance that the project alone would have the next one right; 0 where it knows nothing.
         probability: Evaluates the LM head at this exit and returns the probability of the tokens that EXIT would emit,
             the least of them. It costs as much as several layers and is counted; the learned policy never calls it.
         tokens: Evaluates the LM head as well and returns these tokens, for who knows what is right.
@@ -85,6 +87,8 @@ class ExitCandidate:
     n_emitted: int
     n_drafts: int
     energy_weight: float
+    text_chance: Callable[[], float]
+    guess_chance: Callable[[], float]
     probability: Callable[[], float]
     tokens: Callable[[], list[int]]
 

@@ -36,7 +36,7 @@ POLICY = Artifact(folder="policies", file_name="policy.safetensors", packaged=Pa
 ACTIONS = (Action.CONTINUE, Action.EXIT, Action.VERIFY, Action.STOP)
 """The order of the network's outputs."""
 
-N_CONTEXT = 8
+N_CONTEXT = 11
 """Inputs beside the hidden state and the exit; see `context_features`."""
 
 SLIDER_POINTS = 11
@@ -53,10 +53,11 @@ TENSORS = (
     "action.bias",
 )
 
-_FORMAT = 1
+_FORMAT = 2
 _NORM = "final"  # the state is normed by the model's final norm, as `ExitCandidate.hidden` gives it
 _METADATA_KEY = "green-code"
 _LEAST_PRICE = 1e-3  # below it energy is as good as free; keeps the logarithm finite at weight 0
+_LEAST_CHANCE = 1e-3  # below it a text is as good as wrong; keeps the logarithm finite
 _RETRAIN = "delete it, or run `green-code train policy` for this model again"
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,14 @@ class PolicyInfo:
 
 
 def context_features(
-    *, n_waiting: int, n_emitted: int, n_drafts: int, energy_weight: float, may_stop: bool
+    *,
+    n_waiting: int,
+    n_emitted: int,
+    n_drafts: int,
+    energy_weight: float,
+    may_stop: bool,
+    text_chance: float,
+    guess_chance: float,
 ) -> list[float]:
     """What the network sees beside the hidden state, each of the order of 1; `N_CONTEXT` numbers.
 
@@ -107,6 +115,8 @@ def context_features(
         n_drafts: Drafts that run along.
         energy_weight: The weight w of energy, 0 to 1.
         may_stop: Whether the suggestion may end here.
+        text_chance: The chance that all tokens so far are right.
+        guess_chance: The chance with which the project alone would have the next one right.
     """
     price = energy_weight / max(1.0 - energy_weight, _LEAST_PRICE)
     return [
@@ -118,6 +128,9 @@ def context_features(
         math.log10(max(price, _LEAST_PRICE)) / 2,
         1.0 if energy_weight == 0.0 else 0.0,
         1.0 if may_stop else 0.0,
+        text_chance,
+        math.log10(max(text_chance, _LEAST_CHANCE)),
+        guess_chance,
     ]
 
 
@@ -174,6 +187,8 @@ class LearnedPolicy:
             n_drafts=candidate.n_drafts,
             energy_weight=candidate.energy_weight,
             may_stop=may_stop,
+            text_chance=candidate.text_chance(),
+            guess_chance=candidate.guess_chance(),
         )
         probe = np.tanh(self._probe[index] @ candidate.hidden() + self._probe_bias[index])  # [P]
         seen = np.concatenate((probe, np.array(context, np.float32)))

@@ -79,12 +79,17 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
         point=OperatingPoint(
             energy_weight=weight,
             lossless=is_lossless or spec == "full-depth",
-            zero_chance=_ZERO_CHANCE - _ZERO_CHANCE_SPAN * green_mode / GREEN_MODE_MAX,
+            zero_chance=zero_chance(green_mode),
             text_chance=text_chance(green_mode),
             runs_layers=spec != PROJECT_ALONE,
         ),
         all_cores=is_lossless,
     )
+
+
+def zero_chance(green_mode: int) -> float:
+    """Least chance of being right with which a token of the project's is taken before any layer."""
+    return _ZERO_CHANCE - _ZERO_CHANCE_SPAN * green_mode / GREEN_MODE_MAX
 
 
 def text_chance(green_mode: int) -> float:

@@ -26,6 +26,7 @@ from tests.engine.training.fakes import LetterTokenization
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 
 POINT = OperatingPoint(energy_weight=0.0, lossless=True)
+PLAIN = replace(POINT, lookup=0)
 FULL_DEPTH = EpisodeKind(energy_weight=0.0, may_stop=False, with_end_rules=True)
 
 
@@ -83,7 +84,7 @@ def by_training(loaded: LoadedModel, prefix: str, truth: str) -> int:
     """Characters that the closed loop counts as kept."""
     cost = default_cost_model(loaded.model.geometry, "cpu")
     place = TrainingPlace(prefix=prefix, truth=truth)
-    return play(TextDecoder(loaded), place, FullDepth(), kind=FULL_DEPTH, cost=cost, lookup=0).kept_chars
+    return play(TextDecoder(loaded), place, FullDepth(), kind=FULL_DEPTH, cost=cost, point=PLAIN).kept_chars
 
 
 @pytest.mark.parametrize(

@@ -19,20 +19,19 @@ from engine.completion.kept import kept_characters
 from engine.completion.site import offered
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
-from engine.text import TextDecoder
+from engine.policy.operating_point import text_chance, zero_chance
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, site_at
 from engine.training.policy.rewards import decoding_energy, reward
 from engine.training.policy.rollout import N_HINDSIGHT
-from engine.types import FinishReason
+from engine.types import DEFAULT_GREEN_MODE, FinishReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.energy.cost_model import DeviceCostModel
-    from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy
-    from engine.text import DecodedText
+    from engine.text import DecodedText, TextDecoder
     from engine.training.policy.network import Standardization
     from engine.types import Phase, Work
 
@@ -58,6 +57,16 @@ class Outcome:
     stopped: bool
 
 
+def usual_point(energy_weight: float) -> OperatingPoint:
+    """What the slider means to the decoder at an energy weight, all else as at the default green mode."""
+    return OperatingPoint(
+        energy_weight=energy_weight,
+        lossless=energy_weight == 0.0,
+        zero_chance=zero_chance(DEFAULT_GREEN_MODE),
+        text_chance=text_chance(DEFAULT_GREEN_MODE) if energy_weight else 0.0,
+    )
+
+
 class _Cancellation:
     def __init__(self) -> None:
         self.is_cancelled = False
@@ -70,15 +79,13 @@ class Episode:
         texts: Decodes; it keeps the prompt's cache between runs at one place.
         place: The place to decode at.
         kind: The energy weight, and whether the product's end rules hold.
-        lookup: The most lookup drafts; None for the usual number.
+        point: What the slider means to the decoder; None for `usual_point`.
     """
 
     def __init__(
-        self, texts: TextDecoder, place: TrainingPlace, kind: EpisodeKind, *, lookup: int | None = None
+        self, texts: TextDecoder, place: TrainingPlace, kind: EpisodeKind, *, point: OperatingPoint | None = None
     ) -> None:
-        weight = kind.energy_weight
-        point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0)
-        self._point = point if lookup is None else replace(point, lookup=lookup)
+        self._point = point or usual_point(kind.energy_weight)
         self._truth = place.truth
         site = site_at(place)
         self._run = texts.at(site if kind.with_end_rules else replace(site, shape=None), max_new_tokens=MAX_NEW_TOKENS)
@@ -112,7 +119,7 @@ def play(
     *,
     kind: EpisodeKind,
     cost: DeviceCostModel,
-    lookup: int | None = None,
+    point: OperatingPoint | None = None,
 ) -> Outcome:
     """Runs one suggestion with a policy and accounts for it.
 
@@ -122,9 +129,9 @@ def play(
         policy: The policy that decides.
         kind: The energy weight, and whether the product's end rules hold.
         cost: Joules for each unit of work.
-        lookup: The most lookup drafts; None for the usual number.
+        point: What the slider means to the decoder; None for `usual_point`.
     """
-    episode = Episode(texts, place, kind, lookup=lookup)
+    episode = Episode(texts, place, kind, point=point)
     said = episode.run(policy)
     return Outcome(
         energy=decoding_energy(cost, said.work),
@@ -140,7 +147,7 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
 
     def __init__(
         self,
-        loaded: LoadedModel,
+        texts: TextDecoder,
         places: Sequence[TrainingPlace],
         check_layers: Sequence[int],
         standardization: Standardization,
@@ -153,7 +160,7 @@ class ClosedLoopEnv(gymnasium.Env[Observation, np.int64]):
         self.observation_space, self.action_space = spaces(
             standardization.mean.shape[1] + len(self._check_layers) + N_CONTEXT + N_HINDSIGHT
         )
-        self._texts = TextDecoder(loaded)
+        self._texts = texts
         self._thread: threading.Thread | None = None
         self._n_episodes = 0
 
@@ -263,6 +270,8 @@ class _Bridge:
             n_drafts=candidate.n_drafts,
             energy_weight=candidate.energy_weight,
             may_stop=may_stop,
+            text_chance=candidate.text_chance(),
+            guess_chance=candidate.guess_chance(),
         )
         state = (torch.from_numpy(candidate.hidden()) - mean) / std
         self._observations.put(torch.cat((state, one_hot, torch.tensor(context), torch.zeros(N_HINDSIGHT))).numpy())

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.policy.baselines import FullDepth
-from engine.text import TextDecoder
-from engine.training.policy.closed_loop import Outcome, play
+from engine.training.policy.closed_loop import Outcome, play, usual_point
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.slider import Point, point_of
 
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.energy.cost_model import DeviceCostModel
-    from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy
+    from engine.text import TextDecoder
     from engine.training.policy.recordings import TrainingPlace
     from engine.types import ProgressSink
 
@@ -25,7 +24,7 @@ class DecoderJudge:
     """Runs policies on the real decoder, always at the same places.
 
     Args:
-        loaded: The model with its trained exits.
+        texts: Decodes with the model and its trained exits, and holds the projects that the places name.
         held_out: The places, from text that nothing was trained on.
         cost: Joules per unit of work.
         mean_chars: Mean characters of a token, by which kept text is counted in tokens.
@@ -34,23 +33,24 @@ class DecoderJudge:
 
     def __init__(
         self,
-        loaded: LoadedModel,
+        texts: TextDecoder,
         held_out: Sequence[TrainingPlace],
         cost: DeviceCostModel,
         mean_chars: float,
         progress: ProgressSink,
     ) -> None:
-        self._loaded, self._places, self._cost = loaded, held_out, cost
+        self._texts, self._places, self._cost = texts, held_out, cost
         self._mean_chars, self._progress = mean_chars, progress
 
     def points(self, policy: ExitPolicy, weights: Sequence[float]) -> list[Point]:
         """A policy's point at each weight, against full depth on the same places."""
-        texts = TextDecoder(self._loaded)
+        texts = self._texts
+        plain = replace(usual_point(0.0), lookup=0)
         baseline, outcomes = [], [list[Outcome]() for _ in weights]
         for done, place in enumerate(self._places):
             self._progress("Judging the policy on the decoder", done, len(self._places))
             kind = EpisodeKind(energy_weight=0.0, may_stop=True, with_end_rules=True)
-            baseline.append(play(texts, place, FullDepth(), kind=kind, cost=self._cost, lookup=0))
+            baseline.append(play(texts, place, FullDepth(), kind=kind, cost=self._cost, point=plain))
             for column, weight in enumerate(weights):
                 kind = replace(kind, energy_weight=weight)
                 decider = FullDepth() if weight == 0.0 else policy  # as the product does at green mode 0

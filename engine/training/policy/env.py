@@ -82,6 +82,8 @@ def observe(rollout: Rollout, scene: Scene, n_checks: int) -> NDArray[np.float32
         n_drafts=rollout.n_drafts,
         energy_weight=rollout.energy_weight,
         may_stop=rollout.may_stop,
+        text_chance=rollout.text_chance,
+        guess_chance=rollout.guess_chance,
     )
     return observation
 

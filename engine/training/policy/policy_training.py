@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine import config
+from engine.corpus.as_projects import give_packages
 from engine.energy.cost_model import default_cost_model
 from engine.errors import TrainingError
 from engine.model.reference.eager import TorchRunner
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from engine.training.policy.network import Standardization
     from engine.training.policy.recordings import Recording, TrainingPlace
 
-_FORMAT = 6  # of the recordings; raise it when the same places give other ones
+_FORMAT = 7  # of the recordings; raise it when the same places give other ones
 _SAMPLED_PROMPTS = 8
 _JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
 
@@ -77,7 +78,7 @@ class _Run:
     """What all parts of one training share, and none of them changes.
 
     Attributes:
-        loaded: The model.
+        texts: Decodes with the model; the packages of the places are its projects.
         corpus: The text of the recordings.
         plan: How much is done.
         cost: Joules per unit of work.
@@ -92,7 +93,7 @@ class _Run:
         checkpoint: The file from which PPO on recordings goes on after a kill.
     """
 
-    loaded: LoadedModel
+    texts: TextDecoder
     corpus: Corpus
     plan: PolicyPlan
     cost: DeviceCostModel
@@ -113,9 +114,9 @@ class _Run:
     def policy(self, network: PolicyNetwork, slider: Sequence[float] | None = None, steps: int = 0) -> LearnedPolicy:
         """The policy that runs in the product, made of the network that learned."""
         info = PolicyInfo(
-            model=self.loaded.name,
-            fingerprint=self.loaded.model.fingerprint,
-            exits_fingerprint=self.loaded.model.exits_fingerprint,
+            model=self.texts.loaded.name,
+            fingerprint=self.texts.loaded.model.fingerprint,
+            exits_fingerprint=self.texts.loaded.model.exits_fingerprint,
             check_layers=self.params.check_layers,
             slider_weights=tuple(slider or (step / 10 for step in range(11))),
             corpus_sha256=self.corpus.sha256,
@@ -172,7 +173,7 @@ def train_policy(
         improved, critic = _improve(run, candidates[0])
         candidates.append(improved)
     best = max(candidates, key=lambda candidate: candidate.score)
-    judge = DecoderJudge(loaded, run.held_out[: run.plan.table_places], run.cost, run.params.mean_chars, progress)
+    judge = DecoderJudge(run.texts, run.held_out[: run.plan.table_places], run.cost, run.params.mean_chars, progress)
     if run.plan.closed_loop_steps > 0:
         closed = _close_the_loop(run, best, critic)
         candidates.append(closed)
@@ -203,11 +204,13 @@ def _record(
     cost = cost or default_cost_model(model.geometry, loaded.device, loaded.runtime)
     train_places = list(islice(places(corpus.files["train"], seed=plan.seed), plan.places))
     held_out = list(islice(places(corpus.files["validation"], seed=plan.seed), plan.validation_places))
-    run = _run_key(loaded, corpus, plan, check_layers, train_places)
+    texts = TextDecoder(loaded)
+    give_packages(texts.projects, (*corpus.files["train"], *corpus.files["validation"]))
+    run = _run_key(texts, corpus, plan, check_layers, train_places)
     store = config.cache_dir() / "policy"
-    recordings = record(loaded, train_places, check_layers, store=store / f"train-{run}.pt", run=run, progress=progress)
+    recordings = record(texts, train_places, check_layers, store=store / f"train-{run}.pt", run=run, progress=progress)
     validation = record(
-        loaded,
+        texts,
         held_out,
         check_layers,
         store=store / f"validation-{run}.pt",
@@ -219,7 +222,7 @@ def _record(
         raise TrainingError("At none of the places did the model say anything; train on other text.")
     standardization = standardization_of(recordings)
     return _Run(
-        loaded=loaded,
+        texts=texts,
         corpus=corpus,
         plan=plan,
         cost=cost,
@@ -241,10 +244,10 @@ def _record(
 
 def _start(run: _Run) -> _Candidate:
     """Teaches a new network, by examples, the best action one step ahead."""
-    model, plan, check_layers = run.loaded.model, run.plan, run.params.check_layers
+    model, plan, check_layers = run.texts.loaded.model, run.plan, run.params.check_layers
     torch.manual_seed(plan.seed)
     network = PolicyNetwork(len(check_layers), run.recordings[0].states.shape[2])
-    text = list(blocks(run.corpus.files["train"], run.loaded.tokenization, max_tokens=plan.text_tokens))
+    text = list(blocks(run.corpus.files["train"], run.texts.loaded.tokenization, max_tokens=plan.text_tokens))
     warm_start(
         network,
         recorded_examples(run.recordings, run.standardization),
@@ -277,7 +280,7 @@ def _close_the_loop(run: _Run, best: _Candidate, critic: dict[str, torch.Tensor]
     """Improves a network by gentle PPO on the real decoder, where the errors of exits compound."""
     network, plan = copy.deepcopy(best.network), run.plan
     env = ClosedLoopEnv(
-        run.loaded,
+        run.texts,
         run.train_places,
         run.params.check_layers,
         run.standardization,
@@ -323,7 +326,7 @@ def _leave_threads_to(model: EarlyExitModel) -> None:
 
 
 def _run_key(
-    loaded: LoadedModel,
+    texts: TextDecoder,
     corpus: Corpus,
     plan: PolicyPlan,
     check_layers: Sequence[int],
@@ -333,11 +336,10 @@ def _run_key(
 
     The first prompts stand for the rules by which places are chosen and prompts are built.
     """
-    texts = TextDecoder(loaded)
     parts = [
         _FORMAT,
-        loaded.model.fingerprint,
-        loaded.model.exits_fingerprint,
+        texts.loaded.model.fingerprint,
+        texts.loaded.model.exits_fingerprint,
         corpus.sha256,
         list(check_layers),
         plan.seed,

@@ -6,6 +6,7 @@ other sequence of decisions would have cost and given, as long as it stays on th
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,13 @@ import numpy as np
 import torch
 
 from engine.completion.kept import kept_characters
-from engine.completion.site import ended_by_rules, offered, site_for
+from engine.completion.site import ended_by_rules, is_doubtful, offered, site_for
+from engine.corpus.as_projects import place_in_package
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
-from engine.decoding.lookup import lookup_draft
 from engine.errors import TrainingError
 from engine.files import written_whole
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.prefix import common_prefix
-from engine.text import TextDecoder
 from engine.types import CompletionRequest, FinishReason, ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from engine.completion.site import Site
     from engine.corpus.source_text import SourceFile
-    from engine.model.loaded import LoadedModel
-    from engine.text import DecodedText
+    from engine.decoding.head import Head
+    from engine.text import DecodedText, TextDecoder
+    from engine.types import ProjectPlace
 
 MAX_NEW_TOKENS = 24
 TRUTH_CHARS = 400  # more than so many tokens ever spell
@@ -46,10 +47,17 @@ _SAVE_EVERY = 40  # recordings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlace:
-    """A cursor in a file: the text before it, and the text that a developer goes on to type."""
+    """A cursor in a file: the text before it, and the text that a developer goes on to type.
+
+    Attributes:
+        prefix: The text before it.
+        truth: The text that follows.
+        project: Where the file belongs; None for the model alone.
+    """
 
     prefix: str
     truth: str
+    project: ProjectPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +73,14 @@ class Recording:
             fewer than `end`, as if the policy had ended it there.
         kept_free: The same without end rules.
         end: Tokens after which the product's rules end the suggestion, at most N.
+        doubted: Tokens after which the product gives the suggestion up because its first word is unlikely, where text
+            may differ from full depth's; more than N where it never does.
         on_track: Whether the text of the first n tokens is what stands in the file, n from 0 to N.
-        n_drafts: Tokens that lookup would draft behind the first n tokens, n from 0 to N.
+        chances: The chance of each token among those that could have been chosen. [N]
+        guess_chances: The chance with which the project alone would have had token n right, n from 0 to N - 1; 0 where
+            it knows nothing. [N]
+        guesses_right: Whether it would have said the token recorded. [N]
+        n_drafts: Tokens that the product would draft behind the first n tokens, n from 0 to N.
         n_right_drafts: How many of them, from the first on, are the tokens recorded.
         chars: Length of the text.
     """
@@ -78,7 +92,11 @@ class Recording:
     kept_ruled: list[int]
     kept_free: list[int]
     end: int
+    doubted: int
     on_track: list[bool]
+    chances: list[float]
+    guess_chances: list[float]
+    guesses_right: list[bool]
     n_drafts: list[int]
     n_right_drafts: list[int]
     chars: int
@@ -117,11 +135,15 @@ def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[TrainingPlace]
             near = rng.sample(range(first, first + _NESTED_CHARS), _NESTED)
             cursors = {draw_cursor(file.text, at, rng) for at in near}
             for cursor in sorted(each for each in cursors if each is not None):
-                yield TrainingPlace(prefix=file.text[:cursor], truth=file.text[cursor : cursor + TRUTH_CHARS])
+                yield TrainingPlace(
+                    prefix=file.text[:cursor],
+                    truth=file.text[cursor : cursor + TRUTH_CHARS],
+                    project=place_in_package(file),
+                )
 
 
 def record(
-    loaded: LoadedModel,
+    texts: TextDecoder,
     wanted: Sequence[TrainingPlace],
     check_layers: Sequence[int],
     *,
@@ -133,7 +155,7 @@ def record(
     """Records a suggestion for each place; those of an earlier or killed run of the same name are used as they are.
 
     Args:
-        loaded: The model, with its trained exits.
+        texts: Decodes with the model and its trained exits, and holds the projects that the places name.
         wanted: Places; the recordings of an earlier run belong to the first ones.
         check_layers: Exits that the policy may look at.
         store: Where recordings are kept.
@@ -145,7 +167,6 @@ def record(
         TrainingError: If the recordings cannot be kept.
     """
     slots = _stored(store, run)
-    texts = TextDecoder(loaded)
     for done in range(len(slots), len(wanted)):
         progress(message, done, len(wanted))
         slots.append(record_one(texts, wanted[done], check_layers))
@@ -171,6 +192,7 @@ def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[
     # texts_so_far[n] is the text of the first n tokens.
     texts_so_far = [run.text_of(ids[:n]) for n in range(len(ids) + 1)]
     end, reason = _end(ruled, texts_so_far, said)
+    chances = [run.decoder.chances[index] for index in range(len(ids))]
     truth = ruled.prompt.typed + place.truth
     return Recording(
         states=states.half(),
@@ -183,15 +205,17 @@ def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[
         ],
         kept_free=[kept_characters(offered(free, text, said.finish_reason), place.truth) for text in texts_so_far],
         end=end,
+        doubted=_doubted(ruled, texts_so_far, chances),
         on_track=[truth.startswith(text) for text in texts_so_far],
+        chances=chances,
         chars=len(said.raw),
-        **_drafts(run.prompt_ids, ids),
+        **_from_project(run.head(), ids),
     )
 
 
 def site_at(place: TrainingPlace) -> Site:
     """The site of a place. What stands in the file behind the cursor is about to be typed: nothing follows yet."""
-    return site_for(CompletionRequest(prefix=place.prefix))
+    return site_for(CompletionRequest(prefix=place.prefix, place=place.project))
 
 
 def _end(site: Site, texts: Sequence[str], said: DecodedText) -> tuple[int, FinishReason]:
@@ -207,10 +231,23 @@ def mean_token_chars(recordings: Sequence[Recording]) -> float:
     return max(1.0, sum(r.chars for r in recordings)) / max(1, sum(len(r.ids) for r in recordings))
 
 
-def _drafts(prompt_ids: list[int], ids: list[int]) -> dict[str, Any]:
-    """Lookup's drafts behind the first n tokens, n from 0 to N. Not stored, for the rule may change."""
-    drafts = [lookup_draft([*prompt_ids, *ids[:n]], _LOOKUP) for n in range(len(ids) + 1)]
+def _doubted(site: Site, texts: Sequence[str], chances: Sequence[float]) -> int:
+    """After how many tokens the product gives the text up; one more than there are where it never does."""
+    for n_tokens in range(1, len(texts)):
+        if is_doubtful(site, texts[n_tokens - 1], texts[n_tokens], math.prod(chances[:n_tokens])):
+            return n_tokens
+    return len(texts)
+
+
+def _from_project(head: Head, ids: Sequence[int]) -> dict[str, Any]:
+    """What a project says of the text: guesses of each token, and drafts behind the first n, n from 0 to N."""
+    guesses = [head.guess(ids[:n]) for n in range(len(ids))]
+    drafts = [head.draft(ids[:n], _LOOKUP) for n in range(len(ids) + 1)]
     return {
+        "guess_chances": [0.0 if guess is None else guess.chance for guess in guesses],
+        "guesses_right": [
+            guess is not None and guess.token_id == token_id for guess, token_id in zip(guesses, ids, strict=True)
+        ],
         "n_drafts": [len(draft) for draft in drafts],
         "n_right_drafts": [common_prefix(draft, ids[n:]) for n, draft in enumerate(drafts)],
     }
@@ -223,10 +260,7 @@ def _stored(path: Path, run: str) -> list[Recording | None]:
         content = torch.load(path, weights_only=True)
         if content["run"] != run:
             return []
-        return [
-            None if slot is None else Recording(**slot, **_drafts(slot["prompt_ids"], slot["ids"]))
-            for slot in content["slots"]
-        ]
+        return [None if slot is None else Recording(**slot) for slot in content["slots"]]
     except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError) as error:
         raise TrainingError(f"The recorded suggestions are damaged: delete {path} and try again.") from error
 
@@ -240,5 +274,4 @@ def _store(path: Path, run: str, slots: Sequence[Recording | None]) -> None:
 
 
 def _fields(recording: Recording) -> dict[str, Any]:
-    names = (each.name for each in fields(recording) if each.name not in {"n_drafts", "n_right_drafts"})
-    return {name: getattr(recording, name) for name in names}
+    return {each.name: getattr(recording, each.name) for each in fields(recording)}

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from engine.decoding.trajectory import JUDGED_AT_ONCE
 from engine.decoding.work import further_context
 from engine.policy.base import Action, OperatingPoint
+from engine.policy.operating_point import text_chance, zero_chance
 from engine.prefix import common_prefix
 from engine.training.policy.rewards import reward
+from engine.types import DEFAULT_GREEN_MODE
 
 if TYPE_CHECKING:
     from engine.training.policy.recordings import Recording
@@ -38,11 +40,15 @@ class EnvParams:
         prices: What each unit of work costs.
         check_layers: Where the policy is asked.
         mean_chars: Mean characters of a token.
+        zero_chance: Chance from which on a token of the project's is taken, where energy counts.
+        text_chance: Chance that a text must have to go on, where energy counts.
     """
 
     prices: Prices
     check_layers: tuple[int, ...]
     mean_chars: float
+    zero_chance: float = zero_chance(DEFAULT_GREEN_MODE)
+    text_chance: float = text_chance(DEFAULT_GREEN_MODE)
 
 
 class Rollout:
@@ -53,7 +59,8 @@ class Rollout:
         may_stop: Whether STOP ends it; else it means CONTINUE.
         energy: Energy spent so far, in tokens at full depth, without the prompt.
         n_emitted: Tokens so far.
-        n_layers: Layers that chose them, summed; the first token's are not counted.
+        n_layers: Layers that chose them, summed; those of the token that comes with the prompt are not counted.
+        text_chance: The chance that all of them are right; 1 for lossless.
         is_over: Nothing is left to decide.
         stopped: The policy ended it.
         row: The row that is asked for.
@@ -70,21 +77,25 @@ class Rollout:
         self.may_stop = may_stop and energy_weight > 0.0
         self._kept = recording.kept_ruled if with_end_rules else recording.kept_free
         self._end = recording.end if with_end_rules else len(recording.ids)
+        self._doubted = recording.doubted if with_end_rules and energy_weight > 0.0 else self._end + 1
         # What the last layer reads of the head: only lossless text is chosen from the whole vocabulary at once.
         self._head_share = 1.0 if energy_weight == 0.0 else self._prices.shortlist
-        self._n_unsure = 1 if self._head_share < 1.0 else 0  # tokens that the whole head has not judged yet
-        self.energy = self._head_share * self._prices.head  # the first token, chosen from the prompt's last position
-        self.n_emitted, self.n_layers = 1, 0
-        self._n_text = 1  # tokens of it that are on the recorded text
+        self._n_unsure = 0  # tokens that the whole head has not judged yet
+        self.energy = 0.0
+        self.text_chance = 1.0
+        self.n_emitted = self.n_layers = 0
+        self._n_text = 0  # tokens of it that are on the recorded text
         self.is_over = self.stopped = False
         self._waiting: dict[int, int] = {}  # depth -> rows
         self.row = self.check = 0
         self._depth = self._current = self._behind = self._right = 0
-        if self._end <= 1:
-            self.is_over = True
-            self._judge()
-        else:
+        self._take_guesses()
+        if not self.is_over:
+            self._read_prompt()
+        if not self.is_over:
             self._begin_pass()
+        if self.is_over:
+            self._judge()
 
     @property
     def n_waiting(self) -> int:
@@ -95,6 +106,11 @@ class Rollout:
     def n_drafts(self) -> int:
         """Lookup drafts that run along behind the current row."""
         return self._behind
+
+    @property
+    def guess_chance(self) -> float:
+        """The chance with which the project alone would have the next token right."""
+        return self._recording.guess_chances[self.n_emitted]
 
     @property
     def kept_chars(self) -> int:
@@ -158,12 +174,31 @@ class Rollout:
         """Runs the last token and its lookup drafts up to the first check layer."""
         if self._n_unsure >= JUDGED_AT_ONCE:
             self._judge()
+        n_before = self.n_emitted
+        self._take_guesses()
+        self._waiting[0] = self._waiting.get(0, 0) + self.n_emitted - n_before
+        if self.is_over:
+            return
         self.row = self.n_emitted - 1
         self._behind = self._recording.n_drafts[self.n_emitted]
         self._right = self._recording.n_right_drafts[self.n_emitted]
         self._depth = self._current = self.check = 0
         self._run_to(self._params.check_layers[0])
         self.energy += self._prices.check
+
+    def _take_guesses(self) -> None:
+        """Takes tokens from the project, as far as it is sure of them; no layer runs for them."""
+        while not self.is_over and self.energy_weight > 0.0 and self.guess_chance >= self._params.zero_chance:
+            if self._recording.guesses_right[self.n_emitted]:
+                self._emit_one(self.guess_chance)
+            else:
+                self._lose(self._prices.n_layers, 0)
+
+    def _read_prompt(self) -> None:
+        """Reads the prompt, and what the project said behind it along with it; its last row chooses a token."""
+        self.energy += self.n_emitted * self._prices.n_layers * self._prices.row
+        self.energy += self._head_share * self._prices.head
+        self._emit(1, 0)
 
     def _run_to(self, depth: int) -> None:
         for bound in (*(layer for layer in self._params.check_layers if self._depth < layer < depth), depth):
@@ -204,12 +239,16 @@ class Rollout:
             self._behind = self._right = 0  # what was drafted behind the wrong token is lost
             self._finish(check=True)
             return
+        self._lose(layer, layer)
+
+    def _lose(self, depth: int, layer: int) -> None:
+        """Leaves the recorded text by a token from `layer`; what is still decoded takes `depth` layers a token."""
         left = self._end - self.n_emitted - 1
         if self.may_stop:
             left = min(left, _AFTER_ERROR)
-        self.energy += left * self._exit_token(layer)
+        self.energy += left * self._exit_token(depth)
         self.n_emitted += 1 + left
-        self.n_layers += (1 + left) * layer
+        self.n_layers += layer + left * depth
         self.is_over = True
 
     def _exit_token(self, layer: int) -> float:
@@ -226,13 +265,24 @@ class Rollout:
             self._begin_pass()
 
     def _emit(self, count: int, layer: int) -> None:
-        count = min(count, self._end - self.n_emitted)
-        self.n_emitted += count
-        if self._head_share < 1.0:
-            self._n_unsure += count
+        for _ in range(count):
+            if self.is_over:
+                break
+            self._emit_one(self._recording.chances[self.n_emitted])
+            self.n_layers += layer
+            self._n_unsure += self._head_share < 1.0
+
+    def _emit_one(self, chance: float) -> None:
+        self.n_emitted += 1
         self._n_text = self.n_emitted
-        self.n_layers += count * layer
-        self.is_over = self.n_emitted >= self._end
+        if self.energy_weight > 0.0:
+            self.text_chance *= chance
+        if self.n_emitted >= self._doubted:
+            self._n_text, self.is_over = 0, True
+        elif self.energy_weight > 0.0 and self.text_chance < self._params.text_chance:
+            self._n_text, self.is_over = self.n_emitted - 1, True
+        else:
+            self.is_over = self.n_emitted >= self._end
 
     def _judge(self) -> None:
         """The whole head judges, in one pass, what was chosen from the shortlist."""

@@ -33,6 +33,7 @@ _LEARNING_RATE = 1e-3
 _WEIGHT_DECAY = 1e-2
 _DROPOUT = 0.2  # of the state's dimensions; there are more of them than a few thousand states can pin down
 _LAST_SHARE = 0.5  # of the epochs see recordings only: their states are those that the policy will meet
+_LEAST_CHANCE = 1e-3  # below it a text is as good as wrong
 _HEAD_CHUNK = 128  # tokens whose logits are held at once
 _SOFTNESS = 0.1  # of a full-depth token's energy: actions that close in value are both kept alive for PPO
 _MOST_AHEAD = 8.0  # tokens
@@ -48,12 +49,26 @@ class Examples:
         agrees: Whether each exit chooses what the last layer does, [N, K].
         kept: Whether the last layer's choice is what stands in the text and so was all before it, [N].
         n_emitted: Tokens emitted before, [N].
+        text_chance: The chance that these are right, [N].
+        guess_chance: The chance with which the project alone would have the next one right, [N].
     """
 
     states: torch.Tensor
     agrees: torch.Tensor
     kept: torch.Tensor
     n_emitted: torch.Tensor
+    text_chance: torch.Tensor
+    guess_chance: torch.Tensor
+
+    @property
+    def known(self) -> torch.Tensor:
+        """What is known of each row beside its state, [N, 3]."""
+        columns = (
+            self.n_emitted.float().log2() / 4,
+            self.text_chance.clamp_min(_LEAST_CHANCE).log10(),
+            self.guess_chance,
+        )
+        return torch.stack(columns, dim=1)
 
 
 def recorded_examples(recordings: Sequence[Recording], standardization: Standardization) -> Examples:
@@ -62,7 +77,16 @@ def recorded_examples(recordings: Sequence[Recording], standardization: Standard
     agrees = torch.cat([each.choices == torch.tensor(each.ids[1:]).unsqueeze(1) for each in recordings])
     kept = torch.tensor([flag for each in recordings for flag in each.on_track[2:]])
     n_emitted = torch.tensor([n for each in recordings for n in range(1, len(each.ids))])
-    return Examples(states=states, agrees=agrees.float(), kept=kept.float(), n_emitted=n_emitted)
+    chances = [torch.tensor(each.chances).cumprod(0)[:-1] for each in recordings]
+    guesses = [torch.tensor(each.guess_chances[1:]) for each in recordings]
+    return Examples(
+        states=states,
+        agrees=agrees.float(),
+        kept=kept.float(),
+        n_emitted=n_emitted,
+        text_chance=torch.cat(chances),
+        guess_chance=torch.cat(guesses),
+    )
 
 
 def text_examples(
@@ -103,11 +127,14 @@ def text_examples(
         states.append(standardization.apply(exits).half())  # [T, K, D]
     if not states:
         return None
+    n_rows = sum(map(len, states))
     return Examples(
         states=torch.cat(states),
         agrees=torch.cat(agrees),
         kept=torch.cat(kept),
-        n_emitted=torch.ones(sum(map(len, states)), dtype=torch.long),
+        n_emitted=torch.ones(n_rows, dtype=torch.long),
+        text_chance=torch.ones(n_rows),
+        guess_chance=torch.zeros(n_rows),
     )
 
 
@@ -116,12 +143,12 @@ class Foresight(nn.Module):
 
     def __init__(self, n_checks: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_checks, 2, PROBE_WIDTH + 1))  # with log n_emitted
+        self.weight = nn.Parameter(torch.zeros(n_checks, 2, PROBE_WIDTH + 3))  # with `Examples.known`
         self.bias = nn.Parameter(torch.zeros(n_checks, 2))
 
-    def forward(self, features: torch.Tensor, checks: torch.Tensor, n_emitted: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, checks: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Features [B, P] to logits [B, 2]."""
-        inputs = torch.cat((features, n_emitted.float().log2().unsqueeze(1) / 4), dim=1)
+        inputs = torch.cat((features, known), dim=1)
         return (self.weight[checks] @ inputs.unsqueeze(2)).squeeze(2) + self.bias[checks]
 
 
@@ -159,8 +186,8 @@ def warm_start(
         states = recorded.states[rows, checks].float()
         with torch.no_grad():
             features = network.probes.read(states, checks)
-            foreseen = foresight(features, checks, recorded.n_emitted[rows]).sigmoid()
-        context, weights, may_stop = _random_context(recorded.n_emitted[rows], generator)
+            foreseen = foresight(features, checks, recorded.known[rows]).sigmoid()
+        context, weights, may_stop = _random_context(recorded, rows, generator)
         target = rule.action_probabilities(foreseen, checks, weights, may_stop)
         one_hot = functional.one_hot(checks, len(check_layers)).float()
         # The probes go on learning: what they foresee is the teacher's, which is held fixed above.
@@ -194,7 +221,7 @@ def _train_probes(
         examples = text if from_text and text is not None else recorded
         rows, checks = _batch(examples, generator)
         states = functional.dropout(examples.states[rows, checks].float(), _DROPOUT)
-        logits = foresight(network.probes.read(states, checks), checks, examples.n_emitted[rows])
+        logits = foresight(network.probes.read(states, checks), checks, examples.known[rows])
         labels = torch.stack((examples.agrees[rows, checks], examples.kept[rows]), dim=1)
         loss = functional.binary_cross_entropy_with_logits(logits, labels)
         optimizer.zero_grad()
@@ -209,23 +236,34 @@ def _batch(examples: Examples, generator: torch.Generator) -> tuple[torch.Tensor
 
 
 def _random_context(
-    n_emitted: torch.Tensor, generator: torch.Generator
+    recorded: Examples, rows: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Context features [B, C] with random weights and surroundings; the weights [B]; whether STOP is open [B]."""
-    size = len(n_emitted)
+    size = len(rows)
     uniform = torch.rand(size, generator=generator)
     weights = WEIGHT_MIN + (WEIGHT_MAX - WEIGHT_MIN) * uniform
     weights[torch.rand(size, generator=generator) < 0.15] = 0.0  # noqa: PLR2004 - a share of lossless ones
     may_stop = (torch.rand(size, generator=generator) < 0.75) & (weights > 0.0)  # noqa: PLR2004 - most of them
     n_waiting = torch.randint(0, 8, (size,), generator=generator)
     n_drafts = torch.randint(0, 9, (size,), generator=generator)
-    rows = [
-        context_features(n_waiting=waiting, n_emitted=emitted, n_drafts=drafts, energy_weight=weight, may_stop=stop)
-        for waiting, emitted, drafts, weight, stop in zip(
-            n_waiting.tolist(), n_emitted.tolist(), n_drafts.tolist(), weights.tolist(), may_stop.tolist(), strict=True
-        )
-    ]
-    context = torch.tensor(rows)
+    columns = (n_waiting, recorded.n_emitted[rows], n_drafts, weights, may_stop)
+    known = (torch.where(weights > 0.0, recorded.text_chance[rows], 1.0), recorded.guess_chance[rows])
+    context = torch.tensor(
+        [
+            context_features(
+                n_waiting=waiting,
+                n_emitted=emitted,
+                n_drafts=drafts,
+                energy_weight=weight,
+                may_stop=stop,
+                text_chance=chance,
+                guess_chance=guess,
+            )
+            for waiting, emitted, drafts, weight, stop, chance, guess in zip(
+                *(column.tolist() for column in (*columns, *known)), strict=True
+            )
+        ]
+    )
     assert context.shape[1] == N_CONTEXT
     return context, weights, may_stop
 

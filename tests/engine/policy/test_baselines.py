@@ -18,6 +18,8 @@ def candidate(exit_layer: int, *, n_emitted: int = 1, probability: Callable[[], 
         n_emitted=n_emitted,
         n_drafts=0,
         energy_weight=0.5,
+        text_chance=lambda: 0.5,
+        guess_chance=lambda: 0.25,
         probability=probability,
         tokens=list,
     )

@@ -39,6 +39,8 @@ def candidate(
         n_emitted=n_emitted,
         n_drafts=0,
         energy_weight=weight,
+        text_chance=lambda: 0.5,
+        guess_chance=lambda: 0.25,
         probability=never,
         tokens=list,
     )

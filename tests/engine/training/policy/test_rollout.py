@@ -9,13 +9,14 @@ from engine.energy.cost_model import default_cost_model
 from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
-from engine.policy.base import Action, ExitCandidate
+from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import Recording, TrainingPlace, record_one
 from engine.training.policy.rewards import Prices, prices_of
 from engine.training.policy.rollout import EnvParams, Rollout
+from engine.types import ProjectPlace
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 from tests.tiny_models import early_exit_model
 
@@ -37,7 +38,11 @@ def recording(right: list[list[bool]], **changes: object) -> Recording:
         "kept_ruled": [4 * n for n in range(n_states)],
         "kept_free": [4 * n for n in range(n_states)],
         "end": len(ids),
+        "doubted": n_states,
         "on_track": [True] * n_states,
+        "chances": [1.0] * len(ids),
+        "guess_chances": [0.0] * len(ids),
+        "guesses_right": [False] * len(ids),
         "n_drafts": [0] * n_states,
         "n_right_drafts": [0] * n_states,
         "chars": 4 * len(ids),
@@ -78,14 +83,26 @@ class RightExits:
         return self.choose(candidate.n_emitted - 1, CHECK_LAYERS.index(candidate.exit_layer))
 
 
-def tiny_recordings() -> Iterator[tuple[TrainingPlace, Recording]]:
+def tiny_recordings(*, with_project: bool) -> Iterator[tuple[TrainingPlace, Recording, str]]:
+    """Two places, and their project, which says what the model alone would, of some tokens surely."""
     loaded = tiny_loaded()
     for seed in range(2):
         text = "".join(random.Random(seed).choice("abc(d):\n ") for _ in range(150))
-        place = TrainingPlace(prefix="if x:\n" + text + "y", truth="ab")
+        place, project = TrainingPlace(prefix="if x:\n" + text + "y", truth="ab"), ""
         made = record_one(TextDecoder(loaded), place, CHECK_LAYERS)
         assert made is not None
-        yield place, made
+        if with_project:
+            said = text[-20:] + "y" + "".join(map(chr, made.ids))
+            place, project = replace(place, project=ProjectPlace(project="p")), said[:29] + "\n" + said[20:]
+            made = record_one(text_decoder(loaded, project), place, CHECK_LAYERS)
+            assert made is not None
+        yield place, made, project
+
+
+def text_decoder(loaded: LoadedModel, project: str) -> TextDecoder:
+    texts = TextDecoder(loaded)
+    texts.projects.text("p").replace("other", project)
+    return texts
 
 
 # At which energy weights which actions are drawn.
@@ -106,19 +123,29 @@ def test_every_action_is_accounted_for() -> None:
 
 @pytest.mark.parametrize(("weight", "actions"), DRAWN)
 @pytest.mark.parametrize("with_shortlist", [False, True])
+@pytest.mark.parametrize("with_project", [False, True])
 def test_a_replay_accounts_for_energy_as_the_decoder_does(
-    weight: float, actions: tuple[Action, ...], *, with_shortlist: bool
+    weight: float, actions: tuple[Action, ...], *, with_shortlist: bool, with_project: bool
 ) -> None:
-    loaded = with_words_of(tiny_recordings()) if with_shortlist else tiny_loaded()
+    recorded = list(tiny_recordings(with_project=with_project))
+    loaded = with_words_of(made for _, made, _ in recorded) if with_shortlist else tiny_loaded()
     cost = default_cost_model(loaded.model.geometry, "cpu")
     assert (loaded.model.shortlist_share < 1) == with_shortlist
-    params = EnvParams(prices=prices_of(cost, loaded.model.shortlist_share), check_layers=CHECK_LAYERS, mean_chars=1.0)
+    params = EnvParams(
+        prices=prices_of(cost, loaded.model.shortlist_share),
+        check_layers=CHECK_LAYERS,
+        mean_chars=1.0,
+        zero_chance=0.9,
+        text_chance=0.0,
+    )
+    point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0, zero_chance=0.9)
     may_stop = Action.STOP in actions
     kind = EpisodeKind(energy_weight=weight, may_stop=may_stop, with_end_rules=False)
-    n_confirmed = n_drafts = n_stopped = 0
-    for place, made in tiny_recordings():
+    n_confirmed = n_drafts = n_stopped = n_at_zero = 0
+    for place, made, project in recorded:
         for seed in range(3):
-            outcome = play(TextDecoder(loaded), place, RightExits(made, seed, actions), kind=kind, cost=cost)
+            texts = text_decoder(loaded, project)
+            outcome = play(texts, place, RightExits(made, seed, actions), kind=kind, cost=cost, point=point)
             drive, replayed = (
                 RightExits(made, seed, actions),
                 Rollout(made, params, energy_weight=weight, may_stop=may_stop, with_end_rules=False),
@@ -132,15 +159,17 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
             assert replayed.stopped == outcome.stopped
             n_confirmed += drive.n_confirmed
             n_stopped += outcome.stopped
+            n_at_zero += outcome.exit_layers.count(0)
+    assert (n_at_zero > 0) == (with_project and weight > 0.0)
     assert n_drafts > 0
     assert (n_stopped > 0) == may_stop
     assert n_confirmed > 0 or {Action.VERIFY, Action.STOP} & {*actions}  # which leave few exits with drafts
 
 
-def with_words_of(recorded: Iterable[tuple[TrainingPlace, Recording]]) -> LoadedModel:
+def with_words_of(recorded: Iterable[Recording]) -> LoadedModel:
     """The tiny model with a shortlist of what it read and said: its text stays the same, and costs less."""
     loaded = tiny_loaded()
-    said = sorted({token_id for _, made in recorded for token_id in (*made.prompt_ids, *made.ids)})
+    said = sorted({token_id for made in recorded for token_id in (*made.prompt_ids, *made.ids)})
     info = TrainedExitsInfo(
         model="tiny",
         fingerprint=loaded.model.fingerprint,

@@ -1,0 +1,30 @@
+"""Packages as projects: a file of one is completed beside its other files, as in an editor. Knows no model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.types import ProjectPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.corpus.source_text import SourceFile
+    from engine.project.project_text import ProjectText
+    from engine.project.projects import Projects
+
+
+def place_in_package(file: SourceFile) -> ProjectPlace:
+    """Where a file belongs; see `give_packages`."""
+    return ProjectPlace(project=f"{file.package} {file.language}", file=file.path)
+
+
+def give_packages(projects: Projects, files: Iterable[SourceFile]) -> None:
+    """Makes each package a project of its files, one for each language; as many of them as a project has room for."""
+    texts: dict[str, ProjectText] = {}
+    for file in files:
+        place = place_in_package(file)
+        texts[place.project] = projects.text(place.project)
+        texts[place.project].replace(place.file, file.text)
+    for text in texts.values():
+        text.sort()
