@@ -2,8 +2,9 @@
 
 All of them run in the product's own decoder, lookup drafts included; only `full-depth`, the baseline, is plain decoding
 with a KV cache. Names say what an arm is. `fixed:24` always leaves at layer 24. `green:50` is the product at that
-setting of its slider. `fixed:24+stop@50` borrows the learned policy's STOP at that setting. `green:50-lookup` lacks a
-part.
+setting of its slider. `zero:0.8` takes from the project what is right with that chance, before any layer, and goes to
+full depth for the rest; `likely:0.1` does so too, and ends a text that is right with less than that chance.
+`fixed:24+stop@50` borrows the learned policy's STOP at that setting. `green:50-lookup` lacks a part.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from engine.errors import ConfigError
 from engine.policy.base import Action, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, RandomExit, WithStop
-from engine.policy.operating_point import plan_for
+from engine.policy.operating_point import plan_for, zero_chance
+from engine.types import DEFAULT_GREEN_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +31,14 @@ ORACLE = "oracle"
 ORACLE_OF_EXITS = "oracle-stop"  # decodes as far as full depth does
 GREEN_MODES = tuple(range(0, 101, 10))
 
-Group = Literal["full-depth", "fixed", "confidence", "random", "slider", "ablation", "oracle"]
+Group = Literal["full-depth", "fixed", "confidence", "random", "zero", "likely", "slider", "ablation", "oracle"]
+BASELINES: frozenset[Group] = frozenset({"fixed", "confidence", "random", "zero", "likely"})
 
 _THRESHOLDS = (0.5, 0.7, 0.9)
 _MATCHED_MODES = (30, 60, 100)
 _RANDOM_DEPTHS = (0.6, 0.75, 0.9)  # of the layers, where there is no learned policy to match
+_ZERO_CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+_LIKELY_CHANCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _STOP_MODES = (50, 100)
 _WITHOUT_STOP_MODES = (20, 50, 80, 100)
 _ABLATED_MODE = 50
@@ -83,9 +88,16 @@ def all_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy |
         *(_always(f"fixed:{layer}", "fixed", final, FixedExit(layer)) for layer in exit_layers),
         *(_confidence(probability, n_layers, final) for probability in _THRESHOLDS),
         *_random_arms(exit_layers, n_layers, final, learned),
+        *_zero_arms(final, n_layers),
     ]
     full = _always(BASELINE, "full-depth", plain, FullDepth())
-    arms = [full, *baselines, *_slider_arms(exit_layers, n_layers, learned), *_verified(exit_layers, n_layers)]
+    arms = [
+        full,
+        *baselines,
+        *_likely_arms(final),
+        *_slider_arms(exit_layers, n_layers, learned),
+        *_verified(exit_layers, n_layers),
+    ]
     if learned is not None:
         arms += _with_learned_stop([full, *baselines], learned, n_layers)
         arms += _ablations(learned, (*exit_layers, n_layers))
@@ -120,6 +132,26 @@ def _confidence(probability: float, n_layers: int, point: OperatingPoint) -> Arm
     first_layer = -(-2 * n_layers // 3)
     policy = ConfidenceThreshold(probability, first_layer)
     return _always(f"confidence:{probability:g}", "confidence", point, policy)
+
+
+def _zero_arms(point: OperatingPoint, n_layers: int) -> list[Arm]:
+    """Exit zero by a threshold alone, before full depth, and before the exits that are confident."""
+    sure = [(chance, replace(point, zero_chance=chance)) for chance in _ZERO_CHANCES]
+    usual = replace(point, zero_chance=zero_chance(DEFAULT_GREEN_MODE))
+    confident = [_confidence(probability, n_layers, usual) for probability in _THRESHOLDS]
+    return [
+        *(_always(f"zero:{chance:g}", "zero", there, FullDepth()) for chance, there in sure),
+        *(replace(arm, name=f"{arm.name}+zero", group="zero") for arm in confident),
+    ]
+
+
+def _likely_arms(point: OperatingPoint) -> list[Arm]:
+    """A text ends by its chance of being right, by a threshold alone."""
+    usual = replace(point, zero_chance=zero_chance(DEFAULT_GREEN_MODE))
+    return [
+        replace(_always(f"likely:{chance:g}", "likely", replace(usual, text_chance=chance), FullDepth()), stops=True)
+        for chance in _LIKELY_CHANCES
+    ]
 
 
 def _random_arms(
@@ -197,7 +229,10 @@ def _ablations(learned: LearnedPolicy, layers: Sequence[int]) -> list[Arm]:
     stop_only = learned.restricted_to((Action.CONTINUE, Action.STOP))
     return [
         *(
-            replace(_always(f"green:{mode}-stop", "slider", point(mode), unstopped), green_mode=mode)
+            replace(
+                _always(f"green:{mode}-stop", "slider", replace(point(mode), text_chance=0.0), unstopped),
+                green_mode=mode,
+            )
             for mode in _WITHOUT_STOP_MODES
         ),
         _always("green:0+exits", "ablation", point(0), learned),

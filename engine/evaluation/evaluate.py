@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from engine.config import EngineConfig
+from engine.corpus.as_projects import give_packages
 from engine.energy.cost_model import default_cost_model
 from engine.errors import ConfigError
 from engine.evaluation.arms import BASELINE, ORIGINAL, all_arms, chosen_arms
@@ -20,6 +21,7 @@ from engine.model.loading import load_model
 from engine.model.reference.eager import TorchRunner
 from engine.model.sources.store import resolve_model
 from engine.policy.learned import find_learned_policy
+from engine.text import TextDecoder
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Evaluation:
         arms: Names, groups or patterns of arms, see `engine.evaluation.arms`; also "oracle", "assistant" and "all";
             "original", which is not among "all"; none for the protocol's own.
         benchmark: The file with the missing lines, for "infilling".
+        in_packages: Whether a file's package has its say, as its project; in "kept" and "babble".
     """
 
     protocol: Protocol
@@ -66,6 +69,7 @@ class Evaluation:
     max_new_tokens: int | None = None
     arms: tuple[str, ...] = ()
     benchmark: Path | None = None
+    in_packages: bool = True
 
 
 def evaluate(
@@ -99,8 +103,10 @@ def evaluate(
     max_new_tokens = evaluation.max_new_tokens or DEFAULT_MAX_NEW_TOKENS[protocol]
     problems, places = _places(files, evaluation, max_new_tokens)
     cost_model = default_cost_model(model.geometry, loaded.device, loaded.runtime)
+    texts = TextDecoder(loaded)
+    give_packages(texts.projects, files)
     results = run_arms(
-        loaded,
+        texts,
         places,
         arms,
         cost_model,
@@ -167,11 +173,15 @@ def _places(
     n_places, seeds = evaluation.n_places, evaluation.seeds
     match evaluation.protocol:
         case "kept":
-            return [], sample_places(files, n_places, seeds=seeds, max_new_tokens=max_new_tokens)
+            return [], sample_places(
+                files, n_places, seeds=seeds, max_new_tokens=max_new_tokens, in_packages=evaluation.in_packages
+            )
         case "paper":
             return [], paper_places(files, n_places, seeds=seeds, max_new_tokens=max_new_tokens)
         case "babble":
-            return [], list(map(without_shape, sample_places(files, n_places, seeds=seeds)))
+            return [], list(
+                map(without_shape, sample_places(files, n_places, seeds=seeds, in_packages=evaluation.in_packages))
+            )
         case "infilling":
             if evaluation.benchmark is None:
                 raise ConfigError("Infilling needs the benchmark's file; name it with --benchmark.")

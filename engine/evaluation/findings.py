@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS
+from engine.evaluation.arms import BASELINE, BASELINES, ORACLE, ORACLE_OF_EXITS
 from engine.evaluation.statistics import MAX_LOSS, front_at, hypervolume, slider
 from engine.intervals import estimate
 
@@ -46,7 +46,7 @@ def findings_of(runs: Runs, arms: Sequence[Arm]) -> list[Finding]:
         found += _lossless(runs)
     if by_slider:
         found += [_free_saving(runs, "Slider", by_slider)]
-    others = [arm.name for arm in present if arm.group in {"fixed", "confidence", "random"}]
+    others = [arm.name for arm in present if arm.group in BASELINES]
     if others:
         found += [_free_saving(runs, "Best baseline", others)]
     if ORACLE in runs.arms:
@@ -88,7 +88,7 @@ def _free_saving(runs: Runs, who: str, names: Sequence[str]) -> Finding:
 
 def _fronts(runs: Runs, arms: Sequence[Arm]) -> Iterator[Finding]:
     """The policy against the baselines: all with STOP, then all without. Only what stops in like manner is compared."""
-    baselines = [arm for arm in arms if arm.group in {"fixed", "confidence", "random"}]
+    baselines = [arm for arm in arms if arm.group in BASELINES]
     learned = [arm for arm in arms if arm.group == "slider"]
     for what, ours, theirs in (
         ("with STOP", [arm for arm in learned if "-stop" not in arm.name], [arm for arm in baselines if arm.stops]),

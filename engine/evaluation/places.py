@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.completion.prompt import Prompt
 from engine.completion.site import Site, offered, site_for
+from engine.corpus.as_projects import place_in_package
 from engine.corpus.cursors import draw_cursor
 from engine.errors import TrainingError
 from engine.types import CompletionRequest, FinishReason
@@ -54,7 +55,12 @@ class Place:
 
 
 def sample_places(
-    files: Sequence[SourceFile], n_places: int, *, seeds: int = 1, max_new_tokens: int = 24
+    files: Sequence[SourceFile],
+    n_places: int,
+    *,
+    seeds: int = 1,
+    max_new_tokens: int = 24,
+    in_packages: bool = False,
 ) -> list[Place]:
     """Draws places as a developer meets them: languages share them evenly, packages take turns, then their files.
 
@@ -63,11 +69,12 @@ def sample_places(
         n_places: How many places, shared out among the seeds.
         seeds: How many independent draws.
         max_new_tokens: How long a suggestion may be; the reference is no longer.
+        in_packages: Whether a file's package has its say, as the project that it belongs to.
 
     Raises:
         TrainingError: If there are too few files to draw from.
     """
-    return _draw(files, n_places, seeds, partial(_typed_place, max_new_tokens=max_new_tokens))
+    return _draw(files, n_places, seeds, partial(_typed_place, max_new_tokens=max_new_tokens, in_package=in_packages))
 
 
 def paper_places(
@@ -119,13 +126,15 @@ def _in_turns(files: Sequence[SourceFile], rng: random.Random) -> list[SourceFil
     return [file for _, file in sorted(zip(turns, shuffled, strict=True), key=lambda pair: pair[0])]
 
 
-def _typed_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tokens: int) -> Place | None:
+def _typed_place(
+    file: SourceFile, rng: random.Random, seed: int, *, max_new_tokens: int, in_package: bool
+) -> Place | None:
     """A random cursor in the file; None where the draw hits nothing worth completing."""
     cursor = draw_cursor(file.text, rng.randrange(len(file.text)), rng)
     if cursor is None:
         return None
     prefix, truth = file.text[:cursor], file.text[cursor:]
-    site = site_for(CompletionRequest(prefix=prefix))
+    site = site_for(CompletionRequest(prefix=prefix, place=place_in_package(file) if in_package else None))
     return Place(
         language=file.language,
         file=f"{file.package}/{file.path}",

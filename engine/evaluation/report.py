@@ -42,7 +42,15 @@ _COLUMNS = (
     "time saved",
     "CPU saved",
 )
-_COLOURS = {"fixed": "C0", "confidence": "C1", "random": "C2", "slider": "C3", "ablation": "C7"}
+_COLOURS = {
+    "fixed": "C0",
+    "confidence": "C1",
+    "random": "C2",
+    "slider": "C3",
+    "zero": "C4",
+    "likely": "C5",
+    "ablation": "C7",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

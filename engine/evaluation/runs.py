@@ -112,7 +112,7 @@ def babbles(place: Place, baseline: DecodedText) -> bool:
 
 
 def run_arms(
-    loaded: LoadedModel,
+    texts: TextDecoder,
     places: Sequence[Place],
     arms: Sequence[Arm],
     cost_model: DeviceCostModel,
@@ -126,7 +126,7 @@ def run_arms(
     """Decodes every arm at every place.
 
     Args:
-        loaded: The model.
+        texts: Decodes with the model, and holds the projects that the places name.
         places: The places to decode at.
         arms: The ways to decode; the first is the baseline that the others are compared with.
         cost_model: Joules of work.
@@ -138,11 +138,12 @@ def run_arms(
     """
     assert arms[0].name == BASELINE
     runs: list[PlaceRun] = []
-    texts = TextDecoder(loaded)
     other = None if original is None else TextDecoder(original)
+    if other is not None:
+        other.projects = texts.projects
     for index, place in enumerate(places):
         progress("Decoding", index, len(places))
-        bench = _Bench(loaded, texts, place, max_new_tokens)
+        bench = _Bench(texts, place, max_new_tokens)
         bench.decode(
             arms[0].policy(Situation(seed=0, mean_layers={})), arms[0].point, max_new_tokens=1
         )  # fills the cache
@@ -160,7 +161,7 @@ def run_arms(
             runs.append(_judged(arm.name, index, bench, timed, baseline, cost_model=cost_model))
         else:
             if baseline is not None and original is not None and other is not None:
-                unadapted = _Bench(original, other, place, max_new_tokens)
+                unadapted = _Bench(other, place, max_new_tokens)
                 timed = unadapted.decode(FullDepth(), arms[0].point)
                 runs.append(_judged(ORIGINAL, index, unadapted, timed, baseline, cost_model=cost_model))
             if with_oracle and baseline is not None:
@@ -185,8 +186,8 @@ class _Bench:
         run: The product's own way to decode there.
     """
 
-    def __init__(self, loaded: LoadedModel, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
-        self.loaded, self.place, self._max_new_tokens = loaded, place, max_new_tokens
+    def __init__(self, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
+        self.loaded, self.place, self._max_new_tokens = texts.loaded, place, max_new_tokens
         self.run = texts.at(place.site, max_new_tokens=max_new_tokens)
 
     def decode(

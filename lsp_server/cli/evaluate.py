@@ -42,6 +42,9 @@ def evaluate(
     benchmark: Annotated[
         Path | None, typer.Option("--benchmark", help="HumanEval's single-line infilling; its programs are run.")
     ] = None,
+    project: Annotated[
+        bool, typer.Option("--project/--no-project", help="Whether a file's package has its say where people type.")
+    ] = True,
     output: Annotated[Path, typer.Option("--output", help="The folder for table, numbers and plot.")] = Path(
         "evaluation"
     ),
@@ -65,6 +68,7 @@ def evaluate(
         max_new_tokens=max_new_tokens,
         arms=listed(arms),
         benchmark=benchmark,
+        in_packages=project,
     )
     with progress_bar(counting=True) as progress:
         files = resolve_model(model, progress=progress)

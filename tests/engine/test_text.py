@@ -76,7 +76,7 @@ def by_evaluation(loaded: LoadedModel, prefix: str, truth: str, n_tokens: int) -
     )
     [full, *_] = all_arms(loaded.model.exit_layers, loaded.model.n_layers, None)
     cost = default_cost_model(loaded.model.geometry, "cpu")
-    [run] = run_arms(loaded, [place], [full], cost, max_new_tokens=n_tokens, with_oracle=False)
+    [run] = run_arms(TextDecoder(loaded), [place], [full], cost, max_new_tokens=n_tokens, with_oracle=False)
     return run.text, run.kept
 
 

@@ -15,6 +15,7 @@ from engine.evaluation.places import sample_places
 from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
 from engine.policy.learned import POLICY, save_policy
+from engine.text import TextDecoder
 from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
 from tests.tiny_models import early_exit_model, tiny_model
@@ -181,7 +182,9 @@ def test_the_original_weights_are_judged_as_one_more_arm(loaded: LoadedModel, tm
 
     def identical(original: LoadedModel) -> list[int]:
         cost_model = default_cost_model(loaded.model.geometry, "cpu")
-        runs = run_arms(loaded, places, [full], cost_model, max_new_tokens=8, with_oracle=False, original=original)
+        runs = run_arms(
+            TextDecoder(loaded), places, [full], cost_model, max_new_tokens=8, with_oracle=False, original=original
+        )
         assert [run.arm for run in runs] == ["full-depth", "original"] * 4
         return [run.identical for run in runs if run.arm == "original"]
 
