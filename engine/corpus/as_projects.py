@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from engine.types import ProjectPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from engine.corpus.source_text import SourceFile
     from engine.project.project_text import ProjectText
-    from engine.project.projects import Projects
 
 
 def place_in_package(file: SourceFile) -> ProjectPlace:
@@ -19,12 +18,17 @@ def place_in_package(file: SourceFile) -> ProjectPlace:
     return ProjectPlace(project=f"{file.package} {file.language}", file=file.path)
 
 
-def give_packages(projects: Projects, files: Iterable[SourceFile]) -> None:
-    """Makes each package a project of its files, one for each language; as many of them as a project has room for."""
+def give_packages(text_of: Callable[[str], ProjectText], files: Iterable[SourceFile]) -> None:
+    """Makes each package a project of its files, one for each language; as many of them as a project has room for.
+
+    Args:
+        text_of: Gives the text of a project by its name, to be filled.
+        files: The files of the packages.
+    """
     texts: dict[str, ProjectText] = {}
     for file in files:
         place = place_in_package(file)
-        texts[place.project] = projects.text(place.project)
+        texts[place.project] = text_of(place.project)
         texts[place.project].replace(place.file, file.text)
     for text in texts.values():
         text.sort()

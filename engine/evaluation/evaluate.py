@@ -104,7 +104,7 @@ def evaluate(
     problems, places = _places(files, evaluation, max_new_tokens)
     cost_model = default_cost_model(model.geometry, loaded.device, loaded.runtime)
     texts = TextDecoder(loaded)
-    give_packages(texts.projects, files)
+    give_packages(texts.projects.text, files)
     results = run_arms(
         texts,
         places,

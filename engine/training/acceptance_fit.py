@@ -1,21 +1,23 @@
 """Fits `AcceptanceModel`: asks the real engine at places of the training text and looks at what would be kept.
 
-The places are those where an editor asks while somebody types: a few in each file, so that many files count. It
-knows no typist and no server.
+The places are those where an editor asks the model while somebody types: a few in each file, so that many files count,
+its package beside it as the project, and only where the project alone has nothing to say. It knows no typist and no
+server.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from engine.completion.acceptance import AcceptanceModel, place_features
 from engine.completion.kept import kept_characters
+from engine.corpus.as_projects import give_packages, place_in_package
 from engine.engine import load_engine
 from engine.errors import TrainingError
-from engine.types import CompletionRequest, no_progress
+from engine.types import PROJECT_ALONE, CompletionRequest, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,11 +75,11 @@ def ask_places(
     seed: int = 0,
     progress: ProgressSink = no_progress,
 ) -> list[AskedPlace]:
-    """Asks the engine at places of files that are long enough.
+    """Asks the engine at places of files that are long enough, where the project does not answer before it.
 
     Args:
         config: The model to ask.
-        files: The files to draw places from.
+        files: The files to draw places from; those of a package are its project.
         n_files: How many files to take, from the first on.
         seed: Seed of the draw of places.
         progress: Is called for each file.
@@ -86,6 +88,7 @@ def ask_places(
         EngineError: If the model cannot be had.
     """
     engine = load_engine(config, progress=progress)
+    give_packages(engine.project, files)
     asked: list[AskedPlace] = []
     rng = random.Random(seed)  # noqa: S311 - nothing secret
     long_enough = [file for file in files if len(file.text) >= _MIN_PREFIX_CHARS + _REGION_CHARS]
@@ -93,10 +96,15 @@ def ask_places(
         progress("Asking at places", done, min(n_files, len(long_enough)))
         for at in _places_in(file.text, rng):
             prefix, truth = file.text[:at], file.text[at:]
-            suggested = engine.complete(
-                CompletionRequest(prefix=prefix, suffix=truth.partition("\n")[1], language_id=file.language)
-            ).text
-            kept = kept_characters(suggested, truth) >= MIN_KEPT_CHARS
+            request = CompletionRequest(
+                prefix=prefix,
+                suffix=truth.partition("\n")[1],
+                language_id=file.language,
+                place=place_in_package(file),
+            )
+            if engine.complete(replace(request, policy=PROJECT_ALONE)).text:
+                continue
+            kept = kept_characters(engine.complete(request).text, truth) >= MIN_KEPT_CHARS
             asked.append(AskedPlace(file=f"{file.package}/{file.path}", prefix=prefix, kept=kept))
     engine.close()
     return asked

@@ -57,13 +57,13 @@ class Outcome:
     stopped: bool
 
 
-def usual_point(energy_weight: float) -> OperatingPoint:
-    """What the slider means to the decoder at an energy weight, all else as at the default green mode."""
+def usual_point(energy_weight: float, green_mode: int = DEFAULT_GREEN_MODE) -> OperatingPoint:
+    """What the slider means to the decoder at an energy weight, all else as at a green mode."""
     return OperatingPoint(
         energy_weight=energy_weight,
         lossless=energy_weight == 0.0,
-        zero_chance=zero_chance(DEFAULT_GREEN_MODE),
-        text_chance=text_chance(DEFAULT_GREEN_MODE) if energy_weight else 0.0,
+        zero_chance=zero_chance(green_mode),
+        text_chance=text_chance(green_mode) if energy_weight else 0.0,
     )
 
 

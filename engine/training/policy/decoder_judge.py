@@ -9,6 +9,7 @@ from engine.policy.baselines import FullDepth
 from engine.training.policy.closed_loop import Outcome, play, usual_point
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.slider import Point, point_of
+from engine.types import DEFAULT_GREEN_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +43,17 @@ class DecoderJudge:
         self._texts, self._places, self._cost = texts, held_out, cost
         self._mean_chars, self._progress = mean_chars, progress
 
-    def points(self, policy: ExitPolicy, weights: Sequence[float]) -> list[Point]:
-        """A policy's point at each weight, against full depth on the same places."""
+    def points(
+        self, policy: ExitPolicy, weights: Sequence[float], green_modes: Sequence[int] | None = None
+    ) -> list[Point]:
+        """A policy's point at each weight, against full depth on the same places.
+
+        Args:
+            policy: The policy.
+            weights: The weights of energy.
+            green_modes: What else the slider means, for each of them; None for the default green mode everywhere.
+        """
+        modes = green_modes or [DEFAULT_GREEN_MODE] * len(weights)
         texts = self._texts
         plain = replace(usual_point(0.0), lookup=0)
         baseline, outcomes = [], [list[Outcome]() for _ in weights]
@@ -51,10 +61,12 @@ class DecoderJudge:
             self._progress("Judging the policy on the decoder", done, len(self._places))
             kind = EpisodeKind(energy_weight=0.0, may_stop=True, with_end_rules=True)
             baseline.append(play(texts, place, FullDepth(), kind=kind, cost=self._cost, point=plain))
-            for column, weight in enumerate(weights):
+            for column, (weight, mode) in enumerate(zip(weights, modes, strict=True)):
                 kind = replace(kind, energy_weight=weight)
                 decider = FullDepth() if weight == 0.0 else policy  # as the product does at green mode 0
-                outcomes[column].append(play(texts, place, decider, kind=kind, cost=self._cost))
+                outcomes[column].append(
+                    play(texts, place, decider, kind=kind, cost=self._cost, point=usual_point(weight, mode))
+                )
         return [
             point_of(weight, column, baseline, self._mean_chars)
             for weight, column in zip(weights, outcomes, strict=True)

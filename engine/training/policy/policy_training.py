@@ -34,7 +34,7 @@ from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import MAX_NEW_TOKENS, mean_token_chars, places, record, site_at
 from engine.training.policy.rewards import prices_of
 from engine.training.policy.rollout import EnvParams
-from engine.training.policy.slider import Point, between, mean_reward, slider_weights, sweep
+from engine.training.policy.slider import Point, between, mean_reward, modes_of, slider_weights, sweep
 from engine.training.policy.warm_start import recorded_examples, text_examples, warm_start
 from engine.training.states import blocks
 from engine.types import ProgressSink, no_progress
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from engine.training.policy.network import Standardization
     from engine.training.policy.recordings import Recording, TrainingPlace
 
-_FORMAT = 7  # of the recordings; raise it when the same places give other ones
+_FORMAT = 8  # of the recordings; raise it when the same places give other ones
 _SAMPLED_PROMPTS = 8
 _JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
 
@@ -205,7 +205,7 @@ def _record(
     train_places = list(islice(places(corpus.files["train"], seed=plan.seed), plan.places))
     held_out = list(islice(places(corpus.files["validation"], seed=plan.seed), plan.validation_places))
     texts = TextDecoder(loaded)
-    give_packages(texts.projects, (*corpus.files["train"], *corpus.files["validation"]))
+    give_packages(texts.projects.text, (*corpus.files["train"], *corpus.files["validation"]))
     run = _run_key(texts, corpus, plan, check_layers, train_places)
     store = config.cache_dir() / "policy"
     recordings = record(texts, train_places, check_layers, store=store / f"train-{run}.pt", run=run, progress=progress)
@@ -313,10 +313,11 @@ def _calibrate(run: _Run, best: _Candidate, judge: DecoderJudge) -> tuple[Learne
     """Maps the slider to energy weights; returns the policy, and its point at each green mode."""
     # Recordings say roughly where the slider's weights lie, the decoder says what it spends there.
     estimate = sweep(best.network, run.judged, run.params)
-    tried = judge.points(run.policy(best.network), between(slider_weights(estimate)))
-    slider = slider_weights(tried)
+    first = slider_weights(estimate)
+    tried = between(first)
+    slider = slider_weights(judge.points(run.policy(best.network), tried, modes_of(tried, first)))
     policy = run.policy(best.network, slider=slider, steps=best.steps)
-    return policy, judge.points(policy, slider)
+    return policy, judge.points(policy, slider, modes_of(slider, slider))
 
 
 def _leave_threads_to(model: EarlyExitModel) -> None:

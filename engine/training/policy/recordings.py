@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from engine.completion.site import Site
     from engine.corpus.source_text import SourceFile
-    from engine.decoding.head import Head
-    from engine.text import DecodedText, TextDecoder
+    from engine.project.continuations import Guess
+    from engine.text import DecodedText, TextDecoder, TextRun
     from engine.types import ProjectPlace
 
 MAX_NEW_TOKENS = 24
@@ -80,6 +80,8 @@ class Recording:
         guess_chances: The chance with which the project alone would have had token n right, n from 0 to N - 1; 0 where
             it knows nothing. [N]
         guesses_right: Whether it would have said the token recorded. [N]
+        guesses_kept: Characters kept where a text ends with it behind the first n tokens: another one than is recorded
+            may be what stands in the file. [N]
         n_drafts: Tokens that the product would draft behind the first n tokens, n from 0 to N.
         n_right_drafts: How many of them, from the first on, are the tokens recorded.
         chars: Length of the text.
@@ -97,6 +99,7 @@ class Recording:
     chances: list[float]
     guess_chances: list[float]
     guesses_right: list[bool]
+    guesses_kept: list[int]
     n_drafts: list[int]
     n_right_drafts: list[int]
     chars: int
@@ -209,7 +212,7 @@ def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[
         on_track=[truth.startswith(text) for text in texts_so_far],
         chances=chances,
         chars=len(said.raw),
-        **_from_project(run.head(), ids),
+        **_from_project(run, place.truth),
     )
 
 
@@ -239,8 +242,14 @@ def _doubted(site: Site, texts: Sequence[str], chances: Sequence[float]) -> int:
     return len(texts)
 
 
-def _from_project(head: Head, ids: Sequence[int]) -> dict[str, Any]:
-    """What a project says of the text: guesses of each token, and drafts behind the first n, n from 0 to N."""
+def _from_project(run: TextRun, truth: str) -> dict[str, Any]:
+    """What a project says of a text: guesses of each token, and drafts behind the first n, n from 0 to N."""
+    head, ids = run.head(), run.ids
+
+    def kept(n: int, guess: Guess | None) -> int:
+        text = "" if guess is None else offered(run.site, run.text_of((*ids[:n], guess.token_id)), FinishReason.POLICY)
+        return kept_characters(text, truth)
+
     guesses = [head.guess(ids[:n]) for n in range(len(ids))]
     drafts = [head.draft(ids[:n], _LOOKUP) for n in range(len(ids) + 1)]
     return {
@@ -248,6 +257,7 @@ def _from_project(head: Head, ids: Sequence[int]) -> dict[str, Any]:
         "guesses_right": [
             guess is not None and guess.token_id == token_id for guess, token_id in zip(guesses, ids, strict=True)
         ],
+        "guesses_kept": [kept(n, guess) for n, guess in enumerate(guesses)],
         "n_drafts": [len(draft) for draft in drafts],
         "n_right_drafts": [common_prefix(draft, ids[n:]) for n, draft in enumerate(drafts)],
     }

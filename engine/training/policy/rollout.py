@@ -85,6 +85,7 @@ class Rollout:
         self.text_chance = 1.0
         self.n_emitted = self.n_layers = 0
         self._n_text = 0  # tokens of it that are on the recorded text
+        self._kept_beside = 0  # characters, of a text that has left it
         self.is_over = self.stopped = False
         self._waiting: dict[int, int] = {}  # depth -> rows
         self.row = self.check = 0
@@ -115,7 +116,7 @@ class Rollout:
     @property
     def kept_chars(self) -> int:
         """Characters kept of what is emitted so far."""
-        return self._kept[self._n_text]
+        return max(self._kept[self._n_text], self._kept_beside)
 
     @property
     def hindsight(self) -> list[float]:
@@ -192,6 +193,7 @@ class Rollout:
             if self._recording.guesses_right[self.n_emitted]:
                 self._emit_one(self.guess_chance)
             else:
+                self._kept_beside = self._recording.guesses_kept[self.n_emitted]
                 self._lose(self._prices.n_layers, 0)
 
     def _read_prompt(self) -> None:

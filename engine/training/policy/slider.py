@@ -162,6 +162,12 @@ def between(weights: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({*weights, *(round(weight, 4) for weight in (*means, *ends))}))
 
 
+def modes_of(weights: Sequence[float], slider: Sequence[float]) -> list[int]:
+    """The green modes at which a slider has these weights, or the nearest to them."""
+    steps = np.interp(weights, slider, np.linspace(0, GREEN_MODE_MAX, SLIDER_POINTS))
+    return [round(float(step)) for step in steps]
+
+
 def validation_table(points: Sequence[Point]) -> str:
     """A Markdown table of the points of green mode 0, 10, ..., 100."""
     rows = [

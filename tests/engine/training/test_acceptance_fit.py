@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -54,11 +55,17 @@ def test_too_few_places_or_all_alike_are_said(places: list[AskedPlace]) -> None:
 def test_places_are_asked_of_the_real_engine() -> None:
     lines = [f"self.assertEqual(convert({n}), {n * n})\n" for n in range(40)]
     text = "def test_convert(self):\n" + "    ".join(["", *lines])
-    file = SourceFile(language="python", package="p", path="t.py", text=text)
+    file, short = (
+        SourceFile(language="python", package="p", path=path, text=content)
+        for path, content in (("t.py", text), ("s.py", "x"))
+    )
+    copy = replace(file, path="u.py")
 
-    places = ask_places(EngineConfig(), [file, SourceFile(language="python", package="p", path="s.py", text="x")], 2)
+    alone = ask_places(EngineConfig(), [file, short], 2)
+    beside = ask_places(EngineConfig(), [file, copy], 1)
 
-    assert {place.file for place in places} == {"p/t.py"}
-    assert len({place.prefix for place in places}) == len(places) == 24
-    assert all(text.startswith(place.prefix) for place in places)
-    assert any(place.kept for place in places)
+    assert {place.file for place in alone} == {"p/t.py"}
+    assert len({place.prefix for place in alone}) == len(alone) <= 24
+    assert all(text.startswith(place.prefix) for place in alone)
+    assert any(place.kept for place in alone)
+    assert len(beside) < len(alone)  # where the project says what follows, nobody asks the model

@@ -43,6 +43,7 @@ def recording(right: list[list[bool]], **changes: object) -> Recording:
         "chances": [1.0] * len(ids),
         "guess_chances": [0.0] * len(ids),
         "guesses_right": [False] * len(ids),
+        "guesses_kept": [0] * len(ids),
         "n_drafts": [0] * n_states,
         "n_right_drafts": [0] * n_states,
         "chars": 4 * len(ids),
