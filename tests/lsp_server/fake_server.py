@@ -12,10 +12,12 @@ from engine.service.opened import open_shared
 from lsp_server import rest
 from lsp_server.handlers import create_server
 from lsp_server.stdio import serve_stdio
+from lsp_server.suggest import scheduler
 from tests.fakes import load_fake_engine
 
 LINGER_S = 2.0
 HOST = "tests.engine.service.fake_host"
+LEFT_ALONE_S = 1.0  # in which an editor asks again, however busy the machine
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
@@ -23,7 +25,7 @@ if __name__ == "__main__":
     parser.add_argument("--minute", type=float, default=rest.MINUTE_S)
     parser.add_argument("--meet", type=Path)
     options = parser.parse_args()
-    rest.MINUTE_S = options.minute
+    rest.MINUTE_S, scheduler.LEFT_ALONE_S = options.minute, LEFT_ALONE_S
     shared = partial(open_shared, folder=options.meet, linger_s=LINGER_S, host=HOST)
     load = load_fake_engine if options.meet is None else shared
     sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))

@@ -13,7 +13,9 @@ from tests.fakes import fake_completion
 
 
 def at(clock: str) -> float:
-    return datetime.fromisoformat(f"2026-03-04T{clock}").timestamp()
+    """A time of day such as "10:00:50.5"."""
+    whole, _, tenths = clock.partition(".")  # Python 3.10 reads no single digit
+    return datetime.fromisoformat(f"2026-03-04T{whole}").timestamp() + float(f"0.{tenths or 0}")
 
 
 def write(path: Path, *requests: tuple[str, float], engine: str = "") -> None:
