@@ -18,10 +18,11 @@ export interface Measured {
 }
 
 export const MEASURED: readonly Measured[] = [
-  { greenMode: 0, savedPercent: 22, lostPercent: 0 },
-  { greenMode: 20, savedPercent: 64, lostPercent: 4 },
-  { greenMode: 50, savedPercent: 74, lostPercent: 14 },
-  { greenMode: 80, savedPercent: 83, lostPercent: 30 },
+  { greenMode: 0, savedPercent: 48, lostPercent: 0 },
+  { greenMode: 20, savedPercent: 84, lostPercent: 0 },
+  { greenMode: 50, savedPercent: 87, lostPercent: 7 },
+  { greenMode: 80, savedPercent: 92, lostPercent: 14 },
+  { greenMode: 100, savedPercent: 96, lostPercent: 29 },
 ];
 
 /** The model and the precision that they were measured with. */

@@ -31,11 +31,11 @@ const RUNNING: Snapshot = {
   energy: ENERGY,
 };
 
-test("a position lies on the curve at what was measured, between it on a line, and at its end beyond", () => {
-  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 78, keptPercent: 100 });
-  assert.deepEqual(pointAt(20), { greenMode: 20, energyPercent: 36, keptPercent: 96 });
-  assert.deepEqual(pointAt(10), { greenMode: 10, energyPercent: 57, keptPercent: 98 });
-  assert.equal(pointAt(100).energyPercent, pointAt(80).energyPercent);
+test("a position lies on the curve at what was measured, and between it on a line", () => {
+  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 52, keptPercent: 100 });
+  assert.deepEqual(pointAt(80), { greenMode: 80, energyPercent: 8, keptPercent: 86 });
+  assert.deepEqual(pointAt(90), { greenMode: 90, energyPercent: 6, keptPercent: 78.5 });
+  assert.deepEqual(pointAt(100), { greenMode: 100, energyPercent: 4, keptPercent: 71 });
 });
 
 test("the greener, the less energy and the less text", () => {
