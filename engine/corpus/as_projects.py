@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from engine.types import ProjectPlace
 
@@ -10,7 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from engine.corpus.source_text import SourceFile
-    from engine.project.project_text import ProjectText
+
+
+class TakesFiles(Protocol):
+    """A project's text, as far as it is given files."""
+
+    def replace(self, name: str, text: str) -> bool:
+        """Takes a file; False where there is no room for it."""
+        ...
+
+    def sort(self) -> None:
+        """Makes them quick to ask."""
+        ...
 
 
 def place_in_package(file: SourceFile) -> ProjectPlace:
@@ -18,14 +29,14 @@ def place_in_package(file: SourceFile) -> ProjectPlace:
     return ProjectPlace(project=f"{file.package} {file.language}", file=file.path)
 
 
-def give_packages(text_of: Callable[[str], ProjectText], files: Iterable[SourceFile]) -> None:
+def give_packages(text_of: Callable[[str], TakesFiles], files: Iterable[SourceFile]) -> None:
     """Makes each package a project of its files, one for each language; as many of them as a project has room for.
 
     Args:
         text_of: Gives the text of a project by its name, to be filled.
         files: The files of the packages.
     """
-    texts: dict[str, ProjectText] = {}
+    texts: dict[str, TakesFiles] = {}
     for file in files:
         place = place_in_package(file)
         texts[place.project] = text_of(place.project)
