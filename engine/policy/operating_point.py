@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ZERO_CHANCE = 0.85
 _ZERO_CHANCE_SPAN = 0.3
 # A text that is all right with less than this chance goes on no further; more towards 100, but slowly: to take more
-# from the project and to leave earlier costs less kept text for the same energy (engine/LOG.md, "A policy that knows the project").
+# from the project and to leave earlier costs less kept text for the same energy.
 _TEXT_CHANCE = 0.05
 _TEXT_CHANCE_SPAN = 0.1
 _DEPTH_SPAN = 0.3  # share of the layers that the greenest end leaves out
