@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from engine.model.layer_runner import Array
     from engine.project.continuations import Continuations, Guess
 
-_WORTH_A_ROW = 0.3
-"""Least chance that a draft and those before it are right: a row costs a fifth of the pass that it may save."""
+_WORTH_A_ROW = 0.2
+"""Least chance that a draft and those before it are right: a row costs a tenth to a fifth of the pass that it may save."""
 
 
 class Reading:
