@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.project.continuations import Continuations, Guess
 
 _WORTH_A_ROW = 0.2
-"""Least chance that a draft and those before it are right: a row costs a tenth to a fifth of the pass that it may save."""
+"""Least chance that a draft and those before it are right: a row costs a tenth or two of the pass that it may save."""
 
 
 class Reading:
