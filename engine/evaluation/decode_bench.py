@@ -88,7 +88,7 @@ def bench_decoding(
         text_sha256=text_sha256(texts),
         note=note,
         speed=speed,
-        cold_start=_cold_start(config, texts[0]),
+        cold_start=cold_start(config, texts[0]),
     )
 
 
@@ -119,8 +119,8 @@ def _peers(
         yield [LlamaCpp(file, threads=count, max_positions=_MAX_POSITIONS) for count in counts]
 
 
-def _cold_start(config: EngineConfig, text: str) -> ColdStart:
-    """The fastest of a few starts of a process, the disk warm."""
+def cold_start(config: EngineConfig, text: str) -> ColdStart:
+    """The fastest of a few starts of a process, the disk warm; each completes behind `text`."""
     starts = []
     for _ in range(_COLD_STARTS):
         done = subprocess.run(  # noqa: S603 - our own code

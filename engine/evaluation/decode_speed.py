@@ -110,7 +110,7 @@ def measure_decoding(
     by_depth: dict[int, Measured] = defaultdict(Measured)
     by_green_mode: dict[int, Measured] = defaultdict(Measured)
     neighbour: dict[str | None, list[Lateness]] = defaultdict(list)
-    ours = _Stepper(loaded)
+    ours = Stepper(loaded)
     for round_ in range(rounds + 1):
         progress("Rounds of decoding", round_, rounds + 1)
         if round_ == 1:
@@ -120,12 +120,12 @@ def measure_decoding(
         neighbour[None].append(lateness_beside(None, pieces=_PIECES))
         for name, runner in runners:
             loaded.model.use_cores(all_cores=name == OURS)
-            _timed(prompt[name], 1, partial(runner.prefill, ids[:PROMPT_TOKENS]))
-            _timed(step[name], STEPS, partial(_steps, runner.step, ids[PROMPT_TOKENS:]))
+            timed(prompt[name], 1, partial(runner.prefill, ids[:PROMPT_TOKENS]))
+            timed(step[name], STEPS, partial(steps, runner.step, ids[PROMPT_TOKENS:]))
             neighbour[name].append(lateness_beside(partial(_decode_anew, runner, ids), pieces=_PIECES))
         for depth in (*loaded.model.exit_layers, loaded.model.n_layers):
             ours.prefill(ids[:PROMPT_TOKENS])
-            _timed(by_depth[depth], STEPS, partial(_steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
+            timed(by_depth[depth], STEPS, partial(steps, partial(ours.step, depth=depth), ids[PROMPT_TOKENS:]))
         for mode in GREEN_MODES if learned is not None else ():
             _complete(loaded, learned, prompts, mode, by_green_mode[mode])
     geometry = loaded.model.geometry
@@ -177,7 +177,7 @@ class _Runner(Protocol):
     def step(self, token_id: int) -> None: ...
 
 
-class _Stepper:
+class Stepper:
     """Our model, driven like a peer."""
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -187,6 +187,7 @@ class _Stepper:
 
     @torch.inference_mode()
     def prefill(self, token_ids: Sequence[int]) -> None:
+        """Reads a prompt from an empty cache, and chooses the token behind it."""
         model = self._model
         self._cache.crop(0)
         self._listing = model.listing(token_ids)
@@ -194,9 +195,9 @@ class _Stepper:
         model.choices(model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers))  # waits for a GPU
 
     @torch.inference_mode()
-    def step(self, token_id: int, depth: int | None = None) -> None:
+    def step(self, token_id: int, depth: int | None = None, *, whole_head: bool = False) -> None:
         """Up to `depth` and the head over a listing; at full depth and with the whole head where none is given."""
-        model, listing = self._model, None if depth is None else self._listing
+        model, listing = self._model, None if depth is None or whole_head else self._listing
         depth = depth or model.n_layers
         rows = model.embed([token_id], self._cache.lengths[0])
         for start, stop in model.segments:
@@ -210,7 +211,8 @@ def _go_on() -> None:
     """Never cancels: the check of a decoding that runs to its end."""
 
 
-def _steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:
+def steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:
+    """Takes a step with each token."""
     for token_id in token_ids:
         step(token_id)
 
@@ -218,10 +220,11 @@ def _steps(step: Callable[[int], None], token_ids: Sequence[int]) -> None:
 def _decode_anew(runner: _Runner, token_ids: Sequence[int]) -> None:
     """Decodes behind a single token: steps without the prompt that real text has, and with no end to the cache."""
     runner.prefill(token_ids[:1])
-    _steps(runner.step, token_ids[1 : STEPS + 1])
+    steps(runner.step, token_ids[1 : STEPS + 1])
 
 
-def _timed(into: Measured, count: int, work: Callable[[], object]) -> None:
+def timed(into: Measured, count: int, work: Callable[[], object]) -> None:
+    """Adds what a `count`-th part of `work` takes."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     work()
     into.wall_s.append((time.perf_counter() - wall_s) / count)

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig
+from engine.errors import ConfigError
 from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.cli.gpu import MINUTES
 from lsp_server.cli.options import (
@@ -157,6 +158,31 @@ def decode(
     else:
         with output.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+@app.command()
+def shapes(
+    names: Annotated[list[str], typer.Argument(help="Models of `models recommend`, whose sizes are taken.")],
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often everything takes its turn.")] = 3,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="A file to add JSON lines to.")] = None,
+) -> None:
+    """Memory, time and modelled joules by depth at the sizes of models, with random weights: nothing is fetched."""
+    from engine.evaluation.shapes import measure_shape
+    from engine.model.catalogue import CATALOGUE
+    from lsp_server.cli.render import shape_table
+
+    known = {model.name: model for model in CATALOGUE}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"The sizes of '{name}' are not known; those of {', '.join(known)} are.")
+    for name in names:
+        with progress_bar() as progress:
+            report = measure_shape(known[name], rounds=rounds, threads=threads, progress=progress)
+        Console().print(shape_table(report))
+        if output is not None:
+            with output.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(report)) + "\n")
 
 
 @app.command()

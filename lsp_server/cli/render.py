@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.errors import EngineError
     from engine.evaluation.begun_words import WordShares
     from engine.evaluation.decode_report import DecodeReport
+    from engine.evaluation.shapes import ShapeReport
     from engine.model.sizes import ModelSizes
     from engine.model.sources.store import StoredModel
     from engine.recommendation import Machine, Recommendation
@@ -202,6 +203,20 @@ def decode_table(report: DecodeReport) -> Table:
         table.add_row(name, "", f"{token.decode_ms:.1f}", f"{token.decode_cpu_ms:.1f}")
     for depth, time_ms in report.by_depth_ms.items():
         table.add_row(f"green-code, exit after layer {depth}", "", f"{time_ms:.1f}", "")
+    return table
+
+
+def shape_table(report: ShapeReport) -> Table:
+    """What a model of random weights takes."""
+    peak = "" if report.peak_bytes is None else f", {report.peak_bytes / 1e6:,.0f} MB at the peak of preparing"
+    table = Table(
+        title=f"{report.name}'s sizes, random weights, {report.device}: {report.resident_bytes / 1e6:,.0f} MB with an "
+        f"engine{peak}; 128 tokens of prompt {report.prefill_ms:,.0f} ms"
+    )
+    for column in ("layers", "a token, ms", "a token, J (modelled)"):
+        table.add_column(column, justify="right")
+    for depth, time_ms in report.by_depth_ms.items():
+        table.add_row(str(depth), f"{time_ms:.1f}", f"{report.by_depth_j[depth]:.3f}")
     return table
 
 

@@ -1,0 +1,50 @@
+"""Random weights at a model's sizes: written, prepared, decoded, and gone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engine.errors import ConfigError
+from engine.evaluation.shapes import measure_shape, write_shape
+from engine.model.catalogue import CATALOGUE, KnownModel
+from engine.model.sources import model_cache
+from engine.model.sources.model_folder import check_folder
+from lsp_server.cli.app import app
+
+OF_EACH_FAMILY = list({model.family: model for model in CATALOGUE}.values())
+
+
+def small(known: KnownModel) -> KnownModel:
+    sizes = replace(known.sizes, n_layers=4, width=128, n_heads=4, n_kv_heads=2, head_dim=32, mlp_width=128)
+    return replace(known, sizes=replace(sizes, n_vocabulary=300))
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("known", OF_EACH_FAMILY, ids=lambda known: known.family)
+def test_what_is_written_is_a_model_of_the_family(known: KnownModel, tmp_path: Path) -> None:
+    write_shape(small(known), tmp_path)
+
+    check_folder(tmp_path)
+
+
+def test_a_shape_is_measured_and_leaves_nothing(tmp_path: Path) -> None:
+    report = measure_shape(small(OF_EACH_FAMILY[0]), rounds=1, threads=1)
+
+    assert list(report.by_depth_ms) == list(report.by_depth_j) == [3, 4]
+    assert 0 < report.by_depth_j[3] < report.by_depth_j[4]
+    assert report.resident_bytes > 20e6
+    assert report.peak_bytes is None or report.peak_bytes > report.resident_bytes  # tiny: it is torch that counts
+    assert model_cache.names(kind="prepared") == []
+
+
+def test_sizes_that_nobody_knows_are_told_of_before_anything_is_written() -> None:
+    result = CliRunner().invoke(app, ["bench", "shapes", "Qwen/Qwen2.5-Coder-0.5B", "org/unknown"])
+
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith("The sizes of 'org/unknown' are not known; those of smollm2-135m,")
