@@ -69,6 +69,11 @@ _BLOCK_COMMENTS = {
     ("###", "###"): "coffeescript",
     ("%{", "%}"): "matlab",
     ("=begin", "=end"): "ruby",
+    ("=pod", "=cut"): "perl perl6 raku",
+    ("=head", "=cut"): "perl perl6 raku",
+    ("@*", "*@"): "razor",
+    ("{{!--", "--}}"): "handlebars",
+    ("#[[", "]]"): "cmake",
 }
 # Names that pygments spells otherwise; "" where it knows nothing like it.
 _LEXERS = {
@@ -136,10 +141,21 @@ _TYPE_PARAMETERS = (
     "c cpp csharp cuda-cpp dart java kotlin groovy rust scala swift typescript typescriptreact apex haxe zig v d "
     "objective-c objective-cpp proto proto3 php"
 )
-
+# An apostrophe encloses one character there, or none, as in OCaml's `'a` and Ada's `X'Length`.
+_WITHOUT_APOSTROPHES = (
+    "ocaml fsharp haskell elm purescript agda idris lean rust c cpp csharp cuda-cpp d go java kotlin scala swift "
+    "objective-c objective-cpp zig nim crystal v haxe ada vhdl verilog systemverilog julia clojure commonlisp "
+    "lisp scheme racket tcl asm nasm glsl hlsl wgsl shaderlab apex"
+)
+_BACKTICKS = "javascript javascriptreact typescript typescriptreact rescript go v d crystal julia perl php ruby"
 
 # Strings that are begun and ended by more than quotes, and may go over several lines.
+_HEREDOC = (r"(?<!<)<<[-~]?\s*[\"'\\]?([A-Za-z_]\w*)[\"']?[^\n]*\n", r"\1")
 _RAW_STRINGS = {
+    "shellscript": _HEREDOC,
+    "perl": (r"<<~?[\"']?([A-Za-z_]\w*)[\"']?[^\n]*\n", r"\1"),
+    "php": (r"<<<[ \t]*[\"']?([A-Za-z_]\w*)[\"']?\n", r"\1"),
+    "ruby": (r"<<[-~]?[\"'`]?([A-Z_]\w*)[\"'`]?[^\n]*\n", r"\1"),
     "cpp": (r"\w{0,2}R\"([^(\s]{0,16})\(", r')\1"'),
     "csharp": (r"\$?@\$?\"", '"'),
     "lua": (r"\[(=*)\[", r"]\1]"),
@@ -182,6 +198,7 @@ class Language:
         line_comment: What begins a comment that its line ends; "" without one.
         block_comments: What begins and ends other comments.
         has_long_strings: Whether quotes may enclose line ends.
+        quotes: The quotes that begin a string.
         is_prose: Whether quotes are signs of its text, and nothing begins a string.
         raw_string: Strings that are begun by more than quotes; None where there are none.
         has_tags: Whether elements are written as tags between angle brackets.
@@ -192,6 +209,7 @@ class Language:
     line_comment: str = ""
     block_comments: tuple[tuple[str, str], ...] = ()
     has_long_strings: bool = False
+    quotes: frozenset[str] = frozenset("\"'")
     is_prose: bool = False
     raw_string: RawString | None = None
     has_tags: bool = False
@@ -207,11 +225,40 @@ def language_named(language_id: str) -> Language:
         line_comment=next((mark for mark, ids in _LINE_COMMENTS.items() if language_id in ids.split()), ""),
         block_comments=tuple(pair for pair, ids in _BLOCK_COMMENTS.items() if language_id in ids.split()),
         has_long_strings=language_id in _LONG_STRINGS.split(),
+        quotes=_quotes(language_id),
         is_prose=language_id in _PROSE.split(),
         raw_string=RawString(opener=re.compile(opener), closer=closer) if opener else None,
         has_tags=language_id in _TAGS.split(),
         has_type_parameters=language_id in _TYPE_PARAMETERS.split(),
     )
+
+
+def _quotes(language_id: str) -> frozenset[str]:
+    if language_id in _PROSE.split():
+        return frozenset()
+    apostrophe = "" if language_id in _WITHOUT_APOSTROPHES.split() else "'"
+    return frozenset(f'"{apostrophe}{"`" if language_id in _BACKTICKS.split() else ""}')
+
+
+_ELEMENT = re.compile(r"<(script|style)\b([^>]*)>")
+_LANG = re.compile(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/)?(\w+)")
+_INSIDE = {
+    "script": ("javascript", {"ts": "typescript", "tsx": "typescriptreact", "typescript": "typescript"}),
+    "style": ("css", {"scss": "scss", "less": "less", "sass": "sass", "stylus": "stylus"}),
+}
+
+
+def language_inside(text: str, language_id: str) -> tuple[int, str]:
+    """The language that the end of a text is in, and where that begins: a script or a style inside a page, say."""
+    if language_named(language_id).lexer != "html":
+        return 0, language_id
+    start = max(text.rfind("<script"), text.rfind("<style"))
+    found = _ELEMENT.match(text, start) if start >= 0 else None
+    if found is None or text.find(f"</{found[1]}", found.end()) >= 0:
+        return 0, language_id
+    usual, by_name = _INSIDE[found[1]]
+    named = _LANG.search(found[2])
+    return found.end(), by_name.get(named[1], usual) if named else usual
 
 
 def comment_mark(language_id: str) -> str | None:

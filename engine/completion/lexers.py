@@ -27,8 +27,8 @@ LINE_QUOTES = frozenset("\"'")
 """Quotes that their line ends, in most languages."""
 
 _LONG_QUOTES = frozenset({'"""', "'''"})  # read as an empty string, and what follows, where nothing closes them
-_QUOTES = LINE_QUOTES | {"`"}
 _LINE_END = re.compile(r"(?<!\\)\n")
+_MOST_STILL = 100
 
 
 class Opened(NamedTuple):
@@ -89,8 +89,9 @@ class Lexer:
     def states(self, text: str, state: State, until: int) -> Iterator[State]:
         """Reads on from a state; gives the state after each step, the last for what covers the place `until`."""
         context = self._context(text, state)
+        n_still = 0  # steps that have read nothing
         while state.at <= until:
-            stack = tuple(context.stack)
+            at, stack = state.at, tuple(context.stack)
             tokens = [token for token in self._step(text, context) if token[0] <= until]
             opened, part = _opened_after(state, tokens, len(stack))
             state = State(context.pos, tuple(context.stack), opened, part)
@@ -98,12 +99,17 @@ class Lexer:
             if broken is not None:
                 state = broken
                 context.pos, context.stack[:] = state.at, state.stack
+            n_still = n_still + 1 if state.at == at else 0
+            if n_still > _MOST_STILL:  # a rule opens what another has ended: neither would come to an end
+                context.pos += 1
+                state = state._replace(at=context.pos)
             yield state
 
     def _context(self, text: str, state: State) -> Any:  # noqa: ANN401 - pygments is untyped
         from pygments.lexer import LexerContext
         from pygments.lexers.data import YamlLexer, YamlLexerContext
 
+        self._lexer.text = text  # the one of Postgres looks around in it
         kind = YamlLexerContext if isinstance(self._lexer, YamlLexer) else LexerContext
         return kind(text, state.at, list(state.stack))
 
@@ -150,6 +156,8 @@ class Lexer:
     def _part_of(self, kind: Any) -> Part:  # noqa: ANN401
         from pygments.token import Comment, String
 
+        if kind in String.Doc and self._language.block_comments:
+            return "comment"  # that documents something, as Rust's `///`; Python has strings for it
         if kind in Comment:
             return "code" if kind in Comment.Preproc or kind in Comment.PreprocFile else "comment"
         if kind not in String or self._language.is_prose:
@@ -177,7 +185,7 @@ class Lexer:
         raw = self._language.raw_string and self._language.raw_string.opened_at(text, start)
         if raw and text.find(raw.closer, start + len(raw.opener)) < 0:
             end = len(text)
-        elif first in _QUOTES and not self._language.is_prose and state.stack == stack:
+        elif first in self._language.quotes and state.stack == stack and not _is_in_string(state, stack):
             end = self._string_end(text, start, first)
         else:
             return None
@@ -208,6 +216,11 @@ def lexer_for(language_id: str) -> Lexer | None:
         return Lexer(language_id)
     except LookupError:
         return None
+
+
+def _is_in_string(state: State, stack: tuple[str, ...]) -> bool:
+    """Whether the lexer reads the inside of a string, and not code in it."""
+    return bool(state.opened) and state.opened[-1].part == "string" and state.opened[-1].depth == len(stack) - 1
 
 
 def _opened_after(state: State, tokens: list[tuple[int, Part, str]], depth: int) -> tuple[tuple[Opened, ...], Part]:

@@ -6,11 +6,11 @@ language that no lexer knows, everything is code. Strings only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.completion.languages import language_named
+from engine.completion.languages import language_inside, language_named
 from engine.completion.lexers import LINE_QUOTES, QUOTE, State, lexer_for
 from engine.prefix import common_prefix
 
@@ -37,11 +37,13 @@ class Enclosure:
         part: Code, a comment or a string.
         opener: What began the comment or string; "" in code.
         closer: What ends it; "" where that is the end of its line, or not known.
+        language_id: The language it is in; inside a page's script that is not the page's.
     """
 
     part: Part
     opener: str = ""
     closer: str = ""
+    language_id: str = ""
 
 
 CODE = Enclosure(part="code")
@@ -60,6 +62,9 @@ def part_at(prefix: str, language_id: str) -> Part:
 @lru_cache(maxsize=_MOST_TEXTS)  # a key asks several times: what it stands in, the project, the model
 def enclosure_at(prefix: str, language_id: str) -> Enclosure:
     """What the end of a text lies in."""
+    start, inside = language_inside(prefix, language_id)
+    if start:
+        return enclosure_at(prefix[start:], inside)
     lexer = lexer_for(language_id)
     if lexer is None:
         return CODE
@@ -69,10 +74,10 @@ def enclosure_at(prefix: str, language_id: str) -> Enclosure:
     *_, state = lexer.states(f"{text}{_MARK}\n", state, len(text))
     if state.part == "code" or not state.opened:
         return CODE
-    return _enclosure(text + _MARK, state.opened[-1].start, state.part, language_id)
+    return replace(_enclosure(text + _MARK, state.opened[-1].start, state.part, language_id), language_id=language_id)
 
 
-def is_closed_behind(enclosure: Enclosure, suffix: str, language_id: str) -> bool:
+def is_closed_behind(enclosure: Enclosure, suffix: str) -> bool:
     """Whether the text behind a comment or a string over several lines ends it.
 
     Signs that open and close alike tell it by their number: behind a string that is closed they are odd.
@@ -86,7 +91,7 @@ def is_closed_behind(enclosure: Enclosure, suffix: str, language_id: str) -> boo
         return opens < 0 or at <= opens
     if len(enclosure.closer) > 1:
         return text.count(enclosure.closer) % 2 == 1
-    return enclosure_at(text, language_id).opener.endswith(enclosure.closer)
+    return enclosure_at(text, enclosure.language_id).opener.endswith(enclosure.closer)
 
 
 def _last(prefix: str) -> str:

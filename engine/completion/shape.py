@@ -118,6 +118,6 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         closer=open_bracket(opener, opener_indent, suffix),
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),
-        closed_below=enclosure.closer if is_closed_behind(enclosure, suffix, language_id) else "",
+        closed_below=enclosure.closer if is_closed_behind(enclosure, suffix) else "",
         elements=elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None,
     )

@@ -1,5 +1,6 @@
 """What the end of a text lies in, in many languages: code, a comment or a string; and what ends that."""
 
+import random
 import time
 
 import pytest
@@ -51,6 +52,17 @@ IN_COMMENTS = [
     ("coffeescript", "### a\nb"),
     ("html", "<script>\n// a"),
     ("vue", "<script>\n// a"),
+    ("html", "<script>\n/* a\n"),
+    ("html", "<style>\n/* a\n"),
+    ("vue", '<style scoped lang="scss">\n.a { // b'),
+    ("rust", "/// a"),
+    ("rust", "/** a"),
+    ("nim", "## a"),
+    ("perl", "=pod\n\na"),
+    ("perl", "=head1 A\n\nit's"),
+    ("razor", "@* a"),
+    ("handlebars", "{{!-- a"),
+    ("cmake", "#[[ a\nb"),
 ]
 IN_STRINGS = [
     ("python", "x = 'in"),
@@ -76,6 +88,15 @@ IN_STRINGS = [
     ("json", '{"a": "b'),
     ("vb", 'Dim s = "a'),
     ("html", '<a href="x'),
+    ("html", "<script>const x = 'a"),
+    ("svelte", '<script lang="ts">\nconst x = `a\n'),
+    ("shellscript", "cat <<EOF\na"),
+    ("shellscript", "cat <<-'EOF' | sort\n\ta $b"),
+    ("ruby", "x = <<~SQL\n  SELECT"),
+    ("perl", "my $x = <<EOT;\na"),
+    ("php", "<?php\n$x = <<<'EOT'\na"),
+    ("terraform", "x = <<EOT\nit's"),
+    ("swift", 'let s = """\n  it\'s "a"\n  b'),
 ]
 IN_CODE = [
     ("python", "x = 1"),
@@ -113,6 +134,20 @@ IN_CODE = [
     ("json", '{"a": '),
     ("markdown", "don't "),
     ("html", "<p>it's "),
+    ("html", "<script>x = 1; // it's\n</script>\n<p>"),
+    ("shellscript", "cat <<EOF | sort\nit's \"\nEOF\necho "),
+    ("shellscript", "cat <<< 'a'\n((b = 1 << 2))\necho "),
+    ("ruby", "a << b\nc << 'd'\n"),
+    ("swift", 'let s = """\n  it\'s "a"\n  """; let b = '),
+    ("ocaml", "let f (x : 'a list) = "),
+    ("fsharp", 'let f (x: \'a) = "b" + '),
+    ("ada", "X'Length; Y := "),
+    ("julia", "x = a'; y = "),
+    ("systemverilog", "x = '{a, b}; y = "),
+    ("tcl", "set x {it's}\nset y "),
+    ("sql", "SELECT `a` FROM `b` WHERE "),
+    ("commonlisp", "(defmacro f () `(a ,b)) (g "),
+    ("postgres", "CREATE FUNCTION f() AS $$ BEGIN\n  "),
 ]
 
 
@@ -171,10 +206,41 @@ def test_what_goes_over_lines_is_known_by_what_ends_it(language: str, prefix: st
         ("lua", "--[[ a", "\n]]\n", True),
         ("shellscript", 'x="a', '\nb"\n', True),
         ("ruby", "=begin\na", "\n=end\n", True),
+        ("vue", "<script>\nconst x = `a", "\n`;\n</script>\n", True),
+        ("html", "<script>/* a", "\n */\n</script>\n", True),
+        ("shellscript", "cat <<EOF\na", "\nEOF\n", True),
     ],
 )
 def test_what_a_later_line_closes_is_closed(language: str, prefix: str, suffix: str, closed: bool) -> None:  # noqa: FBT001 - a case
-    assert is_closed_behind(enclosure_at(prefix, language), suffix, language) is closed
+    assert is_closed_behind(enclosure_at(prefix, language), suffix) is closed
+
+
+def test_reading_comes_to_an_end_whatever_is_typed() -> None:
+    pieces = [
+        '"""',
+        '"',
+        "'",
+        "`",
+        "$$",
+        "#",
+        "//",
+        "/*",
+        "*/",
+        "{",
+        "}",
+        "${",
+        "\\",
+        "\n",
+        "a = ",
+        "(",
+        "<",
+        ">",
+        "f'",
+    ]
+    languages = "haskell swift kotlin scala postgres csharp ruby perl yaml julia nix elixir typescriptreact"
+    draw = random.Random(1)
+    for language in languages.split() * 40:
+        assert part_at("".join(draw.choices(pieces, k=20)), language) in {"code", "comment", "string"}
 
 
 def test_a_key_costs_what_its_line_costs() -> None:
