@@ -15,6 +15,7 @@ _KEYS = (
     *("*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.der", "*.crt", "*.cert", "*.ppk", "*.pvk"),
     *("*.gpg", "*.asc", "*.agekey", "*.jks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.keychain", "*.keychain-db"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key"),
+    *("deploy_key", "deploy-key"),
     *(".ssh/", ".gnupg/", ".password-store/", "**/sops/age/keys.txt", "*.ovpn", "**/wireguard/*.conf"),
 )
 _CLOUDS = (
@@ -23,6 +24,16 @@ _CLOUDS = (
     *("*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*", ".terraformrc", "terraform.rc", "*.tfrc.json"),
     *(".kube/", "kubeconfig", "kubeconfig.*", "kubeconfig-*", "*.kubeconfig", "*-kubeconfig", "*_kubeconfig"),
     *("*kubeconfig*.yaml", "*kubeconfig*.yml", "**/kubernetes/*.conf", "**/.docker/config.json", ".dockercfg"),
+    *("kube.config", "k3s.yaml", "rootkey*.csv", "*accesskeys*.csv", "*serviceaccount*key*.json", "*service-key*.json"),
+    *(
+        "**/.config/doctl/",
+        "**/.config/hcloud/",
+        "**/.config/stripe/",
+        "**/.config/glab-cli/",
+        ".oci/",
+        ".cloudflared/",
+    ),
+    *("**/.fly/config.yml", "**/.circleci/cli.yml", "ngrok.yml", ".modal.toml"),
     *(".dockerconfigjson", ".databrickscfg", ".snowsql/", ".dbt/", "kaggle.json", "**/huggingface/token"),
 )
 _PROGRAMS = (
@@ -32,12 +43,22 @@ _PROGRAMS = (
         "**/.config/hub",
         "**/.m2/settings*.xml",
         "**/.gradle/gradle.properties",
-        "**/composer/auth.json",
+        "**/*composer/auth.json",
     ),
     *("keystore.properties", "key.properties", "connectionstrings.config", "wp-config.php", ".htpasswd", ".htdigest"),
     *(".pgpass", "pgpass.conf", ".my.cnf", ".mylogin.cnf", ".curlrc", ".wgetrc", ".msmtprc", ".fetchmailrc"),
     *("sftp-config.json", "**/.vscode/sftp.json", ".ftpconfig", "sitemanager.xml", "jupyter_*_config.json"),
-    *(".*_history", "**/etc/shadow", "**/etc/gshadow", "key3.db", "key4.db", "logins.json"),
+    *(
+        ".*_history",
+        ".zhistory",
+        "fish_history",
+        ".viminfo",
+        "**/etc/shadow",
+        "**/etc/gshadow",
+        "key3.db",
+        "key4.db",
+        "logins.json",
+    ),
 )
 _SECRETS = (
     *(
@@ -45,6 +66,9 @@ _SECRETS = (
         "credentials.*",
         "*-credentials.json",
         "*_credentials.json",
+        "*_credentials",
+        "*-credentials",
+        "*credentials.txt",
         ".secrets",
         ".secrets.*",
         ".secrets/",
@@ -60,6 +84,15 @@ _SECRETS = (
     ),
     *("secrets.*.yml", "secrets.*.yaml", "*.secret", "*.secrets", "*.secrets.yml", "*.secrets.yaml", "*.secrets.json"),
     *("secret.yml", "secret.yaml", "secret.json", "secret_token.rb", "usersecrets/", ".vault-token", ".vault_pass*"),
+    *(
+        "secrets[-_]*.yml",
+        "secrets[-_]*.yaml",
+        "*[-_]secrets.yml",
+        "*[-_]secrets.yaml",
+        "*-secret.yml",
+        "*-secret.yaml",
+    ),
+    *("passwords.txt", "password.txt", ".passwd", "*api[-_]key.txt", "*apikey.txt", "*token.txt"),
     *("vault_pass*", "vault-pass*", "hudson.util.secret"),
 )
 SECRET_NAMES = (*_ENVIRONMENTS, *_KEYS, *_CLOUDS, *_PROGRAMS, *_SECRETS)

@@ -37,6 +37,8 @@ async def reason(private: PrivateFiles, path: Path) -> str:
         *(".kube/config", "kubeconfig", "prod.kubeconfig", "kubeconfig.yaml", ".netrc", ".pgpass", ".git/config"),
         *(".git-credentials", "a.p12", "a.jks", ".config/gcloud/x.db", ".htpasswd", "wp-config.php", "master.key"),
         *(".config/gh/hosts.yml", ".m2/settings.xml", ".bash_history", "gcp_service-account.json", ".vault-token"),
+        *("serviceAccountKey.json", "rootkey.csv", "deploy_key", ".config/doctl/config.yaml", ".composer/auth.json"),
+        *("secrets-prod.yaml", "k8s-secret.yaml", "aws_credentials", "passwords.txt", "api_key.txt", "kube.config"),
     ],
 )
 def test_usual_names_of_secrets_are_private(tmp_path: Path, name: str) -> None:
@@ -47,7 +49,7 @@ def test_usual_names_of_secrets_are_private(tmp_path: Path, name: str) -> None:
     "name",
     [
         *(".env~", "#.env#", ".credentials.swp", ".env - Copy", "credentials copy.json", "credentials (1).json"),
-        *("credentials~", "terraform.tfvars.old", "wp-config.php.bak", "secrets_backup.yml", ".netrc.1", ".npmrc.orig"),
+        *("credentials~", "terraform.tfvars.old", "wp-config.php.bak", "secrets_backup.json", ".netrc.1", ".npmrc.orig"),
         *("kaggle.json.2024", ".pgpass.bak~", ".ssh.bak/config", ".aws-old/config", "Copy of .htpasswd"),
     ],
 )
@@ -60,6 +62,7 @@ def test_copies_of_secrets_are_private(tmp_path: Path, name: str) -> None:
     [
         *(".env.example", ".env.sample", "environment.py", "keys.py", "src/secrets.py", "monkey.py", "a.envelope"),
         *("config.json", "docker/config.json", "copy.py", "backup.sh.old", "Makefile~", "kube/config.go", "token.py"),
+        *("tokens.txt", "secretary.yaml", "deploy_keys.py", "passwords.py", "config/stripe/a.py"),
         *("test_1.py", "auth.py", "settings.xml", "history.py", "a_rsa.py"),
     ],
 )
