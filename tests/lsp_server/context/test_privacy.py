@@ -49,7 +49,7 @@ def test_usual_names_of_secrets_are_private(tmp_path: Path, name: str) -> None:
     "name",
     [
         *(".env~", "#.env#", ".credentials.swp", ".env - Copy", "credentials copy.json", "credentials (1).json"),
-        *("credentials~", "terraform.tfvars.old", "wp-config.php.bak", "secrets_backup.json", ".netrc.1", ".npmrc.orig"),
+        *("credentials~", "terraform.tfvars.old", "wp-config.php.bak", "secrets_old.json", ".netrc.1", ".npmrc.orig"),
         *("kaggle.json.2024", ".pgpass.bak~", ".ssh.bak/config", ".aws-old/config", "Copy of .htpasswd"),
     ],
 )
