@@ -103,6 +103,7 @@ _ROWS: tuple[tuple[str, Callable[[ArmSummary], str]], ...] = (
     ("characters written", lambda arm: _number(arm.typed_chars)),
     ("of them kept from suggestions", lambda arm: _number(arm.kept_chars)),
     ("kept, %", lambda arm: _interval(arm.saved_share, factor=100, digits=1)),
+    ("  of what was in sight to be read, %", lambda arm: _interval(arm.acceptance, factor=100, digits=1)),
     ("keys struck", lambda arm: _number(arm.keys)),
     ("  to delete what the editor closed", lambda arm: _number(arm.mending_keys)),
     ("requests of the editor", lambda arm: _number(arm.asked)),

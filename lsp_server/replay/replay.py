@@ -73,6 +73,7 @@ class ReplayRun:
         kept_chars: Characters of it that came from suggestions, less those that had to go for them.
         keys: Keys struck, those that accept included.
         mending_keys: Those of them that deleted what the editor had closed.
+        read_chars: Length of the suggestions that were in sight for long enough to be read, each once.
         asked: Requests that the editor sent.
         shown: Those that were answered with text.
         elapsed_s: From the first pause to the last key.
@@ -88,6 +89,7 @@ class ReplayRun:
     kept_chars: int
     keys: int
     mending_keys: int
+    read_chars: int
     asked: int
     shown: int
     elapsed_s: float
@@ -139,6 +141,7 @@ async def replay(
         kept_chars=person.kept_chars,
         keys=person.keys,
         mending_keys=person.mending_keys,
+        read_chars=sum(map(len, person.read.values())),
         asked=editor.asked,
         shown=editor.shown,
         elapsed_s=elapsed_s,
@@ -153,6 +156,7 @@ class _Person:
 
     Attributes:
         kept: The completions of which something was kept.
+        read: What was first read of each completion.
         kept_chars, keys, mending_keys: As in `ReplayRun`.
     """
 
@@ -171,6 +175,7 @@ class _Person:
         self._strokes = strokes(text, seed)
         self._at = 0
         self.kept: dict[str, None] = {}
+        self.read: dict[str, str] = {}
         self.kept_chars = self.keys = self.mending_keys = 0
 
     async def write(self) -> None:
@@ -215,6 +220,7 @@ class _Person:
         if seen is None:
             return 0
         ghost, offer = seen
+        self.read.setdefault(offer.completion_id, ghost)
         length = self._accepted(ghost, self._text[self._at :])
         if length < MIN_CHARS:
             return 0

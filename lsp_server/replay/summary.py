@@ -26,6 +26,7 @@ class ArmSummary:
     Attributes:
         broken_rules: Golden rules broken by the answers, each answer's counted separately.
         saved_share: Characters kept of those typed or kept.
+        acceptance: Characters kept of those of all suggestions that were in sight for long enough to be read.
         j_per_kept_char: Joules of everything, for each character kept.
         cpu_s_per_kept_char: CPU seconds likewise.
         wasted_share: Share of the joules spent on completions of which nothing was kept.
@@ -54,6 +55,7 @@ class ArmSummary:
     latency_p50_s: float
     latency_p95_s: float
     saved_share: Estimate
+    acceptance: Estimate
     j_per_kept_char: Estimate
     cpu_s_per_kept_char: Estimate
     wasted_share: Estimate
@@ -111,6 +113,7 @@ def _summary(arm: str, columns: _Columns, first: _Columns) -> ArmSummary:
         latency_p50_s=float(np.quantile(latencies, 0.5)),
         latency_p95_s=float(np.quantile(latencies, 0.95)),
         saved_share=estimate(_ratio(columns.sums(_kept), columns.sums(lambda run: run.typed_chars))),
+        acceptance=estimate(_ratio(columns.sums(_kept), columns.sums(lambda run: run.read_chars))),
         j_per_kept_char=estimate(_ratio(columns.sums(_energy_j), columns.sums(_kept))),
         cpu_s_per_kept_char=estimate(_ratio(columns.sums(_cpu_s), columns.sums(_kept))),
         wasted_share=estimate(_ratio(columns.sums(lambda run: run.costs.wasted_j), columns.sums(_energy_j))),

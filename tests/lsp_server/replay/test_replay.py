@@ -36,6 +36,8 @@ async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnd
     run = await replay("now", server, STRETCH, seed=3, accepted=kept_characters)
 
     assert (run.typed_chars, run.kept_chars) == (len(STRETCH.text), 4)
+    assert run.read_chars >= 4
+    assert run.read_chars % 4 == 0  # whole suggestions, each once
     assert run.costs.computed > 0
     assert run.costs.energy_j == 2.0 * run.costs.computed
     assert run.costs.wasted_j == run.costs.energy_j - 2.0
@@ -56,7 +58,7 @@ async def test_who_types_fast_overtakes_the_requests(server: GreenCodeUnderTest)
     run = await replay("now", server, STRETCH, seed=3, accepted=kept_characters, time_scale=0.01)
 
     assert run.asked < run.keys
-    assert run.kept_chars == 0  # nothing was in sight for long enough
+    assert run.kept_chars == run.read_chars == 0  # nothing was in sight for long enough
 
 
 def test_a_stretch_is_whole_lines_inside_the_file() -> None:

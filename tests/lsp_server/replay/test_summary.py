@@ -17,8 +17,8 @@ COSTS = Costs(
 )  # fmt: skip
 BROKEN = BrokenRule(rule="trailing blank", before="a = 1\n", answer="x ", after="\n")
 RUN = ReplayRun(
-    arm="first", file="a.py", seed=0, typed_chars=100, kept_chars=20, keys=90, mending_keys=2, asked=9, shown=5,
-    elapsed_s=30.0, answered_s=[0.1, 0.3], broken_rules=[BROKEN], costs=COSTS,
+    arm="first", file="a.py", seed=0, typed_chars=100, kept_chars=20, keys=90, mending_keys=2, read_chars=50,
+    asked=9, shown=5, elapsed_s=30.0, answered_s=[0.1, 0.3], broken_rules=[BROKEN], costs=COSTS,
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def test_figures_are_ratios_of_sums() -> None:
     first, now = summarise(runs(), n_resamples=200)
 
     assert (first.kept_chars, first.typed_chars, first.computed) == (120, 600, 24)
+    assert first.acceptance.value == 120 / 300
     assert first.saved_share.value == pytest.approx(0.2)
     assert first.j_per_kept_char.value == pytest.approx(1.0)
     assert first.wasted_share.value == pytest.approx(0.25)
