@@ -131,8 +131,8 @@ class GreenCodeServer(LanguageServer):
 
     async def start(self) -> None:
         """Reads the settings the client has and begins to load the engine."""
-        await listen_for_settings(self)
-        if (raw := await pull_settings(self)) is not None:
+        _, raw = await asyncio.gather(listen_for_settings(self), pull_settings(self))
+        if raw is not None:
             self._use(raw)
         self._load_if_needed()
         self.rest.note_use()

@@ -144,6 +144,15 @@ class TestRest:
         rows = list(csv.DictReader(io.StringIO(report("--csv").stdout)))
         assert sum(float(row["energy_j"]) for row in rows if row["by"] == "rest") == pytest.approx(800, rel=0.01)
 
+    def test_it_has_lines_of_its_own_by_session(self, tmp_path: Path) -> None:
+        rested(tmp_path)
+        calibrated(tmp_path, unloaded_power_w=7.5)
+
+        resting = json.loads(report("--json").stdout)["at_rest_by_session"]
+
+        assert [rest["energy_j"] for rest in resting.values()] == [pytest.approx(800, rel=0.01)]
+        assert re.search(r"at rest .*\n.* 1\.7 min +8\d\d J", report("--by", "session").stdout)
+
     def test_without_the_models_part_it_says_so(self, tmp_path: Path) -> None:
         rested(tmp_path)
         calibrated(tmp_path)
