@@ -43,7 +43,8 @@ class Link:
         self._connection = connection
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._writing = threading.Lock()
-        self._ending = threading.Lock()  # the number of a closed connection may soon be another's
+        # The number of a closed connection may soon be another's, or a file's: nobody may be about to write to it.
+        self._ending = threading.Lock()
         threading.Thread(target=self._pump, name="link", daemon=True).start()
 
     @property
@@ -65,9 +66,10 @@ class Link:
         try:
             return unpacked(self._connection.recv_bytes(MOST_BYTES))
         except (EOFError, OSError, ValueError, RecursionError):
-            with self._ending:
-                self._connection.close()
             self._waiting.put(None)
+            self._hang_up_once()  # now who writes waits for the other end no longer
+            with self._writing, self._ending:
+                self._connection.close()
             return None
 
     def close(self) -> None:
@@ -79,6 +81,9 @@ class Link:
             while (data := self._waiting.get()) is not None:
                 with self._writing:
                     self._connection.send_bytes(data)
+        self._hang_up_once()
+
+    def _hang_up_once(self) -> None:
         with self._ending:
             if not self._connection.closed:
                 _hang_up(self._connection)
