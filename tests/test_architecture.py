@@ -30,7 +30,7 @@ SOURCES = [
 
 # Whoever is in the engine or above it may import these.
 FOOT = {
-    *("engine.types", "engine.errors", "engine.config", "engine.prefix"),
+    *("engine.types", "engine.errors", "engine.config", "engine.prefix", "engine.memory"),
     *("engine.artifacts", "engine.fitted", "engine.checksum", "engine.files", "engine.intervals"),
 }
 MODEL = {"engine.model", "engine.model.sources", "engine.model.prepared", "engine.model.reference"}

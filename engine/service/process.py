@@ -7,7 +7,6 @@ engine when somebody asks for it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import json
 import logging
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from engine.memory import give_memory_back
 from engine.service import wire
 from engine.service.endpoint import Endpoint
 from engine.service.host import EngineHost
@@ -51,7 +51,7 @@ def run(load: Load) -> None:
         working_folder=Path(parameters["working_folder"]),
         log=Path(parameters["log"]),
     )
-    host = EngineHost(load, endpoint.listen(), linger_s=parameters["linger_s"], at_rest=_give_memory_back)
+    host = EngineHost(load, endpoint.listen(), linger_s=parameters["linger_s"], at_rest=give_memory_back)
     _log_to(host)
     host.open_door()
     os.write(1, b"listening\n")
@@ -83,12 +83,6 @@ def _give_way() -> None:
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             os.nice(NICENESS)
-
-
-def _give_memory_back() -> None:
-    """Gives the system what was freed; glibc would keep a tenth of all that the engine has for later."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
-        trim(0)
 
 
 def _log_to(host: EngineHost) -> None:
