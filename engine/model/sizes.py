@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PROCESS_BYTES = 150e6  # Python, the runner and its tables, measured with a tiny model
 _PREPARING_BYTES = 450e6  # torch and transformers beside the weights
+_CHECKED_BYTES = 4 * 4 * 48  # of a token of the vocabulary: logits that are compared, and what is taken in between
 _CACHED_POSITIONS = 3 * 1024  # of the texts whose KV caches are kept
 _CACHE_VALUE_BYTES = 2
 _INT8_BYTES = 1 + 2 / 64  # of a weight, with its share of a scale for every 64
@@ -93,9 +94,10 @@ class ModelSizes:
         cache = 2 * self.n_kv_heads * self.head_dim * self.n_layers * _CACHED_POSITIONS * _CACHE_VALUE_BYTES
         prepared = self.token_bytes + self.head_params * _FP16_BYTES if self.runs_rounded else 0
         download = self.n_params * _FP16_BYTES
-        # Preparing holds embedding and head in fp32, and a layer with what is laid out of it.
+        # Preparing holds embedding and head in fp32, and a layer with what is laid out of it, or the rounded head.
         ends = self.head_params * (1 if self.is_tied else 2) * _FP32_BYTES
-        preparing = ends + 2 * self.layer_params * _FP32_BYTES + _PREPARING_BYTES
+        checked = self.head_params * _INT8_BYTES + self.n_vocabulary * _CHECKED_BYTES
+        preparing = ends + max(2 * self.layer_params * _FP32_BYTES, checked) + _PREPARING_BYTES
         running = self.token_bytes + cache + (_PROCESS_BYTES if self.runs_rounded else _PREPARING_BYTES)
         return Needs(
             download_bytes=int(download),
