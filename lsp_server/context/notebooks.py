@@ -1,11 +1,13 @@
 """`text_above`: what the cells above one cell of a notebook say, as if all were one file.
 
 Where the client tells the order of the cells, that is theirs; where it sends them as documents alone, it is the one in
-which they were opened. Notes are read as comments; cells in another language are left out.
+which they were opened. Notes are read as comments; cells in another language are left out, and so are those that
+Jupyter hands to another program, such as `%%bash`.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 CELL_SCHEME = "vscode-notebook-cell"
 NOTES = frozenset({"markdown", "md"})
+_OF_ANOTHER_PROGRAM = re.compile(r"\s*%%(?!(?:time|timeit|capture|prun|debug|python3?|py)\b)\w")
 
 
 def text_above(documents: OpenDocuments, cell: TextDocument, max_chars: int) -> str:
@@ -65,7 +68,7 @@ def _cells_above(documents: OpenDocuments, cell: TextDocument) -> Iterator[TextD
 
 def _as_code(cell: TextDocument, language_id: str) -> str:
     text = cell.source.rstrip("\r\n")
-    if not text.strip():
+    if not text.strip() or _OF_ANOTHER_PROGRAM.match(text):
         return ""
     if cell.language_id == language_id:
         return text + "\n"

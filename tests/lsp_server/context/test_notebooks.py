@@ -58,6 +58,7 @@ def opened(*texts: tuple[str, str]) -> tuple[OpenDocuments, list[TextDocument]]:
         ([("markdown", "# Sales\n\nBy region."), ("python", "x")], "# # Sales\n#\n# By region.\n"),
         ([("markdown", "Totals"), ("sql", "select 1"), ("r", "y <- 1"), ("r", "x")], "# Totals\ny <- 1\n"),
         ([("sql", "select 1"), ("python", "x")], ""),
+        ([("python", "%%bash\necho it's"), ("python", "%%time\na = 1"), ("python", "x")], "%%time\na = 1\n"),
         ([("markdown", "Text"), ("json", "x")], ""),
         ([("markdown", "Text"), ("scala", "val a = 1"), ("scala", "x")], "// Text\nval a = 1\n"),
         ([("python", "x"), ("python", "below = 1")], ""),
