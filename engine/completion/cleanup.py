@@ -149,10 +149,7 @@ def suggestion(text: str, shape: Shape) -> slice:
     start = _start(text, shape)
     if start is None:
         return slice(0, 0)  # the model meant another indentation than the one typed
-    body = text[start:]
-    for rule in RULES:
-        body = body[: rule.cut(body, shape)]
-    return slice(start, start + len(body))
+    return slice(start, start + len(_ruled(text[start:], shape)))
 
 
 def is_complete(text: str, shape: Shape) -> bool:
@@ -198,7 +195,14 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     line = shape.head if "\n" not in body else ""
     kept = body[: whole_words_length(body, line, document)]
     kept = without_open_comma(without_opened_string(kept, shape.head), shape.line)
-    return slice(part.start, part.start + _not_worth_showing(kept, shape))
+    return slice(part.start, part.start + len(_ruled(kept, shape)))  # a cut text may fit no more
+
+
+def _ruled(body: str, shape: Shape) -> str:
+    """What all rules leave of new text."""
+    for rule in RULES:
+        body = body[: rule.cut(body, shape)]
+    return body
 
 
 def _start(text: str, shape: Shape) -> int | None:
