@@ -60,8 +60,8 @@ def tree(tmp_path: Path) -> Path:
     shutil.copytree(REPOSITORY / FOLDER, tmp_path / FOLDER, ignore=shutil.ignore_patterns("green_code_kernels*"))
     (tmp_path / "lsp_server").mkdir()
     (tmp_path / "lsp_server/__init__.py").touch()
-    for name in ("pyproject.toml", ".gitignore", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, tmp_path)
+    for name in ("pyproject.toml", ".gitignore", "README.md", "LICENSE", "engine/config.py"):  # it has the version
+        shutil.copy(REPOSITORY / name, tmp_path / name)
     return tmp_path
 
 
