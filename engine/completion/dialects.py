@@ -75,7 +75,7 @@ def _with_interpolation(lexer: Any) -> Any:  # noqa: ANN401
             level: {
                 **states,
                 "root": [
-                    (r'"""', String, "raw"),
+                    (r'\$*"""', String, "raw"),
                     (r'\$"', String, "interpolated"),
                     (r'(\$@|@\$)"', String, "verbatim"),
                     include("plain root"),

@@ -58,6 +58,9 @@ _BLOCK_COMMENTS = {
     "v haxe sql plsql postgres mysql glsl hlsl wgsl shaderlab verilog systemverilog terraform hcl nix apex rescript "
     "prolog jsonnet",
     ("<!--", "-->"): "html xml xsl vue vue-html svelte astro markdown handlebars razor php",
+    ("{", "}"): "pascal",
+    ("/+", "+/"): "d",
+    ("{#", "#}"): "jinja jinja-html django-html twig nunjucks",
     ("(*", "*)"): "fsharp ocaml pascal applescript",
     ("{-", "-}"): "haskell elm purescript agda idris",
     ("--[[", "]]"): "lua",
@@ -93,12 +96,15 @@ _LEXERS = {
     "hcl": "terraform",
     "ignore": "properties",
     "jade": "pug",
+    "django-html": "jinja",
     "javascriptreact": "javascript",
+    "jinja-html": "jinja",
     "json": "javascript",
     "json5": "javascript",
     "jsonc": "javascript",
     "lisp": "common-lisp",
     "makefile": "basemake",
+    "nunjucks": "jinja",
     "objective-cpp": "objective-c++",
     "perl6": "raku",
     "plaintext": "",
@@ -135,7 +141,8 @@ _LONG_STRINGS = (
 # Prose between marks: what lexers call strings there are words in it.
 _PROSE = "markdown restructuredtext latex tex bibtex plaintext ini properties dotenv git-commit"
 _TAGS = (
-    "html xml xsl vue vue-html svelte astro handlebars razor php javascript javascriptreact typescriptreact markdown"
+    "html xml xsl vue vue-html svelte astro handlebars razor php javascript javascriptreact typescriptreact markdown "
+    "jinja jinja-html django-html twig nunjucks erb"
 )
 _TYPE_PARAMETERS = (
     "c cpp csharp cuda-cpp dart java kotlin groovy rust scala swift typescript typescriptreact apex haxe zig v d "
@@ -159,6 +166,7 @@ _RAW_STRINGS = {
     "cpp": (r"\w{0,2}R\"([^(\s]{0,16})\(", r')\1"'),
     "csharp": (r"\$?@\$?\"", '"'),
     "lua": (r"\[(=*)\[", r"]\1]"),
+    "ocaml": (r"\{([a-z_]*)\|", r"|\1}"),
     "rust": (r"b?r(#*)\"", r'"\1'),
     "swift": (r"(#+)\"", r'"\1'),
 }

@@ -197,7 +197,8 @@ class Lexer:
             return None
         inner = state.opened[-1]
         quote = QUOTE.match(text, inner.start)
-        if quote is None or quote[1] not in LINE_QUOTES:
+        raw = self._language.raw_string
+        if quote is None or quote[1] not in LINE_QUOTES or (raw and raw.opened_at(text, inner.start)):
             return None
         end = self._string_end(text, start, quote[1])
         return State(end, stack[: inner.depth], state.opened, "string") if end < state.at else None

@@ -209,6 +209,12 @@ def test_what_goes_over_lines_is_known_by_what_ends_it(language: str, prefix: st
         ("vue", "<script>\nconst x = `a", "\n`;\n</script>\n", True),
         ("html", "<script>/* a", "\n */\n</script>\n", True),
         ("shellscript", "cat <<EOF\na", "\nEOF\n", True),
+        ("csharp", 'var s = $@"\n a {b} ', '\n";\n', True),
+        ("csharp", 'var s = $"""\n a "b" ', '\n  """;\n', True),
+        ("ocaml", "let s = {|a", "\n|}\n", True),
+        ("pascal", "{ a", "\n}\n", True),
+        ("d", "/+ a", "\n+/\n", True),
+        ("jinja-html", "<p>\n{# a", "\n#}\n", True),
     ],
 )
 def test_what_a_later_line_closes_is_closed(language: str, prefix: str, suffix: str, closed: bool) -> None:  # noqa: FBT001 - a case
