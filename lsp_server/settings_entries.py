@@ -6,8 +6,10 @@ What cannot be understood protects rather than opens. It knows no other setting.
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from engine.completion.languages import known_languages
 from lsp_server.context.privacy import is_pattern, is_remark
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ PRIVATE_FILES = "privateFiles"
 LANGUAGES = "languages"
 _SHOWN_CHARS = 60  # of a bad value, in a message
 _EVERYTHING = "*"
+_ALIKE = 0.8  # of two names' letters
 
 # What people call languages, and their identifiers.
 _IDENTIFIERS = {
@@ -109,10 +112,24 @@ def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[s
     for entry, is_on in value.items():
         if isinstance(entry, str) and type(is_on) is bool:
             folded = entry.strip().lower()
-            good[_IDENTIFIERS.get(folded, folded)] = is_on
+            name = _IDENTIFIERS.get(folded, folded)
+            good[name] = is_on
+            if alike := _alike(name):
+                problems.append(
+                    f"The setting {SECTION}.{LANGUAGES} has {quoted(entry)}, which is no language known here: "
+                    f"{quoted(alike)} is."
+                )
         else:
             problems.append(
                 f"The setting {SECTION}.{LANGUAGES} has {quoted(is_on)} for {quoted(entry)}: use true or false; "
                 "the others hold."
             )
     return good, problems
+
+
+def _alike(name: str) -> str:
+    """The language that a name nobody knows was meant for; "" where it may be one of another extension's."""
+    known = known_languages()
+    if name == _EVERYTHING or name in known:
+        return ""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=_ALIKE)), "")

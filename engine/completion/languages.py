@@ -248,6 +248,14 @@ def _quotes(language_id: str) -> frozenset[str]:
     return frozenset(f'"{apostrophe}{"`" if language_id in _BACKTICKS.split() else ""}')
 
 
+@cache
+def known_languages() -> frozenset[str]:
+    """The names of all languages that something is known of, in lower case."""
+    tables = (*_LINE_COMMENTS.values(), *_BLOCK_COMMENTS.values(), _PROSE, _TAGS)
+    names = [name for table in tables for name in table.split()]
+    return frozenset(name.lower() for name in (*names, *_BY_SUFFIX.values(), *_LEXERS))
+
+
 _ELEMENT = re.compile(r"<(script|style)\b([^>]*)>")
 _LANG = re.compile(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/)?(\w+)")
 _INSIDE = {

@@ -10,8 +10,10 @@ import asyncio
 import os
 import re
 import sys
+import unicodedata
 import warnings
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 
 NOT_KNOWN_YET = "git has not said yet whether it ignores it"
 UNREADABLE = "its place on the disk cannot be looked at"
+_MOST_ALTERNATIVES = 1000  # of one pattern
 _MAX_KEPT = 4096  # names whose verdict is kept
 _FOLDS_CASE = sys.platform in {"win32", "darwin"}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _HAS_MEANING = re.compile(r"[^\s/!]")
 
 
@@ -46,7 +50,9 @@ class PrivateFiles:
     def __init__(
         self, patterns: Sequence[str] = (), folders: Sequence[Path] = (), *, git: GitIgnores | None = None
     ) -> None:
-        self._own = _spec(filter(None, map(_from_root, patterns)))
+        self._own = _spec(
+            one for each in patterns for one in islice(_alternatives(_from_root(each)), _MOST_ALTERNATIVES) if one
+        )
         self._folders = tuple(folders)
         self._git = git or GitIgnores()
         self._by_name: dict[Path, str | None] = {}
@@ -130,7 +136,7 @@ class PrivateFiles:
         for folder in (*self._folders, None):
             if folder is None or path.is_relative_to(folder):
                 name = (path.relative_to(folder) if folder else path).as_posix().lstrip("/")
-                yield name.lower() if _FOLDS_CASE else name
+                yield _spelled(name)
 
     def _asked_at(self, path: Path) -> Path | None:
         """The repository of a file; without one, its folder of the workspace, whose lists count as well."""
@@ -162,7 +168,10 @@ def _names(path: Path) -> list[Path]:
 
 
 def _from_root(pattern: str) -> str:
-    """A pattern of the user's as pathspec reads it: "~" and drives as folders from the root of the disk on."""
+    """A pattern of the user's as pathspec reads it: "~" and drives as folders from the root of the disk on.
+
+    "./" is the workspace's folder, where .gitignore has nothing of that name.
+    """
     if is_remark(pattern):
         return ""
     sign, rest = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
@@ -170,7 +179,27 @@ def _from_root(pattern: str) -> str:
         rest = _escaped(Path.home().as_posix()) + rest[1:].replace("\\", "/")
     elif _DRIVE.match(rest):
         rest = rest.replace("\\", "/")
-    return sign + (rest.lower() if _FOLDS_CASE else rest)
+    elif rest.startswith("./"):
+        rest = rest[1:]
+    return sign + _spelled(rest)
+
+
+def _alternatives(pattern: str) -> Iterator[str]:
+    """A pattern, and what its braces mean to people who know them from elsewhere: `*.{a,b}` takes more for private.
+
+    An exception means what .gitignore says, and no more.
+    """
+    yield pattern
+    found = None if pattern.startswith("!") else _BRACES.search(pattern)
+    if found is not None:
+        for each in found[1].split(","):
+            yield from _alternatives(pattern[: found.start()] + each + pattern[found.end() :])
+
+
+def _spelled(name: str) -> str:
+    """A name as it is compared: letters with signs above them are written in one way."""
+    name = unicodedata.normalize("NFC", name)
+    return name.lower() if _FOLDS_CASE else name
 
 
 def _escaped(folder: str) -> str:

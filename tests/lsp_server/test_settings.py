@@ -259,6 +259,12 @@ def test_languages_are_found_whatever_their_capitals(name: str, language_id: str
     assert why_off(settings, "java") == ""
 
 
+def test_a_name_that_nearly_is_a_languages_is_called_wrong() -> None:
+    _, (problem,) = parse_settings({"languages": {"Pyton": False, "*": True}})
+
+    assert problem == ('The setting greenCode.languages has "Pyton", which is no language known here: "python" is.')
+
+
 def test_a_bad_switch_of_a_language_takes_no_other_along() -> None:
     settings, (problem,) = parse_settings({"languages": {"python": False, "java": "no"}})
 

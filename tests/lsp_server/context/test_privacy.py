@@ -84,6 +84,15 @@ async def test_other_names_are_not(tmp_path: Path, name: str) -> None:
         ("~/work/*.py", "work/a.py", True),
         ("~/work/", "other/a.py", False),
         ("~", "other/a.py", True),
+        ("./config.py", "config.py", True),
+        ("./customers/", "customers/a.py", True),
+        ("./config.py", "src/config.py", False),
+        ("*.{sql,csv}", "a.csv", True),
+        ("{{config,keys}.py,more/}", "keys.py", True),
+        ("{customers,clients}/", "src/clients/a.py", True),
+        ("*.{sql,csv}", "a.py", False),
+        ("cafe\u0301/", "caf\u00e9/a.py", True),
+        ("caf\u00e9/", "cafe\u0301/a.py", True),
     ],
 )
 async def test_patterns_from_a_folder_the_disk_or_the_home(
@@ -96,7 +105,7 @@ async def test_patterns_from_a_folder_the_disk_or_the_home(
 
     for folders in ([folder], [folder, folder.parent], [folder.parent, folder]):
         assert bool(await reason(PrivateFiles([pattern], folders), folder / name)) is is_private
-    if not pattern.startswith("/config"):
+    if not pattern.startswith(("/config", "./")):
         assert bool(await reason(PrivateFiles([pattern]), folder / name)) is is_private
 
 
