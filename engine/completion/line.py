@@ -35,7 +35,7 @@ _RELATION = r"(?:[=!]==?|[<>]=?|[-+*/:|&]?=)"  # of which a statement or a condi
 _GOES_ON_WITH_RELATION = re.compile(rf"\s*{_RELATION}\s+\S")
 _BEGINS_RELATION = re.compile(rf"(?<![^\s\w)\]]){_RELATION}(?=\s|\Z)")
 _FIRST_WORD = re.compile(r"\s*(\w{2,})")
-_CLOSES = (")", "]", ">")
+_CLOSES = (")", "]", "}", ">")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

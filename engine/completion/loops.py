@@ -15,6 +15,7 @@ from engine.completion.words import joins
 _COPIES = 4  # of a unit that make a loop; of a long one three
 _COPIES_OF_LONG, _LONG_CHARS = 3, 16
 _MEANT_COPIES = 3  # ... that are left of numbers: lists and cases count
+_MOST_TIMES_MORE = 2  # than the document repeats it itself
 _DOCUMENT_CHARS = 4000  # before the cursor, in which the same may be repeated already
 _TOKEN_CHARS = 12  # the last of them may have ended the loop: it is looked for that far before the text's end
 _DENSE_CHARS = 16  # least length of a run without separators, such as FFFFFFFF or )))): shorter ones are meant
@@ -101,7 +102,8 @@ def _kept_copies(run: str, period: int, raw: str, document: str) -> int | None:
     if counts and len(run) < _COPIES * period:
         return None
     before, _ = _flattened(document[-_DOCUMENT_CHARS:])
-    if _stands_in(before, unit, copies=1 if counts and period >= _COPIES else _MEANT_COPIES):
+    half = len(run) // period // _MOST_TIMES_MORE
+    if _stands_in(before, unit, copies=1 if counts and period >= _COPIES else max(_MEANT_COPIES, half)):
         return None
     if counts or not any(char.isalpha() for char in unit):
         return _MEANT_COPIES if n_a_unit else 0

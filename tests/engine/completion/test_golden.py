@@ -302,6 +302,7 @@ def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
         pytest.param("class A implements ‸\nMonolog", "\\Monolog\\", "", id="half of a qualified name"),
         pytest.param("f(http.‸) Handler", "Handler,", "Handler", id="a comma before what the rest closes"),
         pytest.param("| 1 | ‸ |", "2 | 3", "2", id="what the rest begins with, behind the half number"),
+        pytest.param('x = {"a": 1, ‸}', '"b": 2, Nam', '"b": 2', id="a comma and half a word before a brace"),
         pytest.param("x = [‸]", "1, 2,", "1, 2", id="a comma behind a number"),
         pytest.param("f(‸\n", "1, 2,", "1, 2,", id="a comma that more may follow"),
     ],

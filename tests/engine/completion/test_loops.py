@@ -77,6 +77,13 @@ def test_what_the_document_repeats_may_go_on(document: str, head: str, text: str
     assert kept(text, head=head, document=document + head) is None
 
 
+def test_what_the_document_repeats_may_not_go_on_without_end() -> None:
+    head = "const a = [1, 1, 1, 1, "
+
+    assert kept("1, 1, 1, 1", head=head, document=head) is None
+    assert kept("1, " * 12, head=head, document=head) == ""
+
+
 @pytest.mark.parametrize(
     ("head", "text"),
     [
