@@ -157,12 +157,11 @@ _WITHOUT_APOSTROPHES = (
 _BACKTICKS = "javascript javascriptreact typescript typescriptreact rescript go v d crystal julia perl php ruby"
 
 # Strings that are begun and ended by more than quotes, and may go over several lines.
-_HEREDOC = (r"(?<!<)<<[-~]?\s*[\"'\\]?([A-Za-z_]\w*)[\"']?[^\n]*\n", r"\1")
 _RAW_STRINGS = {
-    "shellscript": _HEREDOC,
-    "perl": (r"<<~?[\"']?([A-Za-z_]\w*)[\"']?[^\n]*\n", r"\1"),
+    "shellscript": (r"(?<!<)<<-?\s*[\"'\\]?([A-Za-z_]\w*)[\"']?[^\n)]*\n", r"\1"),  # but `((a << b))` is a shift
+    "perl": (r"(?<![\w)\]])<<~?[\"']?([A-Za-z_]\w*)[\"']?[^\n]*\n", r"\1"),
     "php": (r"<<<[ \t]*[\"']?([A-Za-z_]\w*)[\"']?\n", r"\1"),
-    "ruby": (r"<<[-~]?[\"'`]?([A-Z_]\w*)[\"'`]?[^\n]*\n", r"\1"),
+    "ruby": (r"(?<![\w)\]])<<[-~]?[\"'`]?([A-Z_]\w*)[\"'`]?[^\n]*\n", r"\1"),
     "cpp": (r"\w{0,2}R\"([^(\s]{0,16})\(", r')\1"'),
     "csharp": (r"\$?@\$?\"", '"'),
     "lua": (r"\[(=*)\[", r"]\1]"),
