@@ -7,6 +7,7 @@ are `engine.energy`. Importing this module does not import torch; loading an eng
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from dataclasses import replace
@@ -82,6 +83,8 @@ class Engine:
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
         self._texts = TextDecoder(loaded, keeps_rows=True)
+        # The first word that somebody has begun needs it: 0.1 s, which pass before anybody has begun one.
+        threading.Thread(target=lambda: loaded.tokenization.vocabulary, name="vocabulary", daemon=True).start()
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         if self.format_refused is not None:
             logger.warning("%s: %s", loaded.name, self.format_refused)
