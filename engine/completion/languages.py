@@ -74,9 +74,12 @@ _BLOCK_COMMENTS = {
     ("=begin", "=end"): "ruby",
     ("=pod", "=cut"): "perl perl6 raku",
     ("=head", "=cut"): "perl perl6 raku",
+    ("=over", "=cut"): "perl perl6 raku",
+    ("=item", "=cut"): "perl perl6 raku",
     ("@*", "*@"): "razor",
     ("{{!--", "--}}"): "handlebars",
     ("#[[", "]]"): "cmake",
+    ("#[=", "=]"): "cmake",
 }
 # Names that pygments spells otherwise; "" where it knows nothing like it.
 _LEXERS = {
@@ -167,6 +170,7 @@ _RAW_STRINGS = {
     "lua": (r"\[(=*)\[", r"]\1]"),
     "ocaml": (r"\{([a-z_]*)\|", r"|\1}"),
     "rust": (r"b?r(#*)\"", r'"\1'),
+    "zig": (r"\\\\", ""),
     "swift": (r"(#+)\"", r'"\1'),
 }
 

@@ -171,7 +171,11 @@ class Lexer:
         if not tokens:
             return None
         start, part, first = tokens[0]
-        if part == "string" and state.at == start + 2 and text[start : start + 3] in _LONG_QUOTES:
+        if part != "comment" and not _is_in_string(state, stack) and self._is_raw_and_open(text, start):
+            outer = (each for each in state.opened if each.start < start)
+            return State(len(text), stack, (*outer, Opened(start, "string", len(stack))), "string")
+        is_empty = part == "string" and state.at == start + 2 and not _is_in_string(state, stack)
+        if is_empty and text[start : start + 3] in _LONG_QUOTES:
             return State(len(text), stack, (*state.opened[:-1], Opened(start, "string", len(stack))), "string")
         if part == "string":
             return self._at_line_end(text, start, state, stack)
@@ -181,14 +185,15 @@ class Lexer:
                 return State(len(text), stack, (Opened(start, "comment", len(stack)),), "comment")
         return self._unclosed_string(text, start, first, state, stack) if part == "code" else None
 
+    def _is_raw_and_open(self, text: str, start: int) -> bool:
+        kind = self._language.raw_string
+        raw = kind.opened_at(text, start) if kind else None
+        return raw is not None and text.find(raw.closer, start + len(raw.opener)) < 0
+
     def _unclosed_string(self, text: str, start: int, first: str, state: State, stack: tuple[str, ...]) -> State | None:
-        raw = self._language.raw_string and self._language.raw_string.opened_at(text, start)
-        if raw and text.find(raw.closer, start + len(raw.opener)) < 0:
-            end = len(text)
-        elif first in self._language.quotes and state.stack == stack and not _is_in_string(state, stack):
-            end = self._string_end(text, start, first)
-        else:
+        if first not in self._language.quotes or state.stack != stack or _is_in_string(state, stack):
             return None
+        end = self._string_end(text, start, first)
         return State(end, stack, (*state.opened, Opened(start, "string", len(stack))), "string")
 
     def _at_line_end(self, text: str, start: int, state: State, stack: tuple[str, ...]) -> State | None:

@@ -6,6 +6,7 @@ language that no lexer knows, everything is code. Strings only.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ READ_CHARS = 163_840
 
 _BEHIND_CHARS = 8_192  # that may close what is open
 _MARK = "x"
+_LONG_QUOTE_BEFORE = re.compile(r"(\"\"\"|''')\s*\Z")  # some lexers count it for code
+_BEFORE_CHARS = 80
 _STATE_CHARS = 200  # at least, between two states that are remembered
 _MOST_TEXTS = 24  # of a language, that are remembered: several windows type in turns; half a megabyte each at most
 _SAME_SHARE = 0.5  # of a remembered text; what another document begins with as well, such as a licence, is less
@@ -110,7 +113,8 @@ def _enclosure(text: str, start: int, part: Part, language_id: str) -> Enclosure
             if text.startswith(opener, start):
                 return Enclosure(part=part, opener=opener, closer=closer)
         return Enclosure(part=part, opener=language.line_comment)
-    raw, quote = language.raw_string and language.raw_string.opened_at(text, start), QUOTE.match(text, start)
+    raw = language.raw_string and language.raw_string.opened_at(text, start)
+    quote = QUOTE.match(text, start) or _LONG_QUOTE_BEFORE.search(text, max(0, start - _BEFORE_CHARS), start)
     if raw:
         return Enclosure(part=part, opener=raw.opener, closer=raw.closer)
     if quote is not None:

@@ -63,6 +63,9 @@ IN_COMMENTS = [
     ("razor", "@* a"),
     ("handlebars", "{{!-- a"),
     ("cmake", "#[[ a\nb"),
+    ("cmake", "#[=====[.rst:\na\n]]\nb"),
+    ("perl", '=head1 A\n\na\n\n=cut\n\nf();\n\n=item b\n\n"c'),
+    ("powershell", 'if ("\'""".Contains(1)) {\n# a'),
 ]
 IN_STRINGS = [
     ("python", "x = 'in"),
@@ -91,6 +94,9 @@ IN_STRINGS = [
     ("html", "<script>const x = 'a"),
     ("svelte", '<script lang="ts">\nconst x = `a\n'),
     ("shellscript", "cat <<EOF\na"),
+    ("shellscript", "cat <<EOF\na <$E> b"),
+    ("elixir", '@moduledoc """\n  Keeps the '),
+    ("zig", "const s =\n    \\\\<b> a"),
     ("shellscript", "cat <<-'EOF' | sort\n\ta $b"),
     ("ruby", "x = <<~SQL\n  SELECT"),
     ("perl", "my $x = <<EOT;\na"),
@@ -212,6 +218,8 @@ def test_what_goes_over_lines_is_known_by_what_ends_it(language: str, prefix: st
         ("shellscript", "cat <<EOF\na", "\nEOF\n", True),
         ("csharp", 'var s = $@"\n a {b} ', '\n";\n', True),
         ("csharp", 'var s = $"""\n a "b" ', '\n  """;\n', True),
+        ("elixir", '@moduledoc """\n  Keeps ', '\n  """\n', True),
+        ("cmake", "#[===[ a", "\n]===]\n", True),
         ("ocaml", "let s = {|a", "\n|}\n", True),
         ("pascal", "{ a", "\n}\n", True),
         ("d", "/+ a", "\n+/\n", True),
