@@ -29,8 +29,10 @@ LONG_CODE = "\n\n".join(CODE.replace("factorial", f"factorial_{n}") + f"n * fact
 
 
 @pytest.fixture
-async def client(tmp_path: Path, default_model_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    """A loaded server; its ledger is the test's own."""
+async def client(
+    tmp_path: Path, default_model_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[Client]:
+    """A loaded server, with the arguments that a test may name; its ledger is the test's own."""
     assert default_model_path.exists()
     workspace = tmp_path / "workspace"
     workspace.mkdir()
@@ -38,7 +40,8 @@ async def client(tmp_path: Path, default_model_path: Path, monkeypatch: pytest.M
     (workspace / "engine").mkdir()
     (workspace / "engine" / "__init__.py").write_text("raise SystemExit('imported from the workspace')")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    async with started(sys.executable, "-I", "-m", "lsp_server", cwd=workspace) as client:
+    arguments: tuple[str, ...] = getattr(request, "param", ())
+    async with started(sys.executable, "-I", "-m", "lsp_server", *arguments, cwd=workspace) as client:
         await initialize(client, SETTINGS)
         await client.ready()
         yield client
@@ -74,6 +77,8 @@ async def test_the_slider_changes_what_a_completion_costs(client: Client) -> Non
     assert 0.0 < greenest - lossless < 0.8 * (lossless - first)
 
 
+# An engine of its own has begun when it is busy; what a shared one has not begun yet costs nothing, and is not told.
+@pytest.mark.parametrize("client", [("serve", "--in-process")], indirect=True)
 async def test_cancelling_stops_the_decoder(client: Client) -> None:
     client.open(LONG_CODE)
     request = asyncio.ensure_future(
