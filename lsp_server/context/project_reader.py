@@ -183,9 +183,11 @@ class ProjectReader:
             self._do(partial(self._update_file, self._wanted, folder, path, text))
 
     def _read_folders(self, wanted: _Wanted, texts: Mapping[Path, str]) -> None:
-        for folder in wanted.folders:
-            self._on_news(f"Reading the project {folder.name}.", "")
-            self._do(partial(self._read_folder, wanted, folder, dict(texts)))
+        for number, folder in enumerate(wanted.folders):
+            if number == 0:
+                self._on_news(_reading(folder), "")
+            following = next(iter(wanted.folders[number + 1 :]), None)
+            self._do(partial(self._read_folder, wanted, folder, dict(texts), following))
 
     def _do(self, work: Callable[[], None]) -> None:
         if self._thread is None:
@@ -200,7 +202,7 @@ class ProjectReader:
         while (work := self._work.get()) is not None:
             _attempt(work)
 
-    def _read_folder(self, wanted: _Wanted, folder: Path, texts: Mapping[Path, str]) -> None:
+    def _read_folder(self, wanted: _Wanted, folder: Path, texts: Mapping[Path, str], following: Path | None) -> None:
         sink = wanted.sinks(str(folder))
         n_read = n_left = 0
         files = project_files(folder, wanted.languages, near=texts, private=wanted.private)
@@ -213,7 +215,7 @@ class ProjectReader:
         sink.sort()
         if wanted.turn == self._turn:
             left = f" {n_left} others are too long, no text, or more than there is room for." if n_left else ""
-            self._on_news("", f"{n_read} files of {folder.name} have their say.{left}")
+            self._on_news(_reading(following), f"{n_read} files of {folder.name} have their say.{left}")
 
     def _update_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
         try:
@@ -232,6 +234,11 @@ class ProjectReader:
             sink.remove(str(path))
         if sink.is_due:
             sink.sort()
+
+
+def _reading(folder: Path | None) -> str:
+    """What is being read, for people."""
+    return "" if folder is None else f"Reading the project {folder.name}."
 
 
 def _attempt(work: Callable[[], None]) -> None:

@@ -73,6 +73,19 @@ def test_a_folder_is_read_and_it_is_said_how_much(desk: Desk) -> None:
     ]
 
 
+def test_it_is_reading_until_the_last_folder_has_been_read(desk: Desk, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "a.py").write_text("price = 1\n")
+    desk.news.clear()
+
+    desk.reader.read(desk.projects.text, folders, {"python"}, private_files=(), texts={})
+    desk.read_marker()
+
+    assert [reading for reading, _ in desk.news] == ["Reading the project first.", "Reading the project second.", ""]
+
+
 def test_what_the_editor_holds_outweighs_the_disk(desk: Desk) -> None:
     desk.read(texts={"a.py": "rebate = 3\n"})
 
