@@ -126,7 +126,7 @@ async def test_other_settings_give_other_answers(client: Client, settings: dict[
     assert (await client.energy(lambda energy: energy.requests == 2)).reused == 0
 
 
-@BOTH_WAYS
+# An engine of its own has begun when it is busy; what a shared one has not begun yet is asked anew.
 async def test_a_request_taken_back_at_a_key_is_answered_to_the_next_one(client: Client) -> None:
     client.open("slowly")
     held = {**HELD, "position": {"line": 0, "character": 6}}
