@@ -6,7 +6,6 @@ no measurement: timing and recording wrap the policy, energy is read around `Tex
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.head import Head
 from engine.decoding.healing import Healing
 from engine.decoding.pool import DecoderPool
-from engine.decoding.stopping import StopCondition, no_doubt
+from engine.decoding.stopping import StopCondition, chance_of_all, no_doubt
 from engine.decoding.work import WorkCounter
 from engine.model.loaded import synchronize
 from engine.project.projects import Projects
@@ -239,10 +238,11 @@ class TextRun:
 
     def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
         """Whether the first word, or what is left of it, is too unlikely to be shown as far as it is said."""
-        if not self.site.is_doubted or any(index not in chances for index in range(len(token_ids))):
+        chance = chance_of_all(len(token_ids), chances) if self.site.is_doubted else None
+        if chance is None:
             return False
         before, raw = self.text_of(token_ids[:-1]), self.text_of(token_ids)
-        return is_doubtful(self.site, before, raw, math.prod(chances[index] for index in range(len(token_ids))))
+        return is_doubtful(self.site, before, raw, chance)
 
     def _ended_by_rules(self, token_ids: Sequence[int]) -> FinishReason | None:
         self.ids = tuple(token_ids)

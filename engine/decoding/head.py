@@ -6,12 +6,12 @@ It charges what it reads of the head. Knows no exits, no drafts and no cache.
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.decoding.lookup import lookup_draft
+from engine.decoding.stopping import chance_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,8 +119,8 @@ class Head:
 
     def text_chance(self) -> float:
         """The chance that all tokens so far are right; 1 where that of one is not known."""
-        is_known = all(index in self.chances for index in range(len(self.chances)))
-        return math.prod(self.chances.values()) if is_known else 1.0
+        chance = chance_of_all(len(self.chances), self.chances)
+        return 1.0 if chance is None else chance
 
     def note(self, first: int, reading: Reading, rows: range, *, is_judged_later: bool) -> None:
         """Remembers which rows of a reading chose the tokens from `first` on.

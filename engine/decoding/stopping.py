@@ -22,6 +22,13 @@ def no_doubt(token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
     return False
 
 
+def chance_of_all(n_tokens: int, chances: Mapping[int, float]) -> float | None:
+    """The chance that the first tokens are all right; None where that of one is not known."""
+    if any(index not in chances for index in range(n_tokens)):
+        return None
+    return math.prod(chances[index] for index in range(n_tokens))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCondition:
     """What ends a completion.
@@ -53,6 +60,7 @@ class StopCondition:
         return self.rule(token_ids) or at_limit
 
     def _is_unlikely(self, n_tokens: int, chances: Mapping[int, float]) -> bool:
-        if not self.least_chance or any(index not in chances for index in range(n_tokens)):
+        if not self.least_chance:
             return False
-        return math.prod(chances[index] for index in range(n_tokens)) < self.least_chance
+        chance = chance_of_all(n_tokens, chances)
+        return chance is not None and chance < self.least_chance
