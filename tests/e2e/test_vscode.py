@@ -76,7 +76,6 @@ def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> 
         view = window.open_slider()
 
         move_slider(editor, view, key="Home", green_mode=0)
-        window.type_at_end("", "")  # what is computed for these lines may still be of the old mode
         window.type_at_end("def rectangle(width, height):", "return ")
         lossless = window.ghost_text()
         row_lossless = newest(editor, green_mode=0)
@@ -84,8 +83,7 @@ def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> 
 
         window.press("Tab")
         move_slider(editor, view, key="End", green_mode=100)
-        window.type_at_end("", "", "", "")
-        window.type_at_end("def triangle(width, height):", "return ")
+        window.type_at_end("", "", "", "def triangle(width, height):", "return ")
         greenest = window.ghost_text()
         row_greenest = newest(editor, green_mode=100)
         window.page.screenshot(path=ARTIFACTS / "slider.png")
@@ -155,9 +153,11 @@ def complete(file: Path, text: str) -> str:
 
 
 def move_slider(editor: Editor, view: FrameLocator, *, key: str, green_mode: int) -> None:
-    """Moves the slider with the keyboard until the setting, and with it the server, has the value."""
+    """Moves the slider with the keyboard until the setting is written and the server says that it decodes with it."""
     view.get_by_role("slider").press(key)
     expect(view.locator("#value")).to_have_text(str(green_mode))
+    in_use = re.compile(rf"Green mode in use\s*{green_mode}(?!\d)")
+    expect(view.locator("#details")).to_have_text(in_use, use_inner_text=False, timeout=ANSWER_TIMEOUT_MS)
     wait_until(
         lambda: f'"greenCode.greenMode": {green_mode}' in editor.process.settings_file.read_text(),
         WAIT_S,

@@ -84,7 +84,7 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
     notice: notices.find((notice) => notice !== "") ?? "",
     isMissing: server.phase === "missing" && installing === "",
     session: used === null ? [] : sessionLines(used),
-    details: used === null ? [] : detailLines(used),
+    details: energy === null ? [] : detailLines(energy),
     exitLayer:
       typeof used?.meanExitLayer === "number"
         ? formatExitLayer(used.meanExitLayer, used.layersTotal)
@@ -128,11 +128,15 @@ function sessionLines(energy: SessionEnergy): Line[] {
 }
 
 function detailLines(energy: SessionEnergy): Line[] {
+  // What the server decodes with: on battery it may differ from the setting.
+  const inUse: Line = [t("Green mode in use"), String(energy.greenMode)];
+  if (energy.requests === 0) return [inUse];
   const phases = PHASES.flatMap(({ key, name }): Line[] =>
     energy[key] === null ? [] : [[t("For {0}", name), formatJoules(energy[key])]],
   );
   const { requests, reused, skipped, cancelled } = energy;
   return [
+    inUse,
     ...phases,
     [t("Requests computed"), String(requests)],
     [t("Answered from before"), String(reused)],

@@ -60,10 +60,11 @@ test("the phases have words that people know", () => {
   assert.doesNotMatch(labels.join(), /verification|prefill|decode/);
 });
 
-test("before the first request nothing stands there but a sentence", () => {
-  const page = sliderPage({ ...RUNNING, energy: { ...ENERGY, requests: 0 } }, 20);
+test("before the first request nothing stands there but a sentence and what the server will decode with", () => {
+  const page = sliderPage({ ...RUNNING, energy: { ...ENERGY, requests: 0, greenMode: 80 } }, 20);
 
-  assert.deepEqual([page.session, page.details, page.exitLayer], [[], [], ""]);
+  assert.deepEqual([page.session, page.exitLayer], [[], ""]);
+  assert.deepEqual(page.details, [["Green mode in use", "80"]]);
 });
 
 test("another model is told not to be the one that was measured", () => {
