@@ -143,9 +143,12 @@ def _drop_angles(stack: list[str]) -> None:
 
 
 def _opens_string(text: str, at: int) -> bool:
-    """Whether the apostrophe at `at` opens a string: not in `don't` or `&'a`, nor before a word that none ends."""
+    """Whether the apostrophe at `at` opens a string.
+
+    It does not in `don't`, in `&'a`, in `(a)'`, nor before a word that none ends.
+    """
     before = text[max(0, at - _PREFIX_CHARS) : at]
     line = text[at + 1 : at + 1 + _STRING_CHARS].partition("\n")[0]
-    if before.endswith(("&", "<")) or (line[:1].isalpha() and "'" not in line):
+    if before.endswith(("&", "<", ")", "]")) or (line[:1].isalpha() and "'" not in line):
         return False
     return not is_word(before[-1:]) or _STRING_PREFIX.search(before) is not None

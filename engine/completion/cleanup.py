@@ -74,12 +74,9 @@ def _ends_the_statement(text: str, shape: Shape) -> int:
 
 
 def _closed_below(text: str, shape: Shape) -> int:
-    """A string or comment is ended that the text behind the cursor ends."""
-    closer = shape.closed_below
-    at = text.find(closer) if closer else -1
-    while at > 0 and (at - len(text[:at].rstrip("\\"))) % 2:
-        at = text.find(closer, at + 1)  # a backslash before it takes its meaning away
-    return at if at >= 0 else len(text)
+    """A string, a comment or code in a string is ended that the text behind the cursor ends."""
+    at = shape.closed_below.left_at(text) if shape.closed_below is not None else None
+    return len(text) if at is None else at
 
 
 def _closes_an_element(text: str, shape: Shape) -> int:

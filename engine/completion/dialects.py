@@ -5,15 +5,24 @@ They are written for colours: a colour may be wrong for a line, and what nothing
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.completion.languages import Language
+
+# A quote begins a string where a value is due, and behind another blank a comment.
+_VIM_STRING = (
+    r"([=(\[{,.:?!<>+*/%&|~\\-]|\b(?:echo\w*|exe\w*|return|if|elseif|while|in|throw|eval)\b)([ \t]*)"
+    r"(\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?)"
+)
 
 
-def lexer_named(name: str, *, with_tags: bool) -> object:
-    """A lexer of pygments by one of its names.
+def lexer_for_pygments(language: Language) -> object:
+    """The lexer of pygments for a language.
 
     Args:
-        name: The name; "" finds none.
-        with_tags: Whether JavaScript and its kin have elements between angle brackets.
+        language: The language; one whose lexer is "" has none.
 
     Raises:
         LookupError: pygments has none of that name.
@@ -21,15 +30,40 @@ def lexer_named(name: str, *, with_tags: bool) -> object:
     from pygments.lexers import find_lexer_class_by_name
     from pygments.util import ClassNotFound
 
-    if not name:
-        raise LookupError(name)
+    if not language.lexer:
+        raise LookupError(language.lexer)
     try:
-        found: Any = find_lexer_class_by_name(name)
+        found: Any = find_lexer_class_by_name(language.lexer)
     except ClassNotFound as error:
-        raise LookupError(name) from error
-    if name in {"javascript", "typescript"}:
-        return _with_tags(found, with_tags=with_tags)()
-    return _with_interpolation(found)() if name == "csharp" else found()
+        raise LookupError(language.lexer) from error
+    found = _with_rules(found, language.lexer)
+    if language.lexer in {"javascript", "typescript"}:
+        return _with_tags(found, with_tags=language.has_tags)()
+    if language.lexer in {"html", "xml"}:
+        return _with_attributes(found, language)()
+    return _with_interpolation(found)() if language.lexer == "csharp" else found()
+
+
+def _with_rules(lexer: Any, name: str) -> Any:  # noqa: ANN401 - pygments is untyped
+    """Rules before all others: what a slash or a quote is behind certain signs."""
+    from pygments.lexer import bygroups, inherit
+    from pygments.token import Comment, Operator, String, Text
+
+    counted = (r"\+\+|--", Operator)  # a slash behind it divides
+    transposed = (r"(?<=[\w)\].}])'+", Operator)
+    rules = {
+        "javascript": [counted],
+        "typescript": [counted, (r"(?<=[\w$)\]])!(?!=)", Operator)],
+        "awk": [counted],
+        "matlab": [transposed],
+        "octave": [transposed],
+        "scilab": [transposed],
+        "vim": [
+            (_VIM_STRING, bygroups(Operator, Text, String)),
+            (r"(?<=[ \t])\".*", Comment),
+        ],
+    }.get(name)
+    return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit]}}) if rules else lexer
 
 
 def _with_tags(lexer: Any, *, with_tags: bool) -> Any:  # noqa: ANN401 - pygments is untyped
@@ -75,13 +109,19 @@ def _with_interpolation(lexer: Any) -> Any:  # noqa: ANN401
             level: {
                 **states,
                 "root": [
-                    (r'\$*"""', String, "raw"),
+                    (r'\$+"""', String, "interpolated raw"),
+                    (r'"""', String, "raw"),
                     (r'\$"', String, "interpolated"),
                     (r'(\$@|@\$)"', String, "verbatim"),
                     include("plain root"),
                 ],
                 "plain root": states["root"],
                 "raw": [(r'"""', String, "#pop"), (r'[^"]+|"', String)],
+                "interpolated raw": [
+                    (r'"""', String, "#pop"),
+                    (r"\{", String.Interpol, "code"),
+                    (r'[^"{]+|"', String),
+                ],
                 "interpolated": [
                     (r'\\.|\{\{|[^"\\{\n]+', String),
                     (r"\{", String.Interpol, "code"),
@@ -102,3 +142,27 @@ def _with_interpolation(lexer: Any) -> Any:  # noqa: ANN401
         }
 
     return WithInterpolation
+
+
+def _with_attributes(lexer: Any, language: Language) -> Any:  # noqa: ANN401
+    """Strings in tags that go on while nothing ends them; the marks of a language for templates, and its comments."""
+    from pygments.lexer import inherit
+    from pygments.token import Comment, Punctuation, String, Text
+
+    pairs = (f"{re.escape(opener)}.*?{re.escape(closer)}" for opener, closer in language.block_comments)
+    marks: list[Any] = [("|".join(pairs), Comment), (r"<%.*?%>|\{%.*?%\}|\{\{.*?\}\}", Punctuation)]
+    marks = marks if language.is_template else []
+
+    def string(quote: str) -> list[Any]:
+        return [*marks, (quote, String, "#pop:2"), (f"[^{quote}<" + r"{]+|[<{]", String)]
+
+    class WithAttributes(lexer):  # type: ignore[misc]
+        tokens = {  # noqa: RUF012 - as pygments declares them
+            "root": [*marks, (r"[^<&{@]+|[{@]", Text), inherit],
+            "tag": [*marks, inherit],
+            "attr": [*marks, (r"\s+", Text), ('"', String, "double"), ("'", String, "single"), inherit],
+            "double": string('"'),
+            "single": string("'"),
+        }
+
+    return WithAttributes

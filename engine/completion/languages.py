@@ -45,7 +45,7 @@ _LINE_COMMENTS = {
     "zig v haxe pascal glsl hlsl wgsl shaderlab verilog systemverilog prisma rescript apex jade pug slim",
     "--": "ada elm haskell lua sql plsql postgres mysql purescript vhdl applescript agda idris lean",
     ";": "asm nasm clojure commonlisp lisp scheme racket ini autohotkey",
-    "%": "erlang latex matlab prolog tex bibtex",
+    "%": "erlang latex matlab octave prolog tex bibtex",
     "!": "fortran fortran-modern FortranFreeForm",
     "'": "vb vbscript",
     '"': "viml vim",
@@ -57,10 +57,15 @@ _BLOCK_COMMENTS = {
     "objective-c objective-cpp php proto proto3 rust sass scala scss solidity stylus swift typescript typescriptreact "
     "v haxe sql plsql postgres mysql glsl hlsl wgsl shaderlab verilog systemverilog terraform hcl nix apex rescript "
     "prolog jsonnet",
-    ("<!--", "-->"): "html xml xsl vue vue-html svelte astro markdown handlebars razor php",
+    ("<!--", "-->"): "html xml xsl vue vue-html svelte astro markdown razor aspnetcorerazor php jinja jinja-html "
+    "django-html twig nunjucks liquid handlebars mustache blade erb ejs eex html-eex phoenix-heex jsp",
     ("{", "}"): "pascal",
     ("/+", "+/"): "d",
     ("{#", "#}"): "jinja jinja-html django-html twig nunjucks",
+    ("{% comment %}", "{% endcomment %}"): "jinja jinja-html django-html liquid",
+    ("{{--", "--}}"): "blade",
+    ("<%#", "%>"): "erb ejs eex html-eex phoenix-heex",
+    ("<%--", "--%>"): "jsp",
     ("(*", "*)"): "fsharp ocaml pascal applescript",
     ("{-", "-}"): "haskell elm purescript agda idris",
     ("--[[", "]]"): "lua",
@@ -70,17 +75,23 @@ _BLOCK_COMMENTS = {
     ("#=", "=#"): "julia",
     ("#[", "]#"): "nim",
     ("###", "###"): "coffeescript",
-    ("%{", "%}"): "matlab",
+    ("%{", "%}"): "matlab octave",
     ("=begin", "=end"): "ruby",
     ("=pod", "=cut"): "perl perl6 raku",
     ("=head", "=cut"): "perl perl6 raku",
     ("=over", "=cut"): "perl perl6 raku",
     ("=item", "=cut"): "perl perl6 raku",
-    ("@*", "*@"): "razor",
-    ("{{!--", "--}}"): "handlebars",
+    ("@*", "*@"): "razor aspnetcorerazor",
+    ("{{!--", "--}}"): "handlebars mustache",
+    ("{{!", "}}"): "handlebars mustache",
     ("#[[", "]]"): "cmake",
     ("#[=", "=]"): "cmake",
 }
+# A comment in a comment is one there, and ends with its own end.
+_NESTED_COMMENTS = (
+    "kotlin scala swift rust dart d haskell elm purescript agda idris lean ocaml fsharp julia nim v commonlisp lisp "
+    "scheme racket postgres"
+)
 # Names that pygments spells otherwise; "" where it knows nothing like it.
 _LEXERS = {
     "apex": "java",
@@ -99,15 +110,12 @@ _LEXERS = {
     "hcl": "terraform",
     "ignore": "properties",
     "jade": "pug",
-    "django-html": "jinja",
     "javascriptreact": "javascript",
-    "jinja-html": "jinja",
     "json": "javascript",
     "json5": "javascript",
     "jsonc": "javascript",
     "lisp": "common-lisp",
     "makefile": "basemake",
-    "nunjucks": "jinja",
     "objective-cpp": "objective-c++",
     "perl6": "raku",
     "plaintext": "",
@@ -135,17 +143,21 @@ _LEXERS = {
     "vue-html": "html",
     "xsl": "xml",
 }
+# Pages of HTML with marks of a language for templates; `engine.completion.page_languages` knows what stands in those.
+_TEMPLATES = (
+    "jinja jinja-html django-html twig nunjucks liquid handlebars mustache blade erb ejs eex html-eex phoenix-heex jsp "
+    "aspnetcorerazor"
+)
 # A quote opens a string that its line need not end.
 _LONG_STRINGS = (
     "ruby crystal perl perl6 raku php shellscript fish powershell sql plsql postgres mysql rust r julia elixir "
     "erlang clojure commonlisp lisp scheme racket ocaml fsharp nix yaml dockercompose toml tcl coffeescript html "
-    "xml xsl vue vue-html svelte astro handlebars razor latex tex bibtex prolog"
+    "xml xsl vue vue-html svelte astro razor latex tex bibtex prolog " + _TEMPLATES
 )
 # Prose between marks: what lexers call strings there are words in it.
 _PROSE = "markdown restructuredtext latex tex bibtex plaintext ini properties dotenv git-commit"
 _TAGS = (
-    "html xml xsl vue vue-html svelte astro handlebars razor php javascript javascriptreact typescriptreact markdown "
-    "jinja jinja-html django-html twig nunjucks erb"
+    "html xml xsl vue vue-html svelte astro razor php javascript javascriptreact typescriptreact markdown " + _TEMPLATES
 )
 _TYPE_PARAMETERS = (
     "c cpp csharp cuda-cpp dart java kotlin groovy rust scala swift typescript typescriptreact apex haxe zig v d "
@@ -168,10 +180,12 @@ _RAW_STRINGS = {
     "cpp": (r"\w{0,2}R\"([^(\s]{0,16})\(", r')\1"'),
     "csharp": (r"\$?@\$?\"", '"'),
     "lua": (r"\[(=*)\[", r"]\1]"),
+    "nix": (r"''", "''"),
     "ocaml": (r"\{([a-z_]*)\|", r"|\1}"),
     "rust": (r"b?r(#*)\"", r'"\1'),
     "zig": (r"\\\\", ""),
     "swift": (r"(#+)\"", r'"\1'),
+    **dict.fromkeys(("xml", "xsl", "html"), (r"<!\[CDATA\[", "]]>")),
 }
 
 
@@ -208,10 +222,12 @@ class Language:
         lexer: Its name in pygments; "" where there is none.
         line_comment: What begins a comment that its line ends; "" without one.
         block_comments: What begins and ends other comments.
+        nests_comments: Whether such a comment may stand in another.
         has_long_strings: Whether quotes may enclose line ends.
         quotes: The quotes that begin a string.
         is_prose: Whether quotes are signs of its text, and nothing begins a string.
         raw_string: Strings that are begun by more than quotes; None where there are none.
+        is_template: Whether it is HTML with marks of a language for templates.
         has_tags: Whether elements are written as tags between angle brackets.
         has_type_parameters: Whether parameters of types stand in angle brackets.
     """
@@ -219,10 +235,12 @@ class Language:
     lexer: str = ""
     line_comment: str = ""
     block_comments: tuple[tuple[str, str], ...] = ()
+    nests_comments: bool = False
     has_long_strings: bool = False
     quotes: frozenset[str] = frozenset("\"'")
     is_prose: bool = False
     raw_string: RawString | None = None
+    is_template: bool = False
     has_tags: bool = False
     has_type_parameters: bool = False
 
@@ -232,13 +250,15 @@ def language_named(language_id: str) -> Language:
     """What is known of the language that an editor names so; nothing but its name where it is in no table."""
     opener, closer = _RAW_STRINGS.get(language_id, ("", ""))
     return Language(
-        lexer=_LEXERS.get(language_id, language_id),
+        lexer="html" if language_id in _TEMPLATES.split() else _LEXERS.get(language_id, language_id),
         line_comment=next((mark for mark, ids in _LINE_COMMENTS.items() if language_id in ids.split()), ""),
         block_comments=tuple(pair for pair, ids in _BLOCK_COMMENTS.items() if language_id in ids.split()),
+        nests_comments=language_id in _NESTED_COMMENTS.split(),
         has_long_strings=language_id in _LONG_STRINGS.split(),
         quotes=_quotes(language_id),
         is_prose=language_id in _PROSE.split(),
         raw_string=RawString(opener=re.compile(opener), closer=closer) if opener else None,
+        is_template=language_id in _TEMPLATES.split(),
         has_tags=language_id in _TAGS.split(),
         has_type_parameters=language_id in _TYPE_PARAMETERS.split(),
     )
@@ -257,27 +277,6 @@ def known_languages() -> frozenset[str]:
     tables = (*_LINE_COMMENTS.values(), *_BLOCK_COMMENTS.values(), _PROSE, _TAGS)
     names = [name for table in tables for name in table.split()]
     return frozenset(name.lower() for name in (*names, *_BY_SUFFIX.values(), *_LEXERS))
-
-
-_ELEMENT = re.compile(r"<(script|style)\b([^>]*)>")
-_LANG = re.compile(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/)?(\w+)")
-_INSIDE = {
-    "script": ("javascript", {"ts": "typescript", "tsx": "typescriptreact", "typescript": "typescript"}),
-    "style": ("css", {"scss": "scss", "less": "less", "sass": "sass", "stylus": "stylus"}),
-}
-
-
-def language_inside(text: str, language_id: str) -> tuple[int, str]:
-    """The language that the end of a text is in, and where that begins: a script or a style inside a page, say."""
-    if language_named(language_id).lexer != "html":
-        return 0, language_id
-    start = max(text.rfind("<script"), text.rfind("<style"))
-    found = _ELEMENT.match(text, start) if start >= 0 else None
-    if found is None or text.find(f"</{found[1]}", found.end()) >= 0:
-        return 0, language_id
-    usual, by_name = _INSIDE[found[1]]
-    named = _LANG.search(found[2])
-    return found.end(), by_name.get(named[1], usual) if named else usual
 
 
 def comment_mark(language_id: str) -> str | None:

@@ -12,7 +12,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from engine.completion.dialects import lexer_named
+from engine.completion.dialects import lexer_for_pygments
 from engine.completion.languages import language_named
 
 if TYPE_CHECKING:
@@ -37,12 +37,33 @@ class Opened(NamedTuple):
     Attributes:
         start: Where it begins.
         part: What it is.
-        depth: How many states the lexer had on its stack before it.
+        stack: The lexer's states before it, the innermost last.
     """
 
     start: int
     part: Part
-    depth: int
+    stack: tuple[str, ...]
+
+    @property
+    def depth(self) -> int:
+        """How many states that were."""
+        return len(self.stack)
+
+
+class Token(NamedTuple):
+    """One piece of a text that a lexer has read.
+
+    Attributes:
+        start: Where it begins.
+        part: What it is.
+        text: What it says.
+        is_known: Whether the language has it for what it is here, so that a quote in it begins no string.
+    """
+
+    start: int
+    part: Part
+    text: str
+    is_known: bool
 
 
 class State(NamedTuple):
@@ -75,7 +96,7 @@ class Lexer:
         from pygments.lexer import ExtendedRegexLexer, RegexLexer
 
         self._language = language_named(language_id)
-        self._lexer: Any = lexer_named(self._language.lexer, with_tags=self._language.has_tags)
+        self._lexer: Any = lexer_for_pygments(self._language)
         # What the loop of pygments walks over; a lexer of another kind reads all at once.
         self._rules: dict[str, Any] | None = self._lexer._tokens if isinstance(self._lexer, RegexLexer) else None  # noqa: SLF001
         self._parts: dict[Any, Part] = {}  # by kind of token
@@ -92,8 +113,8 @@ class Lexer:
         n_still = 0  # steps that have read nothing
         while state.at <= until:
             at, stack = state.at, tuple(context.stack)
-            tokens = [token for token in self._step(text, context) if token[0] <= until]
-            opened, part = _opened_after(state, tokens, len(stack))
+            tokens = [token for token in self._step(text, context, state) if token.start <= until]
+            opened, part = _opened_after(state, tokens, stack)
             state = State(context.pos, tuple(context.stack), opened, part)
             broken = self._mended(text, state, tokens, stack)
             if broken is not None:
@@ -113,13 +134,12 @@ class Lexer:
         kind = YamlLexerContext if isinstance(self._lexer, YamlLexer) else LexerContext
         return kind(text, state.at, list(state.stack))
 
-    def _step(self, text: str, context: Any) -> list[tuple[int, Part, str]]:  # noqa: ANN401
-        """The next tokens by one rule of the lexer, with where each begins and which part it is."""
+    def _step(self, text: str, context: Any, state: State) -> list[Token]:  # noqa: ANN401
+        """The next tokens by one rule of the lexer."""
         at = context.pos
         if self._rules is None:
             context.pos = len(text)
-            read = [(at + where, self._part(kind), value) for where, kind, value in self._unstepped(text[at:])]
-            return [token for token in read if token[2]]
+            return [self._token(at + where, kind, value) for where, kind, value in self._unstepped(text[at:]) if value]
         for match_at, action, new_states in self._rules[context.stack[-1]]:
             match = match_at(text, at)
             if match is None:
@@ -135,17 +155,23 @@ class Lexer:
             _change(context.stack, new_states)
             break
         else:
-            from pygments.token import Error, Text
+            from pygments.token import Error, String, Text
 
             context.pos = at + 1
             is_line_end = text[at] == "\n"  # ends what is broken on its line
             if is_line_end:
                 del context.stack[1:]
-            tokens = [(at, Text if is_line_end else Error, text[at])]
-        return [(where, self._part(kind), value) for where, kind, value in tokens if value]
+            wrong = String if _is_in_string(state, tuple(context.stack)) else Error  # one that nothing ends
+            tokens = [(at, Text if is_line_end else wrong, text[at])]
+        return [self._token(where, kind, value) for where, kind, value in tokens if value]
 
     def _unstepped(self, text: str) -> Iterator[tuple[int, Any, str]]:
         yield from self._lexer.get_tokens_unprocessed(text)
+
+    def _token(self, start: int, kind: Any, text: str) -> Token:  # noqa: ANN401
+        from pygments.token import Operator, String
+
+        return Token(start, self._part(kind), text, is_known=kind in Operator or kind in String)
 
     def _part(self, kind: Any) -> Part:  # noqa: ANN401
         part = self._parts.get(kind)
@@ -164,37 +190,38 @@ class Lexer:
             return "code"
         return "code" if kind in String.Interpol or kind in String.Regex or kind in String.Symbol else "string"
 
-    def _mended(
-        self, text: str, state: State, tokens: list[tuple[int, Part, str]], stack: tuple[str, ...]
-    ) -> State | None:
+    def _mended(self, text: str, state: State, tokens: list[Token], stack: tuple[str, ...]) -> State | None:
         """The state where a step read something amiss: an unclosed opener, or a string over the end of its line."""
         if not tokens:
             return None
-        start, part, first = tokens[0]
+        start, part = tokens[0].start, tokens[0].part
         if part != "comment" and not _is_in_string(state, stack) and self._is_raw_and_open(text, start):
             outer = (each for each in state.opened if each.start < start)
-            return State(len(text), stack, (*outer, Opened(start, "string", len(stack))), "string")
+            return State(len(text), stack, (*outer, Opened(start, "string", stack)), "string")
         is_empty = part == "string" and state.at == start + 2 and not _is_in_string(state, stack)
         if is_empty and text[start : start + 3] in _LONG_QUOTES:
-            return State(len(text), stack, (*state.opened[:-1], Opened(start, "string", len(stack))), "string")
+            return State(len(text), stack, (*state.opened[:-1], Opened(start, "string", stack)), "string")
         if part == "string":
             return self._at_line_end(text, start, state, stack)
-        is_open = part == "comment" and len(state.stack) > len(stack)  # read as one already
-        for opener, closer in () if is_open else self._language.block_comments:
-            if text.startswith(opener, start) and text.find(closer, start + len(opener)) < 0:
-                return State(len(text), stack, (Opened(start, "comment", len(stack)),), "comment")
-        return self._unclosed_string(text, start, first, state, stack) if part == "code" else None
+        in_comment = bool(state.opened) and state.opened[-1].part == "comment" and state.opened[-1].start < start
+        for opener, closer in () if in_comment else self._language.block_comments:
+            if text.startswith(opener, start):
+                end = comment_end(text, start + len(opener), opener, closer, nests=self._language.nests_comments)
+                if end is None or (part == "comment" and self._language.nests_comments):
+                    return State(end or len(text), stack, (Opened(start, "comment", stack),), "comment")
+        return self._unclosed_string(text, tokens[0], state, stack) if part == "code" else None
 
     def _is_raw_and_open(self, text: str, start: int) -> bool:
         kind = self._language.raw_string
         raw = kind.opened_at(text, start) if kind else None
         return raw is not None and text.find(raw.closer, start + len(raw.opener)) < 0
 
-    def _unclosed_string(self, text: str, start: int, first: str, state: State, stack: tuple[str, ...]) -> State | None:
-        if first not in self._language.quotes or state.stack != stack or _is_in_string(state, stack):
+    def _unclosed_string(self, text: str, first: Token, state: State, stack: tuple[str, ...]) -> State | None:
+        is_quote = first.text in self._language.quotes and not first.is_known
+        if not is_quote or state.stack != stack or _is_in_string(state, stack):
             return None
-        end = self._string_end(text, start, first)
-        return State(end, stack, (*state.opened, Opened(start, "string", len(stack))), "string")
+        end = self._string_end(text, first.start, first.text)
+        return State(end, stack, (*state.opened, Opened(first.start, "string", stack)), "string")
 
     def _at_line_end(self, text: str, start: int, state: State, stack: tuple[str, ...]) -> State | None:
         """The state where a string ends because its line does; None where it goes on."""
@@ -206,7 +233,7 @@ class Lexer:
         if quote is None or quote[1] not in LINE_QUOTES or (raw and raw.opened_at(text, inner.start)):
             return None
         end = self._string_end(text, start, quote[1])
-        return State(end, stack[: inner.depth], state.opened, "string") if end < state.at else None
+        return State(end, inner.stack, state.opened, "string") if end < state.at else None
 
     def _string_end(self, text: str, start: int, quote: str) -> int:
         if self._language.has_long_strings or quote not in LINE_QUOTES:
@@ -224,15 +251,34 @@ def lexer_for(language_id: str) -> Lexer | None:
         return None
 
 
+def comment_end(text: str, at: int, opener: str, closer: str, *, nests: bool) -> int | None:
+    """Where a comment ends that has been opened before a place; None where nothing ends it.
+
+    Args:
+        text: The text.
+        at: The place.
+        opener: What begins such comments.
+        closer: What ends them.
+        nests: Whether comments may stand in it, which end first.
+    """
+    depth = 1
+    while (end := text.find(closer, at)) >= 0:
+        inner = text.find(opener, at, end) if nests else -1
+        depth, at = (depth + 1, inner + len(opener)) if inner >= 0 else (depth - 1, end + len(closer))
+        if not depth:
+            return at
+    return None
+
+
 def _is_in_string(state: State, stack: tuple[str, ...]) -> bool:
     """Whether the lexer reads the inside of a string, and not code in it."""
     return bool(state.opened) and state.opened[-1].part == "string" and state.opened[-1].depth == len(stack) - 1
 
 
-def _opened_after(state: State, tokens: list[tuple[int, Part, str]], depth: int) -> tuple[tuple[Opened, ...], Part]:
+def _opened_after(state: State, tokens: list[Token], stack: tuple[str, ...]) -> tuple[tuple[Opened, ...], Part]:
     """The strings and comments that a place lies in after a step, and what was read last."""
-    opened, part = list(state.opened), state.part
-    for start, kind, value in tokens:
+    opened, part, depth = list(state.opened), state.part, len(stack)
+    for start, kind, value, _ in tokens:
         if kind == part == "string" and opened and opened[-1].depth == depth and not QUOTE.match(value):
             continue  # the lexer has changed its state, and the string goes on
         if kind == "code":
@@ -241,9 +287,9 @@ def _opened_after(state: State, tokens: list[tuple[int, Part, str]], depth: int)
         elif not opened or depth <= opened[-1].depth:
             while opened and opened[-1].depth >= depth:
                 opened.pop()
-            opened.append(Opened(start, kind, depth))
+            opened.append(Opened(start, kind, stack))
         elif part == "code" and depth > opened[-1].depth + 1:  # a string in the code inside a string
-            opened.append(Opened(start, kind, depth))
+            opened.append(Opened(start, kind, stack))
         part = kind
     return tuple(opened), part
 

@@ -7,24 +7,26 @@ language that no lexer knows, everything is code. Strings only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.completion.languages import language_inside, language_named
+from engine.completion.languages import language_named
 from engine.completion.lexers import LINE_QUOTES, QUOTE, State, lexer_for
+from engine.completion.page_languages import language_inside
 from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.completion.lexers import Lexer, Part
+    from engine.completion.lexers import Lexer, Opened, Part
 
 READ_CHARS = 163_840
 """Before a place, that are read of a longer text; a quarter of a second, once, where it is code."""
 
-_BEHIND_CHARS = 8_192  # that may close what is open
-_MARK = "x"
+MARK = "x"
+"""A word behind a place: the place is what the lexer takes that for."""
+
 _LONG_QUOTE_BEFORE = re.compile(r"(\"\"\"|''')\s*\Z")  # some lexers count it for code
 _BEFORE_CHARS = 80
 _STATE_CHARS = 200  # at least, between two states that are remembered
@@ -40,13 +42,11 @@ class Enclosure:
         part: Code, a comment or a string.
         opener: What began the comment or string; "" in code.
         closer: What ends it; "" where that is the end of its line, or not known.
-        language_id: The language it is in; inside a page's script that is not the page's.
     """
 
     part: Part
     opener: str = ""
     closer: str = ""
-    language_id: str = ""
 
 
 CODE = Enclosure(part="code")
@@ -62,39 +62,57 @@ def part_at(prefix: str, language_id: str) -> Part:
     return enclosure_at(prefix, language_id).part
 
 
-@lru_cache(maxsize=_MOST_TEXTS)  # a key asks several times: what it stands in, the project, the model
 def enclosure_at(prefix: str, language_id: str) -> Enclosure:
     """What the end of a text lies in."""
+    place = place_at(prefix, language_id)
+    return CODE if place is None else place.enclosure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LexedPlace:
+    """The end of a text, as its language's lexer reads it.
+
+    Attributes:
+        language_id: The language it is in; inside a page's script that is not the page's.
+        text: What was read of that language before it.
+        base: The last state before it that all further text may go on from.
+        part: Code, a comment or a string.
+        opened: The strings and comments that it lies in, the innermost last; the last of a place in code is the string
+            that the code stands in.
+        enclosure: What it lies in.
+    """
+
+    language_id: str
+    text: str
+    base: State
+    part: Part
+    opened: tuple[Opened, ...]
+    enclosure: Enclosure
+
+
+@lru_cache(maxsize=_MOST_TEXTS)  # a key asks several times: what it stands in, the project, the model
+def place_at(prefix: str, language_id: str) -> LexedPlace | None:
+    """The end of a text; None in a language that no lexer knows."""
     start, inside = language_inside(prefix, language_id)
     if start:
-        return enclosure_at(prefix[start:], inside)
+        return place_at(prefix[start:], inside)
     lexer = lexer_for(language_id)
     if lexer is None:
-        return CODE
+        return None
     text = _last(prefix)
-    state = _read(lexer, text, language_id)
+    base = state = _read(lexer, text, language_id)
     # The place is what the lexer takes a word there for; comments end with a line, so one ends behind it.
-    *_, state = lexer.states(f"{text}{_MARK}\n", state, len(text))
-    if state.part == "code" or not state.opened:
-        return CODE
-    return replace(_enclosure(text + _MARK, state.opened[-1].start, state.part, language_id), language_id=language_id)
-
-
-def is_closed_behind(enclosure: Enclosure, suffix: str) -> bool:
-    """Whether the text behind a comment or a string over several lines ends it.
-
-    Signs that open and close alike tell it by their number: behind a string that is closed they are odd.
-    """
-    text = suffix[:_BEHIND_CHARS]
-    at = text.find(enclosure.closer) if enclosure.closer else -1
-    if at < 0:
-        return False
-    if enclosure.opener != enclosure.closer:
-        opens = text.find(enclosure.opener)
-        return opens < 0 or at <= opens
-    if len(enclosure.closer) > 1:
-        return text.count(enclosure.closer) % 2 == 1
-    return enclosure_at(text, enclosure.language_id).opener.endswith(enclosure.closer)
+    for state in lexer.states(f"{text}{MARK}\n", base, len(text)):
+        base = state if state.at <= len(text) else base
+    is_code = state.part == "code" or not state.opened
+    return LexedPlace(
+        language_id=language_id,
+        text=text,
+        base=base,
+        part="code" if is_code else state.part,
+        opened=state.opened,
+        enclosure=CODE if is_code else _enclosure(text + MARK, state.opened[-1].start, state.part, language_id),
+    )
 
 
 def _last(prefix: str) -> str:

@@ -17,9 +17,10 @@ from engine.completion.blocks import (
     shortened,
     wants_block,
 )
+from engine.completion.closing import Inside, closed_below
 from engine.completion.indentation import Indentation, indent_of, indentation_of
 from engine.completion.languages import language_named
-from engine.completion.lexical import enclosure_at, is_closed_behind
+from engine.completion.lexical import enclosure_at
 from engine.completion.line import Line, line_at
 from engine.completion.repetition import LINES_ABOVE
 from engine.completion.tags import Elements, elements_at
@@ -52,8 +53,8 @@ class Shape:
         closer: The bracket that would close the block that the cursor stands in, where nothing closes it yet, or "".
         closer_indent: Indentation of the line that it would stand on.
         indentation: What the document is indented by.
-        closed_below: What ends the comment or the string that the cursor stands in, where the text behind the cursor
-            does so; else "".
+        closed_below: The comment, the string or the code in a string that the cursor stands in, where the text behind
+            the cursor ends it; else None.
         elements: The elements around the cursor; None in a language without.
     """
 
@@ -69,7 +70,7 @@ class Shape:
     closer: str
     closer_indent: int
     indentation: Indentation
-    closed_below: str
+    closed_below: Inside | None
     elements: Elements | None
 
     @property
@@ -118,6 +119,6 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         closer=open_bracket(opener, opener_indent, suffix),
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),
-        closed_below=enclosure.closer if is_closed_behind(enclosure, suffix) else "",
+        closed_below=closed_below(prefix, suffix, language_id),
         elements=elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None,
     )

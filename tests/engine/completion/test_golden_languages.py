@@ -109,6 +109,7 @@ CLOSED_BEHIND = [
     ("java", "int x = ‸;\n", " 1;\n", "1"),
     ("java", "int x = ‸ + 1;\n", " a;\n", "a"),
     ("css", ".a { color: ‸; }\n", " red; }\n", "red"),
+    ("matlab", "x = f(rows', [1 2]', ‸);\n", " cols');\n", "cols'"),
 ]
 OPENED_BEFORE_TEXT = [
     ("java", "int x = ‸;\n", " foo(", "foo"),

@@ -1,0 +1,186 @@
+"""What new text must not leave, because the text behind the cursor does: a string, a comment, or code in a string.
+
+What is ended by a sign of its own is looked for; where the sign may begin another one, the language's lexer reads on.
+Strings only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from engine.completion.brackets import CLOSERS, QUOTES, Scan
+from engine.completion.languages import language_named
+from engine.completion.lexers import State, comment_end, lexer_for
+from engine.completion.lexical import MARK, place_at
+from engine.completion.page_languages import open_mark
+
+if TYPE_CHECKING:
+    from engine.completion.lexical import LexedPlace
+
+_BEHIND_CHARS = 8_192  # that may close what is open
+_BEFORE_CHARS = 2_048  # of a string, that are read again for each token of code in it
+_CODE_MARK = re.compile(r"(?<!\\)(?:[$#]\{|\{(?=\$)|\$\()")  # of most languages
+_BEHIND = f" {MARK}\n"  # a text, so that its end is read for what it is
+_ENDS = CLOSERS | QUOTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A string or comment whose end no other text begins with.
+
+    Attributes:
+        opener: What began it.
+        closer: What ends it.
+        nests: Whether others may stand in it.
+        is_comment: Whether a backslash before its end takes nothing of its meaning away.
+    """
+
+    opener: str
+    closer: str
+    nests: bool = False
+    is_comment: bool = False
+
+    def left_at(self, text: str) -> int | None:
+        """Where text at the cursor leaves it; None where it does not."""
+        if self.nests:
+            end = comment_end(text, 0, self.opener, self.closer, nests=True)
+            return None if end is None else end - len(self.closer)
+        at = text.find(self.closer)
+        while at > 0 and not self.is_comment and (at - len(text[:at].rstrip("\\"))) % 2:
+            at = text.find(self.closer, at + 1)  # a backslash before it takes its meaning away
+        return at if at >= 0 else None
+
+    def is_left_in(self, text: str) -> bool:
+        """Whether the text behind the cursor leaves it: before it begins another, or in an odd number of times."""
+        if self.nests:
+            return self.left_at(text) is not None
+        if self.opener == self.closer:
+            return text.count(self.closer) % 2 == 1
+        at, begins = text.find(self.closer), text.find(self.opener)
+        return at >= 0 and (begins < 0 or at <= begins)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bracketed:
+    """Code in a string whose lexer takes it for a part of that.
+
+    Attributes:
+        code: What stands of it before the cursor.
+    """
+
+    code: str
+
+    def left_at(self, text: str) -> int | None:
+        """Where text at the cursor leaves it; None where it does not."""
+        scan, whole, n_read = Scan().over(self.code), self.code + text, len(self.code)
+        for at in (at for at in range(n_read, len(whole)) if whole[at] in CLOSERS):
+            scan, n_read = scan.over(whole, n_read, at + 1), at + 1
+            if scan.closers:
+                return at - len(self.code)
+        return None
+
+    def is_left_in(self, text: str) -> bool:
+        """Whether the text behind the cursor leaves it."""
+        return self.left_at(text[:_BEFORE_CHARS]) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A string whose end looks like a beginning, or code in one.
+
+    Attributes:
+        language_id: Whose lexer reads it.
+        text: What stands before the cursor; of a string itself, what began it.
+        state: Where the lexer goes on in that.
+    """
+
+    language_id: str
+    text: str
+    state: State
+
+    def left_at(self, text: str) -> int | None:
+        """Where text at the cursor leaves it; None where it does not."""
+        return _left(self, text)[0]
+
+    def is_left_in(self, text: str) -> bool:
+        """Whether the text behind the cursor leaves it, and ends in no string that would begin there."""
+        return _is_left(self, text)
+
+
+Inside = Signed | Bracketed | Read
+
+
+def closed_below(prefix: str, suffix: str, language_id: str) -> Inside | None:
+    """What the cursor stands in, where the text behind it ends that; None where it does not.
+
+    Args:
+        prefix: The document before the cursor.
+        suffix: The document behind it.
+        language_id: The editor's language identifier.
+    """
+    place = place_at(prefix, language_id)
+    inside = _inside(place) if place is not None and place.opened else None
+    if inside is None and place is not None and place.part == "code" and (mark := open_mark(prefix, language_id)):
+        inside = Signed(opener=mark.opener, closer=mark.closer)
+    return inside if inside is not None and inside.is_left_in(suffix[:_BEHIND_CHARS]) else None
+
+
+def _inside(place: LexedPlace) -> Inside | None:
+    enclosure, language = place.enclosure, language_named(place.language_id)
+    if place.part == "comment":
+        signed = Signed(
+            opener=enclosure.opener, closer=enclosure.closer, nests=language.nests_comments, is_comment=True
+        )
+        return signed if enclosure.closer else None
+    if place.part == "string" and enclosure.opener:
+        return _inside_string(place) if enclosure.closer else None  # else its line ends it
+    is_near = len(place.text) - place.opened[0].start <= _BEFORE_CHARS
+    return Read(language_id=place.language_id, text=place.text, state=place.base) if is_near else None
+
+
+def _inside_string(place: LexedPlace) -> Inside:
+    enclosure, opened = place.enclosure, place.opened[-1]
+    if (code := _code_in(place.text[opened.start :][-_BEFORE_CHARS:])) is not None:
+        return Bracketed(code=code)
+    if enclosure.opener not in QUOTES:
+        return Signed(opener=enclosure.opener, closer=enclosure.closer)
+    return Read(language_id=place.language_id, text=enclosure.opener, state=State(0, opened.stack))
+
+
+def _code_in(text: str) -> str | None:
+    """The code that a string's text ends in; None where it does not."""
+    marks = [found.end() for found in _CODE_MARK.finditer(text)]
+    return text[marks[-1] :] if marks and not Scan().over(text, marks[-1]).closers else None
+
+
+@lru_cache(maxsize=64)
+def _is_left(inside: Read, suffix: str) -> bool:
+    at, last = _left(inside, suffix)
+    return at is not None and last.part != "string"
+
+
+def _left(inside: Read, text: str) -> tuple[int | None, State]:
+    """Where a text leaves it, and the state at the text's end."""
+    lexer = lexer_for(inside.language_id)
+    assert lexer is not None  # it was read by one
+    start = len(inside.text)
+    *_, here = lexer.states(f"{inside.text}{MARK}\n", inside.state, start)
+    whole = f"{inside.text}{text}{_BEHIND}"
+    state, at = inside.state, None
+    for following in lexer.states(whole, state, len(whole) - len(_BEHIND)):
+        if at is None and min(state.at, following.at) > start and _has_left(here, following):
+            at = state.at - 1
+        state = following
+    is_end = at is not None and whole[at] in _ENDS
+    return (at - start if at is not None and is_end and at >= start else None), state
+
+
+def _has_left(here: State, there: State) -> bool:
+    """Whether a state lies no longer in what another one lies in, the string or the code in it."""
+    if not here.opened:
+        return False
+    start, starts = here.opened[-1].start, [opened.start for opened in there.opened]
+    return start not in starts or (here.part == "code" and there.part == "string" and starts[-1] == start)
