@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from engine.completion.brackets import CLOSERS, QUOTES, Scan
 from engine.completion.languages import language_named
 from engine.completion.lexers import State, comment_end, lexer_for
-from engine.completion.lexical import MARK, place_at
+from engine.completion.lexical import MARK, READ_CHARS, place_at
 from engine.completion.page_languages import open_mark
 
 if TYPE_CHECKING:
     from engine.completion.lexical import LexedPlace
 
-_BEHIND_CHARS = 8_192  # that may close what is open
+_BEHIND_CHARS = 8_192  # that a lexer reads on
 _BEFORE_CHARS = 2_048  # of a string, that are read again for each token of code in it
 _CODE_MARK = re.compile(r"(?<!\\)(?:[$#]\{|\{(?=\$)|\$\()")  # of most languages
 _BEHIND = f" {MARK}\n"  # a text, so that its end is read for what it is
@@ -107,7 +107,7 @@ class Read:
 
     def is_left_in(self, text: str) -> bool:
         """Whether the text behind the cursor leaves it, and ends in no string that would begin there."""
-        return _is_left(self, text)
+        return _is_left(self, text[:_BEHIND_CHARS])
 
 
 Inside = Signed | Bracketed | Read
@@ -125,7 +125,7 @@ def closed_below(prefix: str, suffix: str, language_id: str) -> Inside | None:
     inside = _inside(place) if place is not None and place.opened else None
     if inside is None and place is not None and place.part == "code" and (mark := open_mark(prefix, language_id)):
         inside = Signed(opener=mark.opener, closer=mark.closer)
-    return inside if inside is not None and inside.is_left_in(suffix[:_BEHIND_CHARS]) else None
+    return inside if inside is not None and inside.is_left_in(suffix[:READ_CHARS]) else None
 
 
 def _inside(place: LexedPlace) -> Inside | None:
