@@ -120,7 +120,7 @@ function requestLine(request: RecentRequest): string {
     outcome,
     ...(reason === "" ? [`${offeredChars} characters offered`] : []),
     ...(elapsedS === null ? [] : [`${Math.round(1000 * elapsedS)} ms`]),
-    ...(energyJ === null ? [] : [formatJoules(energyJ)]),
+    ...(energyJ === null ? [] : [formatJoules(energyJ, "en")]),
   ];
   return `- ${asked}: ${facts.join(", ")}${reason === "" ? "" : `. ${reason}`}`;
 }

@@ -4,7 +4,7 @@
  * Unknown (null) is a dash, never 0.
  */
 
-import { t } from "./words";
+import { language, t } from "./words";
 
 export const UNKNOWN = "–";
 
@@ -17,13 +17,13 @@ export const PROVENANCES = ["measured", "sampled", "modelled", "mixed", "none"] 
 const JOULES_PER_WATT_HOUR = 3600;
 
 /** Joules with three significant digits and a fitting unit: "850 mJ", "12.4 J", "3.07 kJ". */
-export function formatJoules(energyJ: number | null): string {
-  return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J");
+export function formatJoules(energyJ: number | null, locale = language): string {
+  return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J", locale);
 }
 
 /** The same energy in watt-hours, for people who read electricity bills: "3.44 mWh". */
 export function formatWattHours(energyJ: number | null): string {
-  return energyJ === null ? UNKNOWN : withPrefix(energyJ / JOULES_PER_WATT_HOUR, "Wh");
+  return energyJ === null ? UNKNOWN : withPrefix(energyJ / JOULES_PER_WATT_HOUR, "Wh", language);
 }
 
 /** `part` of `whole` in percent, "25 %"; unknown where there is no whole. */
@@ -34,15 +34,15 @@ export function formatShare(part: number | null, whole: number | null): string {
 
 /** Bytes of files and memory: "93 MB", "1.2 GB". */
 export function formatBytes(bytes: number): string {
-  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${decimal(bytes / 1e9, 1)} GB`;
 }
 
 /** A time in words: "0.4 s", "12 s", "3 min", "1.5 h". */
 export function formatDuration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 10) return `${decimal(seconds, 1)} s`;
   if (seconds < 100) return `${Math.round(seconds)} s`;
   if (seconds < 5940) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
+  return `${decimal(seconds / 3600, 1)} h`;
 }
 
 /** How joules were had, for people. */
@@ -53,12 +53,12 @@ export function formatProvenance(provenance: string): string {
 /** A mean exit layer with the depth it is measured against: "18.2 of 30 layers". */
 export function formatExitLayer(exitLayer: number | null, layersTotal: number | null): string {
   if (exitLayer === null || layersTotal === null) return UNKNOWN;
-  return t("{0} of {1} layers", exitLayer.toFixed(1), layersTotal);
+  return t("{0} of {1} layers", decimal(exitLayer, 1), layersTotal);
 }
 
 /** A moment of ISO 8601 in the local time and language: "28 Nov, 14:03". */
 export function formatTime(moment: string): string {
-  return new Date(moment).toLocaleString(undefined, {
+  return new Date(moment).toLocaleString(language, {
     day: "numeric",
     month: "short",
     hour: "2-digit",
@@ -66,7 +66,20 @@ export function formatTime(moment: string): string {
   });
 }
 
-function withPrefix(value: number, unit: string): string {
+/** Grams with two significant digits: "0.00012 g". */
+export function formatGrams(grams: number): string {
+  return `${grams.toLocaleString(language, { maximumSignificantDigits: 2, useGrouping: false })} g`;
+}
+
+function decimal(value: number, digits: number, locale = language): string {
+  return value.toLocaleString(locale, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    useGrouping: false,
+  });
+}
+
+function withPrefix(value: number, unit: string, locale: string): string {
   const prefixes = [
     { prefix: "M", factor: 1e6 },
     { prefix: "k", factor: 1e3 },
@@ -82,5 +95,5 @@ function withPrefix(value: number, unit: string): string {
     factor: 1e-6,
   };
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded / factor))));
-  return `${(rounded / factor).toFixed(Math.min(digits, 2))} ${prefix}${unit}`;
+  return `${decimal(rounded / factor, Math.min(digits, 2), locale)} ${prefix}${unit}`;
 }

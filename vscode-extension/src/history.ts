@@ -2,6 +2,7 @@
 
 import {
   BASELINE,
+  formatGrams,
   formatJoules,
   formatProvenance,
   formatShare,
@@ -120,8 +121,8 @@ function summaryOf({ total, carbonGPerKwh, carbonSource }: HistoryResult): strin
       ? []
       : [
           t(
-            "{0} g of CO2 equivalents: {1} g per kWh, {2}.",
-            ((energyJ / 3.6e6) * carbonGPerKwh).toPrecision(2),
+            "{0} of CO2 equivalents: {1} g per kWh, {2}.",
+            formatGrams((energyJ / 3.6e6) * carbonGPerKwh),
             Math.round(carbonGPerKwh),
             carbonSource ?? "",
           ),

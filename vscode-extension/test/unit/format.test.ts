@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatExitLayer, formatJoules, formatShare, formatWattHours } from "../../src/format";
+import {
+  formatExitLayer,
+  formatGrams,
+  formatJoules,
+  formatShare,
+  formatWattHours,
+} from "../../src/format";
 
 const JOULES: readonly (readonly [energyJ: number, shown: string])[] = [
   [0, "0 J"],
@@ -20,6 +26,15 @@ for (const [energyJ, shown] of JOULES) {
     assert.equal(formatJoules(energyJ), shown);
   });
 }
+
+test("a figure has its language's decimal sign", () => {
+  assert.equal(formatJoules(12.44, "de"), "12,4 J");
+});
+
+test("grams have two digits, however few they are", () => {
+  assert.equal(formatGrams(0.000001234), "0.0000012 g");
+  assert.equal(formatGrams(1234.5), "1200 g");
+});
 
 test("unknown energy is a dash, not zero", () => {
   assert.equal(formatJoules(null), "–");

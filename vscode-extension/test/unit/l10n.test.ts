@@ -57,6 +57,16 @@ test("a translation has the places that its sentence has", () => {
   }
 });
 
+test("every text page of the walkthrough is there in both languages", () => {
+  const pages = readdirSync("media/walkthrough").filter((name) => name.endsWith(".md"));
+  const english = pages.filter((name) => !name.includes(".nls."));
+
+  assert.deepEqual(
+    pages.sort(),
+    english.flatMap((name) => [name, name.replace(".md", ".nls.de.md")]).sort(),
+  );
+});
+
 test("every text of package.json is there in both languages, and used", () => {
   const used = [...readFileSync("package.json", "utf8").matchAll(/"%([\w.]+)%"/g)].map(
     ([, key]) => key,
