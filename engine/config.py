@@ -11,6 +11,7 @@ from typing import Literal
 import platformdirs
 
 from engine.errors import ConfigError
+from engine.sentences import Sentence
 
 APP_NAME = "green-code"
 VERSION = "0.1.0"
@@ -49,9 +50,11 @@ class EngineConfig:
     shared: bool = False
 
     @property
-    def first_step(self) -> str:
+    def first_step(self) -> Sentence:
         """What a load does, for people."""
-        return "Connecting to the completion server." if self.remote_url else f"Loading the model {self.model}."
+        if self.remote_url:
+            return Sentence("Connecting to the completion server.")
+        return Sentence("Loading the model {model}.", model=self.model)
 
 
 def cache_dir() -> Path:

@@ -32,6 +32,7 @@ from engine.policy.base import OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
+from engine.sentences import Sentence
 from engine.text import TextDecoder
 from engine.types import (
     PROJECT_ALONE,
@@ -68,7 +69,7 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
         EngineError: If the model cannot be had or used; the message says what to do.
     """
     files = resolve_model(config.model, progress=progress)
-    progress(f"Loading {files.name}", 0, None)
+    progress(Sentence("Loading {name}", name=files.name), 0, None)
     return Engine(load_model(files.name, files.path, config, progress=progress))
 
 

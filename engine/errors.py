@@ -24,7 +24,15 @@ and what to do. Borders (command line, server) print the sentence and never the 
 
 
 class EngineError(Exception):
-    """Base of every error that is told to the user as it stands."""
+    """Base of every error that is told to the user as it stands.
+
+    Args:
+        sentence: What happened and what to do; an `engine.sentences.Sentence` where other languages have it.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
 
 
 class ConfigError(EngineError):

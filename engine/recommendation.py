@@ -21,6 +21,7 @@ from engine.model.loaded import cpu_threads
 from engine.model.prepared.native import library
 from engine.model.prepared.native.bandwidth import weight_bytes_per_s
 from engine.model.prepared.prepared_runner import ONE_CORE_BYTES
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,9 +133,9 @@ def _rated(model: KnownModel, machine: Machine) -> Recommendation:
     a_token_ms = token_ms(sizes, machine)
     why_not = needs.why_not_here(free_disk_bytes=machine.free_disk_bytes, memory_bytes=machine.memory_bytes)
     if not why_not and needs.running_bytes > _WELL_MEMORY * machine.memory_bytes:
-        why_not = "it would take more than a quarter of the memory"
+        why_not = Sentence("it would take more than a quarter of the memory")
     if not why_not and a_token_ms > _WELL_MS:
-        why_not = f"a token would take {a_token_ms:.0f} ms"
+        why_not = Sentence("a token would take {ms:.0f} ms", ms=a_token_ms)
     return Recommendation(
         model=model,
         token_ms=a_token_ms,

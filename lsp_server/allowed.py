@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.sentences import Sentence
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -30,7 +32,7 @@ class Allowed:
 def whole(low: int, high: int) -> Allowed:
     """A whole number between two others, both included."""
     return Allowed(
-        words=f"a whole number from {low} to {high}",
+        words=Sentence("a whole number from {low} to {high}", low=low, high=high),
         schema={"type": "integer", "minimum": low, "maximum": high},
         test=lambda value: type(value) is int and low <= value <= high,
     )
@@ -41,7 +43,7 @@ def one_of(**meanings: str) -> Allowed:
     *others, last = [f'"{choice}"' for choice in meanings]
     texts = {"enumDescriptions": list(meanings.values())} if any(meanings.values()) else {}
     return Allowed(
-        words=f"{', '.join(others)} or {last}",
+        words=Sentence("{others} or {last}", others=", ".join(others), last=last),
         schema={"type": "string", "enum": list(meanings), **texts},
         test=lambda value: isinstance(value, str) and value in meanings,
     )
@@ -50,7 +52,7 @@ def one_of(**meanings: str) -> Allowed:
 def or_null(allowed: Allowed) -> Allowed:
     """The same, or null for what the server finds best."""
     return Allowed(
-        words=f"null or {allowed.words}",
+        words=Sentence("null or {allowed}", allowed=allowed.words),
         schema={**allowed.schema, "type": [allowed.schema["type"], "null"]},
         test=lambda value: value is None or allowed.test(value),
     )
@@ -64,30 +66,32 @@ def _is_patterns(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(pattern, str) for pattern in value)
 
 
-SWITCH = Allowed(words="true or false", schema={"type": "boolean"}, test=lambda value: type(value) is bool)
+SWITCH = Allowed(words=Sentence("true or false"), schema={"type": "boolean"}, test=lambda value: type(value) is bool)
 REMOTE_URL = Allowed(
-    words="the address of a completion server",
+    words=Sentence("the address of a completion server"),
     schema={"type": "string", "scope": "machine"},  # no workspace may choose who reads what is typed in it
     test=lambda value: isinstance(value, str),
 )
 REMOTE_MODEL = Allowed(
-    words="the name of a model",
+    words=Sentence("the name of a model"),
     schema={"type": "string", "scope": "machine"},
     test=lambda value: isinstance(value, str),
 )
-MODEL_NAME = Allowed(words="the name of a model", schema={"type": "string"}, test=lambda value: isinstance(value, str))
+MODEL_NAME = Allowed(
+    words=Sentence("the name of a model"), schema={"type": "string"}, test=lambda value: isinstance(value, str)
+)
 POLICY_NAME = Allowed(
-    words='"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"',
+    words=Sentence('"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"'),
     schema={"type": "string"},
     test=lambda value: isinstance(value, str) and _POLICY_NAMES.fullmatch(value) is not None,
 )
 LANGUAGE_SWITCHES = Allowed(
-    words='an object such as {"*": true, "markdown": false}',
+    words=Sentence("an object such as {example}", example='{"*": true, "markdown": false}'),
     schema={"type": "object", "additionalProperties": {"type": "boolean"}},
     test=_is_switches,
 )
 PATTERNS = Allowed(
-    words='a list of patterns such as ["customers/", "!.npmrc"]',
+    words=Sentence("a list of patterns such as {example}", example='["customers/", "!.npmrc"]'),
     schema={"type": "array", "items": {"type": "string"}},
     test=_is_patterns,
 )

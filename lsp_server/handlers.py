@@ -19,6 +19,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.config import VERSION
 from engine.errors import EngineError
+from engine.sentences import Sentence
 from lsp_server.context.documents import typed_at
 from lsp_server.language_server import GreenCodeServer
 from lsp_server.model_choices import model_choices
@@ -108,7 +109,7 @@ def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigu
     if isinstance(settings, dict) and SECTION in settings:
         ls.apply_settings(settings[SECTION])
     else:
-        ls.fetch_settings()
+        ls.keep(ls.fetch_settings())
 
 
 @_handles(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
@@ -220,7 +221,7 @@ async def _answer(
     ls.rest.note_use()
     document = ls.documents.find(uri)
     if document is None:
-        return Reason("none", "Green Code was not told that this document is open.")
+        return Reason("none", Sentence("Green Code was not told that this document is open."))
     asked.language_id = document.language_id or ""
     refusal = await _refusal(ls, document, is_invoked=asked.by_hand)
     if refusal is not None or ls.state.engine is None:
@@ -240,7 +241,7 @@ async def _answer(
         suggestion = await ls.suggester.suggest(question, ls.restraint.settings)
     except EngineError as error:
         logger.warning("Completion %s: %s", question.completion_id, error)
-        ls.tell(replace(ls.state, request_failure=str(error)))
+        ls.tell(replace(ls.state, request_failure=error.sentence))
         return None
     if suggestion is None or not suggestion.text:
         return ls.suggester.why_nothing(uri)
@@ -308,9 +309,9 @@ def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
     if not 1 <= params.days <= MAX_HISTORY_DAYS:
         raise JsonRpcInvalidParams(f"The number of days must be from 1 to {MAX_HISTORY_DAYS}.")
     try:
-        return ls.books.history(params)
+        return ls.books.history(params, ls.say)
     except EngineError as error:
-        raise JsonRpcInvalidParams(str(error)) from None
+        raise JsonRpcInvalidParams(ls.say(error.sentence)) from None
 
 
 @_handles(CLEAR_HISTORY)
@@ -321,14 +322,15 @@ def clear_history(ls: GreenCodeServer, params: object) -> None:
 
 @_handles(RECENT)
 def recent(ls: GreenCodeServer, params: object) -> RecentResult:
-    """Says what became of the newest requests."""
-    return ls.books.recent.told()
+    """Says what became of the newest requests, and how the server is."""
+    without_names = replace(ls.state, not_offered=None, reading="")
+    return RecentResult(requests=ls.books.recent.told(), status=status_of(without_names))
 
 
 @_handles(MODELS)
 async def models(ls: GreenCodeServer, params: object) -> ModelsResult:
     """Says what each known model would take here."""
-    return await model_choices()
+    return await model_choices(ls.say)
 
 
 @_handles(types.SHUTDOWN)

@@ -19,6 +19,7 @@ from pygls.lsp.server import LanguageServer
 from engine.completion.acceptance import ACCEPTANCE
 from engine.config import EngineConfig, data_dir
 from engine.errors import EngineError
+from engine.sentences import Sentence, joined
 from engine.types import PROJECT_ALONE
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import LEDGER_FILE, Ledger, Origin
@@ -42,6 +43,7 @@ from lsp_server.suggest.quiet import Quiet
 from lsp_server.suggest.restraint import Restraint
 from lsp_server.suggest.scheduler import CompletionScheduler
 from lsp_server.suggest.suggester import Suggester
+from lsp_server.translation import translator
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
     from lsp_server.suggest.jobs import Computed
     from lsp_server.suggest.reasons import Reason
     from lsp_server.suggest.seams import EngineFactory
+    from lsp_server.translation import Say
 
 logger = logging.getLogger(__name__)
 
+_NOT_LOADED = Sentence("The model is not loaded yet.")
 STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
 
 
@@ -94,6 +98,7 @@ class GreenCodeServer(LanguageServer):
             self.quiet.why_private, is_undecided=self.quiet.is_undecided, on_forgotten=self.suggester.clear
         )
         self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)))
+        self.say: Say = str  # in the language of the editor; known from the handshake on
         self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
@@ -111,7 +116,8 @@ class GreenCodeServer(LanguageServer):
         return workspace
 
     def set_up(self, params: types.InitializeParams) -> None:
-        """Prepares for the client's documents and settings, while `initialize` is answered."""
+        """Prepares for the client's documents, settings and language, while `initialize` is answered."""
+        self.say = translator(params.locale)
         workspace = self.workspace
         self.protocol.use_workspace(
             OpenDocuments(
@@ -178,9 +184,10 @@ class GreenCodeServer(LanguageServer):
         self._load_if_needed()
         self.push_energy()
 
-    def fetch_settings(self) -> None:
-        """Asks the client for the settings, and takes them over when they come."""
-        self.keep(self._fetch_settings())
+    async def fetch_settings(self) -> None:
+        """Asks the client for the settings, and takes them over."""
+        if (raw := await pull_settings(self)) is not None:
+            self.apply_settings(raw)
 
     def note_folders(self) -> None:
         """Takes over the folders of the workspace and what the settings say of files in them."""
@@ -200,11 +207,9 @@ class GreenCodeServer(LanguageServer):
 
     def totals(self) -> SessionEnergy:
         """What the session has cost."""
-        engine = self.state.engine
-        return self.books.totals(
-            green_mode=self.restraint.settings.green_mode,
-            layers_total=engine.layers_total if engine else None,
-        )
+        green_mode = self.restraint.settings.green_mode
+        totals = self.books.totals(green_mode=green_mode, layers_total=self.state.layers_total)
+        return replace(totals, source=totals.source and self.say(totals.source))
 
     def accept(self, completion_id: str, accepted_chars: int | None) -> None:
         """Books that a completion, or so many characters that were left of it, was accepted."""
@@ -221,8 +226,8 @@ class GreenCodeServer(LanguageServer):
         logger.debug("Nothing is offered: %s", why and why.sentence)
         self.tell(replace(self.state, not_offered=why))
         if is_invoked:
-            message = why.sentence if why else status_of(self.state).message or "The model is not loaded yet."
-            self._notify(NOT_OFFERED, NotOffered(message=message))
+            message = why.sentence if why else status_of(self.state, self.say).message or _NOT_LOADED
+            self._notify(NOT_OFFERED, NotOffered(message=self.say(message)))
 
     def try_again(self) -> None:
         """Loads the engine once more where that has failed."""
@@ -232,7 +237,7 @@ class GreenCodeServer(LanguageServer):
     def tell(self, state: ServerState) -> None:
         """Takes over new facts, and tells the client if their summary changed."""
         self.state = state
-        status = status_of(state)
+        status = status_of(state, self.say)
         if status != self._sent_status:
             self._sent_status = status
             self._notify(STATUS, status)
@@ -248,10 +253,6 @@ class GreenCodeServer(LanguageServer):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _fetch_settings(self) -> None:
-        if (raw := await pull_settings(self)) is not None:
-            self.apply_settings(raw)
-
     def _notify(self, method: str, record: Status | SessionEnergy | NotOffered) -> None:
         if self.is_talking:
             self.protocol.notify(method, record)
@@ -265,12 +266,10 @@ class GreenCodeServer(LanguageServer):
         self.restraint.use(self.settings)
         for name in ("engine", "lsp_server"):
             logging.getLogger(name).setLevel(self.settings.log_level.upper())
-        is_new = problems != self.state.settings_problems
+        if problems and problems != self.state.settings_problems:
+            logger.warning("%s", " ".join(problems))
+            self.keep(self._show(" ".join(map(self.say, problems))))
         self.state = replace(self.state, settings_problems=problems)
-        if problems and is_new:
-            for problem in problems:
-                logger.warning("%s", problem)
-            self.keep(self._show(" ".join(problems)))
 
     async def _show(self, message: str) -> None:
         self.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=message))
@@ -310,13 +309,14 @@ class GreenCodeServer(LanguageServer):
         def show(message: str, done: int, total: int | None) -> None:
             if self._loaded_config is config:
                 self.tell(replace(self.state, loading=with_percentage(message, done, total)))
-                progress.report(message, done, total)
+                progress.report(self.say(message), done, total)
 
         try:
             engine = await self.scheduler.load(config, show)
         except EngineError as error:
             logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
-            self.tell(replace(self.state, loading="", load_failure=" ".join([str(error), *self._retries.plan(error)])))
+            failure = joined((error.sentence, self._retries.plan(error)))
+            self.tell(replace(self.state, loading="", load_failure=failure))
         else:
             self._retries.succeeded()
             logger.info("%s is ready on %s", engine.model_name, engine.device_name)
@@ -337,7 +337,7 @@ class GreenCodeServer(LanguageServer):
     def _note_lost(self) -> None:
         self._loaded_config = None
         self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, loading="The engine has ended and is started again."))
+        self.tell(replace(self.state, engine=None, loading=Sentence("The engine has ended and is started again.")))
         self._retries.after_loss()
 
     def _note_restraint(self) -> None:

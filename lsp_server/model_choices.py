@@ -6,16 +6,20 @@ Rating them takes two seconds of computing, in a thread of its own. Nothing is f
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from lsp_server.protocol import ModelChoice, ModelsResult
 
-
-async def model_choices() -> ModelsResult:
-    """Rates the models, the smallest first."""
-    return await asyncio.to_thread(_rate)
+if TYPE_CHECKING:
+    from lsp_server.translation import Say
 
 
-def _rate() -> ModelsResult:
+async def model_choices(say: Say) -> ModelsResult:
+    """Rates the models, the smallest first, with the reasons as `say` says them."""
+    return await asyncio.to_thread(_rate, say)
+
+
+def _rate(say: Say) -> ModelsResult:
     from engine.recommendation import measure_machine, recommend  # loads the kernels: not before somebody asks
 
     return ModelsResult(
@@ -28,7 +32,7 @@ def _rate() -> ModelsResult:
                 token_ms=each.token_ms,
                 reads_both_sides=each.model.format is not None,
                 licence=each.model.licence,
-                why_not=each.why_not,
+                why_not=say(each.why_not),
             )
             for each in recommend(measure_machine())
         ]

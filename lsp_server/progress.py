@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from engine.sentences import Sentence
+
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
@@ -63,4 +65,4 @@ class LoadProgress:
 
 def with_percentage(message: str, done: int, total: int | None) -> str:
     """The same for a status line."""
-    return f"{message} ({100 * done // total} %)" if total else message
+    return Sentence("{message} ({percent} %)", message=message, percent=100 * done // total) if total else message

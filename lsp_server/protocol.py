@@ -253,9 +253,14 @@ class RecentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentResult:
-    """The newest requests, the oldest of them first."""
+    """The newest requests, the oldest of them first; in English, for a report that may be passed on.
+
+    Attributes:
+        status: As it is told to the client, but for what would name a file or a folder of the person's.
+    """
 
     requests: list[RecentRequest]
+    status: Status
 
 
 REQUESTS: dict[str, type] = {HISTORY: HistoryParams, SNOOZE: SnoozeParams}

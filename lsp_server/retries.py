@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, EngineLostError, ModelDownloadError, ModelNotFoundError, RemoteAwayError
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,16 +38,19 @@ class Retries:
         self._lost_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def plan(self, error: EngineError) -> tuple[str, ...]:
-        """Plans another try after a failure; says when in a sentence, or nothing where trying again is no use."""
+    def plan(self, error: EngineError) -> str:
+        """Plans another try after a failure; says when in a sentence, or "" where trying again is no use."""
         self._failed_s = time.monotonic()
         if not isinstance(error, _MAY_PASS):
-            return ()
+            return ""
         delay_s = min(FIRST_DELAY_S * 2**self._failures, LONGEST_DELAY_S)
         self._failures += 1
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._again)
-        when = f"{delay_s:.0f} seconds" if delay_s <= 2 * FIRST_DELAY_S else f"{delay_s / 60:.0f} minutes"
-        return (f"Green Code tries again in {when}, and whenever a suggestion is asked for by hand.",)
+        if delay_s <= 2 * FIRST_DELAY_S:
+            when = Sentence("{n:.0f} seconds", n=delay_s)
+        else:
+            when = Sentence("{n:.0f} minutes", n=delay_s / 60)
+        return Sentence("Green Code tries again in {when}, and whenever a suggestion is asked for by hand.", when=when)
 
     def after_loss(self) -> None:
         """Plans to load an engine again that was there and is lost: soon, and the later the oftener that happens."""

@@ -16,6 +16,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
+from engine.sentences import Sentence
 from engine.types import DEFAULT_GREEN_MODE, GREEN_MODE_MAX
 from lsp_server.allowed import (
     DEVICE,
@@ -35,7 +36,7 @@ from lsp_server.allowed import (
 )
 from lsp_server.protocol import wire_name
 from lsp_server.rest import USUAL_MINUTES
-from lsp_server.settings_entries import SECTION, mend_entries, quoted, without_groups
+from lsp_server.settings_entries import mend_entries, quoted, without_groups
 
 ANY_LANGUAGE = "*"
 MAX_NEW_TOKENS_LIMIT = 256
@@ -228,7 +229,7 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
     if raw is None:
         return Settings(), ()
     if not isinstance(raw, dict):
-        return Settings(), (f"The settings of Green Code must be an object, not {quoted(raw)}.",)
+        return Settings(), (Sentence("The settings of Green Code must be an object, not {value}.", value=quoted(raw)),)
     raw = without_groups(raw, {setting.key for setting in _DECLARED.values()})
     raw, problems = mend_entries({key: value for key, value in raw.items() if value is not None})
     try:
@@ -255,16 +256,21 @@ def engine_config(settings: Settings) -> EngineConfig:
 def why_off(settings: Settings, language_id: str) -> str:
     """Why the user has switched completions off for a language, as one sentence; "" where they are on."""
     if not settings.enable:
-        return f"Completions are switched off ({SECTION}.enable)."
+        return Sentence("Completions are switched off (greenCode.enable).")
     if not settings.languages.get(language_id.lower(), settings.languages.get(ANY_LANGUAGE, True)):
-        return f'Completions are switched off for the language "{language_id}" ({SECTION}.languages).'
+        return Sentence(
+            'Completions are switched off for the language "{language}" (greenCode.languages).', language=language_id
+        )
     return ""
 
 
 def _problem(setting: Declaration, value: object) -> str:
-    return (
-        f"The setting {SECTION}.{setting.key} cannot be {quoted(value)}: use {setting.allowed.words}; "
-        f"until then it is {quoted(setting.default)}."
+    return Sentence(
+        "The setting greenCode.{key} cannot be {value}: use {allowed}; until then it is {default}.",
+        key=setting.key,
+        value=quoted(value),
+        allowed=setting.allowed.words,
+        default=quoted(setting.default),
     )
 
 

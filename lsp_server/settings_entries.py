@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import known_languages
+from engine.sentences import Sentence
 from lsp_server.context.privacy import is_pattern, is_remark
 
 if TYPE_CHECKING:
@@ -92,21 +93,36 @@ def quoted(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
-def _patterns(value: object) -> tuple[list[str], list[str]]:
-    name = f"The setting {SECTION}.{PRIVATE_FILES}"
+def _patterns(value: object) -> tuple[list[str], list[Sentence]]:
     if isinstance(value, str) and is_pattern(value):
         return [value], [
-            f"{name} should be a list: use [{quoted(value)}]; {quoted(value)} is taken for its only entry."
+            Sentence(
+                "The setting greenCode.privateFiles should be a list: use [{value}]; {value} is taken for its only "
+                "entry.",
+                value=quoted(value),
+            )
         ]
     if not isinstance(value, list):
-        use = 'use a list of patterns such as ["customers/", "!.npmrc"]'
-        return [_EVERYTHING], [f"{name} cannot be {quoted(value)}: {use}; until then every file stays private."]
+        problem = Sentence(
+            "The setting greenCode.privateFiles cannot be {value}: use a list of patterns such as {example}; until "
+            "then every file stays private.",
+            value=quoted(value),
+            example='["customers/", "!.npmrc"]',
+        )
+        return [_EVERYTHING], [problem]
     good = [entry for entry in value if isinstance(entry, str) and is_pattern(entry)]
     bad = [entry for entry in value if entry not in good and not (isinstance(entry, str) and is_remark(entry))]
-    return good, [f"{name} has {quoted(entry)}, which is no pattern of .gitignore; the others hold." for entry in bad]
+    problems = [
+        Sentence(
+            "The setting greenCode.privateFiles has {entry}, which is no pattern of .gitignore; the others hold.",
+            entry=quoted(entry),
+        )
+        for entry in bad
+    ]
+    return good, problems
 
 
-def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[str]]:
+def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[Sentence]]:
     good: dict[str, object] = {}
     problems = []
     for entry, is_on in value.items():
@@ -116,13 +132,19 @@ def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[s
             good[name] = is_on
             if alike := _alike(name):
                 problems.append(
-                    f"The setting {SECTION}.{LANGUAGES} has {quoted(entry)}, which is no language known here: "
-                    f"{quoted(alike)} is."
+                    Sentence(
+                        "The setting greenCode.languages has {entry}, which is no language known here: {alike} is.",
+                        entry=quoted(entry),
+                        alike=quoted(alike),
+                    )
                 )
         else:
             problems.append(
-                f"The setting {SECTION}.{LANGUAGES} has {quoted(is_on)} for {quoted(entry)}: use true or false; "
-                "the others hold."
+                Sentence(
+                    "The setting greenCode.languages has {value} for {entry}: use true or false; the others hold.",
+                    value=quoted(is_on),
+                    entry=quoted(entry),
+                )
             )
     return good, problems
 

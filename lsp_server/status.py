@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lsp_server.protocol import Status
+from lsp_server.suggest.reasons import Reason
 
 if TYPE_CHECKING:
-    from lsp_server.protocol import Health, Silence
-    from lsp_server.suggest.reasons import Reason
+    from lsp_server.protocol import Health
     from lsp_server.suggest.seams import CompletionEngine
+    from lsp_server.translation import Say
+
+
+_NONE = Reason("none", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,11 @@ class ServerState:
         """What the engine is called that windows share; "" where none is."""
         return self.engine.shared_as if self.engine else ""
 
+    @property
+    def layers_total(self) -> int | None:
+        """Layers of the model; None where that is not known."""
+        return self.engine.layers_total if self.engine else None
+
 
 def engine_facts(engine: CompletionEngine) -> EngineFacts:
     """Reads what people are told from an engine."""
@@ -80,24 +89,28 @@ def engine_facts(engine: CompletionEngine) -> EngineFacts:
     )
 
 
-def status_of(state: ServerState) -> Status:
-    """Sums the facts up: the gravest first, every sentence once."""
+def status_of(state: ServerState, say: Say = str) -> Status:
+    """Sums the facts up: the gravest first, every sentence once, and of the reasons for silence the first alone.
+
+    Args:
+        state: The facts.
+        say: Says a sentence in the person's language; without it all is English.
+    """
     warnings = (*state.settings_problems, state.request_failure, state.ledger_warning)
-    reasons = [reason for reason in (state.paused, state.not_offered) if reason is not None]
-    quiet = [state.snoozed, *(reason.sentence for reason in reasons)]
-    sentences = filter(None, (state.load_failure, state.loading, state.reading, *warnings, *quiet))
-    kinds: list[Silence] = ["snoozed"] if state.snoozed else [reason.kind for reason in reasons]
+    snooze = Reason("snoozed", state.snoozed) if state.snoozed else None
+    silence = snooze or state.paused or state.not_offered or _NONE
+    sentences = filter(None, (state.load_failure, state.loading, state.reading, *warnings, silence.sentence))
     health: Health = "error" if state.load_failure else "warning" if any(warnings) else "ok"
     engine = state.engine
     return Status(
         health=health,
         quiescent=not (state.loading or state.reading or state.busy),
-        message=" ".join(dict.fromkeys(sentences)),
-        silence=next(iter(kinds), "none"),
-        power=state.power,
+        message=" ".join(dict.fromkeys(map(say, sentences))),
+        silence=silence.kind,
+        power=say(state.power),
         model=engine.model if engine else None,
-        device=engine.device if engine else None,
+        device=say(engine.device) if engine else None,
         remote=engine.remote if engine else None,
-        meter=engine.meter if engine else None,
-        meter_notes=list(engine.meter_notes) if engine else [],
+        meter=say(engine.meter) if engine else None,
+        meter_notes=[say(note) for note in engine.meter_notes] if engine else [],
     )

@@ -10,6 +10,7 @@ from engine.completion.prompt import prompt_for
 from engine.config import EngineConfig
 from engine.errors import EngineError, ModelNotFoundError
 from engine.project.projects import Projects
+from engine.sentences import Sentence, joined
 from engine.types import (
     PROJECT_ALONE,
     CancellationToken,
@@ -81,7 +82,7 @@ class FakeEngine:
 
     def __init__(self, config: EngineConfig | None = None) -> None:
         self.model_name = (config or EngineConfig()).model
-        self.device_name = "CPU, 1 thread"
+        self.device_name = joined(("CPU", Sentence("1 thread")), ", ")
         self.remote_host: str | None = None
         self.shared_as = ""
         self.layers_total = FAKE_LAYERS

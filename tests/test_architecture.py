@@ -31,7 +31,7 @@ SOURCES = [
 # Whoever is in the engine or above it may import these.
 FOOT = {
     *("engine.types", "engine.errors", "engine.config", "engine.prefix", "engine.memory"),
-    *("engine.artifacts", "engine.fitted", "engine.checksum", "engine.files", "engine.intervals"),
+    *("engine.artifacts", "engine.fitted", "engine.checksum", "engine.files", "engine.intervals", "engine.sentences"),
 }
 MODEL = {"engine.model", "engine.model.sources", "engine.model.prepared", "engine.model.reference"}
 COMPLETING = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.energy.cost_model import phase_energy_j
 from engine.energy.load import FOREIGN_SHARE
+from engine.sentences import Sentence
 from engine.types import EnergyReading, Phase, Provenance, Work, combine_provenance
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 def energy_source(meter: EnergyMeter | None, cost_model: DeviceCostModel) -> str:
     """How joules are had, for people, such as "measured: RAPL counter, package-0"."""
     if meter is None:
-        return f"{Provenance.MODELLED.value}: {cost_model.told}"
-    return f"{meter.provenance.value}: {meter.name}"
+        return Sentence("modelled: {source}", source=cost_model.told)
+    if meter.provenance is Provenance.SAMPLED:
+        return Sentence("sampled: {source}", source=meter.name)
+    return Sentence("measured: {source}", source=meter.name)
 
 
 def account(

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import ConfigError
+from engine.sentences import Sentence
 
 TABLE = Path(__file__).with_name("carbon_intensity.csv")
 J_PER_KWH = 3.6e6
-_SOURCE = "Our World in Data (CC BY 4.0) from Ember and the Energy Institute"
+_SOURCE = Sentence("Our World in Data (CC BY 4.0) from Ember and the Energy Institute")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +46,15 @@ def carbon_intensity(country: str) -> CarbonIntensity:
     found = next((row for row in rows if asked in {row["country"].casefold(), row["name"].casefold()}), None)
     if found is None:
         raise ConfigError(
-            f"There is no carbon intensity of '{country}'; name the country by its ISO code of three letters, such as "
-            "FRA, or give grams of CO2 per kWh yourself."
+            Sentence(
+                "There is no carbon intensity of '{country}'; name the country by its ISO code of three letters, such "
+                "as FRA, or give grams of CO2 per kWh yourself.",
+                country=country,
+            )
         )
     return CarbonIntensity(
         g_per_kwh=float(found["g_per_kwh"]),
-        source=f"mean of {found['name']} in {found['year']}, {_SOURCE}",
+        source=Sentence("mean of {name} in {year}, {source}", name=found["name"], year=found["year"], source=_SOURCE),
     )
 
 

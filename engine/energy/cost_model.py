@@ -21,6 +21,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
 from engine.types import ModelGeometry, Phase, Runtime, Work
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ class DeviceCostModel:
     def told(self) -> str:
         """Where its figures come from and how far they may be off: the one wording for people."""
         low, high = self.spread
-        return f"{self.source}, {low:.2g} to {high:.2g} times as much is possible"
+        return Sentence(
+            "{source}, {low:.2g} to {high:.2g} times as much is possible", source=self.source, low=low, high=high
+        )
 
     def __post_init__(self) -> None:
         coefficients = [getattr(self, name) for name in COEFFICIENTS]
@@ -180,7 +183,7 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
         policy_check_j=check_j,
         propagated_layer_j=geometry.kv_params * param_j,
         n_layers=geometry.n_layers,
-        source="shipped default by weight bytes",
+        source=Sentence("shipped default by weight bytes"),
         relative_error=None,
         idle_power_w=None,
         context_pass_j=geometry.context_bytes * byte_j,

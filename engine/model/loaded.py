@@ -10,6 +10,7 @@ import psutil
 import safetensors
 
 from engine.errors import ModelCorruptError
+from engine.sentences import Sentence, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 _RUNTIMES: Mapping[Runtime, str] = {
     "torch": "PyTorch",
     "onnx": "ONNX Runtime",
-    "native": "native kernels",
-    "native-avx2": "native kernels for AVX2",
+    "native": Sentence("native kernels"),
+    "native-avx2": Sentence("native kernels for AVX2"),
 }
 
 
@@ -56,8 +57,8 @@ class LoadedModel:
         """For people, such as "CPU, 2 threads, int8, ONNX Runtime"; whoever needs a part of it reads the fields."""
         if self.threads is None:
             return f"{self.processor}, {self.precision}"
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.processor}, {threads}, {self.precision}, {_RUNTIMES[self.runtime]}"
+        threads = Sentence("1 thread") if self.threads == 1 else Sentence("{n} threads", n=self.threads)
+        return joined((self.processor, threads, self.precision, _RUNTIMES[self.runtime]), ", ")
 
 
 def cpu_threads(config: EngineConfig) -> int:

@@ -24,6 +24,7 @@ from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
 from engine.model.trained_exit_files import TRAINED_EXITS
+from engine.sentences import Sentence
 from engine.types import no_progress
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def load_model(
     """
     device = pick_device(config.device)
     if device == "cuda" and config.precision != "auto":
-        raise ConfigError(f"On a GPU the precision is always bf16; set it to 'auto', not '{config.precision}'.")
+        raise ConfigError(
+            Sentence(
+                "On a GPU the precision is always bf16; set it to 'auto', not '{precision}'.",
+                precision=config.precision,
+            )
+        )
     if device == "cuda" or reference or config.precision == "fp32":
         from engine.model.reference.pretrained import load_reference
 
@@ -90,7 +96,7 @@ def _load_fast(
             if config.precision == "auto":
                 with readable(name):
                     refuse_other_blocks(name, folder, native=native)  # else every start would import torch first
-            progress("Preparing the model for this CPU", 0, None)
+            progress(Sentence("Preparing the model for this CPU"), 0, None)
             call = partial(
                 _prepare,
                 key,
@@ -101,7 +107,7 @@ def _load_fast(
                 native=native,
                 with_trained_exits=with_trained_exits,
             )
-            run_apart(call, task=f"prepares the model {name}", progress=progress)
+            run_apart(call, task=Sentence("prepares the model {name}", name=name), progress=progress)
         except UnsupportedModelError as error:
             if config.precision != "auto":
                 raise
@@ -187,7 +193,10 @@ def pick_device(choice: DeviceChoice) -> Device:
     available = torch.cuda.is_available()
     if choice == "cuda" and not available:
         raise DeviceError(
-            "The device 'cuda' was asked for, but PyTorch finds no NVIDIA GPU here; set the device to 'auto' or 'cpu'."
+            Sentence(
+                "The device 'cuda' was asked for, but PyTorch finds no NVIDIA GPU here; set the device to "
+                "'auto' or 'cpu'."
+            )
         )
     return "cuda" if available else "cpu"
 

@@ -12,6 +12,7 @@ import psutil
 
 from engine.errors import ModelError
 from engine.model.families import FAMILIES
+from engine.sentences import Sentence
 from engine.types import ModelGeometry
 
 if TYPE_CHECKING:
@@ -159,10 +160,14 @@ class Needs:
         has = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
         if self.preparing_bytes > has:
             needed = _gigabytes(self.preparing_bytes)
-            return f"preparing it takes {needed} of memory, and there are {_gigabytes(has)} in all"
+            return Sentence(
+                "preparing it takes {needed} of memory, and there are {has} in all", needed=needed, has=_gigabytes(has)
+            )
         kept = self.disk_bytes - self.download_bytes if has_files else self.disk_bytes
         if kept > free_disk_bytes:
-            return f"it takes {_gigabytes(kept)} of disk, and {_gigabytes(free_disk_bytes)} are free"
+            return Sentence(
+                "it takes {kept} of disk, and {free} are free", kept=_gigabytes(kept), free=_gigabytes(free_disk_bytes)
+            )
         return ""
 
 
@@ -198,7 +203,7 @@ def refuse_too_large(name: str, settings: Mapping[str, Any], *, free_disk_bytes:
     if sizes is None:
         return
     if why := sizes.needs.why_not_here(free_disk_bytes=free_disk_bytes, has_files=has_files):
-        raise ModelError(f"The model {name} is too large for this machine: {why}.")
+        raise ModelError(Sentence("The model {name} is too large for this machine: {why}.", name=name, why=why))
 
 
 def _gigabytes(n_bytes: float) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from engine.errors import ConfigError
+from engine.sentences import Sentence
 
 Way = Literal["infill", "completions"]
 _ENDS: dict[str, Way | None] = {"/infill": "infill", "/v1/completions": "completions", "/v1": None}
@@ -45,13 +46,17 @@ def read_address(url: str) -> Address:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise ConfigError(
-            "The setting greenCode.remote.url is no address of a completion server; write it as "
-            "https://HOST:PORT, or http://127.0.0.1:8012 for one on this machine."
+            Sentence(
+                "The setting greenCode.remote.url is no address of a completion server; write it as "
+                "https://HOST:PORT, or http://127.0.0.1:8012 for one on this machine."
+            )
         )
     if parts.username is not None or parts.password is not None:
         raise ConfigError(
-            "The setting greenCode.remote.url must hold no name and no password; use the command "
-            "Green Code: Set Remote Token, or the environment variable GREEN_CODE_REMOTE_TOKEN."
+            Sentence(
+                "The setting greenCode.remote.url must hold no name and no password; use the command Green "
+                "Code: Set Remote Token, or the environment variable GREEN_CODE_REMOTE_TOKEN."
+            )
         )
     path, way = parts.path.rstrip("/"), None
     for end, meant in _ENDS.items():

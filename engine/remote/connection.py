@@ -22,6 +22,7 @@ import httpx2
 
 from engine.errors import ConfigError, EngineError, RemoteAwayError, RemoteError
 from engine.remote.refusals import not_a_server, refusal, said_in_stream
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -56,10 +57,15 @@ class Connection:
 
     def __init__(self, address: Address, token: str) -> None:
         if token and not _TOKEN.fullmatch(token):
-            raise ConfigError("The remote token has blanks or letters that no server can be sent; set it anew.")
+            raise ConfigError(
+                Sentence("The remote token has blanks or letters that no server can be sent; set it anew.")
+            )
         if token and not (address.is_encrypted or address.is_here):
             raise ConfigError(
-                f"The token would travel to {address.host} for anybody to read; use https:// in greenCode.remote.url."
+                Sentence(
+                    "The token would travel to {host} for anybody to read; use https:// in greenCode.remote.url.",
+                    host=address.host,
+                )
             )
         self.host = address.host
         self.while_waiting: Callable[[], None] = _nothing
@@ -152,7 +158,11 @@ class Connection:
             raise self._no_connection(error) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise RemoteAwayError(
-                f"The connection to the completion server {self.host} broke off ({_reason(error)})."
+                Sentence(
+                    "The connection to the completion server {host} broke off ({reason}).",
+                    host=self.host,
+                    reason=_reason(error),
+                )
             ) from error
         finally:
             work.cancel()
@@ -210,17 +220,31 @@ class Connection:
         return event
 
     def _too_slow(self) -> EngineError:
-        return RemoteAwayError(f"The completion server {self.host} did not answer in time.")
+        return RemoteAwayError(Sentence("The completion server {host} did not answer in time.", host=self.host))
 
     def _no_connection(self, error: Exception) -> EngineError:
         fault = _tls_fault(error)
         if fault is None:
-            return RemoteAwayError(f"The completion server {self.host} cannot be reached ({_reason(error)}).")
+            return RemoteAwayError(
+                Sentence(
+                    "The completion server {host} cannot be reached ({reason}).", host=self.host, reason=_reason(error)
+                )
+            )
         if isinstance(fault, ssl.SSLCertVerificationError):
             return RemoteError(
-                f"The certificate of {self.host} cannot be trusted ({fault.verify_message}), so nothing was sent."
+                Sentence(
+                    "The certificate of {host} cannot be trusted ({verify_message}), so nothing was sent.",
+                    host=self.host,
+                    verify_message=fault.verify_message,
+                )
             )
-        return RemoteError(f"There is no encrypted connection to {self.host} ({_reason(fault)}), so nothing was sent.")
+        return RemoteError(
+            Sentence(
+                "There is no encrypted connection to {host} ({reason}), so nothing was sent.",
+                host=self.host,
+                reason=_reason(fault),
+            )
+        )
 
 
 def _nothing() -> None:

@@ -12,6 +12,7 @@ from engine.completion.prompt import Prompt
 from engine.errors import RemoteError
 from engine.remote.interfaces import Completions, Infill
 from engine.remote.refusals import not_a_server
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +85,11 @@ def _chosen(host: str, models: list[dict[str, Any]], wanted: str) -> dict[str, A
     listed = ", ".join(named[:_MOST_NAMED]) + (", ..." if len(named) > _MOST_NAMED else "")
     if not wanted and len(models) > 1:
         raise RemoteError(
-            f"The completion server {host} has several models; set greenCode.remote.model to one: {listed}."
+            Sentence(
+                "The completion server {host} has several models; set greenCode.remote.model to one: {listed}.",
+                host=host,
+                listed=listed,
+            )
         )
     if not models or not wanted:
         return models[0] if models else {}
@@ -92,7 +97,12 @@ def _chosen(host: str, models: list[dict[str, Any]], wanted: str) -> dict[str, A
         if wanted == card.get("id") or wanted in (card.get("aliases") or ()):
             return card
     raise RemoteError(
-        f"The completion server {host} has no model {wanted}; set greenCode.remote.model to one: {listed}."
+        Sentence(
+            "The completion server {host} has no model {wanted}; set greenCode.remote.model to one: {listed}.",
+            host=host,
+            wanted=wanted,
+            listed=listed,
+        )
     )
 
 

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
+from engine.sentences import Sentence
 from engine.types import EnergyReading, Provenance
 
 if TYPE_CHECKING:
@@ -35,15 +36,17 @@ class EnergyCounter:
         self._is_there = self._read(connection.begin(_PATH)) is not None
         host = connection.host
         self.source = (
-            f"the GPU counter of {host}, at most: idle power and other people's requests are in it"
+            Sentence("the GPU counter of {host}, at most: idle power and other people's requests are in it", host=host)
             if self._is_there
-            else f"{host} reports no energy"
+            else Sentence("{host} reports no energy", host=host)
         )
 
     @property
-    def provenance(self) -> Provenance:
-        """How joules are had."""
-        return Provenance.MEASURED if self._is_there else Provenance.NONE
+    def told(self) -> Sentence:
+        """How joules are had, or why there are none."""
+        if self._is_there:
+            return Sentence("measured: {source}", source=self.source)
+        return Sentence("none: {source}", source=self.source)
 
     def begin(self) -> None:
         """A request begins."""

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from engine.errors import EngineError, RemoteAwayError, RemoteError
+from engine.sentences import Sentence
 
 _MOST_CHARS = 200  # of a server's own words
 _KEPT_BACK = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -42,32 +43,55 @@ def refusal(host: str, status: int, body: bytes, *, has_token: bool) -> EngineEr
     """Why a server answered otherwise than with a text."""
     words = words_of(body)
     if status in _KEPT_BACK:  # its words may hold the token
-        what = "refused the token" if has_token else "wants a token"
+        what = Sentence("refused the token") if has_token else Sentence("wants a token")
         return RemoteError(
-            f"The completion server {host} {what}; use the command Green Code: Set Remote Token, or the environment "
-            "variable GREEN_CODE_REMOTE_TOKEN."
+            Sentence(
+                "The completion server {host} {what}; use the command Green Code: Set Remote Token, or the "
+                "environment variable GREEN_CODE_REMOTE_TOKEN.",
+                host=host,
+                what=what,
+            )
         )
     if status in _MAY_PASS:
-        return RemoteAwayError(f"The completion server {host} cannot answer now: {words or _phrase(status)}")
+        return RemoteAwayError(
+            Sentence(
+                "The completion server {host} cannot answer now: {words}", host=host, words=words or _phrase(status)
+            )
+        )
     if status in _NOT_THERE and "model" in words.lower():
-        return RemoteError(f"The completion server {host} has no such model: {words}")
+        return RemoteError(Sentence("The completion server {host} has no such model: {words}", host=host, words=words))
     if status in _NOT_THERE:
         return not_a_server(host)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return RemoteError(
-            f"{host} sends Green Code to another address; if that is right, set greenCode.remote.url to it."
+            Sentence(
+                "{host} sends Green Code to another address; if that is right, set greenCode.remote.url to it.",
+                host=host,
+            )
         )
-    return RemoteError(f"The completion server {host} refused to complete: {words or _phrase(status)}")
+    return RemoteError(
+        Sentence("The completion server {host} refused to complete: {words}", host=host, words=words or _phrase(status))
+    )
 
 
 def not_a_server(host: str) -> RemoteError:
     """What answers is something else."""
-    return RemoteError(f"What answers at {host} is no completion server: it has neither /v1/completions nor /infill.")
+    return RemoteError(
+        Sentence(
+            "What answers at {host} is no completion server: it has neither /v1/completions nor /infill.", host=host
+        )
+    )
 
 
 def said_in_stream(host: str, event: Any) -> EngineError:  # noqa: ANN401 - any JSON
     """Why a server breaks off a text that it has begun."""
-    return RemoteError(f"The completion server {host} broke off: {words_of(json.dumps(event)) or 'it gave no reason.'}")
+    return RemoteError(
+        Sentence(
+            "The completion server {host} broke off: {words}",
+            host=host,
+            words=words_of(json.dumps(event)) or Sentence("it gave no reason."),
+        )
+    )
 
 
 def _phrase(status: int) -> str:

@@ -21,6 +21,7 @@ from engine.remote.discovery import discover
 from engine.remote.energy_counter import EnergyCounter
 from engine.remote.interfaces import read_whole
 from engine.remote.reach import Reach
+from engine.sentences import Sentence
 from engine.types import (
     PROJECT_ALONE,
     Completion,
@@ -56,7 +57,7 @@ def load_remote_engine(config: EngineConfig, *, token: str = "", progress: Progr
     connection = Connection(address, token)
 
     def tell() -> None:
-        progress(f"Asking the completion server {address.host}", 0, None)
+        progress(Sentence("Asking the completion server {host}", host=address.host), 0, None)
 
     try:
         tell()
@@ -84,7 +85,7 @@ class RemoteEngine:
     @property
     def device_name(self) -> str:
         """Where it runs, for people."""
-        return f"remote: {self._connection.host}"
+        return Sentence("remote: {host}", host=self._connection.host)
 
     @property
     def remote_host(self) -> str | None:
@@ -104,7 +105,7 @@ class RemoteEngine:
     @property
     def energy_source(self) -> str:
         """How joules are had, or why there are none."""
-        return f"{self._energy.provenance.value}: {self._energy.source}"
+        return self._energy.told
 
     @property
     def meters_refused(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EngineError
+from engine.sentences import Sentence
 from engine.service import wire
 from engine.service.wire import error_message, record, request_of
 from engine.types import PROJECT_ALONE
@@ -231,7 +232,7 @@ class Guest:
         return project.is_due if call == "is_due" else getattr(project, call)(*arguments)
 
 
-def _fault(error: Exception) -> str:
+def _fault(error: Exception) -> Sentence:
     first_line = next(iter(str(error).splitlines()), "")[:120]
     what = ": ".join(filter(None, (type(error).__name__, first_line)))
-    return f"The engine failed ({what}); its log has the details."
+    return Sentence("The engine failed ({what}); its log has the details.", what=what)

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, SharingError
+from engine.sentences import Sentence, as_data
 from engine.service import wire
 from engine.service.guest import Guest
 from engine.service.link import Link
@@ -139,9 +140,10 @@ class EngineHost:
         except Exception as error:
             logger.exception("The model %s could not be loaded", config.model)
             first_line = next(iter(str(error).splitlines()), "")[:120]
-            sentence = (
-                f"The model {config.model} could not be loaded ({type(error).__name__}: {first_line}); "
-                "the log has the details."
+            sentence = Sentence(
+                "The model {model} could not be loaded ({reason}); the log has the details.",
+                model=config.model,
+                reason=f"{type(error).__name__}: {first_line}",
             )
             guest.tell(error_message(EngineError(sentence), 0))
         else:
@@ -171,4 +173,4 @@ class EngineHost:
         if not waiting:
             raise _NobodyWaitsError
         for guest in waiting:
-            guest.tell_news({"is": wire.PROGRESS, "message": message, "done": done, "total": total})
+            guest.tell_news({"is": wire.PROGRESS, "message": as_data(message), "done": done, "total": total})

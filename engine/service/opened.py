@@ -15,6 +15,7 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from engine.errors import EngineLostError, SharingError
+from engine.sentences import Sentence
 from engine.service import wire
 from engine.service.endpoint import Endpoint
 from engine.service.link import Link
@@ -73,7 +74,7 @@ def open_shared(
         if engine is not None:
             return engine
     raise EngineLostError(
-        f"The engine's process ended while it loaded the model; its last words are in {endpoint.log}."
+        Sentence("The engine's process ended while it loaded the model; its last words are in {log}.", log=endpoint.log)
     )
 
 
@@ -91,7 +92,9 @@ def _opened(link: Link, endpoint: Endpoint, config: EngineConfig, progress: Prog
             raise error_of(message)
     if is_known:
         raise EngineLostError(
-            f"The engine's process ended while it loaded the model; its last words are in {endpoint.log}."
+            Sentence(
+                "The engine's process ended while it loaded the model; its last words are in {log}.", log=endpoint.log
+            )
         )
     return None
 

@@ -13,6 +13,7 @@ from typing import Any
 from engine import errors
 from engine.config import EngineConfig
 from engine.errors import EngineError
+from engine.sentences import as_data, from_data
 from engine.types import (
     Completion,
     CompletionRequest,
@@ -61,7 +62,7 @@ def unpacked(data: bytes) -> Message:
     Raises:
         ValueError: It is none.
     """
-    message = json.loads(data)
+    message = json.loads(data, object_hook=from_data)
     if not isinstance(message, dict):
         raise ValueError("no message")  # noqa: TRY004 - who reads asks for one kind
     return message
@@ -103,7 +104,7 @@ def completion_of(data: Message) -> Completion:
 def error_message(error: EngineError, about: int) -> Message:
     """How a failure travels: its kind and its sentence."""
     kinds = (kind.__name__ for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
-    return {"is": FAILED, "id": about, "kind": next(kinds), "sentence": str(error)}
+    return {"is": FAILED, "id": about, "kind": next(kinds), "sentence": as_data(error.sentence)}
 
 
 def error_of(message: Message) -> EngineError:
@@ -115,7 +116,7 @@ def error_of(message: Message) -> EngineError:
 
 def record(value: SharedFacts | EngineConfig | CompletionRequest | Completion) -> Message:
     """A record as it travels."""
-    return asdict(value)
+    return asdict(value, dict_factory=lambda fields: {name: as_data(field) for name, field in fields})
 
 
 def _energy_of(data: Message) -> EnergyReading:

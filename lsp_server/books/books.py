@@ -96,8 +96,8 @@ class Books:
         today = self._today.look(self._ledger)
         return self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
 
-    def history(self, params: HistoryParams) -> HistoryResult:
-        """What the ledger says of the newest days.
+    def history(self, params: HistoryParams, say: Callable[[str], str]) -> HistoryResult:
+        """What the ledger says of the newest days, with its source as `say` says it.
 
         Raises:
             ConfigError: The country is unknown.
@@ -111,7 +111,7 @@ class Books:
             periods=[_period(key, sums) for key, sums in periods.items()],
             total=_period("", total[""]) if total else None,
             carbon_g_per_kwh=carbon.g_per_kwh if carbon else None,
-            carbon_source=carbon.source if carbon else None,
+            carbon_source=say(carbon.source) if carbon else None,
         )
 
     def clear_history(self) -> None:

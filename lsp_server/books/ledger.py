@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.sentences import Sentence
 from engine.types import Phase, Provenance
 from lsp_server.books.ledger_file import (
     BUSY_TIMEOUT_S,
@@ -158,9 +159,10 @@ class Ledger:
                 self._try_write()
             self.warning = self._file.notice
         except (sqlite3.Error, OSError, DamageError, NewerLedgerError, UnicodeDecodeError) as error:
-            self.warning = (
-                f"The energy ledger {self._file.path} cannot be written ({_reason(error)}); "
-                "this session is kept in memory until it can."
+            self.warning = Sentence(
+                "The energy ledger {path} cannot be written ({reason}); this session is kept in memory until it can.",
+                path=self._file.path,
+                reason=_reason(error),
             )
 
     def _try_write(self) -> None:

@@ -16,6 +16,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -123,7 +125,7 @@ class LedgerFile:
         # SQLite would go on writing into a deleted file, and tell nobody.
         if self._database is not None and self._identities != self._found():
             self.close()
-            self.notice = "The energy ledger was deleted while Green Code ran; a new one was begun."
+            self.notice = Sentence("The energy ledger was deleted while Green Code ran; a new one was begun.")
         if self._database is None:
             self._use(self._open())
         assert self._database is not None
@@ -155,7 +157,9 @@ class LedgerFile:
             for end in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(self.path.name + end).replace(kept.with_name(kept.name + end))
-            self.notice = f"The energy ledger was damaged; it is kept as {kept.name} and a new one was begun."
+            self.notice = Sentence(
+                "The energy ledger was damaged; it is kept as {name} and a new one was begun.", name=kept.name
+            )
 
     def _use(self, database: sqlite3.Connection) -> None:
         self._database, self._identities = database, self._found()

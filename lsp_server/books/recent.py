@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from lsp_server.protocol import RecentRequest, RecentResult
+from lsp_server.protocol import RecentRequest
 
 if TYPE_CHECKING:
     from lsp_server.protocol import Outcome
@@ -88,6 +88,6 @@ class Recent:
             if asked.completion_id and completion_id.partition("-")[0] == asked.completion_id:
                 asked.compute(energy_j)
 
-    def told(self) -> RecentResult:
+    def told(self) -> list[RecentRequest]:
         """What the client is told."""
-        return RecentResult(requests=[asked.record for asked in self._asked])
+        return [asked.record for asked in self._asked]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from engine.sentences import joined
 from engine.types import FinishReason, Phase, Provenance, combine_provenance
 from lsp_server.protocol import SessionEnergy
 
@@ -111,7 +112,7 @@ class Session:
             started_at=self._started_at.isoformat(timespec="seconds"),
             energy_j=energy_j,
             provenance=combine_provenance(self._provenances).value,
-            source=" + ".join(self._sources) or None,
+            source=joined(self._sources, " + ") or None,
             baseline_energy_j=self._baseline_j.value,
             saved_j=self._saved_j.value,
             wasted_j=None if energy_j is None else energy_j - (self._accepted_j.value or 0.0),

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
 from lsp_server.context.git_process import (
     SAFE_OPTIONS,
     IgnoreProcess,
@@ -49,7 +50,7 @@ _MISSING: Stamp = ()
 _ENDLESS: Stamp = (-1,)  # how the stamp of a pipe or a device begins, which may never be read to an end
 
 
-_LATE = f"git did not say within {TIME_LIMIT_S:.0f} seconds whether it ignores it"
+_LATE = Sentence("git did not say within {seconds:.0f} seconds whether it ignores it", seconds=TIME_LIMIT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ class _Repository:
     def _reason(self, path: Path, stamps: Mapping[Path, Stamp]) -> str:
         odd = next((file for file, stamp in stamps.items() if stamp[:1] == _ENDLESS), None)
         if odd is not None:
-            return f"{odd.name} beside it is no regular file"
+            return Sentence("{name} beside it is no regular file", name=odd.name)
         if time.monotonic() - self._given_up_s < GIVEN_UP_S:
             return _LATE
         try:
@@ -169,8 +170,8 @@ class _Repository:
         except (RefusedError, OSError, ValueError) as error:
             logger.warning("What git ignores in %s cannot be told: %s", self._root, error)
             self._end()
-            return "what git ignores cannot be told"
-        return f"git ignores it by {pattern}"
+            return Sentence("what git ignores cannot be told")
+        return Sentence("git ignores it by {pattern}", pattern=pattern)
 
     def _pattern(self, path: Path, stamps: Mapping[Path, Stamp]) -> str:
         """The pattern that decides about a file; "" where none does."""

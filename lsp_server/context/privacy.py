@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
+from engine.sentences import Sentence
 from lsp_server.context.git_ignore import GitIgnores, repository_root
 from lsp_server.context.secret_names import SECRET_NAMES, originals
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-NOT_KNOWN_YET = "git has not said yet whether it ignores it"
-UNREADABLE = "its place on the disk cannot be looked at"
+NOT_KNOWN_YET = Sentence("git has not said yet whether it ignores it")
+UNREADABLE = Sentence("its place on the disk cannot be looked at")
 _MOST_ALTERNATIVES = 1000  # of one pattern
 _MAX_KEPT = 4096  # names whose verdict is kept
 _FOLDS_CASE = sys.platform in {"win32", "darwin"}
@@ -121,14 +122,18 @@ class PrivateFiles:
             (index for name in self._own_names(path) if (index := _last(self._own, name)) is not None), default=-1
         )
         if index >= 0:
-            pattern = self._own.patterns[index]
-            return f"the setting greenCode.privateFiles has {_text(pattern)}" if pattern.include else ""
+            own = self._own.patterns[index]
+            if not own.include:
+                return ""
+            return Sentence("the setting greenCode.privateFiles has {pattern}", pattern=_text(own))
         secret = _secret_names()
         for name, is_own in originals(path.as_posix().lower().lstrip("/")).items():
             last = _last(secret, name)
             if last is not None and secret.patterns[last].include:
-                copy = "" if is_own else ", of which it may be a copy"
-                return f"{_text(secret.patterns[last])} is a usual name of secrets{copy}"
+                pattern = _text(secret.patterns[last])
+                if is_own:
+                    return Sentence("{pattern} is a usual name of secrets", pattern=pattern)
+                return Sentence("{pattern} is a usual name of secrets, of which it may be a copy", pattern=pattern)
         return None
 
     def _own_names(self, path: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.completion.languages import language_of
 from engine.errors import EngineError
+from engine.sentences import Sentence
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import PrivateFiles
 from lsp_server.context.project_files import project_files, read_file
@@ -238,7 +239,7 @@ class ProjectReader:
 
 def _reading(folder: Path | None) -> str:
     """What is being read, for people."""
-    return "" if folder is None else f"Reading the project {folder.name}."
+    return "" if folder is None else Sentence("Reading the project {name}.", name=folder.name)
 
 
 def _attempt(work: Callable[[], None]) -> None:

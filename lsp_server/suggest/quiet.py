@@ -11,6 +11,7 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
 from lsp_server.context.documents import NOWHERE, path_of
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles
@@ -77,7 +78,9 @@ class Quiet:
         """Why a document is neither completed nor read as context, as one sentence; "" where it may be."""
         path = path_of(uri)
         reason = self._private_files.reason(path) if path is not None else ""
-        return f"{_shown(path)} stays private: {reason}." if path is not None and reason else ""
+        if path is None or not reason:
+            return ""
+        return Sentence("{file} stays private: {reason}.", file=_shown(path), reason=reason)
 
     def is_undecided(self, uri: str) -> bool:
         """True where a document is private only until git has been asked."""
@@ -90,7 +93,7 @@ class Quiet:
         self._snoozed = ""
         if minutes:
             self._ends = (self._now() + timedelta(minutes=minutes), time.monotonic() + 60 * minutes)
-            self._snoozed = f"Snoozed until {self._ends[0]:%H:%M}."
+            self._snoozed = Sentence("Snoozed until {time}.", time=f"{self._ends[0]:%H:%M}")
             self._look_at_the_clock()
         self._on_snooze(self._snoozed)
 
@@ -124,6 +127,6 @@ class Quiet:
 def _shown(path: Path) -> str:
     """A file's name as a part of a sentence: no other signs than those one can see, and not too many."""
     if path == NOWHERE:
-        return "A file whose name cannot be read"
+        return Sentence("A file whose name cannot be read")
     readable = "".join(char if char.isprintable() else "?" for char in path.name)
     return readable if len(readable) <= _SHOWN_CHARS else f"{readable[:_SHOWN_CHARS]}…"

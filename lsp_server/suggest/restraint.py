@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
 from lsp_server.settings import Settings
 from lsp_server.suggest.reasons import Reason
 
@@ -23,7 +24,7 @@ GREENER = 50  # green mode on battery, where it is lower; the README has what it
 ASK_AGAIN_S = 2.0  # between two looks at the power, however many requests there are
 LOOK_S = 15.0  # when nobody types
 
-_SUPPLIES: dict[str, str] = {"battery": "On battery", "saver": "Saving power"}
+_SUPPLIES: dict[str, Sentence] = {"battery": Sentence("On battery"), "saver": Sentence("Saving power")}
 
 
 class Restraint:
@@ -87,22 +88,37 @@ class Restraint:
         budget_j, spent_j = self._settings.session_budget_j, self._spent_j()
         if self._is_saving and self._settings.on_battery == "pause":
             supply = _SUPPLIES[self._power]
-            return Reason("paused", f"{supply}: suggestions pause (greenCode.onBattery); asking by hand gets one.")
+            return Reason(
+                "paused",
+                Sentence("{supply}: suggestions pause (greenCode.onBattery); asking by hand gets one.", supply=supply),
+            )
         if budget_j is not None and spent_j is not None and spent_j >= budget_j:
-            sentence = f"The session has spent its budget of {budget_j} J (greenCode.sessionBudgetJ)"
-            return Reason("paused", f"{sentence}; asking by hand gets a suggestion, a new session more.")
+            return Reason(
+                "paused",
+                Sentence(
+                    "The session has spent its budget of {budget_j} J (greenCode.sessionBudgetJ); asking by hand gets "
+                    "a suggestion, a new session more.",
+                    budget_j=budget_j,
+                ),
+            )
         return None
 
     @property
     def power(self) -> str:
         """The power and what follows from it, for people."""
         if self._power == "unknown":
-            return "Whether this machine runs on battery cannot be told, so nothing changes."
+            return Sentence("Whether this machine runs on battery cannot be told, so nothing changes.")
         if not self._is_saving:
             return ""
-        settings = self.settings
-        greener = f": green mode {settings.green_mode} instead of {self._settings.green_mode} (greenCode.onBattery)"
-        return f"{_SUPPLIES[self._power]}{greener if settings != self._settings else ''}."
+        supply, settings = _SUPPLIES[self._power], self.settings
+        if settings == self._settings:
+            return Sentence("{supply}.", supply=supply)
+        return Sentence(
+            "{supply}: green mode {now} instead of {usual} (greenCode.onBattery).",
+            supply=supply,
+            now=settings.green_mode,
+            usual=self._settings.green_mode,
+        )
 
     @property
     def _is_saving(self) -> bool:

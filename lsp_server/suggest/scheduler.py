@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, EngineLostError, NeverBegunError
+from engine.sentences import Sentence
 from engine.types import PROJECT_ALONE
 from lsp_server.suggest.jobs import Job, Run
 from lsp_server.suggest.seams import CancellationEvent
@@ -255,7 +256,11 @@ class CompletionScheduler:
         except Exception as error:
             logger.exception("The model %s could not be loaded", config.model)
             raise EngineError(
-                f"The model {config.model} could not be loaded ({_short(error)}); the log has the details."
+                Sentence(
+                    "The model {model} could not be loaded ({reason}); the log has the details.",
+                    model=config.model,
+                    reason=_short(error),
+                )
             ) from error
         return self._resident
 
@@ -286,8 +291,7 @@ def _stop_if_alone(run: Run) -> None:
 def _fail(run: Run, error: Exception) -> None:
     if not isinstance(error, EngineError):
         logger.error("Completion %s failed", run.job.completion_id, exc_info=error)
-        sentence = f"A completion failed ({_short(error)}); the log has the details."
-        error = EngineError(sentence)
+        error = EngineError(Sentence("A completion failed ({reason}); the log has the details.", reason=_short(error)))
     if run.waiter is not None and not run.waiter.answer.done():
         run.waiter.answer.set_exception(error)
 

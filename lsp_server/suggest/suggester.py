@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.blocks import invites_lines
 from engine.completion.lexical import part_at
+from engine.sentences import Sentence
 from engine.types import PROJECT_ALONE
 from lsp_server.suggest.jobs import Unserved
 from lsp_server.suggest.reasons import Reason
@@ -63,10 +64,14 @@ class _TextAround:
 
 UNLIKELY = Reason(
     "skipped",
-    "A suggestion here is seldom kept, so none was asked for (greenCode.skipUnlikely); asking by hand gets one.",
+    Sentence(
+        "A suggestion here is seldom kept, so none was asked for (greenCode.skipUnlikely); asking by hand gets one."
+    ),
 )
-TYPED_ON = Reason("none", "Typing went on before there was an answer.")
-NOTHING = Reason("nothing", "The model found nothing worth showing at this place.")
+TYPED_ON = Reason("none", Sentence("Typing went on before there was an answer."))
+_IN_COMMENTS = Sentence("Completions are off in comments (greenCode.inComments); asking by hand gets one.")
+_IN_STRINGS = Sentence("Completions are off in strings (greenCode.inStrings); asking by hand gets one.")
+NOTHING = Reason("nothing", Sentence("The model found nothing worth showing at this place."))
 
 
 class Suggester:
@@ -248,7 +253,7 @@ def _unwanted_part(request: CompletionRequest, settings: Settings) -> Reason | N
         return None
     part = part_at(request.prefix, request.language_id)
     if part == "comment" and not settings.in_comments:
-        return Reason("off", "Completions are off in comments (greenCode.inComments); asking by hand gets one.")
+        return Reason("off", _IN_COMMENTS)
     if part == "string" and not settings.in_strings:
-        return Reason("off", "Completions are off in strings (greenCode.inStrings); asking by hand gets one.")
+        return Reason("off", _IN_STRINGS)
     return None

@@ -217,6 +217,8 @@ async def initialize(
     client: Client,
     settings: dict[str, object] | None = None,
     client_capabilities: types.ClientCapabilities | None = None,
+    *,
+    locale: str | None = None,
 ) -> types.InitializeResult:
     """Shakes hands, with the settings, and those of `EVERYWHERE`, as initialization options."""
     return await client.initialize_session(
@@ -224,5 +226,6 @@ async def initialize(
             capabilities=client_capabilities or capabilities(),
             initialization_options=EVERYWHERE | (settings or {}),
             process_id=os.getpid(),
+            locale=locale,
         )
     )

@@ -20,7 +20,7 @@ async def test_what_may_pass_is_tried_again_by_itself(
     monkeypatch.setattr(retries, "FIRST_DELAY_S", 0.0)
     again = asyncio.Event()
 
-    (sentence,) = Retries(again.set).plan(error)
+    sentence = Retries(again.set).plan(error)
 
     assert "tries again" in sentence
     await asyncio.wait_for(again.wait(), 5)
@@ -32,10 +32,10 @@ async def test_the_delay_grows_to_a_bound_and_begins_anew_after_a_success() -> N
 
     sentences: list[str] = []
     for _ in range(7):
-        sentences += planned.plan(error)
+        sentences.append(planned.plan(error))
         planned.cancel()
     planned.succeeded()
-    sentences += planned.plan(error)
+    sentences.append(planned.plan(error))
     planned.cancel()
 
     whens = [sentence.removeprefix("Green Code tries again in ").partition(",")[0] for sentence in sentences]
@@ -49,7 +49,7 @@ async def test_what_does_not_pass_is_tried_by_hand_alone() -> None:
     tries: list[None] = []
     planned = Retries(lambda: tries.append(None))
 
-    assert planned.plan(ModelCorruptError("Broken.")) == ()
+    assert planned.plan(ModelCorruptError("Broken.")) == ""
     planned.by_hand()  # at once after the failure: whoever asks at every key would keep the machine busy
     assert tries == []
 

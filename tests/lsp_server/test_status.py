@@ -54,5 +54,7 @@ def test_why_nothing_is_offered_is_no_warning() -> None:
 def test_a_snooze_goes_before_a_pause_and_a_pause_before_the_last_place() -> None:
     here, pause = Reason("skipped", "Seldom kept."), Reason("paused", "On battery.")
 
-    assert status_of(ServerState(snoozed="Snoozed.", paused=pause, not_offered=here)).silence == "snoozed"
-    assert status_of(ServerState(paused=pause, not_offered=here)).silence == "paused"
+    snoozed = status_of(ServerState(snoozed="Snoozed.", paused=pause, not_offered=here))
+    paused = status_of(ServerState(paused=pause, not_offered=here))
+    assert (snoozed.silence, snoozed.message) == ("snoozed", "Snoozed.")
+    assert (paused.silence, paused.message) == ("paused", "On battery.")

@@ -6,7 +6,6 @@ import { promisify } from "node:util";
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { doctorReport, RIVALS, type Scoped } from "./doctorReport";
-import type { RecentRequest } from "./protocol";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
 import { t } from "./words";
@@ -44,6 +43,8 @@ async function reportOn({ client, extension, resolve }: DoctorSources): Promise<
   const command = await resolve();
   const { version } = extension.packageJSON as { version: string };
   const editor = vscode.workspace.getConfiguration("editor");
+  // A server that cannot say, such as an older one, takes nothing from the rest of the report.
+  const recent = await client.recent().catch(() => undefined);
   return doctorReport({
     version,
     editor: `${vscode.env.appName} ${vscode.version}`,
@@ -51,20 +52,14 @@ async function reportOn({ client, extension, resolve }: DoctorSources): Promise<
     isTrusted: vscode.workspace.isTrusted,
     server: command === undefined ? "" : [command.command, ...command.args].join(" "),
     serverSays: command === undefined ? "" : await askServer(command),
-    snapshot: client.snapshot,
-    requests: await recentRequests(client),
+    snapshot: { ...client.snapshot, status: recent?.status ?? client.snapshot.status },
+    requests: recent?.requests ?? [],
     settings: settingsInForce(extension),
     rivals: RIVALS.filter((id) => vscode.extensions.getExtension(id) !== undefined),
     inlineSuggest: editor.get("inlineSuggest.enabled") !== false,
     quickSuggestions: editor.get("quickSuggestions"),
     home: homedir(),
   });
-}
-
-/** A server that cannot say, such as an older one, takes nothing from the rest of the report. */
-async function recentRequests(client: ServerClient): Promise<readonly RecentRequest[]> {
-  const result = await client.recent().catch(() => undefined);
-  return result?.requests ?? [];
 }
 
 /** The server's own doctor; what it says where it fails is part of the report. */

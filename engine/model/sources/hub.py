@@ -26,6 +26,7 @@ from engine.model.sources.model_folder import (
     has_weights,
     settings_of,
 )
+from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
                 return folder
     except _FAULTS as error:
         raise _explain(repo_id, error) from error
-    raise ModelCorruptError(f"The model {repo_id} holds no weights in a format that can be used.")
+    raise ModelCorruptError(
+        Sentence("The model {repo_id} holds no weights in a format that can be used.", repo_id=repo_id)
+    )
 
 
 def configuration(repo_id: str) -> Mapping[str, Any]:
@@ -128,7 +131,7 @@ def _snapshot(
     progress: ProgressSink = no_progress,
 ) -> Path:
     """The folder of a revision, which is called as its commit is; None for the newest."""
-    bar = _bar_class(f"Downloading {repo_id}", progress)
+    bar = _bar_class(Sentence("Downloading {name}", name=repo_id), progress)
     return Path(
         huggingface_hub.snapshot_download(
             repo_id, revision=revision, allow_patterns=patterns, local_files_only=local_files_only, tqdm_class=bar
@@ -143,7 +146,11 @@ def _verify(repo_id: str, revision: str) -> None:
         remove(repo_id)
         file = found.mismatches[0]["path"]
         raise ModelCorruptError(
-            f"The file {file} of {repo_id} came with another hash than the hub tells, and was removed; try again."
+            Sentence(
+                "The file {file} of {repo_id} came with another hash than the hub tells, and was removed; try again.",
+                file=file,
+                repo_id=repo_id,
+            )
         )
 
 
@@ -183,23 +190,28 @@ def _explain(repo_id: str, error: BaseException) -> ModelError:
     if isinstance(error, hub_errors.LocalEntryNotFoundError) and error.__cause__ is not None:
         return _explain(repo_id, error.__cause__)
     if isinstance(error, hub_errors.HFValidationError):
-        return ModelNotFoundError(f"'{repo_id}' is neither a known model, nor a folder, nor a Hugging Face id.")
+        return ModelNotFoundError(
+            Sentence("'{repo_id}' is neither a known model, nor a folder, nor a Hugging Face id.", repo_id=repo_id)
+        )
     if isinstance(error, hub_errors.RepositoryNotFoundError) and not isinstance(error, hub_errors.GatedRepoError):
-        return ModelNotFoundError(f"The model hub has no model {repo_id}, or it is private.")
-    return ModelDownloadError(f"The model {repo_id} could not be downloaded: {_reason(repo_id, error)}.")
+        return ModelNotFoundError(Sentence("The model hub has no model {repo_id}, or it is private.", repo_id=repo_id))
+    return ModelDownloadError(
+        Sentence("The model {name} could not be downloaded: {reason}.", name=repo_id, reason=_reason(repo_id, error))
+    )
 
 
 def _reason(repo_id: str, error: BaseException) -> str:
     if isinstance(error, hub_errors.GatedRepoError):
-        return "accept its terms on its page, and log in with `hf auth login`"
+        return Sentence("accept its terms on its page, and log in with `hf auth login`")
     if isinstance(error, hub_errors.HfHubHTTPError):
-        return f"the model hub answered {error.response.status_code}"
+        return Sentence("the model hub answered {status}", status=error.response.status_code)
     if isinstance(error, OSError) and error.errno is not None:
         return (error.strerror or str(error)).lower()
     name = huggingface_hub.file_download.repo_folder_name(repo_id=repo_id, repo_type="model")
     is_begun = any(Path(huggingface_hub.constants.HF_HUB_CACHE, name).glob("snapshots/*/*"))
-    there = "only a part of it is in the cache" if is_begun else "it is not in the cache"
-    return f"{there}, and the model hub cannot be reached"
+    if is_begun:
+        return Sentence("only a part of it is in the cache, and the model hub cannot be reached")
+    return Sentence("it is not in the cache, and the model hub cannot be reached")
 
 
 def _bar_class(message: str, progress: ProgressSink) -> type[tqdm]:

@@ -20,6 +20,7 @@ import cattrs
 from engine import config
 from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelDownloadError
+from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -147,7 +148,11 @@ def store(
             return manifest
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ModelDownloadError(f"The model {name} could not be stored in {_root(kind)}: {reason}.") from error
+        raise ModelDownloadError(
+            Sentence(
+                "The model {name} could not be stored in {root}: {reason}.", name=name, root=_root(kind), reason=reason
+            )
+        ) from error
 
 
 def remove(name: str, kind: Kind = "models") -> int | None:
@@ -191,7 +196,7 @@ def _locked(name: str, progress: ProgressSink, kind: Kind) -> Iterator[Path]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress(f"Waiting for another process that is preparing {name}", 0, None)
+        progress(Sentence("Waiting for another process that is preparing {name}", name=name), 0, None)
         lock.acquire()
     work = _root(kind) / f".{name}.partial"
     try:
@@ -213,8 +218,13 @@ def _ensure_room(name: str, needed_bytes: int, kind: Kind) -> None:
     free_bytes = shutil.disk_usage(_root(kind)).free
     if free_bytes < needed_bytes:
         raise ModelDownloadError(
-            f"The model {name} needs {needed_bytes / 1e9:.1f} GB of free disk space in {_root(kind)}, "
-            f"and {free_bytes / 1e9:.1f} GB are left."
+            Sentence(
+                "The model {name} needs {needed} of free disk space in {root}, and {free} are left.",
+                name=name,
+                needed=f"{needed_bytes / 1e9:.1f} GB",
+                root=_root(kind),
+                free=f"{free_bytes / 1e9:.1f} GB",
+            )
         )
 
 
@@ -238,6 +248,10 @@ def _write(description: Manifest, folder: Path) -> Manifest:
 
 def _damaged(name: str, what: str) -> ModelCorruptError:
     return ModelCorruptError(
-        f"The files of the model {name} are damaged ({what}): "
-        f"run `green-code models remove {name}`, and it is fetched anew when it is next used."
+        Sentence(
+            "The files of the model {name} are damaged ({what}): run `green-code models remove {name}`, and "
+            "it is fetched anew when it is next used.",
+            name=name,
+            what=what,
+        )
     )

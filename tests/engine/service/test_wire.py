@@ -1,11 +1,13 @@
 """Records come through as they were."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from engine.config import EngineConfig
 from engine.errors import DeviceError, EngineError, EngineLostError, MeterError
+from engine.sentences import Sentence
 from engine.service.wire import (
     SharedFacts,
     completion_of,
@@ -41,6 +43,7 @@ REQUESTS = [
 ]
 COMPLETIONS = [
     fake_completion(),
+    replace(fake_completion(), device=Sentence("{n} threads", n=2)),
     fake_completion("", energy_j=None, provenance=Provenance.NONE, exit_layers=()),
     fake_completion("\ud800", provenance=Provenance.MODELLED, green_mode=0),
 ]
