@@ -98,7 +98,13 @@ def make_strict() -> None:
 
 @contextlib.contextmanager
 def running(
-    *, vsix: Path, workspace: Path, home: Path, settings: dict[str, object], path: str | None = None
+    *,
+    vsix: Path,
+    workspace: Path,
+    home: Path,
+    settings: dict[str, object],
+    path: str | None = None,
+    language: str = "en",
 ) -> Iterator[CodeServer]:
     """Runs VS Code with the extension installed and nothing remembered from earlier runs.
 
@@ -108,12 +114,13 @@ def running(
         home: An empty folder for everything VS Code and the extension write.
         settings: The user's settings.
         path: Where programs are looked for; None for where the tests look.
+        language: Of the editor, for extensions; what is its own stays English.
     """
     settings_file = home / "user-data" / "User" / "settings.json"
     settings_file.parent.mkdir(parents=True)
     settings_file.write_text(json.dumps(QUIET | settings))
     command: list[str | Path] = [NODE, CODE_SERVER / "out" / "node" / "entry.js", "--config", home / "config.yaml"]
-    command += ["--user-data-dir", home / "user-data", "--extensions-dir", home / "extensions"]
+    command += ["--user-data-dir", home / "user-data", "--extensions-dir", home / "extensions", f"--locale={language}"]
     environment = os.environ | {
         "EXTENSIONS_GALLERY": '{"serviceUrl":""}',
         "XDG_CONFIG_HOME": str(home / "config"),
@@ -123,6 +130,7 @@ def running(
     log = home / "code-server.log"
     install_vsix = [*command, "--install-extension", vsix]
     subprocess.run(install_vsix, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    add_language(language, home / "user-data")  # an installation forgets those that no extension brings
     quiet = ["--auth=none", "--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -144,6 +152,15 @@ def running(
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=START_TIMEOUT_S)
+
+
+def add_language(language: str, user_data: Path) -> None:
+    """Lets the editor speak a language, as a language pack does; this one has no texts of the editor's own."""
+    texts = user_data / "texts.json"
+    texts.write_text('{"contents": {}}')
+    origin = {"extensionIdentifier": {"id": language}, "version": "1"}
+    pack = {"hash": language, "extensions": [origin], "translations": {"vscode": str(texts)}, "label": language}
+    (user_data / "languagepacks.json").write_text(json.dumps({language: pack}))
 
 
 def _address(log: Path) -> str | None:

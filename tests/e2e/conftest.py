@@ -57,14 +57,16 @@ def open_editor(vsix: Path, browser: Browser, tmp_path: Path, request: pytest.Fi
     """Opens a workspace with the given files; settings of a user with our server are the default."""
 
     @contextlib.contextmanager
-    def open_editor(files: dict[str, str], *, path: str | None = None, **settings: object) -> Iterator[Editor]:
+    def open_editor(
+        files: dict[str, str], *, path: str | None = None, language: str = "en", **settings: object
+    ) -> Iterator[Editor]:
         workspace = tmp_path / "workspace"
         for name, text in files.items():
             (workspace / name).parent.mkdir(parents=True, exist_ok=True)
             (workspace / name).write_text(text)
         settings = {"greenCode.interpreter": sys.executable, "greenCode.device": "cpu"} | settings
         where = {"vsix": vsix, "workspace": workspace, "home": tmp_path}
-        with code_server.running(**where, settings=settings, path=path) as process:
+        with code_server.running(**where, settings=settings, path=path, language=language) as process:
             page = browser.new_page(viewport={"width": 1280, "height": 760})
             try:
                 yield Editor(window=Workbench(page, process.url), process=process, workspace=workspace)

@@ -24,9 +24,9 @@ class Workbench:
         """Our item in the status bar."""
         return self.page.locator(".statusbar-item[id$='greenCode.energy'] a")
 
-    def wait_until_ready(self) -> None:
-        """Returns once the server says that the model is loaded."""
-        expect(self.status).to_have_attribute("aria-label", re.compile("^Green Code: ready"), timeout=LOAD_TIMEOUT_MS)
+    def wait_until_ready(self, word: str = "ready") -> None:
+        """Returns once the server says that the model is loaded, by the word that the editor's language has for it."""
+        expect(self.status).to_have_attribute("aria-label", re.compile(f"^Green Code: {word}"), timeout=LOAD_TIMEOUT_MS)
 
     def open_file(self, name: str) -> None:
         """Opens a file of the workspace from the explorer."""
