@@ -14,6 +14,7 @@ from engine.completion.loops import loop_length
 from engine.completion.prompt import behind_typed, prompt_for
 from engine.completion.shape import shape_at
 from engine.completion.words import is_word
+from engine.completion.worth import saves_a_key
 from engine.types import FinishReason
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
         part = without_half_line(raw, part)
     if finish_reason in _MAY_CUT_A_WORD:
         part = without_half_word(raw, part, site.shape, site.prefix, site.suffix)
-    return raw[part]
+    return raw[part] if saves_a_key(raw[part]) else ""
 
 
 def ended_by_rules(site: Site, raw: str) -> FinishReason | None:

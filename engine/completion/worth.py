@@ -35,6 +35,11 @@ def is_worth_showing(text: str, head: str) -> bool:
     return not _is_unfinished(sign) and not _BEGINS_WORD.search(head[-1:] + text.rstrip())
 
 
+def saves_a_key(text: str) -> bool:
+    """Whether it takes more keys to type a text than to accept it, which is one; a letter beyond ASCII may take two."""
+    return len(text) > 1 or not text.isascii()
+
+
 def _is_unfinished(sign: str) -> bool:
     """Whether signs open something, and nothing that belongs there follows."""
     left = residue(sign)

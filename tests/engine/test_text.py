@@ -204,7 +204,23 @@ def test_without_a_shape_nothing_is_cut_off() -> None:
 
 
 def test_nothing_is_offered_once_it_is_cancelled() -> None:
-    assert not offered(site_for(CompletionRequest(prefix="x = ")), " y\n", FinishReason.CANCELLED)
+    assert not offered(site_for(CompletionRequest(prefix="x = ")), " foo\n", FinishReason.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "raw", "expected"),
+    [
+        ("x = ", " y\n", ""),
+        ("x = ", " 1\n", ""),
+        ("retur", "return", ""),
+        ("x =", " 1\n", " 1"),
+        ("retu", "return", "rn"),
+        ("caf", "café\n", "é"),
+        ('x = "', "数\n", "数"),
+    ],
+)
+def test_what_is_typed_with_one_key_is_not_offered(prefix: str, raw: str, expected: str) -> None:
+    assert offered(site_for(CompletionRequest(prefix=prefix)), raw, FinishReason.STOP) == expected
 
 
 @pytest.mark.parametrize(

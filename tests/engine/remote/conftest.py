@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     with ScriptedServer() as server:
-        server.says("x")
+        server.says("foo")
         yield server
 
 

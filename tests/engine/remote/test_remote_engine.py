@@ -82,17 +82,17 @@ def test_a_counter_that_fails_takes_no_text_along(server: ScriptedServer) -> Non
 
     completion = engine.complete(request("a = "))
 
-    assert (completion.text, completion.energy.energy_j) == ("x", None)
+    assert (completion.text, completion.energy.energy_j) == ("foo", None)
     engine.close()
 
 
 def test_a_text_that_is_complete_ends_the_answer(server: ScriptedServer, engine: RemoteEngine) -> None:
-    server.says("1\n", *["b = 2\n"] * 100)
+    server.says("10\n", *["b = 2\n"] * 100)
     server.go.clear()
 
     completion = engine.complete(request("a = "))
 
-    assert completion.text == "1"
+    assert completion.text == "10"
     assert server.went_away.wait(10)
 
 
@@ -112,9 +112,9 @@ def test_a_cancelled_request_closes_its_connection_at_once(server: ScriptedServe
 def test_the_next_request_is_answered_after_a_cancelled_one(server: ScriptedServer, engine: RemoteEngine) -> None:
     test_a_cancelled_request_closes_its_connection_at_once(server, engine)
     server.go.set()
-    server.says("3")
+    server.says("30")
 
-    assert engine.complete(request("a = ")).text == "3"
+    assert engine.complete(request("a = ")).text == "30"
 
 
 def test_a_word_that_was_begun_is_read_and_gone_on_with(server: ScriptedServer, engine: RemoteEngine) -> None:
