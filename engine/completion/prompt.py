@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _IMPORT = re.compile(
     r"^(?:import|from|using|use|#include|#import|require|export \* from)\b[^\n]*[^\s({,\\](?=\s*\n)", re.MULTILINE
 )
-# A blank, and a name. A number (each digit is a token) and what is too long for a name are read as they are.
-_TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w{0,63})?\Z")
+# A blank, and a name or some signs. A number (each digit is a token) and what is longer are read as they are.
+_TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w{0,63}|(?<![^\w\s])[^\w\s]{1,3})?\Z")
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
 
@@ -33,9 +33,10 @@ class Prompt:
 
     Attributes:
         text: The document before the cursor, cut to the window, without `typed`.
-        typed: What of it the model is to say again: the word that the cursor stands in or behind, if any, and the one
-            blank or line end before it. Tokens of code begin with a blank, a line end is one token with the
-            indentation behind it, and a word that is cut where no token ends is one that the model does not know. Of
+        typed: What of it the model is to say again: the word or the signs that the cursor stands in or behind, if any,
+            and the one blank or line end before them. Tokens of code begin with a blank, a line end is one token with
+            the indentation behind it, and a word that is cut where no token ends is one that the model does not know.
+            So are signs: where a quote may follow a bracket, one token says both. Of
             blanks only this one is held back: without the rest of its indentation, a line start tells the model
             nothing of the block that it stands in.
         suffix: The document behind the cursor, cut to its budget; read by models that fill in the middle.

@@ -52,7 +52,7 @@ class Site:
     @property
     def is_doubted(self) -> bool:
         """Whether a text whose first word is unlikely is given up here."""
-        return self.shape is not None and (bool(self.prompt.typed.strip()) or self.may_give_up)
+        return self.shape is not None and (is_word(self.prompt.typed[-1:]) or self.may_give_up)
 
 
 def site_for(request: CompletionRequest) -> Site:

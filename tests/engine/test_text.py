@@ -213,10 +213,10 @@ def test_nothing_is_offered_once_it_is_cancelled() -> None:
         ("x = ", " y\n", ""),
         ("x = ", " 1\n", ""),
         ("retur", "return", ""),
-        ("x =", " 1\n", " 1"),
+        ("x =", " = 1\n", " 1"),
         ("retu", "return", "rn"),
         ("caf", "café\n", "é"),
-        ('x = "', "数\n", "数"),
+        ("x = '", " '数\n", "数"),
     ],
 )
 def test_what_is_typed_with_one_key_is_not_offered(prefix: str, raw: str, expected: str) -> None:

@@ -128,7 +128,7 @@ def test_a_document_that_spells_a_field_or_a_token_is_read_as_it_is() -> None:
 def test_a_model_without_such_tokens_reads_what_stands_before_the_cursor() -> None:
     assert find_fim_format(SMOLLM2) is None
     assert why_no_format(SMOLLM2) is None
-    assert prompt_parts(build_prompt("f(", ")\ng()"), None) == ("f(",)
+    assert prompt_parts(build_prompt("f(1", ")\ng()"), None) == ("f(1",)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_tokens_that_fit_no_format_are_told_of_and_not_guessed(control_tokens: l
 
 @pytest.mark.parametrize("suffix", ["", "\n", "\n    \n"])
 def test_nothing_behind_the_cursor_needs_no_format(suffix: str) -> None:
-    assert prompt_parts(build_prompt("f(", suffix), fim_format("Qwen2.5-Coder")) == ("f(",)
+    assert prompt_parts(build_prompt("f(1", suffix), fim_format("Qwen2.5-Coder")) == ("f(1",)
 
 
 @pytest.mark.parametrize("name", ["StarCoder2", "Code Llama", "Codestral"])

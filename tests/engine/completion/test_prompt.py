@@ -21,7 +21,13 @@ def test_a_short_document_is_the_prompt() -> None:
         ("x = ", "x =", " "),
         ("x", "", "x"),
         ("x = 12", "x = 12", ""),
-        ("x.", "x.", ""),
+        ("x.", "x", "."),
+        ("if a =", "if a", " ="),
+        ("print(", "print", "("),
+        ('print("', "print", '("'),
+        ("f():\n    }", "f():\n   ", " }"),
+        ("f():\n}", "f():", "\n}"),
+        ("# ----", "# ----", ""),
         ("x = get_user_na", "x =", " get_user_na"),
         ("f():\n\tretu", "f():\n", "\tretu"),
         ("f():\nretu", "f():", "\nretu"),
@@ -31,7 +37,7 @@ def test_a_short_document_is_the_prompt() -> None:
         ("f():\n\n", "f():\n", "\n"),
     ],
 )
-def test_the_word_at_the_cursor_is_set_aside_with_its_blank(prefix: str, text: str, typed: str) -> None:
+def test_the_word_or_the_signs_at_the_cursor_are_set_aside_with_its_blank(prefix: str, text: str, typed: str) -> None:
     prompt = build_prompt(prefix)
 
     assert (prompt.text, prompt.typed) == (text, typed)
