@@ -20,8 +20,8 @@ from engine.completion.page_languages import open_mark
 if TYPE_CHECKING:
     from engine.completion.lexical import LexedPlace
 
-_BEHIND_CHARS = 8_192  # that a lexer reads on
-_BEFORE_CHARS = 2_048  # of a string, that are read again for each token of code in it
+_BEHIND_CHARS = 8_192  # behind a string, that a lexer reads on, once
+_NEAR_CHARS = 2_048  # before and behind code in a string, that are read again for each key
 _CODE_MARK = re.compile(r"(?<!\\)(?:[$#]\{|\{(?=\$)|\$\()")  # of most languages
 _BEHIND = f" {MARK}\n"  # a text, so that its end is read for what it is
 _ENDS = CLOSERS | QUOTES
@@ -84,7 +84,7 @@ class Bracketed:
 
     def is_left_in(self, text: str) -> bool:
         """Whether the text behind the cursor leaves it."""
-        return self.left_at(text[:_BEFORE_CHARS]) is not None
+        return self.left_at(text[:_NEAR_CHARS]) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +95,13 @@ class Read:
         language_id: Whose lexer reads it.
         text: What stands before the cursor; of a string itself, what began it.
         state: Where the lexer goes on in that.
+        n_behind: How much of what stands behind the cursor is read.
     """
 
     language_id: str
     text: str
     state: State
+    n_behind: int
 
     def left_at(self, text: str) -> int | None:
         """Where text at the cursor leaves it; None where it does not."""
@@ -107,7 +109,7 @@ class Read:
 
     def is_left_in(self, text: str) -> bool:
         """Whether the text behind the cursor leaves it, and ends in no string that would begin there."""
-        return _is_left(self, text[:_BEHIND_CHARS])
+        return _is_left(self, text[: self.n_behind])
 
 
 Inside = Signed | Bracketed | Read
@@ -137,17 +139,19 @@ def _inside(place: LexedPlace) -> Inside | None:
         return signed if enclosure.closer else None
     if place.part == "string" and enclosure.opener:
         return _inside_string(place) if enclosure.closer else None  # else its line ends it
-    is_near = len(place.text) - place.opened[0].start <= _BEFORE_CHARS
-    return Read(language_id=place.language_id, text=place.text, state=place.base) if is_near else None
+    is_near = len(place.text) - place.opened[0].start <= _NEAR_CHARS
+    read = Read(language_id=place.language_id, text=place.text, state=place.base, n_behind=_NEAR_CHARS)
+    return read if is_near else None
 
 
 def _inside_string(place: LexedPlace) -> Inside:
     enclosure, opened = place.enclosure, place.opened[-1]
-    if (code := _code_in(place.text[opened.start :][-_BEFORE_CHARS:])) is not None:
+    if (code := _code_in(place.text[opened.start :][-_NEAR_CHARS:])) is not None:
         return Bracketed(code=code)
     if enclosure.opener not in QUOTES:
         return Signed(opener=enclosure.opener, closer=enclosure.closer)
-    return Read(language_id=place.language_id, text=enclosure.opener, state=State(0, opened.stack))
+    start = State(0, opened.stack)
+    return Read(language_id=place.language_id, text=enclosure.opener, state=start, n_behind=_BEHIND_CHARS)
 
 
 def _code_in(text: str) -> str | None:
@@ -156,7 +160,7 @@ def _code_in(text: str) -> str | None:
     return text[marks[-1] :] if marks and not Scan().over(text, marks[-1]).closers else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _is_left(inside: Read, suffix: str) -> bool:
     at, last = _left(inside, suffix)
     return at is not None and last.part != "string"

@@ -24,7 +24,8 @@ REST_CHARS = 256  # of it behind the cursor, that are read for each bracket of n
 _CONTEXT_CHARS = 3  # that tell what an apostrophe or an angle bracket is
 _WORD_CHARS = 200  # that a word has at most
 _WORD_END = re.compile(r"\w+\Z")
-_HALF_WORD = re.compile(r"[\w-]*\w-\Z|(?<!\w)\d+\.\Z|[\w\\]*\\\Z|\$[{(]?\Z")  # such as `log-`, `3.`, `Log\`, `$(`
+# Such as `log-`, an option's `--`, `3.`, `Log\`, `$(`.
+_HALF_WORD = re.compile(r"[\w-]*\w-\Z|(?<=\s)--?\Z|(?<!\w)\d+\.\Z|[\w\\]*\\\Z|\$[{(]?\Z")
 _PIECES = frozenset(CLOSING) | CLOSERS | QUOTES | {">"}
 _WITHOUT_VALUE = re.compile(r"(?:^|\s)[\w:.-]+=\Z")  # such as an attribute whose string was not begun
 _ENDS = frozenset(">/)]},;")

@@ -297,6 +297,7 @@ def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
         pytest.param("x = ‸", "0.12", "", id="half of a number behind its point"),
         pytest.param("uses: docker/‸", "log-in", "", id="half of a word behind its hyphen"),
         pytest.param("rm ‸", '"$DIR"/$', '"$DIR"/', id="a variable without a name"),
+        pytest.param("doc: ‸", "$(INSTALL) --", "$(INSTALL)", id="an option without a name"),
         pytest.param("doc: ‸", "$(HTML) $(", "$(HTML)", id="a variable of make without a name"),
         pytest.param("\\item ‸", "1, \\", "1,", id="a command without a name"),
         pytest.param("class A implements ‸\nMonolog", "\\Monolog\\", "", id="half of a qualified name"),
