@@ -9,7 +9,7 @@ place lies in `engine.completion.lexical` says. A scan goes on where another end
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.completion.words import is_word
 
@@ -59,12 +59,14 @@ class Scan:
         stack: What is open.
         strings: For each open quote, what begins code inside its string.
         with_angles: Whether angle brackets count, which enclose type parameters.
+        with_apostrophes: Whether an apostrophe begins a string even before a word that none ends.
     """
 
     closers: tuple[str, ...] = ()
     stack: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
     with_angles: bool = False
+    with_apostrophes: bool = False
 
     @property
     def residue(self) -> Residue:
@@ -91,13 +93,13 @@ class Scan:
                 _close(char, stack, closers)
             elif char == ";":
                 _drop_angles(stack)
-            elif char != "'" or _opens_string(text, at):
+            elif char != "'" or _opens_string(text, at, always=self.with_apostrophes):
                 stack.append(char)
                 strings.append(
                     "${" if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
                 )
             at += 1
-        return Scan(closers=tuple(closers), stack=tuple(stack), strings=tuple(strings), with_angles=self.with_angles)
+        return replace(self, closers=tuple(closers), stack=tuple(stack), strings=tuple(strings))
 
 
 def residue(text: str) -> Residue:
@@ -142,13 +144,13 @@ def _drop_angles(stack: list[str]) -> None:
         stack.pop()
 
 
-def _opens_string(text: str, at: int) -> bool:
+def _opens_string(text: str, at: int, *, always: bool) -> bool:
     """Whether the apostrophe at `at` opens a string.
 
-    It does not in `don't`, in `&'a`, in `(a)'`, nor before a word that none ends.
+    It does not in `don't`, in `&'a`, in `(a)'`, nor, where it need not, before a word that none ends.
     """
     before = text[max(0, at - _PREFIX_CHARS) : at]
     line = text[at + 1 : at + 1 + _STRING_CHARS].partition("\n")[0]
-    if before.endswith(("&", "<", ")", "]")) or (line[:1].isalpha() and "'" not in line):
+    if before.endswith(("&", "<", ")", "]")) or (not always and line[:1].isalpha() and "'" not in line):
         return False
     return not is_word(before[-1:]) or _STRING_PREFIX.search(before) is not None

@@ -101,7 +101,12 @@ def _repeats(text: str, shape: Shape) -> int:
 
 
 def _does_not_fit(text: str, shape: Shape) -> int:
-    return fitting_length(text, shape.line)
+    return _without_comma(text, text[: fitting_length(text, shape.line)], shape)
+
+
+def _without_comma(text: str, kept: str, shape: Shape) -> int:
+    """How much is kept; what the model would have said behind a comma is cut off, and so is the comma."""
+    return len(kept if kept == text else without_open_comma(kept, shape.line))
 
 
 def _closes_the_next_line(text: str, shape: Shape) -> int:
@@ -115,7 +120,7 @@ def _blank_end(text: str, shape: Shape) -> int:
 
 
 def _opens_a_string(text: str, shape: Shape) -> int:
-    return len(without_opened_string(text, shape.head))
+    return _without_comma(text, without_opened_string(text, shape.head), shape)
 
 
 def _not_worth_showing(text: str, shape: Shape) -> int:

@@ -79,7 +79,7 @@ class Line:
         return scan.over(context + self.rest, len(context)).residue
 
 
-def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool) -> Line:
+def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, with_apostrophes: bool) -> Line:
     """The line of a cursor.
 
     Args:
@@ -87,10 +87,13 @@ def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool) -> Line:
         rest: The line behind it.
         is_code: Whether the cursor stands in code, not in a comment.
         with_angles: Whether the language has type parameters in angle brackets.
+        with_apostrophes: Whether it has strings between apostrophes.
     """
     seen, rest = head[-HEAD_CHARS:], rest[:REST_CHARS]
     closes_angles = with_angles and is_code and ">" in rest
-    before = Scan(with_angles=closes_angles).over(seen + rest, 0, len(seen))
+    before = Scan(with_angles=closes_angles, with_apostrophes=with_apostrophes and is_code).over(
+        seen + rest, 0, len(seen)
+    )
     return Line(
         head=seen,
         rest=rest,
@@ -157,7 +160,7 @@ def fitting_length(body: str, line: Line) -> int:
 
 
 def without_open_comma(text: str, line: Line) -> str:
-    """A text that was cut off, without a comma at its end that the rest of the line leaves nothing behind."""
+    """A text without a comma at its end that the rest of the line leaves nothing behind."""
     return text.rstrip(", ") if line.rest.lstrip().startswith(_CLOSES) else text
 
 

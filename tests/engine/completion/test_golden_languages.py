@@ -112,6 +112,9 @@ CLOSED_BEHIND = [
     ("matlab", "x = f(rows', [1 2]', ‸);\n", " cols');\n", "cols'"),
 ]
 OPENED_BEFORE_TEXT = [
+    ("python", 'days = ["Mon", ‸]\n', '"Tue", "', '"Tue"'),
+    ("javascript", "const days = ['Mon', ‸];\n", "'Tue', 'Wed", "'Tue'"),
+    ("go", "days := []string{‸}\n", '"Mon", "Tue", x[', '"Mon", "Tue", x'),
     ("java", "int x = ‸;\n", " foo(", "foo"),
     ("python", "x = ‸foo\n", '"bar', ""),
     ("python", "print(‸name)\n", "f(", ""),
