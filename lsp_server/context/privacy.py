@@ -35,6 +35,7 @@ _MAX_KEPT = 4096  # names whose verdict is kept
 _FOLDS_CASE = sys.platform in {"win32", "darwin"}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_BACKSLASH = re.compile(r"\\(?=[\w.*{-])")  # behind a folder, to who writes paths as Windows does
 _HAS_MEANING = re.compile(r"[^\s/!]")
 
 
@@ -190,12 +191,17 @@ def _from_root(pattern: str) -> str:
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
-    """A pattern, and what its braces mean to people who know them from elsewhere: `*.{a,b}` takes more for private.
+    """A pattern, and what its braces and backslashes mean to people who know them from elsewhere.
 
-    An exception means what .gitignore says, and no more.
+    Both take more for private: braces several names, a backslash what lies in a folder. An exception means what
+    .gitignore says, and no more.
     """
     yield pattern
-    found = None if pattern.startswith("!") else _BRACES.search(pattern)
+    if pattern.startswith("!"):
+        return
+    if _BACKSLASH.search(pattern):
+        yield from _alternatives(_BACKSLASH.sub("/", pattern).removeprefix("."))
+    found = _BRACES.search(pattern)
     if found is not None:
         for each in found[1].split(","):
             yield from _alternatives(pattern[: found.start()] + each + pattern[found.end() :])

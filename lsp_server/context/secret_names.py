@@ -15,7 +15,7 @@ _KEYS = (
     *("*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.der", "*.crt", "*.cert", "*.ppk", "*.pvk"),
     *("*.gpg", "*.asc", "*.agekey", "*.jks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.keychain", "*.keychain-db"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key"),
-    *("deploy_key", "deploy-key"),
+    *("deploy_key", "deploy-key", "*.pgp"),
     *(".ssh/", ".gnupg/", ".password-store/", "**/sops/age/keys.txt", "*.ovpn", "**/wireguard/*.conf"),
 )
 _CLOUDS = (
@@ -48,6 +48,7 @@ _PROGRAMS = (
     *("keystore.properties", "key.properties", "connectionstrings.config", "wp-config.php", ".htpasswd", ".htdigest"),
     *(".pgpass", "pgpass.conf", ".my.cnf", ".mylogin.cnf", ".curlrc", ".wgetrc", ".msmtprc", ".fetchmailrc"),
     *("sftp-config.json", "**/.vscode/sftp.json", ".ftpconfig", "sitemanager.xml", "jupyter_*_config.json"),
+    *("local.settings.json", "token.json", "oauth_token"),
     *(
         ".*_history",
         ".zhistory",

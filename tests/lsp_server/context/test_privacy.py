@@ -38,6 +38,7 @@ async def reason(private: PrivateFiles, path: Path) -> str:
         *(".git-credentials", "a.p12", "a.jks", ".config/gcloud/x.db", ".htpasswd", "wp-config.php", "master.key"),
         *(".config/gh/hosts.yml", ".m2/settings.xml", ".bash_history", "gcp_service-account.json", ".vault-token"),
         *("serviceAccountKey.json", "rootkey.csv", "deploy_key", ".config/doctl/config.yaml", ".composer/auth.json"),
+        *("local.settings.json", "token.json", "old.pgp"),
         *("secrets-prod.yaml", "k8s-secret.yaml", "aws_credentials", "passwords.txt", "api_key.txt", "kube.config"),
     ],
 )
@@ -87,6 +88,10 @@ async def test_other_names_are_not(tmp_path: Path, name: str) -> None:
         ("./config.py", "config.py", True),
         ("./customers/", "customers/a.py", True),
         ("./config.py", "src/config.py", False),
+        ("customers\\*", "customers/a.py", True),
+        ("./src\\keys\\*.py", "src/keys/a.py", True),
+        (".\\config.py", "config.py", True),
+        (".\\config.py", "src/config.py", False),
         ("*.{sql,csv}", "a.csv", True),
         ("{{config,keys}.py,more/}", "keys.py", True),
         ("{customers,clients}/", "src/clients/a.py", True),
@@ -105,7 +110,7 @@ async def test_patterns_from_a_folder_the_disk_or_the_home(
 
     for folders in ([folder], [folder, folder.parent], [folder.parent, folder]):
         assert bool(await reason(PrivateFiles([pattern], folders), folder / name)) is is_private
-    if not pattern.startswith(("/config", "./")):
+    if not pattern.startswith(("/config", "./", ".\\", "customers\\")):
         assert bool(await reason(PrivateFiles([pattern]), folder / name)) is is_private
 
 
