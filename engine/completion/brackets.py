@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from engine.completion.words import is_word
+
+Apostrophes = Literal["guessed", "quotes", "transposes"]
 
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(CLOSING.values())
@@ -59,14 +62,14 @@ class Scan:
         stack: What is open.
         strings: For each open quote, what begins code inside its string.
         with_angles: Whether angle brackets count, which enclose type parameters.
-        with_apostrophes: Whether an apostrophe begins a string even before a word that none ends.
+        apostrophes: What they are; quotes begin a string even before a word that none ends, and transposes none.
     """
 
     closers: tuple[str, ...] = ()
     stack: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
     with_angles: bool = False
-    with_apostrophes: bool = False
+    apostrophes: Apostrophes = "guessed"
 
     @property
     def residue(self) -> Residue:
@@ -93,7 +96,7 @@ class Scan:
                 _close(char, stack, closers)
             elif char == ";":
                 _drop_angles(stack)
-            elif char != "'" or _opens_string(text, at, always=self.with_apostrophes):
+            elif char != "'" or _opens_string(text, at, self.apostrophes):
                 stack.append(char)
                 strings.append(
                     "${" if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
@@ -144,13 +147,14 @@ def _drop_angles(stack: list[str]) -> None:
         stack.pop()
 
 
-def _opens_string(text: str, at: int, *, always: bool) -> bool:
+def _opens_string(text: str, at: int, apostrophes: Apostrophes) -> bool:
     """Whether the apostrophe at `at` opens a string.
 
-    It does not in `don't`, in `&'a`, in `(a)'`, nor, where it need not, before a word that none ends.
+    It does not in `don't`, in `&'a`, in `(a)'`, nor, where that is guessed, before a word that none ends.
     """
     before = text[max(0, at - _PREFIX_CHARS) : at]
     line = text[at + 1 : at + 1 + _STRING_CHARS].partition("\n")[0]
-    if before.endswith(("&", "<", ")", "]")) or (not always and line[:1].isalpha() and "'" not in line):
+    is_alone = apostrophes == "guessed" and line[:1].isalpha() and "'" not in line
+    if before.endswith(("&", "<", ")", "]")) or is_alone:
         return False
-    return not is_word(before[-1:]) or _STRING_PREFIX.search(before) is not None
+    return not is_word(before[-1:]) or (apostrophes != "transposes" and _STRING_PREFIX.search(before) is not None)

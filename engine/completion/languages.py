@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.completion.brackets import Apostrophes
+
 TRAILING_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
 """A comment that ends a line, in most languages."""
 
@@ -169,6 +171,7 @@ _WITHOUT_APOSTROPHES = (
     "objective-c objective-cpp zig nim crystal v haxe ada vhdl verilog systemverilog julia clojure commonlisp "
     "lisp scheme racket tcl asm nasm glsl hlsl wgsl shaderlab apex"
 )
+_TRANSPOSES = "matlab octave scilab julia"  # and an apostrophe behind a name or a bracket transposes a matrix there
 _BACKTICKS = "javascript javascriptreact typescript typescriptreact rescript go v d crystal julia perl php ruby"
 
 # Strings that are begun and ended by more than quotes, and may go over several lines.
@@ -225,6 +228,7 @@ class Language:
         nests_comments: Whether such a comment may stand in another.
         has_long_strings: Whether quotes may enclose line ends.
         quotes: The quotes that begin a string.
+        apostrophes: What they are.
         is_prose: Whether quotes are signs of its text, and nothing begins a string.
         raw_string: Strings that are begun by more than quotes; None where there are none.
         is_template: Whether it is HTML with marks of a language for templates.
@@ -238,6 +242,7 @@ class Language:
     nests_comments: bool = False
     has_long_strings: bool = False
     quotes: frozenset[str] = frozenset("\"'")
+    apostrophes: Apostrophes = "guessed"
     is_prose: bool = False
     raw_string: RawString | None = None
     is_template: bool = False
@@ -249,13 +254,17 @@ class Language:
 def language_named(language_id: str) -> Language:
     """What is known of the language that an editor names so; nothing but its name where it is in no table."""
     opener, closer = _RAW_STRINGS.get(language_id, ("", ""))
+    quotes = _quotes(language_id)
+    are_quotes = "'" in quotes and language_id.lower() in known_languages()
+    apostrophes: Apostrophes = "quotes" if are_quotes else "guessed"
     return Language(
         lexer="html" if language_id in _TEMPLATES.split() else _LEXERS.get(language_id, language_id),
         line_comment=next((mark for mark, ids in _LINE_COMMENTS.items() if language_id in ids.split()), ""),
         block_comments=tuple(pair for pair, ids in _BLOCK_COMMENTS.items() if language_id in ids.split()),
         nests_comments=language_id in _NESTED_COMMENTS.split(),
         has_long_strings=language_id in _LONG_STRINGS.split(),
-        quotes=_quotes(language_id),
+        quotes=quotes,
+        apostrophes="transposes" if language_id in _TRANSPOSES.split() else apostrophes,
         is_prose=language_id in _PROSE.split(),
         raw_string=RawString(opener=re.compile(opener), closer=closer) if opener else None,
         is_template=language_id in _TEMPLATES.split(),

@@ -18,6 +18,8 @@ from engine.completion.words import joins
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.completion.brackets import Apostrophes
+
 HEAD_CHARS = 4_096  # of a line before the cursor, that its brackets are counted in
 REST_CHARS = 256  # of it behind the cursor, that are read for each bracket of new text
 
@@ -79,7 +81,7 @@ class Line:
         return scan.over(context + self.rest, len(context)).residue
 
 
-def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, with_apostrophes: bool) -> Line:
+def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, apostrophes: Apostrophes) -> Line:
     """The line of a cursor.
 
     Args:
@@ -87,13 +89,12 @@ def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, with_apos
         rest: The line behind it.
         is_code: Whether the cursor stands in code, not in a comment.
         with_angles: Whether the language has type parameters in angle brackets.
-        with_apostrophes: Whether it has strings between apostrophes.
+        apostrophes: What they are in its code.
     """
     seen, rest = head[-HEAD_CHARS:], rest[:REST_CHARS]
     closes_angles = with_angles and is_code and ">" in rest
-    before = Scan(with_angles=closes_angles, with_apostrophes=with_apostrophes and is_code).over(
-        seen + rest, 0, len(seen)
-    )
+    start = Scan(with_angles=closes_angles, apostrophes=apostrophes if is_code else "guessed")
+    before = start.over(seen + rest, 0, len(seen))
     return Line(
         head=seen,
         rest=rest,

@@ -97,7 +97,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         rest_of_line,
         is_code=bool(language_id) and enclosure.part == "code",
         with_angles=language.has_type_parameters,
-        with_apostrophes="'" in language.quotes,
+        apostrophes=language.apostrophes,
     )
     head = shortened(prefix[line_start:])
     above = filled_upwards(prefix[:line_start])

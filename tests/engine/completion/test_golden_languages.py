@@ -112,6 +112,7 @@ CLOSED_BEHIND = [
     ("matlab", "x = f(rows', [1 2]', ‸);\n", " cols');\n", "cols'"),
 ]
 OPENED_BEFORE_TEXT = [
+    ("matlab", "B = A' * ‸;\n", "[1 2", ""),
     ("python", 'days = ["Mon", ‸]\n', '"Tue", "', '"Tue"'),
     ("javascript", "const days = ['Mon', ‸];\n", "'Tue', 'Wed", "'Tue'"),
     ("go", "days := []string{‸}\n", '"Mon", "Tue", x[', '"Mon", "Tue", x'),
