@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.completion.words import is_word
 from engine.errors import TrainingError
 from engine.intervals import draws_of_groups, estimate
 from engine.types import CompletionRequest, no_progress
@@ -31,6 +32,7 @@ MIN_WORD_CHARS = 6
 LETTERS = (0, 1, 2, 3, 4)
 
 _WORD = re.compile(rf"(?<!\w)[^\W\d]\w{{{MIN_WORD_CHARS - 1},}}")
+_SIGNS = re.compile(r"(?<![^\w\s])[^\w\s]{2,4}(?![^\w\s])")  # such as `==`, `->`, `("` and `):`
 _WORDS_A_FILE = 4  # near each other, so that the prompt is read once
 _MIN_PREFIX_CHARS = 300
 _ROUNDS = 20  # times that the files are gone through before there are said to be too few words
@@ -90,8 +92,14 @@ class WordShares:
     nothing: Estimate
 
 
-def sample_words(files: Sequence[SourceFile], n_words: int, *, seed: int = 0) -> list[Word]:
+def sample_words(files: Sequence[SourceFile], n_words: int, *, signs: bool = False, seed: int = 0) -> list[Word]:
     """Draws words of `MIN_WORD_CHARS` characters or more, a few from each file in turn, in the order of the file.
+
+    Args:
+        files: Where they are drawn from.
+        n_words: How many.
+        signs: Draws runs of two to four signs instead.
+        seed: Of the draw.
 
     Raises:
         TrainingError: If there are too few.
@@ -102,7 +110,7 @@ def sample_words(files: Sequence[SourceFile], n_words: int, *, seed: int = 0) ->
         if len(file.text) <= _MIN_PREFIX_CHARS:
             continue
         start = rng.randrange(_MIN_PREFIX_CHARS, len(file.text))
-        for word in islice(_words_from(file, start), _WORDS_A_FILE):
+        for word in islice(_words_from(file, start, _SIGNS if signs else _WORD), _WORDS_A_FILE):
             if len(drawn) < n_words:
                 drawn.setdefault((word.file, len(word.before)), word)
         if len(drawn) == n_words:
@@ -148,7 +156,8 @@ def offer_of(text: str, rest: str) -> WordOffer:
     """What an offered text is to a word of which the rest is still to come."""
     if not text:
         return WordOffer.NOTHING
-    return WordOffer.RIGHT if re.match(rf"{re.escape(rest)}(?!\w)", text) else WordOffer.WRONG
+    goes_on = r"\w" if is_word(rest[-1:]) else r"[^\w\s]"
+    return WordOffer.RIGHT if re.match(rf"{re.escape(rest)}(?!{goes_on})", text) else WordOffer.WRONG
 
 
 def word_shares(tried: Sequence[TriedWord]) -> list[WordShares]:
@@ -174,8 +183,8 @@ def word_shares(tried: Sequence[TriedWord]) -> list[WordShares]:
     return rows
 
 
-def _words_from(file: SourceFile, start: int) -> Iterator[Word]:
-    for found in _WORD.finditer(file.text, start):
+def _words_from(file: SourceFile, start: int, kind: re.Pattern[str]) -> Iterator[Word]:
+    for found in kind.finditer(file.text, start):
         yield Word(
             file=f"{file.package}/{file.path}",
             language=file.language,

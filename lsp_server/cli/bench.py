@@ -246,12 +246,13 @@ def words(
     green_modes: Annotated[
         str, typer.Option("--green-modes", help="Comma-separated positions of the slider.")
     ] = f"0,{DEFAULT_GREEN_MODE}",
+    signs: Annotated[bool, typer.Option("--signs", help="Completes `==`, `->` and the like after one sign.")] = False,
     output: Annotated[Path | None, typer.Option("--output", help="A file for every try, as JSON lines.")] = None,
 ) -> None:
     """Completes words of installed packages that no training has seen, after none to four of their letters."""
     from engine.completion.acceptance import ACCEPTANCE
     from engine.corpus.installed import installed_held_out
-    from engine.evaluation.begun_words import sample_words, try_words, word_shares
+    from engine.evaluation.begun_words import LETTERS, sample_words, try_words, word_shares
     from lsp_server.cli.render import words_table
     from lsp_server.suggest.gate import price_at
 
@@ -261,8 +262,9 @@ def words(
         progress("Reading installed packages", 0, None)
         tried = try_words(
             engine.complete,
-            sample_words(installed_held_out(), n_words),
+            sample_words(installed_held_out(), n_words, signs=signs),
             green_modes=modes,
+            letters=(1,) if signs else LETTERS,
             is_asked=lambda prefix, mode: chance(prefix) >= price_at(mode),
             progress=progress,
         )

@@ -34,6 +34,12 @@ def test_words_are_long_and_the_file_goes_on_with_them() -> None:
         assert not is_word(word.before[-1])
 
 
+def test_signs_are_runs_of_signs() -> None:
+    files = [source_file("if a == b:\n    f(a['c'], -1)\nx = 1\n" * 40)]
+
+    assert {word.word for word in sample_words(files, 20, signs=True)} == {"==", "['", "'],"}
+
+
 def test_too_few_words_are_said() -> None:
     with pytest.raises(TrainingError, match="too few words"):
         sample_words([source_file("x = 1\n" * 80)], 3)
@@ -54,6 +60,20 @@ def test_too_few_words_are_said() -> None:
 )
 def test_right_is_the_rest_of_the_word_and_its_end(text: str, offer: WordOffer) -> None:
     assert offer_of(text, "ount") is offer
+
+
+@pytest.mark.parametrize(
+    ("text", "offer"),
+    [
+        ("= 1", WordOffer.RIGHT),
+        ("=1", WordOffer.RIGHT),
+        ("== 1", WordOffer.WRONG),
+        (" 1", WordOffer.WRONG),
+        ("", WordOffer.NOTHING),
+    ],
+)
+def test_right_are_the_other_signs_and_no_more(text: str, offer: WordOffer) -> None:
+    assert offer_of(text, "=") is offer
 
 
 def test_shares_count_each_position_and_number_of_letters_apart() -> None:
