@@ -158,7 +158,7 @@ def _with_attributes(lexer: Any, language: Language) -> Any:  # noqa: ANN401
 
     class WithAttributes(lexer):  # type: ignore[misc]
         tokens = {  # noqa: RUF012 - as pygments declares them
-            "root": [*marks, (r"[^<&{@]+|[{@]", Text), inherit],
+            "root": [*marks, (r"[^<&{@]+|[{@]|<(?![A-Za-z/!?])", Text), inherit],  # `a < b` begins no tag
             "tag": [*marks, inherit],
             "attr": [*marks, (r"\s+", Text), ('"', String, "double"), ("'", String, "single"), inherit],
             "double": string('"'),

@@ -200,6 +200,8 @@ IN_CODE = [
     ("erb", "<p>it's <%= f("),
     ("jinja-html", "<p>it's {{ f('a') }} "),
     ("twig", "<!-- it's --><p>don't "),
+    ("jinja", "if a < b and c == 'd':\n    x = "),
+    ("html", "<p>a < b = 'c</p>\n"),
 ]
 
 
