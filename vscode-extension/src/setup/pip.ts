@@ -57,7 +57,15 @@ export function uvInstaller(uv: string, { folder, inside, python, bundle }: Plan
 /** Python's own venv and pip, which reads the user's pip configuration. */
 export function pipInstaller({ folder, inside, python, bundle }: Plan): Installer {
   const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"];
-  const install = [...pip, "--progress-bar", "off", "--constraint", bundle.constraints];
+  // Python compiles what is imported; to compile all that is there would take as long as to install it.
+  const install = [
+    ...pip,
+    "--no-compile",
+    "--progress-bar",
+    "off",
+    "--constraint",
+    bundle.constraints,
+  ];
   // Its index is asked for this one package and once: where it cannot be reached that must not take minutes.
   const once = [
     "--no-deps",
