@@ -205,8 +205,7 @@ class Engine:
             on_text(text)
 
         with window:
-            site, reads = site_for(request), plan.point.runs_layers
-            run = self._texts.at(site, max_new_tokens=request.max_new_tokens, reads=reads)
+            run = self._texts.for_request(request, reads=plan.point.runs_layers)
             decoded = run.decode(
                 plan.policy,
                 plan.point,

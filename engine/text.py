@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.fim import find_fim_format, prompt_parts
-from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered
+from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered, site_for
+from engine.completion.window import OpenWindows, window_start
 from engine.decoding.decoder import Decoder
 from engine.decoding.head import Head
 from engine.decoding.healing import Healing
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
-    from engine.types import CancellationToken, Work
+    from engine.types import CancellationToken, CompletionRequest, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class TextDecoder:
         self.loaded = loaded
         self._fim_format = find_fim_format(loaded.tokenization.control_ids)
         self._decoders = DecoderPool(loaded.model, keeps_rows=keeps_rows)
+        self._windows = OpenWindows()
         self.projects = Projects(loaded.tokenization.encode_text, loaded.model.n_vocabulary)
 
     def keep_caches(self, windows: int) -> None:
@@ -88,6 +90,18 @@ class TextDecoder:
     def prompt_ids(self, site: Site, *, max_new_tokens: int) -> list[int]:
         """The prompt in tokens, with room for the answer in the model's positions."""
         return self._prompt_ids(self._healed(site.prompt)[0], max_new_tokens)
+
+    def for_request(self, request: CompletionRequest, *, reads: bool) -> TextRun:
+        """A request's site made ready as `at` does, in the window that is open there if a cache still holds it."""
+        max_new_tokens, fresh = request.max_new_tokens, window_start(request.prefix, request.prompt)
+        start = self._windows.start(request.prefix, request.prompt)
+        run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens, reads=reads)
+        if reads and start != fresh and not run.is_begun:
+            start = fresh
+            run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens)
+        if reads:
+            self._windows.note(request.prefix, start)
+        return run
 
     def at(self, site: Site, *, max_new_tokens: int, reads: bool = True) -> TextRun:
         """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it.
@@ -163,6 +177,11 @@ class TextRun:
         self._loaded, self._constraint = loaded, constraint
         self._n_certain = n_certain  # characters of what is typed that the model reads; less than 0 where it says more
         self._spelled: tuple[tuple[int, ...], str] = ((), "")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a good part of the prompt is in the decoder's KV cache."""
+        return bool(self.decoder.cached_ids)
 
     def head(self) -> Head:
         """What chooses tokens here, for who asks what it would draft or what the project says; it charges nobody."""

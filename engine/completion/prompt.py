@@ -1,7 +1,7 @@
 """Editor text to prompt text.
 
-The window onto the document moves in coarse steps of whole lines, so that the prompt's beginning, and with it the KV
-cache, stays put while a person types. Strings only; the model's own control tokens are `engine.completion.fim`.
+Which part of the document a model reads, `engine.completion.window` says. Strings only; the model's own control tokens
+are `engine.completion.fim`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import comment_mark
+from engine.completion.window import window_start
 from engine.types import PromptOptions
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _IMPORT = re.compile(
 )
 # A blank, and a name or some signs. A number (each digit is a token) and what is longer are read as they are.
 _TYPED = re.compile(r"[ \t\n]?(?:(?<!\w)[^\W\d]\w{0,63}|(?<![^\w\s])[^\w\s]{1,3})?\Z")
-STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +63,19 @@ class Prompt:
         return self.comments + self.imports
 
 
-def build_prompt(prefix: str, suffix: str = "", *, options: PromptOptions | None = None) -> Prompt:
-    """The prompt for the text around the cursor."""
+def build_prompt(
+    prefix: str, suffix: str = "", *, options: PromptOptions | None = None, start: int | None = None
+) -> Prompt:
+    """The prompt for the text around the cursor.
+
+    Args:
+        prefix: The document before the cursor.
+        suffix: The document behind it.
+        options: How much of both is read.
+        start: Where in `prefix` the window begins; None for where the options say.
+    """
     options = options or PromptOptions()
-    window = prefix[window_start(prefix, options) :]
+    window = prefix[window_start(prefix, options) if start is None else start :]
     found = _TYPED.search(window)
     assert found is not None  # an empty match at least
     return Prompt(text=window[: found.start()], typed=found.group(), suffix=_whole_lines(suffix, options.suffix_chars))
@@ -82,14 +91,16 @@ def behind_typed(text: str, typed: str) -> int | None:
     return None if typed.startswith(text) or typed.strip() else len(text) - len(text.lstrip(" \t"))
 
 
-def prompt_for(request: CompletionRequest) -> Prompt:
-    """The prompt for a request, with all that its options ask for."""
-    prompt = build_prompt(request.prefix, request.suffix, options=request.prompt)
+def prompt_for(request: CompletionRequest, *, start: int | None = None) -> Prompt:
+    """The prompt for a request, with all that its options ask for; `start` as in `build_prompt`."""
+    if start is None:
+        start = window_start(request.prefix, request.prompt)
+    prompt = build_prompt(request.prefix, request.suffix, options=request.prompt, start=start)
     pieces = tuple(reversed(_affordable(request.snippets, request.prompt.snippet_chars)))
     is_named = bool(pieces or request.prompt.with_header)
     return replace(
         prompt,
-        imports=_imports(request),
+        imports=_imports(request, start),
         pieces=pieces,
         path=request.path if is_named else "",
         repository=request.repository if is_named else "",
@@ -110,9 +121,9 @@ def _comments(request: CompletionRequest, pieces: Sequence[Snippet]) -> Iterator
         yield f"{mark}{request.path or request.language_id}\n"
 
 
-def _imports(request: CompletionRequest) -> str:
+def _imports(request: CompletionRequest, start: int) -> str:
     """The import lines above the window, as far as they fit, those nearest to it; the same while the window stays."""
-    above = request.prefix[: window_start(request.prefix, request.prompt)]
+    above = request.prefix[:start]
     chosen: list[str] = []
     n_chars = request.prompt.import_chars
     for line in reversed(_IMPORT.findall(above) if n_chars else ()):
@@ -132,22 +143,6 @@ def _affordable(snippets: Sequence[Snippet], n_chars: int) -> list[Snippet]:
             break
         affordable.append(snippet)
     return affordable
-
-
-def window_start(prefix: str, options: PromptOptions) -> int:
-    """Where the part of a document begins that is read before a cursor at its end."""
-    n_chars = options.window_chars
-    if len(prefix) <= n_chars:
-        return 0
-    lines = prefix.splitlines(keepends=True)
-    length, start = len(prefix), 0
-    while length > n_chars and start + STEP_LINES < len(lines):
-        length -= sum(map(len, lines[start : start + STEP_LINES]))
-        start += STEP_LINES
-    # One enormous line, as in minified code: no line border helps, so cut inside it, again in coarse steps.
-    excess = max(0, length - n_chars)
-    step = max(1, n_chars // 4)
-    return len(prefix) - length + min(length, -(-excess // step) * step)
 
 
 def _whole_lines(suffix: str, n_chars: int) -> str:

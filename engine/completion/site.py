@@ -55,9 +55,14 @@ class Site:
         return self.shape is not None and (is_word(self.prompt.typed[-1:]) or self.may_give_up)
 
 
-def site_for(request: CompletionRequest) -> Site:
-    """The site that a request names."""
-    prompt = prompt_for(request)
+def site_for(request: CompletionRequest, *, start: int | None = None) -> Site:
+    """The site that a request names.
+
+    Args:
+        request: The place.
+        start: Where in the text before the cursor the window begins; None for where the request's options say.
+    """
+    prompt = prompt_for(request, start=start)
     shape = shape_at(
         request.prefix, request.suffix, prompt, single_line=request.single_line, language_id=request.language_id
     )

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from engine.completion.prompt import STEP_LINES, window_start
+from engine.completion.window import STEP_LINES, window_start
 from engine.types import PromptOptions, Snippet
 from lsp_server.context.documents import normalised
 from lsp_server.context.notebooks import notebook_of

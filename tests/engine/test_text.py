@@ -3,12 +3,14 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import pytest
 
 from engine.completion.kept import kept_characters
 from engine.completion.site import ended_by_rules, offered, site_for
+from engine.decoding.pool import DecoderPool
 from engine.energy.cost_model import default_cost_model
 from engine.engine import Engine
 from engine.evaluation.arms import all_arms
@@ -21,7 +23,7 @@ from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, record_one
-from engine.types import CompletionRequest, FinishReason, PromptOptions
+from engine.types import CompletionRequest, FinishReason, Phase, PromptOptions
 from tests.engine.training.fakes import LetterTokenization
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 
@@ -252,3 +254,35 @@ def test_of_a_loop_that_cuts_a_word_whole_words_are_offered(raw: str, expected: 
 
     assert ended_by_rules(site, " " + raw) is FinishReason.REPETITION
     assert offered(site, " " + raw, FinishReason.REPETITION) == expected
+
+
+def test_of_who_types_on_the_model_reads_what_was_typed_alone() -> None:
+    engine, options = Engine(tiny_loaded()), PromptOptions(window_chars=220)
+    document = "".join(f"a{number}\n" for number in range(400))
+
+    read = [
+        engine.complete(CompletionRequest(prefix=document[:end], prompt=options, max_new_tokens=1))
+        .work[Phase.PREFILL]
+        .prefill_tokens
+        for end in range(600, 1000, 4)
+    ]
+    engine.close()
+
+    assert [n_tokens for n_tokens in read if n_tokens > 10][1:] == pytest.approx([200], abs=30)
+
+
+def test_a_window_that_no_cache_holds_any_more_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.text.DecoderPool", partial(DecoderPool, budget_bytes=0))
+    texts, options = TextDecoder(tiny_loaded(), keeps_rows=True), PromptOptions(window_chars=220)
+    document = "".join(f"a{number}\n" for number in range(400))
+
+    def read(prefix: str) -> int:
+        run = texts.for_request(CompletionRequest(prefix=prefix, prompt=options), reads=True)
+        run.decode(FullDepth(), POINT, max_new_tokens=1)
+        return len(run.prompt_ids)
+
+    alone, grown = read(document[:1000]), read(document[:1100])
+    read("b" * 200)
+
+    assert grown == alone + 100
+    assert read(document[:1100]) <= options.window_chars
