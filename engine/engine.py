@@ -329,7 +329,7 @@ class _Place:
         tokens = decoder.generate(
             self._prompt_ids,
             policy=FullDepth(),
-            point=OperatingPoint(energy_weight=0.0, lossless=True, lookup=0),
+            point=OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True),
             stop=StopCondition(max_new_tokens=self._n_decoded),
             cancellation=NeverCancelled(),
         )

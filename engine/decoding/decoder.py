@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.decoding.judging_pace import JudgingPace
 from engine.decoding.known_rows import KnownRows
 from engine.decoding.trajectory import Cancelled, DecodedToken, Trajectory
 from engine.decoding.work import WorkCounter
@@ -48,6 +49,7 @@ class Decoder:
         self._model = model
         self._cache = model.new_cache()
         self._known = KnownRows(keeps_rows=keeps_rows)
+        self._pace, self._keeps_pace = JudgingPace(), keeps_rows
         self.work = WorkCounter()
         self.reused_tokens = 0
         self.finish_reason = FinishReason.STOP
@@ -107,6 +109,7 @@ class Decoder:
             policy=policy,
             point=point,
             cancellation=cancellation,
+            pace=self._pace if self._keeps_pace else JudgingPace(),
             constraint=constraint,
             project=project,
         )

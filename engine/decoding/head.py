@@ -88,10 +88,11 @@ class Head:
         constraint: What may be chosen behind which tokens; None where everything may.
         work: Charged with rows beside the first of a reading; the first is charged to who asks.
         project: What the project says of the same text; None where the model is alone.
+        lossless: Whether the text goes on whatever the chances of its tokens are.
 
     Attributes:
-        chances: The probability of each token among those that could be chosen in its place. Without a
-            constraint only those that no later pass judges: lossless text goes on whatever they are.
+        chances: The probability of each token among those that could be chosen in its place; of lossless text only
+            where a constraint holds.
     """
 
     def __init__(
@@ -101,9 +102,12 @@ class Head:
         constraint: Constraint | None,
         work: WorkCounter,
         project: Continuations | None = None,
+        *,
+        lossless: bool = False,
     ) -> None:
         self._project = project
         self._model, self._prompt_ids, self._constraint, self._work = model, prompt_ids, constraint, work
+        self._keeps_chances = constraint is not None or not lossless
         self._unsure: dict[int, Array] = {}  # by token: what the head read [1, 1, D]
         self.chances: dict[int, float] = {}
 
@@ -125,9 +129,9 @@ class Head:
     def note(self, first: int, reading: Reading, rows: range, *, is_judged_later: bool) -> None:
         """Remembers which rows of a reading chose the tokens from `first` on.
 
-        With `is_judged_later` the last layer judges what was chosen from the listing.
+        With `is_judged_later` the last layer judges them, and until then nobody need.
         """
-        if not (is_judged_later and self._constraint is None):
+        if self._keeps_chances:
             chances = reading.probabilities()
             self.chances.update(zip(range(first, first + len(rows)), (chances[row] for row in rows), strict=True))
         for index, row in enumerate(rows, first):
@@ -148,7 +152,8 @@ class Head:
         self._work.verification.head_tokens += len(judged) - 1
         logits = self._model.head(functools.reduce(self._model.concatenate, judged.values()))
         reading = Reading(self._model, [(logits, None)], guesses=[self.guess(said[:index]) for index in judged])
-        self.chances.update(zip(judged, reading.probabilities(), strict=True))
+        if self._keeps_chances:
+            self.chances.update(zip(judged, reading.probabilities(), strict=True))
         pairs = zip(judged, reading.choices, strict=True)
         return next(((index, choice) for index, choice in pairs if said[index] != choice), None)
 
@@ -231,5 +236,5 @@ class Head:
 
     @functools.cached_property
     def _listing(self) -> Listing | None:
-        """What exits choose from, and the last layer where text may differ; nobody else waits for it."""
+        """What a token is chosen from that may be any; the whole head judges it later."""
         return self._model.listing(self._prompt_ids)

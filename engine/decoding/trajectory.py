@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.head import Head
+from engine.decoding.judging_pace import JUDGED_AT_ONCE
 from engine.decoding.pass_exit import PassExit
 from engine.decoding.prefill import prefill
 from engine.policy.base import Action, ExitCandidate, Fill
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.head import Reading
     from engine.decoding.healing import Constraint
+    from engine.decoding.judging_pace import JudgingPace
     from engine.decoding.known_rows import KnownRows
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
     from engine.types import CancellationToken
-
-JUDGED_AT_ONCE = 4
-"""Tokens chosen from the listing that the whole head judges in one pass: of four rows it costs a third for each."""
 
 
 class Cancelled(Exception):  # noqa: N818 - control flow, not an error
@@ -76,12 +75,13 @@ class Trajectory:
         policy: ExitPolicy,
         point: OperatingPoint,
         cancellation: CancellationToken,
+        pace: JudgingPace,
         constraint: Constraint | None = None,
         project: Continuations | None = None,
     ) -> None:
         self._model, self._cache, self._known, self._work = model, cache, known, work
         self._prompt_ids = prompt_ids
-        self.head = Head(model, prompt_ids, constraint, work, project)
+        self.head = Head(model, prompt_ids, constraint, work, project, lossless=point.lossless)
         self._unread: int | None = None  # from where on the prompt has not been read yet
         self.has_run = False
         self._policy, self._point, self._cancellation = policy, point, cancellation
@@ -90,6 +90,7 @@ class Trajectory:
         self.stopped = False
         self.fill = Fill.EXACT if point.lossless else point.fill
         self.n_prompt = len(prompt_ids)
+        self._pace = pace
 
     @property
     def n_waiting(self) -> int:
@@ -112,7 +113,8 @@ class Trajectory:
         Raises:
             Cancelled: At an exit candidate, or between two segments of a chunk of the prompt.
         """
-        if self.head.n_unsure >= JUDGED_AT_ONCE and not self._judge():
+        at_once = self._pace.tokens if self._point.lossless else JUDGED_AT_ONCE
+        if self.head.n_unsure >= at_once and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
         if self._ends_at_zero(said) or self._say_again(said):
@@ -170,12 +172,12 @@ class Trajectory:
         Raises:
             Cancelled: Between two segments.
         """
-        if not self._judge():
-            self.stopped = False
-            return False
         n_before, last = len(self.tokens), self.tokens[-1]
         if self._point.lossless and self._waiting:
             self._finish(None, [], 0, self._work.verification, check=True)
+        if not self._judge():
+            self.stopped = False
+            return False
         self._waiting.clear()
         accepted = n_before == len(self.tokens) and last == self.tokens[-1]
         self.stopped = self.stopped and accepted
@@ -319,6 +321,8 @@ class Trajectory:
         first = len(self.tokens) - n_emitted
         n_right = common_prefix(choices, said[first:])
         n_kept = min(n_right, n_emitted)
+        if self._point.lossless:  # what exits said and the last layer confirms, by the listing so far
+            self.head.note(first, reading, range(n_kept), is_judged_later=False)
         self._emit(first + n_kept, reading, range(n_kept, min(n_right + 1, len(choices))), n_layers)
         self._crop(self._n_run)
 
@@ -330,17 +334,21 @@ class Trajectory:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
         model = self._model
         states = model.exit_state(rows, model.n_layers)
-        return self.head.read(states, model.n_layers, said, counter, whole=self._point.lossless)
+        return self.head.read(states, model.n_layers, said, counter, whole=self._point.whole_head)
 
     def _emit(self, first: int, reading: Reading, rows: range, layer: int) -> None:
-        """Makes what these rows of a reading chose the tokens from `first` on."""
+        """Makes what these rows of a reading chose the tokens from `first` on; `layer` is 0 for rows known before."""
+        is_judged_later = self._point.lossless and 0 < layer < self._model.n_layers
         self.tokens[first:] = [DecodedToken(reading.choices[row], layer) for row in rows]
         self.head.forget(first)
-        self.head.note(first, reading, rows, is_judged_later=self._point.lossless)
+        self.head.note(first, reading, rows, is_judged_later=is_judged_later)
 
     def _judge(self) -> bool:
         """Has the whole head judge what was chosen from the listing; False where another token takes a place."""
+        was_asked = self.head.n_unsure > 0
         other = self.head.first_other([token.token_id for token in self.tokens])
+        if was_asked and self._point.lossless:
+            self._pace.note(agreed=other is None)
         if other is None:
             return True
         index, token_id = other

@@ -53,7 +53,7 @@ WAYS: tuple[Way, ...] = (PLAIN, STOPPED, PRODUCT)
 
 HUMAN_EVAL = "HumanEval"
 
-_FULL = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0)
+_FULL = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 _WINDOW_CHARS = 1 << 20  # of a function's head: all of it is read
 
 

@@ -82,7 +82,7 @@ class Arm:
 
 def all_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy | None) -> list[Arm]:
     """Every arm that this model can run, the baseline first; what needs a learned policy only where there is one."""
-    plain = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0)
+    plain = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
     final = OperatingPoint(energy_weight=1.0, lossless=False)
     baselines = [
         *(_always(f"fixed:{layer}", "fixed", final, FixedExit(layer)) for layer in exit_layers),

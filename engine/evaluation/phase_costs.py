@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DECODED = 32
 """Tokens of a window that measures decoding alone."""
 
-_FULL = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0)
+_FULL = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ class OperatingPoint:
             text may differ from full depth's; None for never.
         text_chance: Least chance that all of a text is right with which it goes on; 0 for whatever the chance.
         runs_layers: False ends the text before the first token that would need a layer.
+        whole_head: Chooses each token from the whole vocabulary at once, as plain decoding does; else from a listing,
+            and the whole head judges several of them in one pass.
     """
 
     energy_weight: float
@@ -58,6 +60,7 @@ class OperatingPoint:
     zero_chance: float | None = None
     text_chance: float = 0.0
     runs_layers: bool = True
+    whole_head: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

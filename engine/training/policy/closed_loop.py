@@ -62,6 +62,7 @@ def usual_point(energy_weight: float, green_mode: int = DEFAULT_GREEN_MODE) -> O
     return OperatingPoint(
         energy_weight=energy_weight,
         lossless=energy_weight == 0.0,
+        whole_head=energy_weight == 0.0,
         zero_chance=zero_chance(green_mode),
         text_chance=text_chance(green_mode) if energy_weight else 0.0,
     )

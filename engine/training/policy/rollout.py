@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.decoding.trajectory import JUDGED_AT_ONCE
+from engine.decoding.judging_pace import JUDGED_AT_ONCE
 from engine.decoding.work import further_context
 from engine.policy.base import Action, OperatingPoint
 from engine.policy.operating_point import text_chance, zero_chance

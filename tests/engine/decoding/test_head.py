@@ -1,6 +1,7 @@
-"""Text above green mode 0, where a short list is asked first: what it says is what the whole head says."""
+"""Where a short list is asked first, what it says is what the whole head says."""
 
 import random
+from collections import deque
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from engine.decoding.trajectory import DecodedToken
 from engine.model.early_exit import EarlyExitModel
 from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
-from engine.types import NeverCancelled
+from engine.types import NeverCancelled, Phase
 from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
 from tests.engine.decoding.test_decoder import PROMPT
 from tests.engine.model.fast_models import prepared, small_model, with_exits
@@ -20,6 +21,7 @@ from tests.tiny_models import early_exit_model, tiny_model
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
 WITHOUT_DRAFTS = OperatingPoint(energy_weight=0.5, lossless=False, lookup=0)
 PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE, lookup=0)
+PLAIN = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 SHORTLISTS = [torch.tensor(sorted(random.Random(n).sample(range(97), n))) for n in (3, 30, 90)]
 
 
@@ -68,6 +70,27 @@ def test_text_is_that_of_a_model_without_a_short_list(policy: ExitPolicy, point:
     assert listed == decode(plain, policy, point, n_tokens)
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma3_text"])
+@pytest.mark.parametrize("shortlist", SHORTLISTS, ids=len)
+@pytest.mark.parametrize("lookup", [0, 8])
+@pytest.mark.parametrize("n_tokens", [1, 4, 23])
+def test_lossless_text_is_full_depths_where_the_short_list_is_asked_first(
+    family: str, shortlist: torch.Tensor, lookup: int, n_tokens: int
+) -> None:
+    plain = early_exit_model(tiny_model(family), (2, 4))
+    full = decode(plain, FullDepth(), PLAIN, n_tokens)
+    listed = with_exits(plain, shortlist=shortlist)
+    point = OperatingPoint(energy_weight=0.0, lossless=True, lookup=lookup)
+    actions = (Action.CONTINUE, Action.EXIT, Action.VERIFY)
+
+    policies: list[ExitPolicy] = [FullDepth(), FixedExit(2), FixedExit(4)]
+    policies += (RandomPolicy(seed, actions) for seed in range(4))
+    for policy in policies:
+        assert [token.token_id for token in decode(listed, policy, point, n_tokens)] == [
+            token.token_id for token in full
+        ]
+
+
 def test_the_fast_runner_says_what_its_whole_head_says(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,3 +128,25 @@ def test_a_cancelled_text_is_a_beginning_of_the_whole(n_questions: int) -> None:
     part = list(stream)
 
     assert part == decode(model, FixedExit(4), LOSSY)[: len(part)]
+
+
+@pytest.mark.parametrize("keeps_rows", [False, True])
+def test_lossless_text_costs_less_of_the_head_where_the_short_list_was_right_before(*, keeps_rows: bool) -> None:
+    plain = early_exit_model(tiny_model("llama"), (2, 4))
+    everything = with_exits(plain, shortlist=torch.arange(97))
+    decoder = Decoder(everything, keeps_rows=keeps_rows)
+    judged = []
+    for _ in range(2):
+        deque(
+            decoder.generate(
+                PROMPT,
+                policy=FullDepth(),
+                point=OperatingPoint(energy_weight=0.0, lossless=True, lookup=0),
+                stop=StopCondition(max_new_tokens=16),
+                cancellation=NeverCancelled(),
+            ),
+            maxlen=0,
+        )
+        judged.append(decoder.work.by_phase()[Phase.VERIFICATION].head_passes)
+
+    assert judged == ([2, 1] if keeps_rows else [2, 2])

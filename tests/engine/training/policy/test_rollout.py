@@ -139,7 +139,7 @@ def test_a_replay_accounts_for_energy_as_the_decoder_does(
         zero_chance=0.9,
         text_chance=0.0,
     )
-    point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0, zero_chance=0.9)
+    point = OperatingPoint(energy_weight=weight, lossless=weight == 0.0, zero_chance=0.9, whole_head=weight == 0.0)
     may_stop = Action.STOP in actions
     kind = EpisodeKind(energy_weight=weight, may_stop=may_stop, with_end_rules=False)
     n_confirmed = n_drafts = n_stopped = n_at_zero = 0
