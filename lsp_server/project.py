@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_of
@@ -36,6 +37,7 @@ class ProjectKeeper:
     def __init__(self, on_reading: Callable[[str], None]) -> None:
         self._on_reading = on_reading
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: int | None = None
         self._reader = ProjectReader(self._note)
         self._sinks: Callable[[str], ProjectSink] | None = None
         self._documents: OpenDocuments | None = None
@@ -54,7 +56,7 @@ class ProjectKeeper:
 
     def use_engine(self, sinks: Callable[[str], ProjectSink]) -> None:
         """Takes over a new engine, whose projects are empty."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         self._sinks, self._read = sinks, None
         self._read_if_needed()
 
@@ -102,12 +104,15 @@ class ProjectKeeper:
         self._reader.close()
 
     def _note(self, reading: str, read: str) -> None:
-        """In any thread."""
+        """In any thread; at once in the loop's, so that nothing which is asked next is answered before."""
         if read:
             logger.info("%s", read)
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._on_reading, reading)
+        if self._loop is None:
+            return
+        if self._loop_thread == threading.get_ident():
+            self._on_reading(reading)  # and once more, behind what the reader has said already
+        with contextlib.suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(self._on_reading, reading)
 
     def _read_if_needed(self) -> None:
         documents = self._documents
