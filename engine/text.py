@@ -185,7 +185,7 @@ class TextRun:
 
     def head(self) -> Head:
         """What chooses tokens here, for who asks what it would draft or what the project says; it charges nobody."""
-        return Head(self._loaded.model, self.prompt_ids, self._constraint, WorkCounter(), self._project)
+        return Head(self._loaded.model, self.prompt_ids, self._constraint, WorkCounter(), project=self._project)
 
     def decode(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.decoding.judging_pace import JUDGED_AT_ONCE
 from engine.decoding.lookup import lookup_draft
 from engine.decoding.stopping import chance_of_all
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.decoding.healing import Constraint
+    from engine.decoding.judging_pace import JudgingPace
     from engine.decoding.work import PhaseCounter, WorkCounter
     from engine.model.early_exit import EarlyExitModel, Listing
     from engine.model.layer_runner import Array
@@ -88,7 +90,7 @@ class Head:
         constraint: What may be chosen behind which tokens; None where everything may.
         work: Charged with rows beside the first of a reading; the first is charged to who asks.
         project: What the project says of the same text; None where the model is alone.
-        lossless: Whether the text goes on whatever the chances of its tokens are.
+        pace: How many tokens of lossless text are judged at once; None for text that may differ from full depth's.
 
     Attributes:
         chances: The probability of each token among those that could be chosen in its place; of lossless text only
@@ -101,24 +103,24 @@ class Head:
         prompt_ids: Sequence[int],
         constraint: Constraint | None,
         work: WorkCounter,
-        project: Continuations | None = None,
         *,
-        lossless: bool = False,
+        project: Continuations | None = None,
+        pace: JudgingPace | None = None,
     ) -> None:
-        self._project = project
+        self._project, self._pace = project, pace
         self._model, self._prompt_ids, self._constraint, self._work = model, prompt_ids, constraint, work
-        self._keeps_chances = constraint is not None or not lossless
+        self._keeps_chances = constraint is not None or pace is None  # lossless text goes on whatever they are
         self._unsure: dict[int, Array] = {}  # by token: what the head read [1, 1, D]
         self.chances: dict[int, float] = {}
 
     @property
-    def n_unsure(self) -> int:
-        """Tokens that were chosen from a listing and not yet judged by the whole head."""
-        return len(self._unsure)
+    def is_due(self) -> bool:
+        """Whether so many tokens were chosen from a listing that the whole head should judge them."""
+        return len(self._unsure) >= (JUDGED_AT_ONCE if self._pace is None else self._pace.tokens)
 
     @property
     def first_unsure(self) -> int | None:
-        """The first of them; None where there are none."""
+        """The first token that was chosen from a listing and not judged yet; None where there is none."""
         return next(iter(self._unsure), None)
 
     def text_chance(self) -> float:
@@ -155,7 +157,10 @@ class Head:
         if self._keeps_chances:
             self.chances.update(zip(judged, reading.probabilities(), strict=True))
         pairs = zip(judged, reading.choices, strict=True)
-        return next(((index, choice) for index, choice in pairs if said[index] != choice), None)
+        other = next(((index, choice) for index, choice in pairs if said[index] != choice), None)
+        if self._pace is not None:
+            self._pace.note(agreed=other is None)
+        return other
 
     def read(
         self, states: Array, layer: int, said: Sequence[int], counter: PhaseCounter, *, whole: bool = False

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.head import Head
-from engine.decoding.judging_pace import JUDGED_AT_ONCE
 from engine.decoding.pass_exit import PassExit
 from engine.decoding.prefill import prefill
 from engine.policy.base import Action, ExitCandidate, Fill
@@ -80,8 +79,8 @@ class Trajectory:
         project: Continuations | None = None,
     ) -> None:
         self._model, self._cache, self._known, self._work = model, cache, known, work
-        self._prompt_ids = prompt_ids
-        self.head = Head(model, prompt_ids, constraint, work, project, lossless=point.lossless)
+        self._prompt_ids, self.n_prompt = prompt_ids, len(prompt_ids)
+        self.head = Head(model, prompt_ids, constraint, work, project=project, pace=pace if point.lossless else None)
         self._unread: int | None = None  # from where on the prompt has not been read yet
         self.has_run = False
         self._policy, self._point, self._cancellation = policy, point, cancellation
@@ -89,8 +88,6 @@ class Trajectory:
         self.tokens: list[DecodedToken] = []
         self.stopped = False
         self.fill = Fill.EXACT if point.lossless else point.fill
-        self.n_prompt = len(prompt_ids)
-        self._pace = pace
 
     @property
     def n_waiting(self) -> int:
@@ -113,8 +110,7 @@ class Trajectory:
         Raises:
             Cancelled: At an exit candidate, or between two segments of a chunk of the prompt.
         """
-        at_once = self._pace.tokens if self._point.lossless else JUDGED_AT_ONCE
-        if self.head.n_unsure >= at_once and not self._judge():
+        if self.head.is_due and not self._judge():
             return
         said = [token.token_id for token in self.tokens]
         if self._ends_at_zero(said) or self._say_again(said):
@@ -332,23 +328,21 @@ class Trajectory:
 
     def _read_last(self, rows: Array, said: Sequence[int], counter: PhaseCounter) -> Reading:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
-        model = self._model
-        states = model.exit_state(rows, model.n_layers)
-        return self.head.read(states, model.n_layers, said, counter, whole=self._point.whole_head)
+        n_layers = self._model.n_layers
+        return self.head.read(
+            self._model.exit_state(rows, n_layers), n_layers, said, counter, whole=self._point.whole_head
+        )
 
     def _emit(self, first: int, reading: Reading, rows: range, layer: int) -> None:
         """Makes what these rows of a reading chose the tokens from `first` on; `layer` is 0 for rows known before."""
-        is_judged_later = self._point.lossless and 0 < layer < self._model.n_layers
         self.tokens[first:] = [DecodedToken(reading.choices[row], layer) for row in rows]
         self.head.forget(first)
-        self.head.note(first, reading, rows, is_judged_later=is_judged_later)
+        at_exit = 0 < layer < self._model.n_layers
+        self.head.note(first, reading, rows, is_judged_later=at_exit and self._point.lossless)
 
     def _judge(self) -> bool:
         """Has the whole head judge what was chosen from the listing; False where another token takes a place."""
-        was_asked = self.head.n_unsure > 0
         other = self.head.first_other([token.token_id for token in self.tokens])
-        if was_asked and self._point.lossless:
-            self._pace.note(agreed=other is None)
         if other is None:
             return True
         index, token_id = other
