@@ -106,6 +106,7 @@ class Decoder:
             self._known,
             self.work,
             prompt_ids,
+            start=self.reused_tokens,
             policy=policy,
             point=point,
             cancellation=cancellation,
@@ -123,7 +124,6 @@ class Decoder:
             self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:
-        run.begin(start=self.reused_tokens)
         n_yielded = n_judged = 0
         while True:
             reason, n_judged = _finish_reason(run, stop, n_judged), len(run.tokens)

@@ -71,6 +71,7 @@ class Trajectory:
         work: WorkCounter,
         prompt_ids: Sequence[int],
         *,
+        start: int,
         policy: ExitPolicy,
         point: OperatingPoint,
         cancellation: CancellationToken,
@@ -81,7 +82,7 @@ class Trajectory:
         self._model, self._cache, self._known, self._work = model, cache, known, work
         self._prompt_ids, self.n_prompt = prompt_ids, len(prompt_ids)
         self.head = Head(model, prompt_ids, constraint, work, project=project, pace=pace if point.lossless else None)
-        self._unread: int | None = None  # from where on the prompt has not been read yet
+        self._unread: int | None = start  # from where on the prompt is to be read, once a layer is needed
         self.has_run = False
         self._policy, self._point, self._cancellation = policy, point, cancellation
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
@@ -99,10 +100,6 @@ class Trajectory:
         """Tokens that nothing can take back."""
         n_run, first_unsure = len(self.tokens) - self.n_waiting, self.head.first_unsure
         return n_run if first_unsure is None else min(n_run, first_unsure)
-
-    def begin(self, start: int) -> None:
-        """Says that the cache holds the prompt up to position `start`; the rest is read once a layer is needed."""
-        self._unread = start
 
     def advance(self) -> None:
         """One step: emits tokens, or takes back drafts and emits the right one, or lets the policy stop.
@@ -328,10 +325,9 @@ class Trajectory:
 
     def _read_last(self, rows: Array, said: Sequence[int], counter: PhaseCounter) -> Reading:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
-        n_layers = self._model.n_layers
-        return self.head.read(
-            self._model.exit_state(rows, n_layers), n_layers, said, counter, whole=self._point.whole_head
-        )
+        model = self._model
+        states = model.exit_state(rows, model.n_layers)
+        return self.head.read(states, model.n_layers, said, counter, whole=self._point.whole_head)
 
     def _emit(self, first: int, reading: Reading, rows: range, layer: int) -> None:
         """Makes what these rows of a reading chose the tokens from `first` on; `layer` is 0 for rows known before."""
