@@ -28,6 +28,7 @@ _MARKS = {
     "ejs": (("<%", "%>", "javascript"),),
     "jsp": (("<%", "%>", "java"),),
     "php": (("<?", "?>", "php"),),
+    **dict.fromkeys(("xml", "xsl"), (("<?", "?>", "xml"),)),
     **dict.fromkeys(("sql", "postgres", "plsql"), (("$$", "$$", "sql"),)),  # a function's body
 }
 

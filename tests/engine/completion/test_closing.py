@@ -117,6 +117,7 @@ ENDED_BELOW = [
     ("xml", "<a><![CDATA[ x ‸\n y <b>\n]]></a>\n", " y ]]></a>\n", "y"),
     ("xml", "<a><![CDATA[ x ‸]]></a>\n", " y ]]></a>\n", "y"),
     ("html", "<svg><![CDATA[ x ‸\n]]></svg>\n", " y ]]></svg>\n", "y"),
+    ("xml", "<?xml version=‸\n?>\n", ' "1.0"?>\n', ' "1.0"'),
     ("xml", "<!-- a ‸\n <b/>\n-->\n<c/>\n", " y -->\n", "y"),
     ("xml", '<a b="c ‸\n d">\n', ' e">\n', "e"),
     ("html", '<a b="c ‸\n d">\n', ' e">\n', "e"),
