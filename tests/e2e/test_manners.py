@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ from tests.e2e.test_vscode import CODE, WAIT_S
 from tests.e2e.workbench import ANSWER_TIMEOUT_MS, LOAD_TIMEOUT_MS, POLL_MS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.e2e.conftest import OpenEditor
     from tests.e2e.workbench import Workbench
 
@@ -117,3 +120,44 @@ def test_the_extension_is_soon_active(open_editor: OpenEditor) -> None:
         [milliseconds] = re.findall(r"Activation: (\d+)ms", ours.inner_text())
 
     assert int(milliseconds) <= ACTIVATION_MS
+
+
+# A machine whose supplies are files of the test's.
+WITH_SUPPLIES = """
+import sys
+from pathlib import Path
+from lsp_server.__main__ import main
+from lsp_server.suggest import power
+
+power.read_power.__defaults__ = ("linux", Path(sys.argv.pop(1)), Path("nowhere"))
+main()
+"""
+
+
+def test_on_battery_suggestions_pause_unless_asked_by_hand_and_are_back_on_mains(
+    open_editor: OpenEditor, tmp_path: Path
+) -> None:
+    battery = tmp_path / "supplies" / "BAT0"
+    battery.mkdir(parents=True)
+    (battery / "type").write_text("Battery")
+    (battery / "status").write_text("Discharging")
+    server = [sys.executable, "-I", "-c", WITH_SUPPLIES, str(battery.parent), "serve"]
+    settings = {"greenCode.onBattery": "pause", "greenCode.skipUnlikely": False}
+    with open_editor(
+        {"shapes.py": CODE}, **settings, **{"greenCode.interpreter": "", "greenCode.serverCommand": server}
+    ) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        shows(window, "Green Code: paused")
+        assert "On battery: suggestions pause" in window.tooltip()
+        window.page.screenshot(path=ARTIFACTS / "battery.png")
+        window.type_at_end("def rectangle(width, height):", "return ")
+        window.press("Alt+\\")
+        assert window.ghost_text()
+        window.press("Escape")
+
+        (battery / "status").write_text("Charging")
+
+        shows(window, "Green Code")
+        window.type_at_end("width")
+        assert window.ghost_text()
