@@ -117,18 +117,18 @@ async def open_windows(
         EngineError: A server failed.
     """
     first_s = []
-    async with _meeting(model, sharing) as (meeting, stack):
-        command = build or _command(meeting)
+    async with meeting(model, sharing) as (folder, stack):
+        command = build or sharing_command(folder)
         servers = []
         for stretch in stretches:
             begun_s = time.perf_counter()
-            server = await stack.enter_async_context(_window(command, sharing, model, stretch, ASKS_ALWAYS))
+            server = await stack.enter_async_context(window(command, sharing, model, stretch, ASKS_ALWAYS))
             await _ask_once(server, stretch)
             first_s.append(time.perf_counter() - begun_s)
             servers.append(server)
         for server, stretch in zip(servers, stretches, strict=True):
             await _ask_once(server, stretch)
-        processes = _processes(servers, meeting, model)
+        processes = _processes(servers, folder, model)
         cpu_s = _cpu_s(processes)
         await asyncio.sleep(idle_s)
         resident_mb, proportional_mb = _memory_mb(processes)
@@ -147,9 +147,9 @@ async def type_at_once(sharing: Sharing, stretches: Sequence[Stretch], model: st
     Raises:
         EngineError: A server failed, or left a request without an answer.
     """
-    async with _meeting(model, sharing) as (meeting, stack):
+    async with meeting(model, sharing) as (folder, stack):
         servers = [
-            await stack.enter_async_context(_window(_command(meeting), sharing, model, stretch, {}))
+            await stack.enter_async_context(window(sharing_command(folder), sharing, model, stretch, {}))
             for stretch in stretches
         ]
         typing = [
@@ -213,7 +213,8 @@ def socket_costs(stretch: Stretch, model: str, *, n_requests: int, progress: Pro
 
 
 @asynccontextmanager
-async def _meeting(model: str, sharing: Sharing) -> AsyncIterator[tuple[Path, AsyncExitStack]]:
+async def meeting(model: str, sharing: Sharing) -> AsyncIterator[tuple[Path, AsyncExitStack]]:
+    """A folder where windows share, for those that the stack holds; the engine has left when this ends."""
     with TemporaryDirectory(prefix="green-code-bench-") as name:
         async with AsyncExitStack() as stack:
             yield Path(name), stack
@@ -222,9 +223,10 @@ async def _meeting(model: str, sharing: Sharing) -> AsyncIterator[tuple[Path, As
 
 
 @asynccontextmanager
-async def _window(
+async def window(
     command: Sequence[str], sharing: Sharing, model: str, stretch: Stretch, settings: RawSettings
 ) -> AsyncIterator[GreenCodeUnderTest]:
+    """A window with the stretch's workspace, its model loaded, and a ledger of its own."""
     with TemporaryDirectory(prefix="green-code-bench-") as folder:
         server = GreenCodeUnderTest(
             {"model": model, "sharedEngine": sharing == "shared"} | settings,
@@ -239,8 +241,9 @@ async def _window(
             await server.stop()
 
 
-def _command(meeting: Path) -> list[str]:
-    return [*THIS_BUILD, "--meet", str(meeting)]
+def sharing_command(folder: Path) -> list[str]:
+    """Starts a server that shares with those that meet there."""
+    return [*THIS_BUILD, "--meet", str(folder)]
 
 
 async def _ask_once(server: GreenCodeUnderTest, stretch: Stretch) -> None:
@@ -249,8 +252,8 @@ async def _ask_once(server: GreenCodeUnderTest, stretch: Stretch) -> None:
     await server.ask(len(text))
 
 
-def _processes(servers: Sequence[GreenCodeUnderTest], meeting: Path, model: str) -> list[psutil.Process]:
-    engine = Endpoint.of(EngineConfig(model=model, shared=True), meeting).process_id
+def _processes(servers: Sequence[GreenCodeUnderTest], folder: Path, model: str) -> list[psutil.Process]:
+    engine = Endpoint.of(EngineConfig(model=model, shared=True), folder).process_id
     mine = [psutil.Process(server.process_id) for server in servers]
     children = [child for process in mine for child in process.children(recursive=True)]
     return [*mine, *children, *([psutil.Process(engine)] if engine is not None else [])]
