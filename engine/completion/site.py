@@ -7,6 +7,7 @@ Strings only: it knows no tokens, no model and no connection.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.completion.cleanup import is_complete, suggestion, without_half_line, without_half_word
@@ -28,7 +29,7 @@ _LEAST_CHANCE = 0.3  # of the first word, or of its rest; less is hardly ever ri
 _SEPARATORS = " \t\n,.:"  # that would lead to what is not said again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """One cursor: the document around it, what the model reads there, and what may be offered.
 
@@ -36,8 +37,10 @@ class Site:
         prefix: The document before the cursor.
         suffix: The document behind it, as far as the product would know it.
         prompt: What the model reads.
-        shape: The form that a suggestion may take; None where all decoded text is offered and only the model, the
-            policy and the length limit end it.
+        is_ruled: Whether the product's rules end and cut the text; else all decoded text is offered, and the model,
+            the policy and the length limit alone end it.
+        single_line: Whether the text ends with its line; None decides by the text around it.
+        language_id: The editor's name of the language; "" where that is not known.
         may_give_up: Whether a text whose first word is unlikely is given up where no word has been begun.
         place: The project that has its say beside the model; None for the model alone.
     """
@@ -45,14 +48,25 @@ class Site:
     prefix: str
     suffix: str
     prompt: Prompt
-    shape: Shape | None
+    is_ruled: bool = True
+    single_line: bool | None = None
+    language_id: str = ""
     may_give_up: bool = True
     place: ProjectPlace | None = None
+
+    @cached_property
+    def shape(self) -> Shape | None:
+        """The form that a suggestion may take; None without rules. Told once it is asked for: it may take a while."""
+        if not self.is_ruled:
+            return None
+        return shape_at(
+            self.prefix, self.suffix, self.prompt, single_line=self.single_line, language_id=self.language_id
+        )
 
     @property
     def is_doubted(self) -> bool:
         """Whether a text whose first word is unlikely is given up here."""
-        return self.shape is not None and (is_word(self.prompt.typed[-1:]) or self.may_give_up)
+        return self.is_ruled and (is_word(self.prompt.typed[-1:]) or self.may_give_up)
 
 
 def site_for(request: CompletionRequest, *, start: int | None = None) -> Site:
@@ -62,15 +76,12 @@ def site_for(request: CompletionRequest, *, start: int | None = None) -> Site:
         request: The place.
         start: Where in the text before the cursor the window begins; None for where the request's options say.
     """
-    prompt = prompt_for(request, start=start)
-    shape = shape_at(
-        request.prefix, request.suffix, prompt, single_line=request.single_line, language_id=request.language_id
-    )
     return Site(
         prefix=request.prefix,
         suffix=request.suffix,
-        prompt=prompt,
-        shape=shape,
+        prompt=prompt_for(request, start=start),
+        single_line=request.single_line,
+        language_id=request.language_id,
         may_give_up=request.may_give_up,
         place=request.place,
     )
@@ -78,7 +89,7 @@ def site_for(request: CompletionRequest, *, start: int | None = None) -> Site:
 
 def offered(site: Site, raw: str, finish_reason: FinishReason) -> str:
     """What is offered at the cursor where the decoded text `raw` ended for this reason."""
-    if finish_reason in _SAYS_NOTHING:
+    if finish_reason in _SAYS_NOTHING or not raw:
         return ""
     if site.shape is None:
         start = behind_typed(raw, site.prompt.typed)

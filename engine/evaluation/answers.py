@@ -159,7 +159,7 @@ class Answers:
                 prompt=PromptOptions(window_chars=_WINDOW_CHARS),
             )
         )
-        bare = replace(site, shape=None)
+        bare = replace(site, is_ruled=False)
 
         def body(run: TextRun, ids: Sequence[int]) -> str:
             return offered(bare, run.text_of(ids), FinishReason.STOP)

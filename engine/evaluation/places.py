@@ -90,7 +90,7 @@ def paper_places(
 
 def without_shape(place: Place) -> Place:
     """The same place, where nothing but the model, the policy and the length limit ends the text."""
-    return replace(place, site=replace(place.site, shape=None), reference=place.truth.partition("\n")[0])
+    return replace(place, site=replace(place.site, is_ruled=False), reference=place.truth.partition("\n")[0])
 
 
 def _draw(
@@ -157,7 +157,7 @@ def _paper_place(file: SourceFile, rng: random.Random, seed: int, *, max_new_tok
         file=f"{file.package}/{file.path}",
         kind="paper",
         seed=seed,
-        site=Site(prefix=file.text[:cut], suffix="", prompt=Prompt(text=file.text[:cut], typed=""), shape=None),
+        site=Site(prefix=file.text[:cut], suffix="", prompt=Prompt(text=file.text[:cut], typed=""), is_ruled=False),
         truth=truth,
         reference=truth[: max_new_tokens * _CHARS_A_TOKEN],
     )

@@ -166,7 +166,7 @@ def _place(index: int, code: TokenisedCode, loaded: LoadedModel) -> Place | None
         file=f"{code.language} {index}",
         kind="paper",
         seed=0,
-        site=Site(prefix=prefix, suffix="", prompt=Prompt(text=prefix, typed=""), shape=None),
+        site=Site(prefix=prefix, suffix="", prompt=Prompt(text=prefix, typed=""), is_ruled=False),
         truth=" ".join(behind),
         reference=" ".join(behind[:n_behind]),
     )

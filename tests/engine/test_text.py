@@ -191,7 +191,9 @@ def test_evaluation_and_training_read_both_sides_of_the_cursor_where_the_product
 
 def test_a_prompt_leaves_room_for_the_answer() -> None:
     loaded = tiny_loaded()
-    site = replace(site_for(CompletionRequest(prefix="x" * 4000, prompt=PromptOptions(window_chars=4000))), shape=None)
+    site = replace(
+        site_for(CompletionRequest(prefix="x" * 4000, prompt=PromptOptions(window_chars=4000))), is_ruled=False
+    )
 
     run = TextDecoder(loaded).at(site, max_new_tokens=8)
 
@@ -200,7 +202,7 @@ def test_a_prompt_leaves_room_for_the_answer() -> None:
 
 
 def test_without_a_shape_nothing_is_cut_off() -> None:
-    site = replace(site_for(CompletionRequest(prefix="x = ")), shape=None)
+    site = replace(site_for(CompletionRequest(prefix="x = ")), is_ruled=False)
 
     assert offered(site, " foo\n\n\nba", FinishReason.LENGTH) == "foo\n\n\nba"
 

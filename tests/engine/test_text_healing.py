@@ -43,7 +43,7 @@ def test_what_is_decoded_begins_with_what_is_typed(
 ) -> None:
     texts = TextDecoder(loaded)
     for n_typed in range(1, len(word) + 1):
-        site = replace(site_for(CompletionRequest(prefix=DOCUMENT + word[:n_typed])), shape=None)
+        site = replace(site_for(CompletionRequest(prefix=DOCUMENT + word[:n_typed])), is_ruled=False)
         run = texts.at(site, max_new_tokens=16)
         shown: list[str] = []
 

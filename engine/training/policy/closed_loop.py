@@ -89,7 +89,9 @@ class Episode:
         self._point = point or usual_point(kind.energy_weight)
         self._truth = place.truth
         site = site_at(place)
-        self._run = texts.at(site if kind.with_end_rules else replace(site, shape=None), max_new_tokens=MAX_NEW_TOKENS)
+        self._run = texts.at(
+            site if kind.with_end_rules else replace(site, is_ruled=False), max_new_tokens=MAX_NEW_TOKENS
+        )
         self._said: DecodedText | None = None
         self.cancellation = _Cancellation()
 

@@ -181,7 +181,7 @@ def record(
 def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[int]) -> Recording | None:
     """Records one place; None where the text ends before there was a decision."""
     ruled = site_at(place)
-    free = replace(ruled, shape=None)
+    free = replace(ruled, is_ruled=False)
     watcher = _Watcher(frozenset(check_layers))
     run = texts.at(free, max_new_tokens=MAX_NEW_TOKENS)
     point = OperatingPoint(energy_weight=0.0, lossless=False, lookup=0)
