@@ -12,7 +12,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
@@ -24,6 +23,7 @@ from engine.types import PROJECT_ALONE
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import LEDGER_FILE, Ledger, Origin
 from lsp_server.books.session import Session
+from lsp_server.client_process import ClientProcess
 from lsp_server.context import notebooks
 from lsp_server.context.documents import OpenDocuments
 from lsp_server.context.surroundings import Surroundings
@@ -99,7 +99,7 @@ class GreenCodeServer(LanguageServer):
         )
         self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)))
         self.say: Say = str  # in the language of the editor; known from the handshake on
-        self.client_process: psutil.Process | None = None  # the editor; known from the handshake on
+        self.client_process: ClientProcess | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
         self._loaded_config: EngineConfig | None = None
@@ -127,13 +127,10 @@ class GreenCodeServer(LanguageServer):
             )
         )
         if params.process_id is not None:
-            # A client in another container names a process that cannot be seen from here: nothing to watch.
-            with contextlib.suppress(psutil.Error):
-                self.client_process = psutil.Process(params.process_id)
+            with contextlib.suppress(ProcessLookupError):  # it cannot be seen from here: nothing to watch
+                self.client_process = ClientProcess(params.process_id)
         options = params.initialization_options
-        if isinstance(options, dict):
-            options = options.get(SECTION, options)
-        self._use(options)
+        self._use(options.get(SECTION, options) if isinstance(options, dict) else options)
 
     async def start(self) -> None:
         """Reads the settings the client has and begins to load the engine."""
@@ -142,7 +139,9 @@ class GreenCodeServer(LanguageServer):
             self._use(raw)
         self._load_if_needed()
         self.rest.note_use()
+        await asyncio.sleep(0)  # the load begins; what follows takes as long as an engine that is there to answer
         self.books.open()
+        self.quiet.get_ready()
 
     async def stop(self) -> bool:
         """Cancels what runs, writes the ledger, ends the engine thread; once, however often it is called.

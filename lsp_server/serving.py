@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+from typing import TYPE_CHECKING
+
 from lsp_server.late_records import import_late
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lsp_server.suggest.seams import EngineFactory
 
 
 def serve(*, in_process: bool = False) -> int:
@@ -11,10 +20,28 @@ def serve(*, in_process: bool = False) -> int:
     Args:
         in_process: Whether the model is loaded here, whatever the settings say.
     """
+
+    def engines() -> EngineFactory:
+        from lsp_server.engines import Engines, take_token
+
+        return Engines(take_token(), may_share=not in_process).load
+
+    return serve_with(engines)
+
+
+def serve_with(engines: Callable[[], EngineFactory], *, ledger_path: Path | None = None) -> int:
+    """The same.
+
+    Args:
+        engines: Gives what loads an engine; called once what everybody needs is imported.
+        ledger_path: The ledger's file; None for the one in the user's data folder.
+    """
+    gc.disable()  # hardly any of what is imported is garbage: to look for it takes a tenth of the start
     import_late()
-    from lsp_server.engines import Engines, take_token
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
-    engines = Engines(take_token(), may_share=not in_process)
-    return serve_stdio(create_server(engines.load))
+    server = create_server(engines(), ledger_path=ledger_path)
+    gc.freeze()  # nor will it ever be
+    gc.enable()
+    return serve_stdio(server)

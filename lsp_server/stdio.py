@@ -15,7 +15,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-import psutil
 from lsprotocol import types
 
 from lsp_server.framing import FramingError, read_bodies
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PARENT_PERIOD_S = 2.0
+HANDSHAKE_PERIOD_S = 2.0  # between two looks whether the client has named itself
 FLUSH_LIMIT_S = 1.0  # for the last messages, once the end has begun
 END_LIMIT_S = 5.0  # from the end of the input on, be the event loop or a thread of git's busy
 _READ_BYTES = 1 << 16
@@ -68,7 +67,7 @@ async def _serve(server: GreenCodeServer, stdin_fd: int, stdout_fd: int) -> tupl
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows; not the main thread
             loop.add_signal_handler(number, end)
-    watch = asyncio.create_task(_watch_parent(server, stdin))
+    watch = asyncio.create_task(_watch_client(server, stdin))
     log = _ClientLog(server, loop)
     for name in _LOGGED:
         logging.getLogger(name).addHandler(log)
@@ -112,21 +111,12 @@ def _take_streams() -> tuple[int, int]:
     return stdin_fd, stdout_fd
 
 
-async def _watch_parent(server: GreenCodeServer, stdin: _Stdin) -> None:
-    """Ends the input when the client's process is gone: a pipe may be held open by a process it left behind."""
-    while server.client_process is None or _is_alive(server.client_process):
-        await asyncio.sleep(PARENT_PERIOD_S)
+async def _watch_client(server: GreenCodeServer, stdin: _Stdin) -> None:
+    """Ends the input when the client's process is gone."""
+    while (client := server.client_process) is None:
+        await asyncio.sleep(HANDSHAKE_PERIOD_S)
+    await client.end()
     stdin.give_up()
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    """False for a process that has ended, be it that nobody has asked how."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:  # it may not be looked at, but is there
-        return True
 
 
 def _end_without_fail(exit_code: int) -> None:

@@ -221,9 +221,13 @@ def _last(spec: GitIgnoreSpec, name: str) -> int | None:
     return spec.check_file(name).index
 
 
+def get_ready() -> None:
+    """Compiles the names that secrets usually have, which takes 10 ms, once."""
+    _secret_names()
+
+
 @cache
 def _secret_names() -> GitIgnoreSpec:
-    """Compiled once, and not while an editor waits for the server's first answer."""
     return _spec(SECRET_NAMES)
 
 

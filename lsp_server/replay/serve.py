@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsp_server.late_records import import_late
+from lsp_server.serving import serve_with
 
 if TYPE_CHECKING:
     from engine.config import EngineConfig
@@ -36,8 +36,4 @@ if __name__ == "__main__":
 
         return load_engine(config, progress=progress)
 
-    import_late()
-    from lsp_server.handlers import create_server
-    from lsp_server.stdio import serve_stdio
-
-    sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))
+    sys.exit(serve_with(lambda: load, ledger_path=options.ledger))

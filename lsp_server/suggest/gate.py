@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
 from engine.completion.acceptance import PlaceKind, place_kind
@@ -134,10 +133,17 @@ class Gate:
 
     def _stays(self, kind: PlaceKind, waited_s: float) -> float:
         """The chance that an answer asked for now is seen, when no key was struck for `waited_s`."""
-        answer_s = median(self._answers_s) if self._answers_s else _GUESSED_ANSWER_S
+        answer_s = self._answer_s()
         needed_s = waited_s + answer_s + _NOTICING_S
         pauses_s = self._rhythm.pauses_s(kind)
         # One pause that never ends is always among them, so that whoever has waited longest is thought to stay.
         still_here = 1 + sum(pause_s > waited_s for pause_s in pauses_s)
         still_there = 1 + sum(pause_s > needed_s for pause_s in pauses_s)
         return still_there / still_here
+
+    def _answer_s(self) -> float:
+        if not self._answers_s:
+            return _GUESSED_ANSWER_S
+        from statistics import median  # nobody waits for its import any more
+
+        return median(self._answers_s)

@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Literal, cast
 
-import psutil
-
 Power = Literal["mains", "saver", "battery", "unknown"]
 """Saver: on mains, but the person has asked the system to save."""
 
@@ -30,6 +28,8 @@ def read_power(system: str = sys.platform, supplies: Path = LINUX_SUPPLIES, prof
     if system == "linux":
         power = _of_supplies(supplies)
         return "saver" if power == "mains" and _read(profile) == "low-power" else power
+    import psutil
+
     battery = psutil.sensors_battery()
     if battery is None:
         return "mains"  # a machine without a battery
