@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -42,6 +41,7 @@ from engine.types import (
     NeverCancelled,
     Phase,
     no_progress,
+    nothing_meanwhile,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.operating_point import Plan
     from engine.project.project_text import ProjectText
-    from engine.types import CancellationToken, ProgressSink, Work
+    from engine.types import CancellationToken, Meanwhile, ProgressSink, Work
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +156,7 @@ class Engine:
         request: CompletionRequest,
         *,
         cancellation: CancellationToken | None = None,
+        meanwhile: Meanwhile = nothing_meanwhile,
         on_text: Callable[[str], None] = ignore_text,
     ) -> Completion:
         """Completes the text at one place.
@@ -165,8 +166,8 @@ class Engine:
         Args:
             request: The place, and what the user's slider says.
             cancellation: Polled at every exit candidate and between prefill segments.
-            on_text: Is called with the suggestion so far, each time it has grown. The clean-up may still take back its
-                end, such as a line that turns out to stand in the document already.
+            meanwhile: Its work is done between prefill segments, and none of this request's.
+            on_text: Is called with the suggestion so far, each time it has grown. Its end may still be taken back.
 
         Raises:
             ConfigError: If the green mode or the policy means nothing.
@@ -175,7 +176,18 @@ class Engine:
         plan = self._plan_of(request)
         self._loaded.model.use_cores(all_cores=plan.all_cores)
         window = EnergyWindow(self.meter_report.meter, load=cpu_load)
-        return self._completed(request, plan, window, cancellation, on_text)
+
+        def between() -> None:
+            if (work := meanwhile()) is not None:
+                with window.apart():
+                    work()
+                self._loaded.model.use_cores(all_cores=plan.all_cores)
+
+        return self._completed(request, plan, window, on_text, cancellation=cancellation, between=between)
+
+    def n_unread(self, request: CompletionRequest) -> int:
+        """How many tokens of a request's prompt the model would have to read; on the thread that completes."""
+        return self._texts.n_unread(request)
 
     def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None] = ignore_text) -> Completion:
         """Completes by the project alone, which takes no layer; from any thread, while another completes.
@@ -186,22 +198,23 @@ class Engine:
             ConfigError: If the green mode means nothing.
         """
         plan = self._plan_of(replace(request, policy=PROJECT_ALONE))
-        return self._completed(request, plan, EnergyWindow(None), None, on_text)
+        return self._completed(request, plan, EnergyWindow(None), on_text)
 
     def _completed(
         self,
         request: CompletionRequest,
         plan: Plan,
         window: EnergyWindow,
-        cancellation: CancellationToken | None,
         on_text: Callable[[str], None],
+        *,
+        cancellation: CancellationToken | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> Completion:
-        started_s = time.perf_counter()
         first_token_s: float | None = None
 
         def grown(text: str) -> None:
             nonlocal first_token_s
-            first_token_s = first_token_s or time.perf_counter() - started_s
+            first_token_s = first_token_s or window.passed_s
             on_text(text)
 
         with window:
@@ -211,15 +224,15 @@ class Engine:
                 plan.point,
                 max_new_tokens=request.max_new_tokens,
                 cancellation=cancellation,
+                between=between,
                 on_text=grown,
             )
-        elapsed_s = time.perf_counter() - started_s
         unread = prompt_work(decoded.unread_tokens, len(run.prompt_ids), self.layers_total)
         energy, baseline_energy_j = account(
             decoded.work,
             cost_model=self.cost_model,
             window=window,
-            elapsed_s=elapsed_s,
+            elapsed_s=window.elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
             baseline=baseline_work(
                 decoded.work[Phase.PREFILL] + unread,
@@ -244,7 +257,7 @@ class Engine:
             work=decoded.work,
             prompt_tokens=len(run.prompt_ids),
             reused_tokens=decoded.reused_tokens,
-            elapsed_s=elapsed_s,
+            elapsed_s=window.elapsed_s,
             first_token_s=first_token_s,
             layers_total=self.layers_total,
             model=self.model_name,
@@ -254,8 +267,7 @@ class Engine:
         )
 
     def _plan_of(self, request: CompletionRequest) -> Plan:
-        layers = (*self.exit_layers, self.layers_total)
-        return plan_for(request.green_mode, request.policy, layers, self._learned)
+        return plan_for(request.green_mode, request.policy, (*self.exit_layers, self.layers_total), self._learned)
 
     def calibrate(
         self,

@@ -103,6 +103,12 @@ class TextDecoder:
             self._windows.note(request.prefix, start)
         return run
 
+    def n_unread(self, request: CompletionRequest) -> int:
+        """How many tokens of a request's prompt the model would have to read."""
+        start = self._windows.start(request.prefix, request.prompt)
+        prompt_ids = self.prompt_ids(site_for(request, start=start), max_new_tokens=request.max_new_tokens)
+        return self._decoders.n_unread(prompt_ids)
+
     def at(self, site: Site, *, max_new_tokens: int, reads: bool = True) -> TextRun:
         """One site made ready: its prompt in tokens, and the decoder whose cache holds most of it.
 
@@ -195,6 +201,7 @@ class TextRun:
         max_new_tokens: int,
         may_give_up: bool = True,
         cancellation: CancellationToken | None = None,
+        between: Callable[[], None] = lambda: None,
         on_text: Callable[[str], None] = ignore_text,
     ) -> DecodedText:
         """Decodes once, from the prompt on.
@@ -205,6 +212,7 @@ class TextRun:
             max_new_tokens: Upper bound on tokens.
             may_give_up: Whether an unlikely text is given up; not by who knows already what will be said.
             cancellation: Polled at every exit candidate and between prefill segments; None never cancels.
+            between: Called between prefill segments; other runs may decode there.
             on_text: Is called after each token with what would be offered. Its end may still be taken back.
         """
         self.ids = ()
@@ -223,6 +231,7 @@ class TextRun:
                 least_chance=point.text_chance if may_give_up and self.site.may_give_up else 0.0,
             ),
             cancellation=cancellation or NeverCancelled(),
+            between=between,
             constraint=self._constraint,
             project=self._project,
         ):

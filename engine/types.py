@@ -316,6 +316,18 @@ class NeverCancelled:
     is_cancelled = False
 
 
+class Meanwhile(Protocol):
+    """Asked while a long prompt is read for other work, which is done there and then."""
+
+    def __call__(self) -> Callable[[], object] | None:
+        """The work; None for none."""
+        ...
+
+
+def nothing_meanwhile() -> None:
+    """The prompt is read in one go."""
+
+
 class ProgressSink(Protocol):
     """Receives what a long operation (download, conversion, loading) is doing, for a bar or a status line."""
 

@@ -19,10 +19,12 @@ from engine.types import (
     CompletionToken,
     EnergyReading,
     FinishReason,
+    Meanwhile,
     Phase,
     ProgressSink,
     Provenance,
     Work,
+    nothing_meanwhile,
 )
 from lsp_server.replay.servers import Costs, Offer
 
@@ -75,9 +77,9 @@ class FakeEngine:
 
     "hold" computes until it is cancelled, "crash" and "refuse" raise, "nothing" offers no text, "settled" none where
     a project has its say, "block" gives two lines, "context" what a model would read before the document; "slowly"
-    grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is None; anything
-    else is answered with the text `next`. The exits go with the green mode. Where the project alone is asked, it is
-    sure of something behind "known" only.
+    grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is None; "long"
+    reads a long prompt until `go` is released, and does other work meanwhile; anything else is answered with `next`.
+    The exits go with the green mode. Where the project alone is asked, it is sure of something behind "known" only.
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
@@ -98,7 +100,12 @@ class FakeEngine:
         self.projects = Projects(lambda text: list(map(ord, text)), n_vocabulary=sys.maxunicode + 1)
 
     def complete(
-        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+        self,
+        request: CompletionRequest,
+        *,
+        cancellation: CancellationToken,
+        on_text: Callable[[str], None],
+        meanwhile: Meanwhile = nothing_meanwhile,
     ) -> Completion:
         """Does what the prefix says."""
         assert not self.is_closed
@@ -114,6 +121,9 @@ class FakeEngine:
         if order == "hold":
             wait_until_cancelled(cancellation)
             return fake_completion("", finish_reason=FinishReason.CANCELLED, exit_layers=(4,))
+        while order == "long" and not self.go.acquire(timeout=0.005):
+            if (work := meanwhile()) is not None:
+                work()
         if order == "slowly":
             return self._complete_slowly(cancellation, on_text)
         exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
@@ -124,6 +134,10 @@ class FakeEngine:
             "context": prompt_for(request).context,
         }.get(order, "next")
         return fake_completion(text, exit_layers=(exit_layer,), green_mode=request.green_mode)
+
+    def n_unread(self, request: CompletionRequest) -> int:
+        """Many for a long prompt."""
+        return 1000 if request.prefix.endswith("long") else 1
 
     def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None]) -> Completion:
         """By the project alone."""

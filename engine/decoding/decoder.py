@@ -17,7 +17,7 @@ from engine.prefix import common_prefix
 from engine.types import FinishReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from engine.decoding.healing import Constraint
     from engine.decoding.stopping import StopCondition
@@ -36,6 +36,7 @@ class Decoder:
         finish_reason: Why it ended.
         n_decoded: Tokens decoded, an end token included, drafts that were taken back not.
         chances: The chance of each token among those that could have been chosen, where it is known.
+        is_busy: It is generating.
     """
 
     def __init__(self, model: EarlyExitModel, *, keeps_rows: bool = False) -> None:
@@ -55,6 +56,7 @@ class Decoder:
         self.finish_reason = FinishReason.STOP
         self.n_decoded = 0
         self.chances: Mapping[int, float] = {}
+        self.is_busy = False
 
     @property
     def cached_ids(self) -> Sequence[int]:
@@ -74,6 +76,7 @@ class Decoder:
         point: OperatingPoint,
         stop: StopCondition,
         cancellation: CancellationToken,
+        between: Callable[[], None] = lambda: None,
         constraint: Constraint | None = None,
         project: Continuations | None = None,
     ) -> Iterator[DecodedToken]:
@@ -87,6 +90,7 @@ class Decoder:
             point: What the user's slider means.
             stop: When to end.
             cancellation: Asked at every exit candidate and between the segments of a prefill chunk.
+            between: Called between those segments; other decoders may be used there.
             constraint: What may be chosen; None for everything.
             project: What the project says of the same text; None where the model is alone.
         """
@@ -111,15 +115,18 @@ class Decoder:
             point=point,
             cancellation=cancellation,
             pace=self._pace if self._keeps_pace else JudgingPace(),
+            between=between,
             constraint=constraint,
             project=project,
         )
         self.finish_reason = FinishReason.CANCELLED  # also where the caller closes the iterator
+        self.is_busy = True
         try:
             yield from self._final_tokens(run, stop)
         except Cancelled:
             return
         finally:
+            self.is_busy = False
             self.n_decoded, self.chances = len(run.tokens), run.head.chances
             self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
 

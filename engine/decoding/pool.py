@@ -2,6 +2,7 @@
 
 Which text belongs to which document is not asked: a prompt goes to the decoder that has most of its beginning, if that
 is worth keeping, else to a new one; the least recently used go where those not in use hold more memory than allowed.
+One that is busy with another text is left alone.
 """
 
 from __future__ import annotations
@@ -44,14 +45,26 @@ class DecoderPool:
 
         Those that have read nothing, because a project alone was asked, are kept no longer.
         """
-        self._decoders = [decoder for decoder in self._decoders if decoder.cached_ids]
-        shared = [common_prefix(prompt_ids, decoder.cached_ids) for decoder in self._decoders]
-        most = max(shared, default=0)
-        if most > 0 and most >= _WORTHWHILE_SHARE * len(prompt_ids):
-            chosen = self._decoders.pop(shared.index(most))
-        else:
+        self._decoders = [decoder for decoder in self._decoders if decoder.cached_ids or decoder.is_busy]
+        chosen = self._with_most_of(prompt_ids)
+        if chosen is None:
             chosen = Decoder(self._model, keeps_rows=self._keeps_rows)
-        while self._decoders and sum(decoder.cache_bytes for decoder in self._decoders) > self._budget_bytes:
-            self._decoders.pop(0)
+        else:
+            self._decoders.remove(chosen)
+        idle = [decoder for decoder in self._decoders if not decoder.is_busy]
+        while idle and sum(decoder.cache_bytes for decoder in idle) > self._budget_bytes:
+            self._decoders.remove(idle.pop(0))
         self._decoders.append(chosen)
         return chosen
+
+    def n_unread(self, prompt_ids: Sequence[int]) -> int:
+        """How many tokens of a prompt no decoder has read that could go on with it."""
+        chosen = self._with_most_of(prompt_ids)
+        return len(prompt_ids) - (common_prefix(prompt_ids, chosen.cached_ids) if chosen is not None else 0)
+
+    def _with_most_of(self, prompt_ids: Sequence[int]) -> Decoder | None:
+        """The decoder that has most of a prompt's beginning; None where none has enough."""
+        idle = [decoder for decoder in self._decoders if not decoder.is_busy]
+        shared = [common_prefix(prompt_ids, decoder.cached_ids) for decoder in idle]
+        most = max(shared, default=0)
+        return idle[shared.index(most)] if most and most >= _WORTHWHILE_SHARE * len(prompt_ids) else None

@@ -44,6 +44,7 @@ def prefill(
     position: int,
     counter: PhaseCounter,
     check: Callable[[], None],
+    between: Callable[[], None] = lambda: None,
 ) -> Array:
     """Runs tokens at full depth and gives the hidden states behind the last chunk of them, [1, T, D].
 
@@ -54,6 +55,7 @@ def prefill(
         position: Position of the first of them.
         counter: Charged with what has run, also where `check` ends it.
         check: Called before each segment; may raise, and nothing runs any more when that leaves here.
+        between: Called behind `check`, while nothing runs; may run other prompts over other caches.
     """
     waiting: deque[_Chunk] = deque()
     start = 0
@@ -71,6 +73,7 @@ def prefill(
             if waiting and len(under_way) < model.callers and all(chunk.n_segments for chunk in under_way):
                 under_way.append(waiting.popleft())
             check()
+            between()
             if threads is None or len(under_way) == 1:
                 step(under_way[0])
             else:

@@ -25,7 +25,7 @@ from engine.policy.base import Action, ExitCandidate, Fill
 from engine.prefix import common_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.decoding.head import Reading
     from engine.decoding.healing import Constraint
@@ -76,6 +76,7 @@ class Trajectory:
         point: OperatingPoint,
         cancellation: CancellationToken,
         pace: JudgingPace,
+        between: Callable[[], None],
         constraint: Constraint | None = None,
         project: Continuations | None = None,
     ) -> None:
@@ -83,11 +84,10 @@ class Trajectory:
         self._prompt_ids, self.n_prompt = prompt_ids, len(prompt_ids)
         self.head = Head(model, prompt_ids, constraint, work, project=project, pace=pace if point.lossless else None)
         self._unread: int | None = start  # from where on the prompt is to be read, once a layer is needed
-        self.has_run = False
-        self._policy, self._point, self._cancellation = policy, point, cancellation
+        self.has_run = self.stopped = False
+        self._policy, self._point, self._cancellation, self._between = policy, point, cancellation, between
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
-        self.stopped = False
         self.fill = Fill.EXACT if point.lossless else point.fill
 
     @property
@@ -165,14 +165,14 @@ class Trajectory:
         Raises:
             Cancelled: Between two segments.
         """
-        n_before, last = len(self.tokens), self.tokens[-1]
+        before = len(self.tokens), self.tokens[-1]
         if self._point.lossless and self._waiting:
             self._finish(None, [], 0, self._work.verification, check=True)
         if not self._judge():
             self.stopped = False
             return False
         self._waiting.clear()
-        accepted = n_before == len(self.tokens) and last == self.tokens[-1]
+        accepted = before == (len(self.tokens), self.tokens[-1])
         self.stopped = self.stopped and accepted
         return accepted
 
@@ -215,8 +215,7 @@ class Trajectory:
 
     def _read_prompt(self, start: int, said: Sequence[int]) -> None:
         """Runs the prompt from `start` on at full depth, with what was said since, and emits the next token."""
-        start = min(start, self.n_prompt + len(said) - 1)
-        self.has_run = True
+        self.has_run, start = True, min(start, self.n_prompt + len(said) - 1)
         self._crop(start)
         rows = prefill(
             self._model,
@@ -225,6 +224,7 @@ class Trajectory:
             position=start,
             counter=self._work.prefill,
             check=self._check_cancelled,
+            between=self._between,
         )
         self._unread = None
         self._known.note(self.n_prompt + len(said), rows[:, -1 - len(said) :])

@@ -7,6 +7,7 @@ updated in steps (its *refresh period*), so a window is trusted only when it spa
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from engine.energy.load import foreign_share
@@ -14,7 +15,7 @@ from engine.errors import ConfigError, CounterResetError, MeterError
 from engine.types import Provenance, combine_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from engine.energy.load import CpuLoad
@@ -107,6 +108,21 @@ class EnergyWindow:
         return self.energy_j is not None
 
     @property
+    def passed_s(self) -> float:
+        """Seconds since it was entered."""
+        return self._clock() - self._start_s
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What happens meanwhile is none of the window's."""
+        begun_s, begun_j = self._clock(), self._read_j()
+        try:
+            yield
+        finally:
+            self._start_j += self._read_j() - begun_j
+            self._start_s += self._clock() - begun_s
+
+    @property
     def source(self) -> str | None:
         """The meter's name; None without a meter."""
         return self._meter.name if self._meter else None
@@ -126,10 +142,18 @@ class EnergyWindow:
         self._start_s = self._clock()
         return self
 
+    def _read_j(self) -> float:
+        """The counter; 0 where it cannot be read, and then the window is not trusted."""
+        try:
+            return self._meter.read_j() if self._meter else 0.0
+        except MeterError as error:
+            self._meter, self.refusal = None, str(error)
+            return 0.0
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.elapsed_s = self._clock() - self._start_s
+        self.elapsed_s = self.passed_s
         if not self._meter:
             return
         try:

@@ -12,7 +12,6 @@ import queue
 import sys
 import threading
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EngineError
@@ -28,12 +27,13 @@ if TYPE_CHECKING:
     from engine.service.link import Link
     from engine.service.turns import Turns
     from engine.service.wire import Message
-    from engine.types import CancellationToken, Completion, CompletionRequest
+    from engine.types import CancellationToken, Completion, CompletionRequest, Meanwhile
 
 logger = logging.getLogger(__name__)
 
 _PROJECT_NICENESS = 15
 _MOST_WAITING = 1000  # messages; a server that reads none of them is told no news any more
+_SHORT_TOKENS = 64  # that take as long to read as a suggestion to decode
 _PROJECT_CALLS = {"is_due", "replace", "remove", "clear", "sort"}
 
 
@@ -52,9 +52,18 @@ class HostedEngine(Protocol):
     def meters_refused(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def complete(
-        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+        self,
+        request: CompletionRequest,
+        *,
+        cancellation: CancellationToken,
+        meanwhile: Meanwhile,
+        on_text: Callable[[str], None],
     ) -> Completion:
         """Blocks until the text is there."""
+        ...
+
+    def n_unread(self, request: CompletionRequest) -> int:
+        """How many tokens of a prompt would have to be read; on the thread that completes."""
         ...
 
     def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None]) -> Completion:
@@ -80,6 +89,33 @@ class _Cancellation:
     is_cancelled = False
 
 
+class GuestRequest:
+    """One request, to be called when its turn has come.
+
+    Args:
+        number: Its guest's.
+        request: What is asked.
+        answer: Called with this.
+    """
+
+    def __init__(self, number: int, request: CompletionRequest, answer: Callable[[GuestRequest], None]) -> None:
+        self.number, self.request, self._answer = number, request, answer
+        self.cancellation = _Cancellation()
+        self._is_short: bool | None = None
+
+    def __call__(self) -> None:
+        """Answers it."""
+        self._answer(self)
+
+    def is_short(self, engine: HostedEngine) -> bool:
+        """Whether the model has read most of its prompt already; told once, on the engine's thread."""
+        if self._is_short is None:
+            self._is_short = False
+            with contextlib.suppress(Exception):  # which its own turn will tell
+                self._is_short = engine.n_unread(self.request) <= _SHORT_TOKENS
+        return self._is_short
+
+
 class Guest:
     """One server.
 
@@ -89,6 +125,7 @@ class Guest:
         lookups: For what a project alone is asked, which takes a moment and waits for nobody's turn.
         number: No other guest's.
         engine: Gives the engine, once it is loaded.
+        meanwhile: Gives what may be done while a long prompt is read.
         on_open: Called where it asks for the engine.
     """
 
@@ -100,12 +137,13 @@ class Guest:
         number: int,
         *,
         engine: Callable[[], HostedEngine],
+        meanwhile: Meanwhile,
         on_open: Callable[[Guest, Message], None],
     ) -> None:
         self.number = number
         self._link, self._turns, self._lookups = link, turns, lookups
-        self._engine, self._on_open = engine, on_open
-        self._running: dict[int, tuple[_Cancellation, Callable[[], None]]] = {}
+        self._engine, self._meanwhile, self._on_open = engine, meanwhile, on_open
+        self._running: dict[int, GuestRequest] = {}
         self._lock = threading.Lock()
         self._projects: set[str] = set()
         self._project_work: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -120,8 +158,8 @@ class Guest:
             logger.exception("A server's message could not be handled")
         self._link.close()
         with self._lock:
-            for cancellation, _ in self._running.values():
-                cancellation.is_cancelled = True
+            for asked in self._running.values():
+                asked.cancellation.is_cancelled = True
         self._project_work.put(None)
         if self._project_thread is not None:
             self._project_thread.join()
@@ -158,26 +196,26 @@ class Guest:
     def _ask(self, number: int, request: CompletionRequest) -> None:
         if request.place is not None:
             request = replace(request, place=replace(request.place, project=self._own(request.place.project)))
-        cancellation = _Cancellation()
-        work = partial(self._complete, number, request, cancellation)
+        asked = GuestRequest(number, request, self._complete)
         with self._lock:
-            self._running[number] = cancellation, work
+            self._running[number] = asked
         if request.policy == PROJECT_ALONE:
-            self._lookups.put(work)
+            self._lookups.put(asked)
         else:
-            self._turns.put(self, work)
+            self._turns.put(self, asked)
 
     def _cancel(self, number: int) -> None:
         with self._lock:
-            running = self._running.get(number)
-        if running is None:
+            asked = self._running.get(number)
+        if asked is None:
             return  # it has just been answered
-        running[0].is_cancelled = True
-        if self._turns.withdraw(self, running[1]):
+        asked.cancellation.is_cancelled = True
+        if self._turns.withdraw(self, asked):
             self._end(number, {"is": wire.WITHDRAWN, "id": number})
 
-    def _complete(self, number: int, request: CompletionRequest, cancellation: _Cancellation) -> None:
+    def _complete(self, asked: GuestRequest) -> None:
         """On the engine's thread; for a project alone, on the one beside it."""
+        number, request, cancellation = asked.number, asked.request, asked.cancellation
         if cancellation.is_cancelled:
             self._end(number, {"is": wire.WITHDRAWN, "id": number})
             return
@@ -192,7 +230,9 @@ class Guest:
                 completion = engine.look_up(request, on_text=on_text)
             else:
                 engine.use_windows(len(self._turns.guests))
-                completion = engine.complete(request, cancellation=cancellation, on_text=on_text)
+                completion = engine.complete(
+                    request, cancellation=cancellation, meanwhile=self._meanwhile, on_text=on_text
+                )
         except EngineError as error:
             self._end(number, error_message(error, number))
         except Exception as error:

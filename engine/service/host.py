@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from engine.errors import EngineError, SharingError
 from engine.sentences import Sentence, as_data
 from engine.service import wire
-from engine.service.guest import Guest
+from engine.service.guest import Guest, GuestRequest
 from engine.service.link import Link
 from engine.service.turns import Turns
 from engine.service.wire import SharedFacts, config_of, error_message, record
@@ -61,6 +61,7 @@ class EngineHost:
         self._loading: set[Guest] = set()  # who waits for the engine
         self._numbers: set[int] = set()
         self._lock = threading.Lock()
+        self._is_between = False  # two segments of a long prompt
 
     def open_door(self) -> None:
         """Lets servers in, in threads of their own; to be called before `serve`."""
@@ -88,6 +89,21 @@ class EngineHost:
         for guest in self._turns.guests:
             guest.tell_news(message)
 
+    def _short_work(self) -> Callable[[], None] | None:
+        """While a long prompt is read, who needs little comes in between; not while one of those is served."""
+        if self._is_between:
+            return None
+        engine = self._loaded()
+        work = self._turns.take_some(lambda work: isinstance(work, GuestRequest) and work.is_short(engine))
+        return None if work is None else partial(self._do_between, work)
+
+    def _do_between(self, work: Callable[[], None]) -> None:
+        self._is_between = True
+        try:
+            work()
+        finally:
+            self._is_between = False
+
     def _look_up(self) -> None:
         """In a thread of its own: projects are asked at each key, and the engine's thread may be busy for long."""
         while (work := self._lookups.get()) is not None:
@@ -104,7 +120,15 @@ class EngineHost:
         with self._lock:
             number = next(number for number in itertools.count() if number not in self._numbers)
             self._numbers.add(number)
-        guest = Guest(Link(connection), self._turns, self._lookups, number, engine=self._loaded, on_open=self._open)
+        guest = Guest(
+            Link(connection),
+            self._turns,
+            self._lookups,
+            number,
+            engine=self._loaded,
+            meanwhile=self._short_work,
+            on_open=self._open,
+        )
         if not self._turns.join(guest):
             guest.hang_up()
         try:

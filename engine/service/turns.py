@@ -76,6 +76,18 @@ class Turns(Generic[G]):
                 return True
             return False
 
+    def take_some(self, is_wanted: Callable[[Callable[[], None]], bool]) -> Callable[[], None] | None:
+        """The next work of a kind, without waiting; None where nobody has any. One thread's."""
+        with self._news:
+            fronts = [(guest, waiting[0]) for guest, waiting in self._work.items() if waiting]
+        for guest, work in fronts:
+            if is_wanted(work) and self.withdraw(guest, work):
+                with self._news:
+                    if guest in self._work:
+                        self._work.move_to_end(guest)
+                return work
+        return None
+
     def take(self) -> Callable[[], None] | None:
         """Waits for the next work; None once nobody has been there for so long, or it is over. One thread's."""
         with self._news:

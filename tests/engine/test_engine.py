@@ -17,7 +17,7 @@ from engine.energy.cost_model import energy_j
 from engine.engine import Engine
 from engine.errors import ConfigError
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
-from engine.types import PROJECT_ALONE, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
+from engine.types import PROJECT_ALONE, Completion, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
 
 pytestmark = pytest.mark.model
 
@@ -189,6 +189,20 @@ def test_a_project_is_asked_while_the_model_completes(engine: Engine) -> None:
     assert any(alone)
     assert texts.result() == alone * 5
     assert completed == [expected] * 5
+
+
+def test_others_are_served_while_a_prompt_is_read_and_neither_notices(engine: Engine) -> None:
+    first, other = (CompletionRequest(prefix=f"# {place}\n{prefix_to(place)}", green_mode=0) for place in PLACES[:2])
+    served: list[Completion] = []
+
+    def serve_other() -> None:
+        served.append(engine.complete(other))
+
+    completion = engine.complete(first, meanwhile=lambda: None if served else serve_other)
+
+    unread = Engine(engine._loaded)
+    for one, alone in ((completion, unread.complete(first)), (served[0], unread.complete(other))):
+        assert (one.text, one.work, one.reused_tokens) == (alone.text, alone.work, alone.reused_tokens)
 
 
 def test_an_empty_document_costs_nothing(engine: Engine) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from engine.decoding.pool import DecoderPool
@@ -17,7 +19,7 @@ def model() -> EarlyExitModel:
     return early_exit_model(tiny_model("llama"))
 
 
-def decode(pool: DecoderPool, prompt: list[int]) -> tuple[list[int], int]:
+def decode(pool: DecoderPool, prompt: list[int], between: Callable[[], object] = lambda: None) -> tuple[list[int], int]:
     """The text, and how much of the prompt was known."""
     decoder = pool.decoder_for(prompt)
     tokens = decoder.generate(
@@ -26,6 +28,7 @@ def decode(pool: DecoderPool, prompt: list[int]) -> tuple[list[int], int]:
         point=OperatingPoint(energy_weight=0.0, lossless=True),
         stop=StopCondition(max_new_tokens=4),
         cancellation=NeverCancelled(),
+        between=between,  # type: ignore[arg-type] # whatever comes of it
     )
     return [token.token_id for token in tokens], decoder.reused_tokens
 
@@ -75,3 +78,16 @@ def test_a_decoder_that_has_read_nothing_is_kept_no_longer(model: EarlyExitModel
         pool.decoder_for(file)
 
     assert len(pool) == 1
+
+
+def test_a_prompt_that_is_being_read_is_left_alone_by_others(model: EarlyExitModel) -> None:
+    alone = decode(DecoderPool(model), FILES[0])
+    pool, others = DecoderPool(model, budget_bytes=0), []
+    decode(pool, FILES[1])
+
+    text = decode(pool, FILES[0], lambda: others.append((pool.n_unread(FILES[0]), decode(pool, FILES[0]))))
+
+    assert text == alone
+    assert len(others) > 1
+    assert all(other == (31, alone) for other in others[:1])
+    assert all(unread == 0 and tokens == alone[0] for unread, (tokens, _) in others[1:])

@@ -19,6 +19,29 @@ def test_window_gives_the_joules_and_seconds_in_between() -> None:
     assert (window.source, window.provenance, window.refusal) == ("fake counter", Provenance.MEASURED, None)
 
 
+def test_what_is_done_apart_is_none_of_the_windows() -> None:
+    meter, clock = FakeMeter(counter_j=1000.0), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(2.0)
+        with window.apart():
+            clock.wait(5.0)
+            meter.counter_j = 1300.0
+        clock.wait(1.0)
+        meter.counter_j = 1342.0
+
+    assert (window.energy_j, window.elapsed_s) == (42.0, 3.0)
+
+
+def test_a_counter_that_is_lost_apart_leaves_nothing_measured() -> None:
+    meter, clock = FakeMeter(), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window, window.apart():
+        meter.counter_j = None
+
+    assert (window.energy_j, window.refusal) == (None, "The fake counter is gone.")
+
+
 @pytest.mark.parametrize(
     ("periods", "trusted"), [(WINDOW_SAFETY_FACTOR - 0.1, False), (WINDOW_SAFETY_FACTOR + 0.1, True)]
 )

@@ -83,6 +83,21 @@ def test_to_ask_a_project_alone_waits_for_nobodys_turn(host: Hosted) -> None:
     held.answer()
 
 
+def test_who_needs_little_does_not_wait_for_a_long_prompt(host: Hosted) -> None:
+    reading = Asked(host.opened(), request("long"))
+    until(host.engine.started.is_set)
+    another, short = Asked(host.opened(), request("long")), Asked(host.opened(), request("x"))
+
+    assert short.answer().text == "next"
+    assert (reading.is_answered, another.is_answered) == (False, False)
+    host.engine.go.release()
+    reading.answer()
+    assert not another.is_answered
+    host.engine.go.release()
+    another.answer()
+    assert [asked.prefix for asked in host.engine.requests] == ["long", "x", "long"]
+
+
 def test_what_is_being_computed_can_be_stopped(host: Hosted) -> None:
     asked = Asked(host.opened(), request("hold"))
     until(host.engine.started.is_set)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 from engine.service.turns import Turns
 
@@ -44,6 +45,21 @@ def test_who_still_waits_is_served_before_who_asks_anew() -> None:
     taken(turns, 3)
 
     assert served == ["b", "a", "c"]
+
+
+def test_some_work_is_taken_before_its_turn_in_the_same_order() -> None:
+    turns: Turns[str] = Turns(linger_s=60)
+    served: list[str] = []
+    works = {guest: partial(served.append, guest) for guest in ("a", "b", "c")}
+    for guest, work in works.items():
+        turns.join(guest)
+        turns.put(guest, work)
+
+    while (some := turns.take_some(lambda work: work is not works["a"])) is not None:
+        some()
+    taken(turns, 1)
+
+    assert served == ["b", "c", "a"]
 
 
 def test_the_work_of_who_has_gone_is_not_done() -> None:

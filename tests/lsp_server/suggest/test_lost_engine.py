@@ -9,7 +9,7 @@ import pytest
 
 from engine.config import EngineConfig
 from engine.errors import EngineLostError, NeverBegunError
-from engine.types import CompletionRequest, no_progress
+from engine.types import CompletionRequest, no_progress, nothing_meanwhile
 from lsp_server.suggest.reuse import Suggestion
 from lsp_server.suggest.scheduler import CompletionScheduler
 from lsp_server.suggest.seams import CancellationEvent
@@ -18,7 +18,7 @@ from tests.fakes import FakeEngine, wait_until_cancelled
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from engine.types import CancellationToken, Completion
+    from engine.types import CancellationToken, Completion, Meanwhile
     from lsp_server.suggest.jobs import Computed, Unserved
 
 pytestmark = pytest.mark.timeout(20)
@@ -32,7 +32,12 @@ class Elsewhere(FakeEngine):
         self.shared_as = "elsewhere"
 
     def complete(
-        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+        self,
+        request: CompletionRequest,
+        *,
+        cancellation: CancellationToken,
+        on_text: Callable[[str], None],
+        meanwhile: Meanwhile = nothing_meanwhile,
     ) -> Completion:
         """Answers as the fake, or fails."""
         if request.prefix == "lose":

@@ -7,7 +7,16 @@ import pytest
 from lsprotocol.types import Position, Range
 
 from engine.config import EngineConfig
-from engine.types import CancellationToken, Completion, CompletionRequest, ProgressSink, ProjectPlace, no_progress
+from engine.types import (
+    CancellationToken,
+    Completion,
+    CompletionRequest,
+    Meanwhile,
+    ProgressSink,
+    ProjectPlace,
+    no_progress,
+    nothing_meanwhile,
+)
 from lsp_server.context.documents import CursorContext
 from lsp_server.settings import Settings
 from lsp_server.suggest.gate import Gate
@@ -244,7 +253,12 @@ class SlowWithSeveralLines(FakeEngine):
     """Takes its time where several lines are wanted."""
 
     def complete(
-        self, request: CompletionRequest, *, cancellation: CancellationToken, on_text: Callable[[str], None]
+        self,
+        request: CompletionRequest,
+        *,
+        cancellation: CancellationToken,
+        on_text: Callable[[str], None],
+        meanwhile: Meanwhile = nothing_meanwhile,
     ) -> Completion:
         slower = replace(request, prefix="slowly") if request.single_line is False else request
         return super().complete(slower, cancellation=cancellation, on_text=on_text)
