@@ -29,7 +29,7 @@ from lsp_server.context.documents import OpenDocuments
 from lsp_server.context.surroundings import Surroundings
 from lsp_server.editor_settings import listen_for_settings, pull_settings
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
-from lsp_server.progress import LoadProgress, with_percentage
+from lsp_server.progress import LoadProgress, as_sentence
 from lsp_server.project import ProjectKeeper
 from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
 from lsp_server.rest import Rest
@@ -307,7 +307,7 @@ class GreenCodeServer(LanguageServer):
 
         def show(message: str, done: int, total: int | None) -> None:
             if self._loaded_config is config:
-                self.tell(replace(self.state, loading=with_percentage(message, done, total)))
+                self.tell(replace(self.state, loading=as_sentence(message, done, total)))
                 progress.report(self.say(message), done, total)
 
         try:

@@ -63,6 +63,8 @@ class LoadProgress:
             self._server.work_done_progress.begin(self._token, begin)
 
 
-def with_percentage(message: str, done: int, total: int | None) -> str:
-    """The same for a status line."""
-    return Sentence("{message} ({percent} %)", message=message, percent=100 * done // total) if total else message
+def as_sentence(message: str, done: int, total: int | None) -> Sentence:
+    """The same for a status line, where other sentences may follow."""
+    if total:
+        return Sentence("{message} ({percent} %).", message=message, percent=100 * done // total)
+    return Sentence("{message}.", message=message)

@@ -108,8 +108,8 @@ class Restraint:
         """The power and what follows from it, for people."""
         if self._power == "unknown":
             return Sentence("Whether this machine runs on battery cannot be told, so nothing changes.")
-        if not self._is_saving:
-            return ""
+        if not self._is_saving or self._settings.on_battery == "pause":
+            return ""  # of a pause its reason tells
         supply, settings = _SUPPLIES[self._power], self.settings
         if settings == self._settings:
             return Sentence("{supply}.", supply=supply)

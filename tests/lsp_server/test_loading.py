@@ -122,7 +122,7 @@ async def test_while_the_model_loads_requests_are_answered_with_null(
         client.open("x")
 
         assert (status.health, status.quiescent) == ("ok", False)
-        assert status.message in {"Fetching the model (25 %)", "Fetching the model (50 %)"}
+        assert status.message in {"Fetching the model (25 %).", "Fetching the model (50 %)."}
         assert await client.complete(0, 1) is None
 
         client.change_settings({"model": "good"})  # gives the load up

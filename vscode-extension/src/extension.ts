@@ -94,13 +94,15 @@ async function install(
   logger: vscode.LogOutputChannel,
 ): Promise<void> {
   const onProgress = (message: string): void => {
-    client.showInstallation(message);
+    if (message !== "") client.showInstallation(message);
   };
   const outcome = await installServer({ environments, extensionUri, logger, onProgress });
-  if (outcome !== "installed") return;
-  await client.restart();
-  subscriptions.push(tellWhenReady(client));
-  await environments.removeOthers();
+  if (outcome === "installed") {
+    await client.restart();
+    subscriptions.push(tellWhenReady(client));
+  }
+  client.showInstallation(""); // not before: the server would look missing until it starts
+  if (outcome === "installed") await environments.removeOthers();
 }
 
 async function isThere(file: string): Promise<boolean> {

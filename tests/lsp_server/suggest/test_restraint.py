@@ -69,6 +69,7 @@ async def test_it_pauses_where_the_person_wants_that(machine: Machine, power: Po
     reason = machine.restraint.pause
     assert reason is not None
     assert (reason.kind, reason.sentence.partition(":")[0]) == ("paused", words)
+    assert machine.restraint.power == ""
 
     machine.restraint.use(Settings(on_battery="unchanged"))
     assert machine.restraint.pause is None
