@@ -278,6 +278,7 @@ def windows(
     model: Model = DEFAULT_MODEL,
     n_windows: Annotated[int, typer.Option("--windows", min=1, help="Windows that are opened one by one.")] = 3,
     people: Annotated[int, typer.Option("--people", min=0, max=20, help="Who type at once; 0 leaves it out.")] = 16,
+    alone: Annotated[int, typer.Option("--alone", min=1, help="Of them who type alone before, one by one.")] = 4,
     chars: Annotated[int, typer.Option("--chars", min=40, help="How much each of them types.")] = 200,
     requests: Annotated[int, typer.Option("--requests", min=1, help="To each kind of engine, one by one.")] = 60,
     idle_s: Annotated[float, typer.Option("--idle", min=0, help="Seconds in which nothing happens.")] = 60.0,
@@ -307,9 +308,13 @@ def windows(
             opened.append(asyncio.run(open_windows(sharing, files[:n_windows], model, idle_s=idle_s, build=build)))
         costs = socket_costs(files[0], model, n_requests=requests, progress=progress)
         typed = []
-        for count in (1, people) if people else ():
-            progress(f"Typing in {count} windows at once", 0, None)
-            typed.append(asyncio.run(type_at_once("shared", files[:count], model, seed=1)))
+        if people:
+            progress("Typing in one window after another", 0, None)
+            first = files[: min(alone, people)]
+            one_by_one = (type_at_once("shared", [file], model, seed=1 + n) for n, file in enumerate(first))
+            typed.append([run for runs in map(asyncio.run, one_by_one) for run in runs])
+            progress(f"Typing in {people} windows at once", 0, None)
+            typed.append(asyncio.run(type_at_once("shared", files[:people], model, seed=1)))
     Console().print(windows_table(rows(opened, costs, typed)))
     if output is not None:
         facts = {"model": model, "opened": opened, "socket": costs, "typed": typed}

@@ -28,7 +28,7 @@ def rows(opened: Sequence[WindowsTaken], costs: SocketCosts, typed: Sequence[Seq
     Args:
         opened: Windows opened both ways, in turns.
         costs: Of single requests.
-        typed: What one person typed, and several at once; or nothing.
+        typed: What some persons typed, each alone, and several at once; or nothing.
     """
 
     def both(what: str, unit: str, digits: int, taken: Callable[[WindowsTaken], float]) -> Row:
@@ -53,9 +53,9 @@ def rows(opened: Sequence[WindowsTaken], costs: SocketCosts, typed: Sequence[Seq
         ("to come to a loaded one", "", f"{costs.join_s:.3f} s", ""),
     ]
     answered = [[second for run in runs for second in run.answered_s] for runs in typed]
-    if len(typed) == 2:  # noqa: PLR2004 - one person, and all
+    if len(typed) == 2:  # noqa: PLR2004 - alone, and at once
         one, many = (percentile(seconds, 0.95) for seconds in answered)
-        what = f"text for {len(typed[1])} people at once, the slowest of twenty, beside one"
+        what = f"text for {len(typed[1])} people at once, the slowest of twenty, beside one alone"
         found.append((what, f"{one:.2f} s", f"{many:.2f} s", f"{many / one:.2f}"))
         found.append(("requests, and how many brought text", *(_asked(runs) for runs in typed), ""))
     return found
