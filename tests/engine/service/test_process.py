@@ -129,6 +129,20 @@ def test_an_engine_that_stands_still_keeps_no_thread_but_the_one_that_asks(meeti
     until(lambda: gone(process))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it cannot be stopped there")
+def test_what_is_asked_while_the_machine_sleeps_is_answered_when_it_wakes(meeting: Path) -> None:
+    engine = opened(meeting)
+    process = engine_process(meeting)
+    process.suspend()
+    asked = Asked(engine, ASKS)
+
+    process.resume()
+
+    assert asked.answer().text == "next"
+    engine.close()
+    until(lambda: gone(process))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is killed there by a signal")
 def test_an_engine_that_is_killed_as_soon_as_it_listens_is_started_again(meeting: Path) -> None:
     engine = open_shared(SHARED, no_progress, folder=meeting, host="tests.engine.service.dying_host", linger_s=0.5)
