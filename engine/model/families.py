@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UnsupportedModelError
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +126,12 @@ def supported_family(name: str, subject: str) -> Family:
     if name not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise UnsupportedModelError(
-            f"{subject} is of the family '{name}', which is not supported; the supported families are {known}."
+            Sentence(
+                "{subject} is of the family '{name}', which is not supported; the supported families are {known}.",
+                subject=subject,
+                name=name,
+                known=known,
+            )
         )
     return FAMILIES[name]
 
@@ -146,11 +152,17 @@ def refuse_other_layers(settings: Mapping[str, Any], subject: str) -> None:
         others = ["mamba"]  # all of them, where nothing is said
     if others:
         raise UnsupportedModelError(
-            f"{subject} has layers of the kind '{others[0]}', whose state cannot be taken back; "
-            "only models all of whose layers attend are supported."
+            Sentence(
+                "{subject} has layers of the kind '{kind}', whose state cannot be taken back; only models all "
+                "of whose layers attend are supported.",
+                subject=subject,
+                kind=others[0],
+            )
         )
     if settings.get("num_local_experts"):
-        raise UnsupportedModelError(f"{subject} is a mixture of experts; only dense models are supported.")
+        raise UnsupportedModelError(
+            Sentence("{subject} is a mixture of experts; only dense models are supported.", subject=subject)
+        )
 
 
 def refuse_other_gguf(architecture: str, subject: str) -> None:
@@ -166,6 +178,11 @@ def refuse_other_gguf(architecture: str, subject: str) -> None:
     known = [family.gguf_name for family in FAMILIES.values() if family.gguf_name is not None]
     if architecture not in known:
         raise UnsupportedModelError(
-            f"{subject} is of the family '{architecture}', which is not supported as a GGUF file; "
-            f"the supported families are {', '.join(known)}."
+            Sentence(
+                "{subject} is of the family '{architecture}', which is not supported as a GGUF file; the "
+                "supported families are {known}.",
+                subject=subject,
+                architecture=architecture,
+                known=", ".join(known),
+            )
         )

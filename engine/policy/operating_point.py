@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from engine.errors import ConfigError, PolicyError
 from engine.policy.base import OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, ProjectAlone
+from engine.sentences import Sentence
 from engine.types import GREEN_MODE_MAX, PROJECT_ALONE
 
 if TYPE_CHECKING:
@@ -65,7 +66,13 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
         PolicyError: If a learned policy is asked for and none fits the model.
     """
     if not 0 <= green_mode <= GREEN_MODE_MAX:
-        raise ConfigError(f"Green mode must lie between 0 and {GREEN_MODE_MAX}, not {green_mode}.")
+        raise ConfigError(
+            Sentence(
+                "Green mode must lie between 0 and {most}, not {green_mode}.",
+                most=GREEN_MODE_MAX,
+                green_mode=green_mode,
+            )
+        )
     weight = green_mode / GREEN_MODE_MAX if learned is None else learned.energy_weight(green_mode)
     is_lossless = green_mode == 0
     if spec is not None:
@@ -111,12 +118,18 @@ def _named(spec: str, layers: Sequence[int], learned: LearnedPolicy | None) -> E
         case "learned" if not argument:
             if learned is None:
                 raise PolicyError(
-                    "There is no learned policy for this model; run `green-code train policy` for it, or name another."
+                    Sentence(
+                        "There is no learned policy for this model; run `green-code train policy` for it, or name "
+                        "another."
+                    )
                 )
             return learned
         case _:
             raise ConfigError(
-                f"The policy '{spec}' is unknown; choose full-depth, fixed:LAYER, confidence:P, learned or project."
+                Sentence(
+                    "The policy '{spec}' is unknown; choose full-depth, fixed:LAYER, confidence:P, learned or project.",
+                    spec=spec,
+                )
             )
 
 
@@ -130,7 +143,13 @@ def _exit_layer(spec: str, argument: str, layers: Sequence[int]) -> int:
     if argument.isdecimal() and int(argument) in layers:
         return int(argument)
     known = ", ".join(map(str, layers))
-    raise ConfigError(f"The policy '{spec}' names no exit of this model; its exits are after layers {known}.")
+    raise ConfigError(
+        Sentence(
+            "The policy '{spec}' names no exit of this model; its exits are after layers {known}.",
+            spec=spec,
+            known=known,
+        )
+    )
 
 
 def _probability(spec: str, argument: str) -> float:
@@ -139,5 +158,7 @@ def _probability(spec: str, argument: str) -> float:
     except ValueError:
         probability = -1.0
     if not 0.0 <= probability <= 1.0:
-        raise ConfigError(f"The policy '{spec}' needs a probability between 0 and 1, such as confidence:0.8.")
+        raise ConfigError(
+            Sentence("The policy '{spec}' needs a probability between 0 and 1, such as confidence:0.8.", spec=spec)
+        )
     return probability

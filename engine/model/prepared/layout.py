@@ -17,6 +17,7 @@ from engine import config
 from engine.errors import ModelCorruptError, UnsupportedModelError
 from engine.model.families import supported_family
 from engine.model.sources import model_cache
+from engine.sentences import Sentence
 from engine.types import ModelGeometry, PreparedRuntime  # noqa: TC001 - cattrs reads the annotations
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def refuse_other_blocks(name: str, folder: Path, *, native: bool) -> None:
         ValueError: If it cannot be read.
     """
     family = json.loads((folder / "config.json").read_bytes()).get("model_type")
-    runtimes = supported_family(family, f"The model '{name}'").runtimes
+    runtimes = supported_family(family, Sentence("The model '{name}'", name=name)).runtimes
     if ("native" if native else "onnx") not in runtimes:
         raise UnsupportedModelError(f"The fast runner does not know the model '{name}': its family is '{family}'.")
 

@@ -59,7 +59,7 @@ def convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink = no_p
     # Its GGUF reader writes a tqdm bar without asking.
     with silenced(), _read_once(), contextlib.redirect_stderr(io.StringIO()):
         architecture, pre_tokenizer = _read_header(gguf_file)
-        refuse_other_gguf(architecture, f"The model in {gguf_file.name}")
+        refuse_other_gguf(architecture, Sentence("The model in {folder}", folder=gguf_file.name))
         progress(Sentence("Converting the tokenizer"), 0, _STEPS)
         tokenizer = _load_tokenizer(gguf_file, pre_tokenizer)
         progress(Sentence("Converting the weights"), 1, _STEPS)

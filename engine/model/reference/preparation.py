@@ -134,7 +134,7 @@ def prepare(
 def _runtime(runner: TorchRunner, model_name: str, precision: Precision, *, native: bool) -> PreparedRuntime:
     """What a model is written for: the first that can run it."""
     config = runner.backbone.config
-    known = supported_family(config.model_type, f"The model '{model_name}'").runtimes
+    known = supported_family(config.model_type, Sentence("The model '{name}'", name=model_name)).runtimes
     asked: list[PreparedRuntime] = ["native", "onnx"] if native and precision != "fp32" else ["onnx"]
     reasons = []
     for runtime in asked:

@@ -58,7 +58,7 @@ def load_reference(
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     with readable(name), silenced():
         settings = AutoConfig.from_pretrained(folder, local_files_only=True)
-        family = supported_family(settings.model_type, f"The model '{name}'")
+        family = supported_family(settings.model_type, Sentence("The model '{name}'", name=name))
         tokenizer = _tokenizer(folder)
         _refuse_other_tokenizer(tokenizer, settings.vocab_size, name)
         model = load_streamed(folder, settings) if streamed and family.runtimes else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import ModelCorruptError, ModelNotFoundError, UnsupportedModelError
 from engine.model.families import refuse_other_layers, supported_family
 from engine.model.sources.tensors import check_tensors
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,14 +37,18 @@ def check_folder(folder: Path) -> None:
     """
     settings = check_configuration(folder)
     if not has_weights(folder):
-        raise ModelCorruptError(f"The model in {folder} lacks its weights, or part of them.")
+        raise ModelCorruptError(Sentence("The model in {folder} lacks its weights, or part of them.", folder=folder))
     if not has_tokenizer(folder):
-        raise ModelCorruptError(f"The model in {folder} lacks its tokenizer: there is no tokenizer.json.")
+        raise ModelCorruptError(
+            Sentence("The model in {folder} lacks its tokenizer: there is no tokenizer.json.", folder=folder)
+        )
     try:
         check_tensors(folder, settings)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ModelCorruptError(f"The weights in {folder} cannot be read: {reason}.") from error
+        raise ModelCorruptError(
+            Sentence("The weights in {folder} cannot be read: {reason}.", folder=folder, reason=reason)
+        ) from error
 
 
 def check_configuration(folder: Path) -> Mapping[str, Any]:
@@ -55,19 +60,23 @@ def check_configuration(folder: Path) -> Mapping[str, Any]:
         UnsupportedModelError: If such a model is not supported.
     """
     if not folder.is_dir():
-        raise ModelNotFoundError(f"There is no folder {folder}.")
+        raise ModelNotFoundError(Sentence("There is no folder {folder}.", folder=folder))
     if not (folder / "config.json").is_file():
-        raise ModelNotFoundError(f"There is no model in {folder}: it has no config.json.")
-    settings, subject = settings_of(folder), f"The model in {folder}"
+        raise ModelNotFoundError(Sentence("There is no model in {folder}: it has no config.json.", folder=folder))
+    settings, subject = settings_of(folder), Sentence("The model in {folder}", folder=folder)
     family = settings.get("model_type")
     if not isinstance(family, str):
-        raise ModelCorruptError(f"{folder / 'config.json'} does not describe a model.")
+        raise ModelCorruptError(Sentence("{folder} does not describe a model.", folder=folder / "config.json"))
     supported_family(family, subject)
     refuse_other_layers(settings, subject)
     if settings.get("auto_map"):
-        raise UnsupportedModelError(f"{subject} brings code of its own (auto_map in config.json), which is never run.")
+        raise UnsupportedModelError(
+            Sentence("{subject} brings code of its own (auto_map in config.json), which is never run.", subject=subject)
+        )
     if settings.get("quantization_config"):
-        raise UnsupportedModelError(f"{subject} is quantised already; take the one that it was made from.")
+        raise UnsupportedModelError(
+            Sentence("{subject} is quantised already; take the one that it was made from.", subject=subject)
+        )
     _check_sizes(settings, subject)
     return settings
 
@@ -100,18 +109,49 @@ def _check_sizes(settings: Mapping[str, Any], subject: str) -> None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MOST:
-            raise ModelCorruptError(f"{subject} is said to have {name} = {str(value)[:40]!r}, which is no size.")
+            raise ModelCorruptError(
+                Sentence(
+                    "{subject} is said to have {name} = {value!r}, which is no size.",
+                    subject=subject,
+                    name=name,
+                    value=str(value)[:40],
+                )
+            )
     n_layers, positions = settings.get("num_hidden_layers"), settings.get("max_position_embeddings")
     if n_layers is not None and n_layers > _MOST_LAYERS:
-        raise ModelCorruptError(f"{subject} is said to have {n_layers:,} layers, which no model has.")
+        raise ModelCorruptError(
+            Sentence(
+                "{subject} is said to have {n_layers:,} layers, which no model has.", subject=subject, n_layers=n_layers
+            )
+        )
     if positions is not None and positions < _LEAST_POSITIONS:
-        raise ModelCorruptError(f"{subject} has room for {positions} token, which is too little to complete anything.")
+        raise ModelCorruptError(
+            Sentence(
+                "{subject} has room for {positions} token, which is too little to complete anything.",
+                subject=subject,
+                positions=positions,
+            )
+        )
     width, heads = settings.get("hidden_size"), settings.get("num_attention_heads")
     kv_heads = settings.get("num_key_value_heads") or heads
     if heads and width and not settings.get("head_dim") and width % heads:
-        raise ModelCorruptError(f"{subject} is said to be {width} wide with {heads} heads, which do not divide it.")
+        raise ModelCorruptError(
+            Sentence(
+                "{subject} is said to be {width} wide with {heads} heads, which do not divide it.",
+                subject=subject,
+                width=width,
+                heads=heads,
+            )
+        )
     if heads and heads % kv_heads:
-        raise ModelCorruptError(f"{subject} is said to have {heads} heads for {kv_heads} of keys: no multiple.")
+        raise ModelCorruptError(
+            Sentence(
+                "{subject} is said to have {heads} heads for {kv_heads} of keys: no multiple.",
+                subject=subject,
+                heads=heads,
+                kv_heads=kv_heads,
+            )
+        )
 
 
 def _has_shards(folder: Path, index: Path) -> bool:
