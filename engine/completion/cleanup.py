@@ -21,6 +21,7 @@ from engine.completion.line import (
 )
 from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
+from engine.completion.words import is_word
 from engine.completion.worth import is_worth_showing, without_opened_string
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # No text of a person: half a character, a carriage return before a line end that the editor writes, other controls.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffd]")
+_WORD_PART = re.compile(r"[\w.,/\\-]")  # such as `-based` or `.0`
 
 
 class Cut(Protocol):
@@ -120,7 +122,7 @@ def _blank_end(text: str, shape: Shape) -> int:
 
 
 def _opens_a_string(text: str, shape: Shape) -> int:
-    return _without_comma(text, without_opened_string(text, shape.head), shape)
+    return _without_comma(text, without_opened_string(text, shape.head, shape.ender), shape)
 
 
 def _not_worth_showing(text: str, shape: Shape) -> int:
@@ -150,7 +152,7 @@ def suggestion(text: str, shape: Shape) -> slice:
     """The part of the decoded text to insert at the cursor; empty where nothing is worth showing."""
     start = _start(text, shape)
     if start is None:
-        return slice(0, 0)  # the model meant another indentation than the one typed
+        return slice(0, 0)  # the model meant something else than what is typed
     return slice(start, start + len(_ruled(text[start:], shape)))
 
 
@@ -196,7 +198,7 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     document = f"{prefix.removesuffix(word_before(shape.head))} {suffix}"
     line = shape.head if "\n" not in body else ""
     kept = body[: whole_words_length(body, line, document)]
-    kept = without_open_comma(without_opened_string(kept, shape.head), shape.line)
+    kept = without_open_comma(without_opened_string(kept, shape.head, shape.ender), shape.line)
     return slice(part.start, part.start + len(_ruled(kept, shape)))  # a cut text may fit no more
 
 
@@ -208,9 +210,15 @@ def _ruled(body: str, shape: Shape) -> str:
 
 
 def _start(text: str, shape: Shape) -> int | None:
-    """Where the new text begins; None before that, and where the model meant another indentation."""
+    """Where the new text begins; None before that, and where the model meant another indentation or another word."""
     start = behind_typed(text, shape.typed)
-    return None if shape.starts_line and not text.startswith(shape.typed) else start
+    is_other = (shape.starts_line and not text.startswith(shape.typed)) or _goes_on_word(text, shape)
+    return None if is_other else start
+
+
+def _goes_on_word(text: str, shape: Shape) -> bool:
+    """Whether the model meant to go on with a word that the person has ended with a blank."""
+    return shape.typed == " " and is_word(shape.head[-2:-1]) and _WORD_PART.match(text) is not None
 
 
 def _block_end(body: str, shape: Shape) -> int | None:

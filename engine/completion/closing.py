@@ -24,6 +24,7 @@ _BEHIND_CHARS = 8_192  # behind a string, that a lexer reads on, once
 _NEAR_CHARS = 2_048  # before and behind code in a string, that are read again for each key
 _CODE_MARK = re.compile(r"(?<!\\)(?:[$#]\{|\{(?=\$)|\$\()")  # of most languages
 _BEHIND = f" {MARK}\n"  # a text, so that its end is read for what it is
+_GOES_ON = re.compile(r"[ \t]*\S[^\n]*(?:\n[ \t]*\*[^\n]*)*|[ \t]*(?:\n[ \t]*\*[^\n]*)+")  # before what a comment names
 _ENDS = CLOSERS | QUOTES
 
 
@@ -35,12 +36,14 @@ class Signed:
         opener: What began it.
         closer: What ends it.
         nests: Whether others may stand in it.
+        has_chapters: Whether others that begin in it end with it.
         is_comment: Whether a backslash before its end takes nothing of its meaning away.
     """
 
     opener: str
     closer: str
     nests: bool = False
+    has_chapters: bool = False
     is_comment: bool = False
 
     def left_at(self, text: str) -> int | None:
@@ -59,8 +62,10 @@ class Signed:
             return self.left_at(text) is not None
         if self.opener == self.closer:
             return text.count(self.closer) % 2 == 1
-        at, begins = text.find(self.closer), text.find(self.opener)
-        return at >= 0 and (begins < 0 or at <= begins)
+        at, begins = text.find(self.closer), -1 if self.has_chapters else text.find(self.opener)
+        if at < 0 or begins < 0 or at <= begins:
+            return at >= 0
+        return self.is_comment and _GOES_ON.fullmatch(text, 0, begins) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +139,11 @@ def _inside(place: LexedPlace) -> Inside | None:
     enclosure, language = place.enclosure, language_named(place.language_id)
     if place.part == "comment":
         signed = Signed(
-            opener=enclosure.opener, closer=enclosure.closer, nests=language.nests_comments, is_comment=True
+            opener=enclosure.opener,
+            closer=enclosure.closer,
+            nests=language.nests_comments,
+            has_chapters=sum(closer == enclosure.closer for _, closer in language.block_comments) > 1,
+            is_comment=True,
         )
         return signed if enclosure.closer else None
     if place.part == "string" and enclosure.opener:

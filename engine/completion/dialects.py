@@ -17,6 +17,9 @@ _VIM_STRING = (
     r"(\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?)"
 )
 
+_CONDITION = r"(?<![.\w$])(?:if|while|with|for(?:\s+await)?)\s*\("
+_REGEX = r"/(?:\\.|[^[/\\\n]|\[(?:\\.|[^\]\\\n])*\])+/(?:[dgimsuvy]+\b|\B)"
+
 
 def lexer_for_pygments(language: Language) -> object:
     """The lexer of pygments for a language.
@@ -46,12 +49,12 @@ def lexer_for_pygments(language: Language) -> object:
 
 def _with_rules(lexer: Any, name: str) -> Any:  # noqa: ANN401 - pygments is untyped
     """Rules before all others: what a slash or a quote is behind certain signs."""
-    from pygments.lexer import bygroups, inherit
-    from pygments.token import Comment, Operator, String, Text
+    from pygments.lexer import bygroups, include, inherit
+    from pygments.token import Comment, Keyword, Operator, String, Text
 
     counted = (r"\+\+|--", Operator)  # a slash behind it divides
     transposed = (r"(?<=[\w)\].}])'+", Operator)
-    rules = {
+    by_name: dict[str, list[Any]] = {
         "javascript": [counted],
         "typescript": [counted, (r"(?<=[\w$)\]])!(?!=)", Operator)],
         "awk": [counted],
@@ -59,24 +62,44 @@ def _with_rules(lexer: Any, name: str) -> Any:  # noqa: ANN401 - pygments is unt
         "octave": [transposed],
         "scilab": [transposed],
         "vim": [
+            (r"\b(?:echo\w*|exe|execute)\b", Keyword, "values"),
             (_VIM_STRING, bygroups(Operator, Text, String)),
             (r"(?<=[ \t])\".*", Comment),
         ],
-    }.get(name)
-    return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit]}}) if rules else lexer
+    }
+    rules = by_name.get(name)
+    if rules is None:
+        return lexer
+    if name == "vim":  # behind what takes values up to its line's end, no quote begins a comment
+        values: list[Any] = [(r"[\n|]", Text, "#pop"), (r'"(?:[^"\\\n]|\\.)*"?', String), include("root")]
+        return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit], "values": values}})
+    return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit]}})
 
 
 def _with_tags(lexer: Any, *, with_tags: bool) -> Any:  # noqa: ANN401 - pygments is untyped
-    """Elements between angle brackets, where an expression may begin; and brackets in the code of templates."""
+    """Elements between angle brackets, where an expression may begin, conditions, and brackets in code in templates."""
     from pygments.lexer import bygroups, default, include, inherit
-    from pygments.token import Name, Operator, Punctuation, String, Text
+    from pygments.token import Keyword, Name, Operator, Punctuation, String, Text
 
     tags = [(r"<(?=[A-Za-z_$>])", Punctuation, ("#pop", "tag"))] if with_tags else []
 
     class WithTags(lexer):  # type: ignore[misc]
         tokens = {  # noqa: RUF012 - as pygments declares them
-            "root": [(r"=>", Punctuation, "slashstartsregex"), inherit],
-            "slashstartsregex": [*tags, inherit],
+            "root": [
+                (r"=>", Punctuation, "slashstartsregex"),
+                (_CONDITION, Keyword, ("condition", "slashstartsregex")),
+                inherit,
+            ],
+            "slashstartsregex": [*tags, (_REGEX, String.Regex, "#pop"), inherit],
+            # A statement follows it, which may begin with a regular expression.
+            "condition": [(r"\)", Punctuation, ("#pop", "slashstartsregex")), include("bracketed")],
+            "parentheses": [(r"\)", Punctuation, "#pop"), include("bracketed")],
+            "bracketed": [
+                (r"\(", Punctuation, ("parentheses", "slashstartsregex")),
+                (r"\{", Punctuation, ("braces", "slashstartsregex")),
+                (r"(?=\})", Text, "#pop"),  # nothing has closed it yet
+                include("root"),
+            ],
             "interp-inside": [(r"\{", Punctuation, "braces"), inherit],
             "braces": [(r"\{", Punctuation, "#push"), (r"\}", Punctuation, "#pop"), include("root")],
             "tag": [

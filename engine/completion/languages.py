@@ -79,10 +79,10 @@ _BLOCK_COMMENTS = {
     ("###", "###"): "coffeescript",
     ("%{", "%}"): "matlab octave",
     ("=begin", "=end"): "ruby",
-    ("=pod", "=cut"): "perl perl6 raku",
-    ("=head", "=cut"): "perl perl6 raku",
-    ("=over", "=cut"): "perl perl6 raku",
-    ("=item", "=cut"): "perl perl6 raku",
+    **{
+        (f"={chapter}", "=cut"): "perl perl6 raku"
+        for chapter in ("pod", "head", "over", "item", "back", "encoding", "begin", "for")
+    },
     ("@*", "*@"): "razor aspnetcorerazor",
     ("{{!--", "--}}"): "handlebars mustache",
     ("{{!", "}}"): "handlebars mustache",

@@ -205,7 +205,8 @@ class Lexer:
             return self._at_line_end(text, start, state, stack)
         in_comment = bool(state.opened) and state.opened[-1].part == "comment" and state.opened[-1].start < start
         for opener, closer in () if in_comment else self._language.block_comments:
-            if text.startswith(opener, start):
+            begins_line = text[start - 1 : start] in {"", "\n"}
+            if text.startswith(opener, start) and (begins_line or not opener.startswith("=")):
                 end = comment_end(text, start + len(opener), opener, closer, nests=self._language.nests_comments)
                 if end is None or (part == "comment" and self._language.nests_comments):
                     return State(end or len(text), stack, (Opened(start, "comment", stack),), "comment")

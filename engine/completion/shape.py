@@ -55,6 +55,7 @@ class Shape:
         indentation: What the document is indented by.
         closed_below: The comment, the string or the code in a string that the cursor stands in, where the text behind
             the cursor ends it; else None.
+        ender: What ends the comment or string that the cursor stands in; "" where its line does, and in code.
         elements: The elements around the cursor; None in a language without.
     """
 
@@ -71,6 +72,7 @@ class Shape:
     closer_indent: int
     indentation: Indentation
     closed_below: Inside | None
+    ender: str
     elements: Elements | None
 
     @property
@@ -121,5 +123,6 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),
         closed_below=closed_below(prefix, suffix, language_id),
+        ender=enclosure.closer,
         elements=elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None,
     )

@@ -46,14 +46,17 @@ def _is_unfinished(sign: str) -> bool:
     return bool(left.openers) or (not left.closers and _GOES_ON.search(sign) is not None)
 
 
-def without_opened_string(text: str, head: str) -> str:
+def without_opened_string(text: str, head: str, ender: str) -> str:
     """A text without a string at its end of which nothing is said yet.
 
     Args:
         text: What would be inserted.
         head: The cursor's line before the cursor.
+        ender: What ends the string that the cursor stands in, or "".
     """
     quote = text[-1:]
+    if ender and text.find(ender) == len(text) - len(ender):
+        return text
     if quote not in QUOTES or not residue(head + text if "\n" not in text else text).in_string:
         return text
     return _STRING_PREFIX.sub("", text.rstrip(quote)).rstrip()

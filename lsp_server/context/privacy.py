@@ -34,8 +34,10 @@ _MOST_ALTERNATIVES = 1000  # of one pattern
 _MAX_KEPT = 4096  # names whose verdict is kept
 _FOLDS_CASE = sys.platform in {"win32", "darwin"}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_HOME = re.compile(r"(?:~|\$HOME|\$\{(?:env:)?HOME\}|\$\{userHome\}|%USERPROFILE%)(?=[/\\]|\Z)")
+_WORKSPACE = re.compile(r"\A\$\{workspaceFolder\}(?=[/\\])")  # as other settings of editors have it
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_BACKSLASH = re.compile(r"\\(?=[\w.*{-])")  # behind a folder, to who writes paths as Windows does
+_SEPARATOR = re.compile(r"\\(?=[\w.*{-]|\Z)|//+")  # behind a folder, to who writes paths as Windows does, or by parts
 _HAS_MEANING = re.compile(r"[^\s/!]")
 
 
@@ -52,9 +54,7 @@ class PrivateFiles:
     def __init__(
         self, patterns: Sequence[str] = (), folders: Sequence[Path] = (), *, git: GitIgnores | None = None
     ) -> None:
-        self._own = _spec(
-            one for each in patterns for one in islice(_alternatives(_from_root(each)), _MOST_ALTERNATIVES) if one
-        )
+        self._own = _spec(one for each in patterns for one in _meanings(each))
         self._folders = tuple(folders)
         self._git = git or GitIgnores()
         self._by_name: dict[Path, str | None] = {}
@@ -153,8 +153,8 @@ class PrivateFiles:
 
 
 def is_pattern(text: str) -> bool:
-    """True for one line of a .gitignore that matches something, or takes something off a list."""
-    return bool(_spec([text]).patterns)
+    """True for one pattern of the user's that matches something, or takes something off a list."""
+    return bool(_spec(_meanings(text)).patterns)
 
 
 def is_remark(text: str) -> bool:
@@ -181,8 +181,9 @@ def _from_root(pattern: str) -> str:
     if is_remark(pattern):
         return ""
     sign, rest = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
-    if rest == "~" or rest.startswith(("~/", "~\\")):
-        rest = _escaped(Path.home().as_posix()) + rest[1:].replace("\\", "/")
+    rest = _WORKSPACE.sub(".", rest)
+    if (home := _HOME.match(rest)) is not None:
+        rest = _escaped(Path.home().as_posix()) + rest[home.end() :].replace("\\", "/")
     elif _DRIVE.match(rest):
         rest = rest.replace("\\", "/")
     elif rest.startswith("./"):
@@ -190,21 +191,28 @@ def _from_root(pattern: str) -> str:
     return sign + _spelled(rest)
 
 
-def _alternatives(pattern: str) -> Iterator[str]:
-    """A pattern, and what its braces and backslashes mean to people who know them from elsewhere.
+def _meanings(pattern: str) -> Iterator[str]:
+    """What a pattern of the user's may mean, as pathspec reads it."""
+    return (one for one in islice(_alternatives(_from_root(pattern)), _MOST_ALTERNATIVES) if one)
 
-    Both take more for private: braces several names, a backslash what lies in a folder. An exception means what
-    .gitignore says, and no more.
+
+def _alternatives(pattern: str) -> Iterator[str]:
+    """A pattern, and what its braces, backslashes and blanks mean to people who know them from elsewhere.
+
+    All take more for private: braces several names, a backslash what lies in a folder, blanks around it nothing. An
+    exception means what .gitignore says, and no more.
     """
     yield pattern
     if pattern.startswith("!"):
         return
-    if _BACKSLASH.search(pattern):
-        yield from _alternatives(_BACKSLASH.sub("/", pattern).removeprefix("."))
+    if pattern != pattern.strip():
+        yield from _alternatives(pattern.strip())
+    if _SEPARATOR.search(pattern):
+        yield from _alternatives(_SEPARATOR.sub("/", pattern).removeprefix("."))
     found = _BRACES.search(pattern)
     if found is not None:
         for each in found[1].split(","):
-            yield from _alternatives(pattern[: found.start()] + each + pattern[found.end() :])
+            yield from _alternatives(pattern[: found.start()] + each.strip() + pattern[found.end() :])
 
 
 def _spelled(name: str) -> str:

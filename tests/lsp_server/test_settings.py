@@ -207,7 +207,7 @@ def test_what_is_switched_off_names_its_setting(settings: Settings, language: st
     assert (named in reason) if named else (reason == "")
 
 
-@pytest.mark.parametrize("odd", ["[", "!", "foo\\", 3, None, ["a/"]])
+@pytest.mark.parametrize("odd", ["[", "!", "\\", 3, None, ["a/"]])
 def test_a_bad_pattern_is_named_and_takes_no_other_along(odd: object) -> None:
     settings, (problem,) = parse_settings({"privateFiles": ["customers/", odd, "!.npmrc"], "greenMode": 7})
 

@@ -8,6 +8,7 @@ from engine.completion.prompt import build_prompt
 from engine.completion.shape import shape_at
 
 CURSOR = "‸"
+WITH_BLOCK_COMMENTS = ("java", "c", "cpp", "csharp", "javascript", "typescript", "go", "css", "sql")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,13 @@ CURSOR = "‸"
         ("pascal", "{ a", "\n}\n", True),
         ("d", "/+ a", "\n+/\n", True),
         ("jinja-html", "<p>\n{# a", "\n#}\n", True),
+        *((language, "/* a", " as in /* here */\nx\n", True) for language in WITH_BLOCK_COMMENTS),
+        *((language, "/*\n * a", "\n * as in /* here\n */\nx\n", True) for language in WITH_BLOCK_COMMENTS),
+        *((language, "/* a", "\nf();\n/* b */\n", False) for language in WITH_BLOCK_COMMENTS),
+        *((language, "/* a", "\nf(); /* b */\n", False) for language in WITH_BLOCK_COMMENTS),
+        ("html", "<!-- a", " as in <!-- here -->\n<p>\n", True),
+        ("perl", "=head1 A\n\na", "\n\n=head2 B\n\nb\n\n=cut\nf();\n", True),
+        ("perl", "=head1 A\n\na", "\n\nsub b {}\n", False),
     ],
 )
 def test_what_a_later_line_closes_is_closed(language: str, prefix: str, suffix: str, closed: bool) -> None:  # noqa: FBT001 - a case
@@ -92,8 +100,8 @@ ENDED_BELOW = [
     ("groovy", 'def s = """\n  a ${‸\n  b}\n"""\ndef x = 1\n', 'c} e"""\n', "c"),
     ("ruby", "s = <<~SQL\n  SELECT ‸\n  #{b}\nSQL\nx = 1\n", " a\nSQL\n", "a"),
     ("ruby", 's = "a #{‸\n  b} c"\nx = 1\n', 'd} e"\n', "d"),
-    ("ruby", "s = %w[a ‸\n  b]\nx = 1\n", "c]\n", "c"),
-    ("ruby", "s = %q(a ‸\n  b)\nx = 1\n", "c)\n", "c"),
+    ("ruby", "s = %w[a ‸\n  b]\nx = 1\n", " c]\n", "c"),
+    ("ruby", "s = %q(a ‸\n  b)\nx = 1\n", " c)\n", "c"),
     ("php", "<?php\n$s = <<<EOT\n a ‸\n it's\nEOT;\n$x = 1;\n", " b\nEOT;\n", "b"),
     ("perl", 'my $s = "a ‸\nit\'s";\nmy $x = 1;\n', ' b";\n', "b"),
     ("perl", "my $s = q{a ‸\nb};\nmy $x = 1;\n", " c};\n", "c"),
@@ -172,12 +180,13 @@ ENDED_BELOW = [
     ("html-eex", "<p><%= ‸ %></p>\n", " name %> b\n", "name"),
     ("blade", "<p>{{ ‸ }}</p>\n", " $name }} b\n", "$name"),
     ("handlebars", "<p>{{ ‸ }}</p>\n", " name }} b\n", "name"),
-    ("handlebars", "{{#if ‸}}\n", "name}} b\n", "name"),
+    ("handlebars", "{{#if ‸}}\n", " name}} b\n", "name"),
     ("svelte", "<p a={‸}>\n", " b}>\n", " b"),
-    ("svelte", "{#if ‸}\n", "name} b\n", "name"),
+    ("svelte", "{#if ‸}\n", " name} b\n", "name"),
     ("twig", "{% for ‸ %}\n", " a in b %} c\n", "a in b"),
     ("html", "<p a='‸'>\n", "b'> c\n", "b"),
     ("dart", "var s = '''\n  a ‸\n  ${b}\n''';\n", " c'''; d\n", "c"),
+    ("python", 'def f():\n    """Says ‸\n    x = 1\n', ' "a; b."""\n', '"a; b."""'),
 ]
 
 

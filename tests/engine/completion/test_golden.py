@@ -299,7 +299,7 @@ def test_what_is_complete_does_not_change(document: str, decoded: str) -> None:
         pytest.param("rm ‸", '"$DIR"/$', '"$DIR"/', id="a variable without a name"),
         pytest.param("doc: ‸", "$(INSTALL) --", "$(INSTALL)", id="an option without a name"),
         pytest.param("doc: ‸", "$(HTML) $(", "$(HTML)", id="a variable of make without a name"),
-        pytest.param("\\item ‸", "1, \\", "1,", id="a command without a name"),
+        pytest.param("\\item ‸", " 1, \\", "1,", id="a command without a name"),
         pytest.param("class A implements ‸\nMonolog", "\\Monolog\\", "", id="half of a qualified name"),
         pytest.param("f(http.‸) Handler", "Handler,", "Handler", id="a comma before what the rest closes"),
         pytest.param("| 1 | ‸ |", "2 | 3", "2", id="what the rest begins with, behind the half number"),

@@ -163,6 +163,20 @@ WORTH_SHOWING = [
     ("javascript", "foo(() => {\n  a();\n‸\n", "\n});\n", "});"),
     ("python", "x = f(a‸\n", "))", "))"),
 ]
+# What a model says goes on with a word that the person has ended with a blank.
+ENDED_WORDS = [
+    ("sql", "INSERT ‸\n", "-1.1.1", ""),
+    ("sql", "DROP ‸\n", "_TABLE_ERROR", ""),
+    ("python", "import ‸\n", "-as-python", ""),
+    ("python", "import os ‸\n", ".path", ""),
+    ("javascript", "const ‸\n", "ant = 3;", ""),
+    ("yaml", "name: api ‸\n", "/v1", ""),
+    ("markdown", "All of them ‸\n", ", and more", ""),
+    ("go", "func ‸\n", " main() {", "main() {"),
+    ("javascript", "function ‸\n", "(a) {", "(a) {"),
+    ("c", "f(a ‸\n", " - 1);", "- 1);"),
+    ("java", "x = f(a, ‸\n", "b);", "b);"),
+]
 SAID_BY_THE_REST = [
     ("sql", "HAVING SUM(o.total) ‸> 100\n", "> 0", ""),
     ("sql", "HAVING ‸ > 100\n", " SUM(o.total) > 0", "SUM(o.total)"),
@@ -226,6 +240,8 @@ ALL = [
     *(pytest.param(*case, id=f"opened before text: {case[0]}") for case in OPENED_BEFORE_TEXT),
     *(pytest.param(*case, id=f"not worth showing: {case[0]}") for case in NOT_WORTH_SHOWING),
     *(pytest.param(*case, id=f"worth showing: {case[0]}") for case in WORTH_SHOWING),
+    *(pytest.param(*case, id=f"goes on an ended word: {case[0]}") for case in ENDED_WORDS),
+    *(pytest.param(*case, id=f"goes on an ended word: {case[0]}") for case in ENDED_WORDS),
     *(pytest.param(*case, id=f"said by the rest: {case[0]}") for case in SAID_BY_THE_REST),
     *(pytest.param(*case, id=f"says the line above: {case[0]}") for case in SAYS_THE_LINE_ABOVE),
     *(pytest.param(*case, id=f"indented otherwise: {case[0]}") for case in INDENTED_OTHERWISE),

@@ -8,6 +8,8 @@ import pytest
 from engine.completion.lexers import Part
 from engine.completion.lexical import enclosure_at, part_at
 
+SCRIPTS = ("javascript", "typescript", "javascriptreact", "typescriptreact")
+
 # What begins a comment, and the languages that have it so.
 COMMENTS = {
     "<p><!--": "html",
@@ -84,6 +86,8 @@ IN_COMMENTS = [
     ("blade", "<p>\n{{-- it's"),
     ("handlebars", "<p>\n{{! it's"),
     ("vue", "<template>\n<!-- it's"),
+    ("viml", 'execute "a"\n  let x = 1 " it\'s'),
+    *(("perl", f"={chapter}\n\nit's") for chapter in ("encoding utf8", "begin html", "for text", "back")),
 ]
 IN_STRINGS = [
     ("python", "x = 'in"),
@@ -128,12 +132,19 @@ IN_STRINGS = [
     ("octave", "disp('c"),
     ("viml", 'let x = a . "b'),
     ("viml", 'echo "a'),
+    ("viml", 'echo "a" "b'),
+    ("viml", 'echomsg a "b'),
     ("kotlin", '/* a /* b */ c */ val x = "a'),
     ("jinja-html", "<p>it's {{ url_for('x"),
     ("jinja-html", '<a href="{{ f("a") }}/'),
     ("erb", "<p>don't <%= f(\"x"),
     ("html", '<a href="x\n  y'),
     ("xml", "<a><![CDATA[ b <c> "),
+    *((language, "o.if(x) / 2 + 'a") for language in SCRIPTS),
+    *((language, "if ((a) / 2 > b / 'c") for language in SCRIPTS),
+    *((language, "if (x) a = b / 2; c = 'd") for language in SCRIPTS),
+    *((language, "if (x) { a(`${b} ") for language in SCRIPTS),
+    *((language, "if (x) { a(`${b}`) }\nc = (d) / 'e") for language in SCRIPTS),
 ]
 IN_CODE = [
     ("python", "x = 1"),
@@ -202,6 +213,13 @@ IN_CODE = [
     ("twig", "<!-- it's --><p>don't "),
     ("jinja", "if a < b and c == 'd':\n    x = "),
     ("html", "<p>a < b = 'c</p>\n"),
+    *((language, "if (x) /['\"]/.test(y); f(") for language in SCRIPTS),
+    *((language, "while (f(x)[1] && (a)) /`/.exec(y); f(") for language in SCRIPTS),
+    *((language, "for (const a of b) /'/.test(a) && f(") for language in SCRIPTS),
+    *((language, "if (\n  a &&\n  b.match(/[)']/)\n) /'/.test(x) || f(") for language in SCRIPTS),
+    *((language, "if (a { b }\nconst r = /[/'\"]/v; f(") for language in SCRIPTS),
+    ("viml", 'echo "a" "b" '),
+    ("perl", "my $x =begin('a');\nf("),
 ]
 
 

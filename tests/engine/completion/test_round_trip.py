@@ -9,6 +9,7 @@ import pytest
 
 from engine.completion.brackets import CLOSING, residue
 from engine.completion.cleanup import is_complete, suggestion
+from engine.completion.languages import language_of
 from engine.completion.prompt import build_prompt
 from engine.completion.shape import shape_at
 
@@ -22,10 +23,10 @@ EMPTY_PAIRS = {"()", "[]", "{}", '""', "''", "``"}  # an editor closes what is o
 TOKEN_CHARS = 3  # text comes in pieces of about this length
 
 
-def offered(before: str, after: str, decoded: str) -> str:
+def offered(path: Path, before: str, after: str, decoded: str) -> str:
     """What is offered where a model says `decoded`, piece by piece, until the suggestion is complete."""
     prompt = build_prompt(before, after)
-    shape = shape_at(before, after, prompt, single_line=None)
+    shape = shape_at(before, after, prompt, single_line=None, language_id=language_of(path))
     text = prompt.typed + decoded
     ends = (end for end in range(TOKEN_CHARS, len(text), TOKEN_CHARS) if is_complete(text[:end], shape))
     text = text[: next(ends, len(text))]
@@ -54,7 +55,7 @@ def bracketed(path: Path) -> Iterator[tuple[str, str, str]]:
 def test_what_stands_in_brackets_is_offered_without_the_rest_of_its_line(path: Path) -> None:
     for before, content, after in bracketed(path):
         expected = "" if content.strip() in EMPTY_PAIRS else content.rstrip()
-        assert offered(before, after, content + after[:200]) == expected
+        assert offered(path, before, after, content + after[:200]) == expected
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -67,6 +68,6 @@ def test_lines_are_offered_without_those_that_follow(path: Path) -> None:
         before = "\n".join([*lines[:first], lines[first][:indent]])
         taken, after = "\n".join(lines[first:last])[indent:], "\n".join(["", *lines[last:]])
 
-        suggested = offered(before, after, taken + after[:200])
+        suggested = offered(path, before, after, taken + after[:200])
         assert taken.startswith(suggested)
         assert suggested.split("\n")[0] == taken.split("\n")[0]

@@ -89,6 +89,15 @@ async def test_other_names_are_not(tmp_path: Path, name: str) -> None:
         ("./customers/", "customers/a.py", True),
         ("./config.py", "src/config.py", False),
         ("customers\\*", "customers/a.py", True),
+        ("customers\\", "src/customers/a.py", True),
+        ("customers/\\", "src/customers/a.py", True),
+        (" customers//", "src/customers/a.py", True),
+        ("*.{sql, csv}", "a.csv", True),
+        ("$HOME/work/", "work/a.py", True),
+        ("${userHome}/work/", "work/a.py", True),
+        ("${workspaceFolder}/config.py", "config.py", True),
+        ("${workspaceFolder}\\config.py", "config.py", True),
+        ("${workspaceFolder}/config.py", "src/config.py", False),
         ("./src\\keys\\*.py", "src/keys/a.py", True),
         (".\\config.py", "config.py", True),
         (".\\config.py", "src/config.py", False),
@@ -110,7 +119,7 @@ async def test_patterns_from_a_folder_the_disk_or_the_home(
 
     for folders in ([folder], [folder, folder.parent], [folder.parent, folder]):
         assert bool(await reason(PrivateFiles([pattern], folders), folder / name)) is is_private
-    if not pattern.startswith(("/config", "./", ".\\", "customers\\")):
+    if not pattern.startswith(("/config", "./", ".\\", "customers\\*", "${workspace")):
         assert bool(await reason(PrivateFiles([pattern]), folder / name)) is is_private
 
 
@@ -167,7 +176,8 @@ def test_a_link_that_leads_to_itself_breaks_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"), [("*.py", True), ("!a", True), ("", False), ("# words", False), ("!", False), ("a\\", False)]
+    ("text", "is_one"),
+    [("*.py", True), ("!a", True), ("", False), ("# words", False), ("!", False), ("a\\", True), ("\\", False)],
 )
 def test_lines_that_match_nothing_are_told_apart(text: str, *, is_one: bool) -> None:
     assert is_pattern(text) is is_one
