@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import safetensors
 
-from engine.errors import ModelCorruptError
+from engine.errors import DeviceError, ModelCorruptError
 from engine.sentences import Sentence, joined
 
 if TYPE_CHECKING:
@@ -79,10 +79,32 @@ def synchronize(device: Device) -> None:
 
 @contextlib.contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Turns what transformers, tokenizers and safetensors raise for unreadable files into one sentence."""
+    """Turns what transformers, tokenizers and safetensors raise for unreadable files into one sentence.
+
+    Raises:
+        DeviceError: There was too little memory for them.
+        ModelCorruptError: They are no model.
+    """
     try:
         yield
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
+    except (
+        MemoryError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        RuntimeError,
+        safetensors.SafetensorError,
+    ) as error:
+        # What is not Python's own tells it by words alone.
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise DeviceError(
+                Sentence(
+                    "There is too little free memory for the model '{name}'; close other programs, or choose a smaller "
+                    "one.",
+                    name=name,
+                )
+            ) from error
         raise ModelCorruptError(
             f"The files of the model '{name}' cannot be read; fetch it again with "
             f"`green-code models remove {name}` and `green-code models pull {name}`."
