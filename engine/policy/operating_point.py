@@ -9,7 +9,7 @@ head, which costs the default model as much as eight layers.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError, PolicyError
@@ -83,14 +83,21 @@ def plan_for(green_mode: int, spec: str | None, layers: Sequence[int], learned: 
         policy = learned if learned is not None else _stand_in(weight, layers)
     return Plan(
         policy=policy,
-        point=OperatingPoint(
-            energy_weight=weight,
-            lossless=is_lossless or spec == "full-depth",
-            zero_chance=zero_chance(green_mode),
-            text_chance=text_chance(green_mode),
+        point=replace(
+            point_for(green_mode, weight, lossless=is_lossless or spec == "full-depth"),
             runs_layers=spec != PROJECT_ALONE,
         ),
         all_cores=is_lossless,
+    )
+
+
+def point_for(green_mode: int, energy_weight: float, *, lossless: bool) -> OperatingPoint:
+    """What a slider position means to the decoder, whatever the energy weight."""
+    return OperatingPoint(
+        energy_weight=energy_weight,
+        lossless=lossless,
+        zero_chance=zero_chance(green_mode),
+        text_chance=0.0 if lossless else text_chance(green_mode),
     )
 
 

@@ -19,7 +19,7 @@ from engine.completion.kept import kept_characters
 from engine.completion.site import offered
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
-from engine.policy.operating_point import text_chance, zero_chance
+from engine.policy.operating_point import point_for
 from engine.training.policy.env import EpisodeKind, Observation, draw_kind, spaces
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, site_at
 from engine.training.policy.rewards import decoding_energy, reward
@@ -59,13 +59,9 @@ class Outcome:
 
 def usual_point(energy_weight: float, green_mode: int = DEFAULT_GREEN_MODE) -> OperatingPoint:
     """What the slider means to the decoder at an energy weight, all else as at a green mode."""
-    return OperatingPoint(
-        energy_weight=energy_weight,
-        lossless=energy_weight == 0.0,
-        whole_head=energy_weight == 0.0,
-        zero_chance=zero_chance(green_mode),
-        text_chance=text_chance(green_mode) if energy_weight else 0.0,
-    )
+    is_lossless = energy_weight == 0.0
+    point = point_for(green_mode, energy_weight, lossless=is_lossless)
+    return replace(point, whole_head=is_lossless)  # lossless text is the plain one that others are compared with
 
 
 class _Cancellation:
