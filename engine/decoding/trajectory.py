@@ -86,6 +86,8 @@ class Trajectory:
         self._unread: int | None = start  # from where on the prompt is to be read, once a layer is needed
         self.has_run = self.stopped = False
         self._policy, self._point, self._cancellation, self._between = policy, point, cancellation, between
+        # Inside a word the text may be given up for its chance, which only the whole head says as full depth does.
+        self._is_whole = point.whole_head or (point.lossless and constraint is not None)
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
         self.tokens: list[DecodedToken] = []
         self.fill = Fill.EXACT if point.lossless else point.fill
@@ -327,7 +329,7 @@ class Trajectory:
         """What the last layer says for each of `rows`, the last of which stands behind `said`."""
         model = self._model
         states = model.exit_state(rows, model.n_layers)
-        return self.head.read(states, model.n_layers, said, counter, whole=self._point.whole_head)
+        return self.head.read(states, model.n_layers, said, counter, whole=self._is_whole)
 
     def _emit(self, first: int, reading: Reading, rows: range, layer: int) -> None:
         """Makes what these rows of a reading chose the tokens from `first` on; `layer` is 0 for rows known before."""

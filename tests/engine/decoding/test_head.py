@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import NeverCancelled, Phase
 from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
 from tests.engine.decoding.test_decoder import PROMPT
+from tests.engine.decoding.test_project_exit import OnlyFirst
 from tests.engine.model.fast_models import prepared, small_model, with_exits
 from tests.tiny_models import early_exit_model, tiny_model
 
@@ -150,3 +152,31 @@ def test_lossless_text_costs_less_of_the_head_where_the_short_list_was_right_bef
         judged.append(decoder.work.by_phase()[Phase.VERIFICATION].head_passes)
 
     assert judged == ([2, 1] if keeps_rows else [2, 2])
+
+
+@pytest.mark.parametrize("lookup", [0, 8])
+def test_inside_a_word_the_chances_of_lossless_text_are_those_of_the_whole_head(lookup: int) -> None:
+    plain = early_exit_model(tiny_model("llama"), (2, 4))
+    listed = with_exits(plain, shortlist=SHORTLISTS[1])
+
+    assert chances(listed, OperatingPoint(energy_weight=0.0, lossless=True, lookup=lookup)) == chances(plain, PLAIN)
+
+
+def chances(model: EarlyExitModel, point: OperatingPoint) -> list[list[float]]:
+    """The chance of each token so far, as who may give up the text hears of it after each token."""
+    heard: dict[int, list[float]] = {}
+
+    def hear(token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
+        heard.setdefault(len(token_ids), [round(chances[index], 4) for index in range(len(token_ids))])
+        return False
+
+    text = Decoder(model).generate(
+        PROMPT,
+        policy=FullDepth(),
+        point=point,
+        stop=StopCondition(max_new_tokens=8, doubt=hear),
+        cancellation=NeverCancelled(),
+        constraint=OnlyFirst(90),
+    )
+    deque(text, maxlen=0)
+    return [heard[n_tokens] for n_tokens in range(1, 9)]
