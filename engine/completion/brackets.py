@@ -26,7 +26,7 @@ _PREFIX_CHARS = 3
 _STRING_CHARS = 256  # behind an apostrophe, where the one that ends its string is looked for
 _SIGNS = re.compile(r"[()\[\]{}\"'`]")
 _SIGNS_AND_ANGLES = re.compile(
-    r"[()\[\]{}\"'`;]|(?<=\w)<(?![\s=<])|(?<=::)<|(?<![-=\s])>(?!=)|(?<![-=])>(?=[\s>(),;]|\Z)"
+    r"[()\[\]{}\"'`;]|(?<=\w)<(?![\s=</])|(?<=::)<|(?<![-=\s])>(?!=)|(?<![-=])>(?=[\s>(),;]|\Z)"
 )
 _SIGNS_IN_STRINGS = re.compile(r"[\\\"'`\n{}$#]")
 

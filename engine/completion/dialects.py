@@ -105,12 +105,15 @@ def _with_tags(lexer: Any, *, with_tags: bool) -> Any:  # noqa: ANN401 - pygment
             "tag": [
                 (r"/\s*>", Punctuation, "#pop"),
                 (r">", Punctuation, ("#pop", "children")),
-                (r"\"[^\"]*\"|'[^']*'", String),
+                (r'"', String, "double quoted"),
+                (r"'", String, "single quoted"),
                 (r"\{", Punctuation, ("braces", "slashstartsregex")),
                 (r"[\w$.:-]+", Name.Tag),
                 (r"[=\s]+", Operator),
                 default("#pop"),
             ],
+            "double quoted": [(r'"', String, "#pop"), (r'[^"]+', String)],
+            "single quoted": [(r"'", String, "#pop"), (r"[^']+", String)],
             "children": [
                 (r"(</)([^<>]*)(>)", bygroups(Punctuation, Name.Tag, Punctuation), "#pop"),
                 (r"<(?=[A-Za-z_$>])", Punctuation, "tag"),

@@ -49,6 +49,11 @@ class Opened(NamedTuple):
         """How many states that were."""
         return len(self.stack)
 
+    @property
+    def in_tag(self) -> bool:
+        """Whether it is a value in a tag, which goes over lines in any language."""
+        return self.stack[-1] == "tag"
+
 
 class Token(NamedTuple):
     """One piece of a text that a lexer has read.
@@ -231,7 +236,7 @@ class Lexer:
         inner = state.opened[-1]
         quote = QUOTE.match(text, inner.start)
         raw = self._language.raw_string
-        if quote is None or quote[1] not in LINE_QUOTES or (raw and raw.opened_at(text, inner.start)):
+        if inner.in_tag or quote is None or quote[1] not in LINE_QUOTES or (raw and raw.opened_at(text, inner.start)):
             return None
         end = self._string_end(text, start, quote[1])
         return State(end, inner.stack, state.opened, "string") if end < state.at else None

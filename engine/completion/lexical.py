@@ -89,6 +89,11 @@ class LexedPlace:
     opened: tuple[Opened, ...]
     enclosure: Enclosure
 
+    @property
+    def is_between_tags(self) -> bool:
+        """Whether it stands in the text of an element in code, where quotes are signs of that."""
+        return self.base.stack[-1] == "children"
+
 
 @lru_cache(maxsize=_MOST_TEXTS)  # a key asks several times: what it stands in, the project, the model
 def place_at(prefix: str, language_id: str) -> LexedPlace | None:
@@ -111,7 +116,7 @@ def place_at(prefix: str, language_id: str) -> LexedPlace | None:
         base=base,
         part="code" if is_code else state.part,
         opened=state.opened,
-        enclosure=CODE if is_code else _enclosure(text + MARK, state.opened[-1].start, state.part, language_id),
+        enclosure=CODE if is_code else _enclosure(text + MARK, state.opened[-1], state.part, language_id),
     )
 
 
@@ -124,8 +129,8 @@ def _last(prefix: str) -> str:
     return prefix[prefix.find("\n", start) + 1 or start :]
 
 
-def _enclosure(text: str, start: int, part: Part, language_id: str) -> Enclosure:
-    language = language_named(language_id)
+def _enclosure(text: str, opened: Opened, part: Part, language_id: str) -> Enclosure:
+    language, start = language_named(language_id), opened.start
     if part == "comment":
         for opener, closer in language.block_comments:
             if text.startswith(opener, start):
@@ -136,7 +141,7 @@ def _enclosure(text: str, start: int, part: Part, language_id: str) -> Enclosure
     if raw:
         return Enclosure(part=part, opener=raw.opener, closer=raw.closer)
     if quote is not None:
-        is_long = language.has_long_strings or quote[1] not in LINE_QUOTES
+        is_long = language.has_long_strings or opened.in_tag or quote[1] not in LINE_QUOTES
         return Enclosure(part=part, opener=quote[1], closer=quote[1] if is_long else "")
     return Enclosure(part=part) if text.startswith(("<<", "%", "$"), start) else CODE  # a plain value, as YAML's
 

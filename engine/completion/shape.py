@@ -20,7 +20,7 @@ from engine.completion.blocks import (
 from engine.completion.closing import Inside, closed_below
 from engine.completion.indentation import Indentation, indent_of, indentation_of
 from engine.completion.languages import language_named
-from engine.completion.lexical import enclosure_at
+from engine.completion.lexical import CODE, place_at
 from engine.completion.line import Line, line_at
 from engine.completion.repetition import LINES_ABOVE
 from engine.completion.tags import Elements, elements_at
@@ -91,7 +91,8 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         single_line: Whether the text ends with its line; None decides by the text.
         language_id: The editor's name of the language; "" knows nothing of comments, strings and elements.
     """
-    language, enclosure = language_named(language_id), enclosure_at(prefix, language_id)
+    language, place = language_named(language_id), place_at(prefix, language_id)
+    enclosure, is_text = (place.enclosure, place.is_between_tags) if place is not None else (CODE, False)
     line_start = prefix.rfind("\n") + 1
     rest_of_line, _, below = suffix.partition("\n")
     line = line_at(
@@ -99,7 +100,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         rest_of_line,
         is_code=bool(language_id) and enclosure.part == "code",
         with_angles=language.has_type_parameters,
-        apostrophes=language.apostrophes,
+        apostrophes="guessed" if is_text else language.apostrophes,
     )
     head = shortened(prefix[line_start:])
     above = filled_upwards(prefix[:line_start])

@@ -49,11 +49,15 @@ class Elements:
     closed: tuple[str, ...]
 
     def closed_again_at(self, body: str) -> int | None:
-        """Where new text closes what the text behind the cursor closes; None where it does not."""
+        """Where new text closes what that behind the cursor closes, or something around it; None where not."""
+        opened = list(self.opened)
         for at, name in _read(body, in_tag=self.in_tag, braces=self.braces, in_code=self.in_code).closings:
             n_open = 1 if name == TAG_END else max(1, self.opened.count(name))
-            if self.closed.count(name) >= n_open:
+            is_around = name in opened and opened[-1] != name and opened[-1] in self.closed
+            if self.closed.count(name) >= n_open or is_around:
                 return at
+            while name in opened and opened.pop() != name:
+                pass
         return None
 
 
