@@ -38,6 +38,7 @@ _RELATION = r"(?:[=!]==?|[<>]=?|[-+*/:|&]?=)"  # of which a statement or a condi
 _GOES_ON_WITH_RELATION = re.compile(rf"\s*{_RELATION}\s+\S")
 _BEGINS_RELATION = re.compile(rf"(?<![^\s\w)\]]){_RELATION}(?=\s|\Z)")
 _FIRST_WORD = re.compile(r"\s*(\w{2,})")
+_ELEMENT = re.compile(r"</?\w[^<>]*>|</?>")  # or type parameters: it ends what it begins
 _CLOSES = (")", "]", "}", ">")
 
 
@@ -92,7 +93,7 @@ def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, apostroph
         apostrophes: What they are in its code.
     """
     seen, rest = head[-HEAD_CHARS:], rest[:REST_CHARS]
-    closes_angles = with_angles and is_code and ">" in rest
+    closes_angles = with_angles and is_code and ">" in _ELEMENT.sub("", rest)
     start = Scan(with_angles=closes_angles, apostrophes=apostrophes if is_code else "guessed")
     before = start.over(seen + rest, 0, len(seen))
     return Line(

@@ -92,7 +92,11 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         language_id: The editor's name of the language; "" knows nothing of comments, strings and elements.
     """
     language, place = language_named(language_id), place_at(prefix, language_id)
-    enclosure, is_text = (place.enclosure, place.is_between_tags) if place is not None else (CODE, False)
+    enclosure = CODE if place is None else place.enclosure
+    elements = elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None
+    is_text = place is not None and place.is_between_tags
+    if elements is not None and not elements.in_code:
+        is_text = not elements.in_tag
     line_start = prefix.rfind("\n") + 1
     rest_of_line, _, below = suffix.partition("\n")
     line = line_at(
@@ -100,7 +104,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         rest_of_line,
         is_code=bool(language_id) and enclosure.part == "code",
         with_angles=language.has_type_parameters,
-        apostrophes="guessed" if is_text else language.apostrophes,
+        apostrophes="transposes" if is_text else language.apostrophes,  # of prose: none begins behind a word
     )
     head = shortened(prefix[line_start:])
     above = filled_upwards(prefix[:line_start])
@@ -125,5 +129,5 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         indentation=indentation_of([*reversed(above), *lines_below], head),
         closed_below=closed_below(prefix, suffix, language_id),
         ender=enclosure.closer,
-        elements=elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None,
+        elements=elements,
     )
