@@ -18,9 +18,9 @@ export interface Measured {
 }
 
 export const MEASURED: readonly Measured[] = [
-  { greenMode: 0, savedPercent: 48, lostPercent: 0 },
+  { greenMode: 0, savedPercent: 51, lostPercent: 0 },
   { greenMode: 20, savedPercent: 84, lostPercent: 0 },
-  { greenMode: 50, savedPercent: 87, lostPercent: 7 },
+  { greenMode: 50, savedPercent: 87, lostPercent: 5 },
   { greenMode: 80, savedPercent: 92, lostPercent: 14 },
   { greenMode: 100, savedPercent: 96, lostPercent: 29 },
 ];
