@@ -9,14 +9,26 @@ import re
 
 _ENVIRONMENTS = (
     *("*.env", ".env", ".env.*", ".env-*", ".env_*", "!.env.example", "!.env.sample", "!.env.template"),
-    *(".envrc", ".envrc.*", ".flaskenv", ".dev.vars", ".dev.vars.*", ".renviron", ".renviron.*", "renviron.site"),
+    *("env.local", "env.production", "env.staging", "env.development"),
+    *(
+        ".envrc",
+        ".envrc.*",
+        "!.envrc.example",
+        ".flaskenv",
+        ".dev.vars",
+        ".dev.vars.*",
+        ".renviron",
+        ".renviron.*",
+        "renviron.site",
+    ),
 )
 _KEYS = (
     *("*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.der", "*.crt", "*.cert", "*.ppk", "*.pvk"),
     *("*.gpg", "*.asc", "*.agekey", "*.jks", "*.bks", "*.keystore", "*.kdb", "*.kdbx", "*.keychain", "*.keychain-db"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "ssh_host_*_key"),
     *("deploy_key", "deploy-key", "*.pgp"),
-    *(".ssh/", ".gnupg/", ".password-store/", "**/sops/age/keys.txt", "*.ovpn", "**/wireguard/*.conf"),
+    *(".ssh/", ".gnupg/", ".password-store/", "**/sops/age/keys.txt", "*.ovpn", "**/wireguard/*.conf", "wg[0-9]*.conf"),
+    *("privatekey*.txt", "private[-_]key*.txt"),
 )
 _CLOUDS = (
     *(".aws/", ".azure/", "**/gcloud/", "application_default_credentials.json", "*firebase-adminsdk*.json"),
@@ -34,7 +46,16 @@ _CLOUDS = (
         ".cloudflared/",
     ),
     *("**/.fly/config.yml", "**/.circleci/cli.yml", "ngrok.yml", ".modal.toml"),
-    *(".dockerconfigjson", ".databrickscfg", ".snowsql/", ".dbt/", "kaggle.json", "**/huggingface/token"),
+    *(
+        ".dockerconfigjson",
+        ".databrickscfg",
+        ".snowsql/",
+        ".snowflake/",
+        ".dbt/",
+        "kaggle.json",
+        "**/huggingface/token",
+    ),
+    *(".huggingface/", ".sentryclirc"),
 )
 _PROGRAMS = (
     *(".netrc", "_netrc", ".npmrc", ".pypirc", "pip.conf", "pip.ini", ".git-credentials", "**/.git/config"),
@@ -93,7 +114,15 @@ _SECRETS = (
         "*-secret.yml",
         "*-secret.yaml",
     ),
-    *("passwords.txt", "password.txt", ".passwd", "*api[-_]key.txt", "*apikey.txt", "*token.txt"),
+    *(
+        "passwords.txt",
+        "passwords.csv",
+        "password.txt",
+        ".passwd",
+        "*api[-_]key.txt",
+        "*apikey.txt",
+        "*token.txt",
+    ),
     *("vault_pass*", "vault-pass*", "hudson.util.secret"),
 )
 SECRET_NAMES = (*_ENVIRONMENTS, *_KEYS, *_CLOUDS, *_PROGRAMS, *_SECRETS)

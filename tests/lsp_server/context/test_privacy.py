@@ -40,6 +40,7 @@ async def reason(private: PrivateFiles, path: Path) -> str:
         *("serviceAccountKey.json", "rootkey.csv", "deploy_key", ".config/doctl/config.yaml", ".composer/auth.json"),
         *("local.settings.json", "token.json", "old.pgp"),
         *("secrets-prod.yaml", "k8s-secret.yaml", "aws_credentials", "passwords.txt", "api_key.txt", "kube.config"),
+        *("env.production", "wg0.conf", "private_key.txt", "passwords.csv", ".sentryclirc", ".snowflake/config.toml"),
     ],
 )
 def test_usual_names_of_secrets_are_private(tmp_path: Path, name: str) -> None:
@@ -61,7 +62,17 @@ def test_copies_of_secrets_are_private(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(".env.example", ".env.sample", "environment.py", "keys.py", "src/secrets.py", "monkey.py", "a.envelope"),
+        *(
+            ".env.example",
+            ".env.sample",
+            ".envrc.example",
+            "env.ts",
+            "environment.py",
+            "keys.py",
+            "src/secrets.py",
+            "monkey.py",
+            "a.envelope",
+        ),
         *("config.json", "docker/config.json", "copy.py", "backup.sh.old", "Makefile~", "kube/config.go", "token.py"),
         *("tokens.txt", "secretary.yaml", "deploy_keys.py", "passwords.py", "config/stripe/a.py"),
         *("test_1.py", "auth.py", "settings.xml", "history.py", "a_rsa.py"),
