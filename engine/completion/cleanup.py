@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # No text of a person: half a character, a carriage return before a line end that the editor writes, other controls.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffd]")
-_WORD_PART = re.compile(r"[\w.,/\\-]")  # such as `-based` or `.0`
+_WORD_PART = re.compile(r"[\w.,/\\-]", re.ASCII)  # such as `-based` or `.0`
 
 
 class Cut(Protocol):

@@ -172,6 +172,7 @@ ENDED_WORDS = [
     ("javascript", "const ‸\n", "ant = 3;", ""),
     ("yaml", "name: api ‸\n", "/v1", ""),
     ("markdown", "All of them ‸\n", ", and more", ""),
+    ("markdown", "你好 ‸\n", "世界", "世界"),
     ("go", "func ‸\n", " main() {", "main() {"),
     ("javascript", "function ‸\n", "(a) {", "(a) {"),
     ("c", "f(a ‸\n", " - 1);", "- 1);"),
