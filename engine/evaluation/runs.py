@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from engine.text import DecodedText
 
 
+_PLAIN = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """One arm at one place: what came out, and the time it took behind the prompt.
+    """One arm at one place: what came out, and the time it took where the prompt but for its last position was read.
 
     Attributes:
         said: What came out.
-        decode_s: Seconds from the first token, which the prompt's last position gives, to the last.
+        decode_s: Seconds from that position, which gives the first token, to the end. When tokens are certain is not
+            asked: several that are judged at once come late.
         cpu_s: Processor time of this process meanwhile, all threads, in seconds.
         policy_s: The part of `decode_s` that the policy took, its look at the hidden state included.
     """
@@ -144,9 +148,6 @@ def run_arms(
     for index, place in enumerate(places):
         progress("Decoding", index, len(places))
         bench = _Bench(texts, place, max_new_tokens)
-        bench.decode(
-            arms[0].policy(Situation(seed=0, mean_layers={})), arms[0].point, max_new_tokens=1
-        )  # fills the cache
         mean_layers: dict[str, float] = {}
         baseline: DecodedText | None = None
         for arm in _order(arms, seed=index):
@@ -189,28 +190,22 @@ class _Bench:
     def __init__(self, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
         self.loaded, self.place, self._max_new_tokens = texts.loaded, place, max_new_tokens
         self.run = texts.at(place.site, max_new_tokens=max_new_tokens)
+        self.decode(FullDepth(), _PLAIN, max_new_tokens=1)  # fills the cache
 
     def decode(
         self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None, may_give_up: bool = True
     ) -> Timed:
         """Decodes once; by default to the product's own length limit, and unlikely texts as far as the product does."""
         timed = _TimedPolicy(policy)
-        begun: list[tuple[float, float]] = []
-
-        def note_first(text: str) -> None:
-            if not begun:
-                begun.append((time.perf_counter(), time.process_time()))
-
+        begun_s, cpu_begun_s = time.perf_counter(), time.process_time()
         said = self.run.decode(
             timed,
             point,
             max_new_tokens=max_new_tokens or self._max_new_tokens,
             may_give_up=may_give_up,
-            on_text=note_first,
         )
-        ended = time.perf_counter(), time.process_time()
-        begun_s, cpu_begun_s = begun[0] if begun else ended
-        return Timed(said=said, decode_s=ended[0] - begun_s, cpu_s=ended[1] - cpu_begun_s, policy_s=timed.elapsed_s)
+        decode_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_begun_s
+        return Timed(said=said, decode_s=decode_s, cpu_s=cpu_s, policy_s=timed.elapsed_s)
 
 
 class _TimedPolicy:

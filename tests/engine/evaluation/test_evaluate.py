@@ -16,6 +16,7 @@ from engine.evaluation.runs import run_arms
 from engine.model.loaded import LoadedModel
 from engine.policy.learned import POLICY, save_policy
 from engine.text import TextDecoder
+from tests.engine.model.fast_models import with_exits
 from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
 from tests.tiny_models import early_exit_model, tiny_model
@@ -190,3 +191,26 @@ def test_the_original_weights_are_judged_as_one_more_arm(loaded: LoadedModel, tm
 
     assert identical(loaded) == [1] * 4
     assert identical(other) == [0] * 4
+
+
+def test_the_time_of_text_that_is_certain_late_counts_from_its_first_token_on(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole head judges several tokens at once, so the first is told of with the last."""
+    monkeypatch.setattr("engine.completion.site._LEAST_CHANCE", 0.0)  # nothing is given up
+    listed = replace(loaded, model=with_exits(loaded.model, shortlist=torch.arange(0, 97, 2)))
+    arms = [arm for arm in all_arms(listed.model.exit_layers, listed.model.n_layers, None) if arm.group != "random"]
+    cost_model = default_cost_model(listed.model.geometry, "cpu")
+
+    runs = run_arms(
+        TextDecoder(listed),
+        sample_places(files(), 2, max_new_tokens=3),
+        arms,
+        cost_model,
+        max_new_tokens=3,
+        with_oracle=False,
+    )
+
+    confident = [run for run in runs if run.arm.startswith("confidence:")]
+    assert all(run.policy_s < run.decode_s for run in confident)
+    assert any(run.policy_s > 0.0 for run in confident)
