@@ -27,7 +27,7 @@ from engine.model.loaded import synchronize
 from engine.model.loading import load_model
 from engine.model.prepared.native import library
 from engine.model.sources.store import resolve_model
-from engine.policy.base import OperatingPoint
+from engine.policy.base import PLAIN_DECODING
 from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
@@ -341,7 +341,7 @@ class _Place:
         tokens = decoder.generate(
             self._prompt_ids,
             policy=FullDepth(),
-            point=OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True),
+            point=PLAIN_DECODING,
             stop=StopCondition(max_new_tokens=self._n_decoded),
             cancellation=NeverCancelled(),
         )

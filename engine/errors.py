@@ -23,6 +23,12 @@ and what to do. Borders (command line, server) print the sentence and never the 
 """
 
 
+def in_short(error: Exception) -> str:
+    """What an error is that nobody foresaw, for a sentence that names it: its kind, and its first line, if any."""
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first_line[:120]}" if first_line else type(error).__name__
+
+
 class EngineError(Exception):
     """Base of every error that is told to the user as it stands.
 

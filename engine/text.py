@@ -93,10 +93,10 @@ class TextDecoder:
 
     def for_request(self, request: CompletionRequest, *, reads: bool) -> TextRun:
         """A request's site made ready as `at` does, in the window that is open there if a cache still holds it."""
-        max_new_tokens, fresh = request.max_new_tokens, window_start(request.prefix, request.prompt)
+        max_new_tokens = request.max_new_tokens
         start = self._windows.start(request.prefix, request.prompt)
         run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens, reads=reads)
-        if reads and start != fresh and not run.is_begun:
+        if reads and not run.is_begun and start != (fresh := window_start(request.prefix, request.prompt)):
             start = fresh
             run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens)
         if reads:

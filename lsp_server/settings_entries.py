@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.languages import known_languages
 from engine.sentences import Sentence
+from lsp_server.allowed import PATTERNS
 from lsp_server.context.privacy import is_pattern, is_remark
 
 if TYPE_CHECKING:
@@ -104,10 +105,9 @@ def _patterns(value: object) -> tuple[list[str], list[Sentence]]:
         ]
     if not isinstance(value, list):
         problem = Sentence(
-            "The setting greenCode.privateFiles cannot be {value}: use a list of patterns such as {example}; until "
-            "then every file stays private.",
+            "The setting greenCode.privateFiles cannot be {value}: use {allowed}; until then every file stays private.",
             value=quoted(value),
-            example='["customers/", "!.npmrc"]',
+            allowed=PATTERNS.words,
         )
         return [_EVERYTHING], [problem]
     good = [entry for entry in value if isinstance(entry, str) and is_pattern(entry)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STEP_LINES = 16  # the window's beginning is a multiple of this many lines
 
-MOST_TIMES = 2
+MOST_GROWTH = 2
 """How far a window grows while it is open, in windows: two take 20 MB of KV cache in the default model."""
 
 _HEAD_CHARS = 128  # of a window's beginning: what it is known by
@@ -49,7 +49,7 @@ class OpenWindows:
     def start(self, prefix: str, options: PromptOptions) -> int:
         """Where an open window begins that reaches a cursor at the end of `prefix`, else where a new one would."""
         start = window_start(prefix, options)
-        earliest = max(0, len(prefix) - MOST_TIMES * options.window_chars)
+        earliest = max(0, len(prefix) - MOST_GROWTH * options.window_chars)
         for head in reversed(tuple(self._heads)):
             if (found := prefix.find(head, earliest, start + len(head))) >= 0:
                 return found

@@ -50,7 +50,7 @@ class Decoder:
         self._model = model
         self._cache = model.new_cache()
         self._known = KnownRows(keeps_rows=keeps_rows)
-        self._pace, self._keeps_pace = JudgingPace(), keeps_rows
+        self._pace = JudgingPace() if keeps_rows else None
         self.work = WorkCounter()
         self.reused_tokens = 0
         self.finish_reason = FinishReason.STOP
@@ -114,7 +114,7 @@ class Decoder:
             policy=policy,
             point=point,
             cancellation=cancellation,
-            pace=self._pace if self._keeps_pace else JudgingPace(),
+            pace=self._pace or JudgingPace(),
             between=between,
             constraint=constraint,
             project=project,

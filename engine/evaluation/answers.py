@@ -20,7 +20,7 @@ from engine.evaluation.human_eval import function_length
 from engine.evaluation.long_bench import MAX_NEW_TOKENS, without_middle
 from engine.evaluation.programs import ends_well
 from engine.evaluation.spending import Spent  # noqa: TC001 - cattrs reads the annotations
-from engine.policy.base import OperatingPoint
+from engine.policy.base import PLAIN_DECODING
 from engine.policy.baselines import FullDepth
 from engine.text import TextDecoder
 from engine.types import (
@@ -53,7 +53,6 @@ WAYS: tuple[Way, ...] = (PLAIN, STOPPED, PRODUCT)
 
 HUMAN_EVAL = "HumanEval"
 
-_FULL = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 _WINDOW_CHARS = 1 << 20  # of a function's head: all of it is read
 
 
@@ -202,7 +201,7 @@ class Answers:
         times_s: list[float] = []
         said = run.decode(
             FullDepth(),
-            _FULL,
+            PLAIN_DECODING,
             max_new_tokens=max_new_tokens,
             may_give_up=False,
             on_text=lambda text: times_s.append(time.process_time() - begun_s),
@@ -230,7 +229,7 @@ class Answers:
         tokens = decoder.generate(
             prompt_ids,
             policy=FullDepth(),
-            point=_FULL,
+            point=PLAIN_DECODING,
             stop=StopCondition(max_new_tokens=max_new_tokens, end_ids=self._loaded.tokenization.end_ids, rule=rule),
             cancellation=NeverCancelled(),
         )

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import ConfigError
-from engine.policy.base import Action, OperatingPoint
+from engine.policy.base import PLAIN_DECODING, Action, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth, RandomExit, WithStop
 from engine.policy.operating_point import plan_for, zero_chance
 from engine.types import DEFAULT_GREEN_MODE
@@ -82,7 +82,6 @@ class Arm:
 
 def all_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy | None) -> list[Arm]:
     """Every arm that this model can run, the baseline first; what needs a learned policy only where there is one."""
-    plain = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
     final = OperatingPoint(energy_weight=1.0, lossless=False)
     baselines = [
         *(_always(f"fixed:{layer}", "fixed", final, FixedExit(layer)) for layer in exit_layers),
@@ -90,7 +89,7 @@ def all_arms(exit_layers: Sequence[int], n_layers: int, learned: LearnedPolicy |
         *_random_arms(exit_layers, n_layers, final, learned),
         *_zero_arms(final, n_layers),
     ]
-    full = _always(BASELINE, "full-depth", plain, FullDepth())
+    full = _always(BASELINE, "full-depth", PLAIN_DECODING, FullDepth())
     arms = [
         full,
         *baselines,

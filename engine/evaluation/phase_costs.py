@@ -17,7 +17,7 @@ from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import default_cost_model, energy_j
 from engine.errors import ConfigError
 from engine.evaluation.spending import Spent  # noqa: TC001 - cattrs reads the annotations
-from engine.policy.base import OperatingPoint
+from engine.policy.base import PLAIN_DECODING
 from engine.policy.baselines import FullDepth
 from engine.types import NeverCancelled, Phase, ProgressSink, Work, no_progress
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DECODED = 32
 """Tokens of a window that measures decoding alone."""
-
-_FULL = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +102,7 @@ def _decode(decoder: Decoder, prompt_ids: Sequence[int], n_tokens: int) -> Work:
     tokens = decoder.generate(
         prompt_ids,
         policy=FullDepth(),
-        point=_FULL,
+        point=PLAIN_DECODING,
         stop=StopCondition(max_new_tokens=n_tokens),
         cancellation=NeverCancelled(),
     )

@@ -18,7 +18,7 @@ from engine.energy.cost_model import phase_energy_j
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
-from engine.policy.base import OperatingPoint
+from engine.policy.base import PLAIN_DECODING, OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
 from engine.text import TextDecoder
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.base import Action, ExitCandidate, ExitPolicy
     from engine.text import DecodedText
-
-
-_PLAIN = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +187,7 @@ class _Bench:
     def __init__(self, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
         self.loaded, self.place, self._max_new_tokens = texts.loaded, place, max_new_tokens
         self.run = texts.at(place.site, max_new_tokens=max_new_tokens)
-        self.decode(FullDepth(), _PLAIN, max_new_tokens=1)  # fills the cache
+        self.decode(FullDepth(), PLAIN_DECODING, max_new_tokens=1)  # fills the cache
 
     def decode(
         self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None, may_give_up: bool = True

@@ -63,6 +63,10 @@ class OperatingPoint:
     whole_head: bool = False
 
 
+PLAIN_DECODING = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
+"""Plain decoding with a KV cache: the baseline that savings are told against."""
+
+
 @dataclass(slots=True, kw_only=True)
 class ExitCandidate:
     """What a policy may look at: one exit of one pass.

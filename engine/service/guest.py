@@ -14,7 +14,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import EngineError
+from engine.errors import EngineError, in_short
 from engine.sentences import Sentence
 from engine.service import wire
 from engine.service.wire import error_message, record, request_of
@@ -273,6 +273,4 @@ class Guest:
 
 
 def _fault(error: Exception) -> Sentence:
-    first_line = next(iter(str(error).splitlines()), "")[:120]
-    what = ": ".join(filter(None, (type(error).__name__, first_line)))
-    return Sentence("The engine failed ({what}); its log has the details.", what=what)
+    return Sentence("The engine failed ({what}); its log has the details.", what=in_short(error))

@@ -14,7 +14,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError, SharingError
+from engine.errors import EngineError, SharingError, in_short
 from engine.sentences import Sentence, as_data
 from engine.service import wire
 from engine.service.guest import Guest, GuestRequest
@@ -163,11 +163,10 @@ class EngineHost:
             guest.tell(error_message(error, 0))
         except Exception as error:
             logger.exception("The model %s could not be loaded", config.model)
-            first_line = next(iter(str(error).splitlines()), "")[:120]
             sentence = Sentence(
                 "The model {model} could not be loaded ({reason}); the log has the details.",
                 model=config.model,
-                reason=f"{type(error).__name__}: {first_line}",
+                reason=in_short(error),
             )
             guest.tell(error_message(EngineError(sentence), 0))
         else:

@@ -73,9 +73,7 @@ def open_shared(
             raise
         if engine is not None:
             return engine
-    raise EngineLostError(
-        Sentence("The engine's process ended while it loaded the model; its last words are in {log}.", log=endpoint.log)
-    )
+    raise _lost(endpoint)
 
 
 def _opened(link: Link, endpoint: Endpoint, config: EngineConfig, progress: ProgressSink) -> SharedEngine | None:
@@ -91,12 +89,14 @@ def _opened(link: Link, endpoint: Endpoint, config: EngineConfig, progress: Prog
         elif message["is"] == wire.FAILED:
             raise error_of(message)
     if is_known:
-        raise EngineLostError(
-            Sentence(
-                "The engine's process ended while it loaded the model; its last words are in {log}.", log=endpoint.log
-            )
-        )
+        raise _lost(endpoint)
     return None
+
+
+def _lost(endpoint: Endpoint) -> EngineLostError:
+    return EngineLostError(
+        Sentence("The engine's process ended while it loaded the model; its last words are in {log}.", log=endpoint.log)
+    )
 
 
 def _started(endpoint: Endpoint, linger_s: float, host: str) -> Connection | None:

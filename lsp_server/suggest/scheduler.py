@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError, EngineLostError, NeverBegunError
+from engine.errors import EngineError, EngineLostError, NeverBegunError, in_short
 from engine.sentences import Sentence
 from engine.types import PROJECT_ALONE
 from lsp_server.suggest.jobs import Job, Run
@@ -259,7 +259,7 @@ class CompletionScheduler:
                 Sentence(
                     "The model {model} could not be loaded ({reason}); the log has the details.",
                     model=config.model,
-                    reason=_short(error),
+                    reason=in_short(error),
                 )
             ) from error
         return self._resident
@@ -291,14 +291,11 @@ def _stop_if_alone(run: Run) -> None:
 def _fail(run: Run, error: Exception) -> None:
     if not isinstance(error, EngineError):
         logger.error("Completion %s failed", run.job.completion_id, exc_info=error)
-        error = EngineError(Sentence("A completion failed ({reason}); the log has the details.", reason=_short(error)))
+        error = EngineError(
+            Sentence("A completion failed ({reason}); the log has the details.", reason=in_short(error))
+        )
     if run.waiter is not None and not run.waiter.answer.done():
         run.waiter.answer.set_exception(error)
-
-
-def _short(error: Exception) -> str:
-    first_line = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first_line[:120]}" if first_line else type(error).__name__
 
 
 def _throttled(progress: ProgressSink, cancellation: CancellationEvent) -> ProgressSink:

@@ -1,6 +1,6 @@
 import itertools
 
-from engine.completion.window import MOST_TIMES, OpenWindows, window_start
+from engine.completion.window import MOST_GROWTH, OpenWindows, window_start
 from engine.types import PromptOptions
 
 OPTIONS = PromptOptions()
@@ -28,11 +28,11 @@ def test_a_window_that_was_read_stays_open_while_a_person_types() -> None:
 
     assert moves(read) <= 2
     assert moves([prefix[window_start(prefix, OPTIONS) :] for prefix in prefixes]) >= 5
-    assert max(map(len, read)) <= MOST_TIMES * OPTIONS.window_chars
+    assert max(map(len, read)) <= MOST_GROWTH * OPTIONS.window_chars
 
 
 def test_it_stays_open_from_the_documents_beginning_on() -> None:
-    prefixes = [DOCUMENT[:end] for end in range(1000, MOST_TIMES * OPTIONS.window_chars)]
+    prefixes = [DOCUMENT[:end] for end in range(1000, MOST_GROWTH * OPTIONS.window_chars)]
 
     assert moves(typed(OpenWindows(), prefixes)) == 0
 
@@ -50,7 +50,7 @@ def test_a_place_that_it_does_not_reach_begins_a_new_one() -> None:
     windows = OpenWindows()
     typed(windows, [DOCUMENT[:14000]])
 
-    for prefix in (DOCUMENT[:6000], DOCUMENT[: 14000 + MOST_TIMES * OPTIONS.window_chars], DOCUMENT[9000:][::-1]):
+    for prefix in (DOCUMENT[:6000], DOCUMENT[: 14000 + MOST_GROWTH * OPTIONS.window_chars], DOCUMENT[9000:][::-1]):
         assert windows.start(prefix, OPTIONS) == window_start(prefix, OPTIONS)
 
 

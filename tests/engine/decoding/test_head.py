@@ -11,7 +11,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
 from engine.model.early_exit import EarlyExitModel
-from engine.policy.base import Action, ExitPolicy, Fill, OperatingPoint
+from engine.policy.base import PLAIN_DECODING, Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.types import NeverCancelled, Phase
 from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
@@ -23,7 +23,6 @@ from tests.tiny_models import early_exit_model, tiny_model
 LOSSY = OperatingPoint(energy_weight=0.5, lossless=False)
 WITHOUT_DRAFTS = OperatingPoint(energy_weight=0.5, lossless=False, lookup=0)
 PROPAGATE = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE, lookup=0)
-PLAIN = OperatingPoint(energy_weight=0.0, lossless=True, lookup=0, whole_head=True)
 SHORTLISTS = [torch.tensor(sorted(random.Random(n).sample(range(97), n))) for n in (3, 30, 90)]
 
 
@@ -80,7 +79,7 @@ def test_lossless_text_is_full_depths_where_the_short_list_is_asked_first(
     family: str, shortlist: torch.Tensor, lookup: int, n_tokens: int
 ) -> None:
     plain = early_exit_model(tiny_model(family), (2, 4))
-    full = decode(plain, FullDepth(), PLAIN, n_tokens)
+    full = decode(plain, FullDepth(), PLAIN_DECODING, n_tokens)
     listed = with_exits(plain, shortlist=shortlist)
     point = OperatingPoint(energy_weight=0.0, lossless=True, lookup=lookup)
     actions = (Action.CONTINUE, Action.EXIT, Action.VERIFY)
@@ -159,7 +158,9 @@ def test_inside_a_word_the_chances_of_lossless_text_are_those_of_the_whole_head(
     plain = early_exit_model(tiny_model("llama"), (2, 4))
     listed = with_exits(plain, shortlist=SHORTLISTS[1])
 
-    assert chances(listed, OperatingPoint(energy_weight=0.0, lossless=True, lookup=lookup)) == chances(plain, PLAIN)
+    assert chances(listed, OperatingPoint(energy_weight=0.0, lossless=True, lookup=lookup)) == chances(
+        plain, PLAIN_DECODING
+    )
 
 
 def chances(model: EarlyExitModel, point: OperatingPoint) -> list[list[float]]:
