@@ -20,7 +20,8 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(CLOSING.values())
 
 QUOTES = frozenset("\"'`")
-_STRING_PREFIX = re.compile(r"(?<!\w)[A-Za-z]{1,2}\Z")  # such as Python's f and rb
+# Of Python, C and SQL; no two letters as in `it's`, and no `l` as in `l'eau`.
+_STRING_PREFIX = re.compile(r"(?<!\w)(?:[bfruBFRULNEX]|[bf]r|r[bf]|B[rR]|F[rR]|R[bBfF]|u8)\Z")
 _INTERPOLATED = re.compile(r"(?:(?<!\w)[rRbB]?[fF][rR]?|\$@?)\Z")  # such as f"{a}" and $"{a}"
 _PREFIX_CHARS = 3
 _STRING_CHARS = 256  # behind an apostrophe, where the one that ends its string is looked for

@@ -16,13 +16,14 @@ from engine.completion.line import (
     fitting_length,
     leaving_length,
     whole_words_length,
+    without_open_access,
     without_open_comma,
     word_before,
 )
 from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
 from engine.completion.words import is_word
-from engine.completion.worth import is_worth_showing, without_opened_string
+from engine.completion.worth import is_worth_showing, without_opened_mark, without_opened_string
 
 if TYPE_CHECKING:
     from engine.completion.shape import Shape
@@ -122,7 +123,12 @@ def _blank_end(text: str, shape: Shape) -> int:
 
 
 def _opens_a_string(text: str, shape: Shape) -> int:
-    return _without_comma(text, without_opened_string(text, shape.head, shape.ender), shape)
+    return _without_comma(text, _without_opened(text, shape), shape)
+
+
+def _without_opened(text: str, shape: Shape) -> str:
+    kept = without_opened_string(text, shape.head, shape.ender)
+    return kept if shape.line.is_code and not shape.line.is_prose else without_opened_mark(kept)
 
 
 def _not_worth_showing(text: str, shape: Shape) -> int:
@@ -197,8 +203,8 @@ def without_half_word(text: str, part: slice, shape: Shape, prefix: str, suffix:
     body = text[part]
     document = f"{prefix.removesuffix(word_before(shape.head))} {suffix}"
     line = shape.head if "\n" not in body else ""
-    kept = body[: whole_words_length(body, line, document)]
-    kept = without_open_comma(without_opened_string(kept, shape.head, shape.ender), shape.line)
+    kept = without_open_access(body[: whole_words_length(body, line, document)], shape.line)
+    kept = without_open_comma(_without_opened(kept, shape), shape.line)
     return slice(part.start, part.start + len(_ruled(kept, shape)))  # a cut text may fit no more
 
 

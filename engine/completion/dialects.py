@@ -50,17 +50,29 @@ def lexer_for_pygments(language: Language) -> object:
 def _with_rules(lexer: Any, name: str) -> Any:  # noqa: ANN401 - pygments is untyped
     """Rules before all others: what a slash or a quote is behind certain signs."""
     from pygments.lexer import bygroups, include, inherit
-    from pygments.token import Comment, Keyword, Operator, String, Text
+    from pygments.token import Comment, Keyword, Name, Operator, String, Text
 
     counted = (r"\+\+|--", Operator)  # a slash behind it divides
     transposed = (r"(?<=[\w)\].}])'+", Operator)
+    escaped = (r"[eE]'(?:\\[\s\S]|[^'\\])*'?", String)  # Postgres' strings with backslashes
+    open_quoted = (r'"(?:\\.|[^"\\\n])*(?=\n|\Z)', String)  # lexers that read a string whole take `\"` for its end
+    open_anywhere = (r"(?P<quote>[\"'])(?:\\[\s\S]|(?!(?P=quote))[^\\])*\Z", String)
     by_name: dict[str, list[Any]] = {
         "javascript": [counted],
         "typescript": [counted, (r"(?<=[\w$)\]])!(?!=)", Operator)],
         "awk": [counted],
+        "bash": [(r"<<(?!<)-?", Operator), (r"\$'", String, "escaped")],
+        "elm": [(r"'(?:\\.|[^'\\\n])'", String)],
+        "kotlin": [],
         "matlab": [transposed],
         "octave": [transposed],
+        "postgresql": [escaped],
+        "r": [open_anywhere],
+        "scala": [open_quoted],
         "scilab": [transposed],
+        "solidity": [open_quoted],
+        "sql": [escaped, (r"`[^`\n]*`?|(?<![\w\]])\[[^\W\d][^\]\n]*\]", Name)],
+        "terraform": [open_quoted],
         "vim": [
             (r"\b(?:echo\w*|exe|execute)\b", Keyword, "values"),
             (_VIM_STRING, bygroups(Operator, Text, String)),
@@ -70,10 +82,13 @@ def _with_rules(lexer: Any, name: str) -> Any:  # noqa: ANN401 - pygments is unt
     rules = by_name.get(name)
     if rules is None:
         return lexer
-    if name == "vim":  # behind what takes values up to its line's end, no quote begins a comment
-        values: list[Any] = [(r"[\n|]", Text, "#pop"), (r'"(?:[^"\\\n]|\\.)*"?', String), include("root")]
-        return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit], "values": values}})
-    return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit]}})
+    value = (r'"(?:[^"\\\n]|\\.)*"?', String)
+    states: dict[str, list[Any]] = {
+        "bash": {"escaped": [(r"'", String, "#pop"), (r"\\[\s\S]|[^'\\]+", String)]},
+        "kotlin": {"multiline_string": [(r'"{3,}', String, "#pop"), inherit]},
+        "vim": {"values": [(r"[\n|]", Text, "#pop"), value, include("root")]},  # where no quote begins a comment
+    }.get(name, {})
+    return type(lexer.__name__, (lexer,), {"tokens": {"root": [*rules, inherit], **states}})
 
 
 def _with_tags(lexer: Any, *, with_tags: bool) -> Any:  # noqa: ANN401 - pygments is untyped
@@ -88,6 +103,7 @@ def _with_tags(lexer: Any, *, with_tags: bool) -> Any:  # noqa: ANN401 - pygment
             "root": [
                 (r"=>", Punctuation, "slashstartsregex"),
                 (_CONDITION, Keyword, ("condition", "slashstartsregex")),
+                (r"\}", Punctuation, "slashstartsregex"),  # a block's: nobody divides an object
                 inherit,
             ],
             "slashstartsregex": [*tags, (_REGEX, String.Regex, "#pop"), inherit],
@@ -96,12 +112,17 @@ def _with_tags(lexer: Any, *, with_tags: bool) -> Any:  # noqa: ANN401 - pygment
             "parentheses": [(r"\)", Punctuation, "#pop"), include("bracketed")],
             "bracketed": [
                 (r"\(", Punctuation, ("parentheses", "slashstartsregex")),
-                (r"\{", Punctuation, ("braces", "slashstartsregex")),
+                (r"\{", Punctuation, ("block", "slashstartsregex")),
                 (r"(?=\})", Text, "#pop"),  # nothing has closed it yet
                 include("root"),
             ],
-            "interp-inside": [(r"\{", Punctuation, "braces"), inherit],
-            "braces": [(r"\{", Punctuation, "#push"), (r"\}", Punctuation, "#pop"), include("root")],
+            "interp-inside": [(r"\{", Punctuation, "block"), inherit],
+            "block": [
+                (r"\{", Punctuation, "#push"),
+                (r"\}", Punctuation, ("#pop", "slashstartsregex")),
+                include("root"),
+            ],
+            "braces": [(r"\{", Punctuation, "block"), (r"\}", Punctuation, "#pop"), include("root")],  # of an element
             "tag": [
                 (r"/\s*>", Punctuation, "#pop"),
                 (r">", Punctuation, ("#pop", "children")),
@@ -135,6 +156,7 @@ def _with_interpolation(lexer: Any) -> Any:  # noqa: ANN401
             level: {
                 **states,
                 "root": [
+                    (r'\$*("{4,})[\s\S]*?(?:\1(?!")|\Z)', String),
                     (r'\$+"""', String, "interpolated raw"),
                     (r'"""', String, "raw"),
                     (r'\$"', String, "interpolated"),

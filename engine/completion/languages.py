@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from engine.completion.raw_strings import raw_strings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.completion.brackets import Apostrophes
+    from engine.completion.raw_strings import Heredocs, RawStrings
 
 TRAILING_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s.*\Z")
 """A comment that ends a line, in most languages."""
@@ -174,48 +177,6 @@ _WITHOUT_APOSTROPHES = (
 _TRANSPOSES = "matlab octave scilab julia"  # and an apostrophe behind a name or a bracket transposes a matrix there
 _BACKTICKS = "javascript javascriptreact typescript typescriptreact rescript go v d crystal julia perl php ruby"
 
-# Strings that are begun and ended by more than quotes, and may go over several lines.
-_RAW_STRINGS = {
-    "shellscript": (r"(?<!<)<<-?\s*[\"'\\]?([A-Za-z_]\w*)[\"']?[^\n)]*\n", r"\1"),  # but `((a << b))` is a shift
-    "perl": (r"(?<![\w)\]])<<~?[\"']?([A-Za-z_]\w*)[\"']?[^\n]*\n", r"\1"),
-    "php": (r"<<<[ \t]*[\"']?([A-Za-z_]\w*)[\"']?\n", r"\1"),
-    "ruby": (r"(?<![\w)\]])<<[-~]?[\"'`]?([A-Z_]\w*)[\"'`]?[^\n]*\n", r"\1"),
-    "cpp": (r"\w{0,2}R\"([^(\s]{0,16})\(", r')\1"'),
-    "csharp": (r"\$?@\$?\"", '"'),
-    "lua": (r"\[(=*)\[", r"]\1]"),
-    "nix": (r"''", "''"),
-    "ocaml": (r"\{([a-z_]*)\|", r"|\1}"),
-    "rust": (r"b?r(#*)\"", r'"\1'),
-    "zig": (r"\\\\", ""),
-    "swift": (r"(#+)\"", r'"\1'),
-    **dict.fromkeys(("xml", "xsl", "html"), (r"<!\[CDATA\[", "]]>")),
-}
-
-
-class Delimiters(NamedTuple):
-    """What begins and what ends a string."""
-
-    opener: str
-    closer: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawString:
-    """How a language's raw strings begin and end.
-
-    Attributes:
-        opener: Pattern of what begins them.
-        closer: What ends them, made from the opener's match.
-    """
-
-    opener: re.Pattern[str]
-    closer: str
-
-    def opened_at(self, text: str, at: int) -> Delimiters | None:
-        """The delimiters of the raw string that begins at a place; None where none does."""
-        found = self.opener.match(text, at)
-        return Delimiters(found[0], found.expand(self.closer)) if found else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
@@ -230,7 +191,7 @@ class Language:
         quotes: The quotes that begin a string.
         apostrophes: What they are.
         is_prose: Whether quotes are signs of its text, and nothing begins a string.
-        raw_string: Strings that are begun by more than quotes; None where there are none.
+        raw_strings: Strings that are begun by more than quotes; None where there are none.
         is_template: Whether it is HTML with marks of a language for templates.
         has_tags: Whether elements are written as tags between angle brackets.
         has_type_parameters: Whether parameters of types stand in angle brackets.
@@ -244,7 +205,7 @@ class Language:
     quotes: frozenset[str] = frozenset("\"'")
     apostrophes: Apostrophes = "guessed"
     is_prose: bool = False
-    raw_string: RawString | None = None
+    raw_strings: RawStrings | Heredocs | None = None
     is_template: bool = False
     has_tags: bool = False
     has_type_parameters: bool = False
@@ -253,7 +214,6 @@ class Language:
 @cache
 def language_named(language_id: str) -> Language:
     """What is known of the language that an editor names so; nothing but its name where it is in no table."""
-    opener, closer = _RAW_STRINGS.get(language_id, ("", ""))
     quotes = _quotes(language_id)
     are_quotes = "'" in quotes and language_id.lower() in known_languages()
     apostrophes: Apostrophes = "quotes" if are_quotes else "guessed"
@@ -266,7 +226,7 @@ def language_named(language_id: str) -> Language:
         quotes=quotes,
         apostrophes="transposes" if language_id in _TRANSPOSES.split() else apostrophes,
         is_prose=language_id in _PROSE.split(),
-        raw_string=RawString(opener=re.compile(opener), closer=closer) if opener else None,
+        raw_strings=raw_strings_of(language_id),
         is_template=language_id in _TEMPLATES.split(),
         has_tags=language_id in _TAGS.split(),
         has_type_parameters=language_id in _TYPE_PARAMETERS.split(),

@@ -200,9 +200,11 @@ class Lexer:
         if not tokens:
             return None
         start, part = tokens[0].start, tokens[0].part
-        if part != "comment" and not _is_in_string(state, stack) and self._is_raw_and_open(text, start):
+        raw = self._language.raw_strings
+        is_raw = raw is not None and part != "comment" and not _is_in_string(state, stack)
+        if raw is not None and is_raw and (found := raw.at(text, start)) is not None and found.end is not None:
             outer = (each for each in state.opened if each.start < start)
-            return State(len(text), stack, (*outer, Opened(start, "string", stack)), "string")
+            return State(found.end, stack, (*outer, Opened(start, "string", stack)), "string")
         is_empty = part == "string" and state.at == start + 2 and not _is_in_string(state, stack)
         if is_empty and text[start : start + 3] in _LONG_QUOTES:
             return State(len(text), stack, (*state.opened[:-1], Opened(start, "string", stack)), "string")
@@ -217,11 +219,6 @@ class Lexer:
                     return State(end or len(text), stack, (Opened(start, "comment", stack),), "comment")
         return self._unclosed_string(text, tokens[0], state, stack) if part == "code" else None
 
-    def _is_raw_and_open(self, text: str, start: int) -> bool:
-        kind = self._language.raw_string
-        raw = kind.opened_at(text, start) if kind else None
-        return raw is not None and text.find(raw.closer, start + len(raw.opener)) < 0
-
     def _unclosed_string(self, text: str, first: Token, state: State, stack: tuple[str, ...]) -> State | None:
         is_quote = first.text in self._language.quotes and not first.is_known
         if not is_quote or state.stack != stack or _is_in_string(state, stack):
@@ -235,8 +232,8 @@ class Lexer:
             return None
         inner = state.opened[-1]
         quote = QUOTE.match(text, inner.start)
-        raw = self._language.raw_string
-        if inner.in_tag or quote is None or quote[1] not in LINE_QUOTES or (raw and raw.opened_at(text, inner.start)):
+        raw = self._language.raw_strings
+        if inner.in_tag or quote is None or quote[1] not in LINE_QUOTES or (raw and raw.at(text, inner.start)):
             return None
         end = self._string_end(text, start, quote[1])
         return State(end, inner.stack, state.opened, "string") if end < state.at else None

@@ -136,7 +136,7 @@ def _enclosure(text: str, opened: Opened, part: Part, language_id: str) -> Enclo
             if text.startswith(opener, start):
                 return Enclosure(part=part, opener=opener, closer=closer)
         return Enclosure(part=part, opener=language.line_comment)
-    raw = language.raw_string and language.raw_string.opened_at(text, start)
+    raw = language.raw_strings and language.raw_strings.at(text, start)
     quote = QUOTE.match(text, start) or _LONG_QUOTE_BEFORE.search(text, max(0, start - _BEFORE_CHARS), start)
     if raw:
         return Enclosure(part=part, opener=raw.opener, closer=raw.closer)

@@ -28,6 +28,7 @@ _WORD_CHARS = 200  # that a word has at most
 _WORD_END = re.compile(r"\w+\Z")
 # Such as `log-`, an option's `--`, `3.`, `Log\`, `$(`.
 _HALF_WORD = re.compile(r"[\w-]*\w-\Z|(?<=\s)--?\Z|(?<!\w)\d+\.\Z|[\w\\]*\\\Z|\$[{(]?\Z")
+_OPEN_ACCESS = re.compile(r"(?<=[\w)\]}\"'])(?:[?!]?\.|::|->)\Z")  # to a part that is not said
 _PIECES = frozenset(CLOSING) | CLOSERS | QUOTES | {">"}
 _WITHOUT_VALUE = re.compile(r"(?:^|\s)[\w:.-]+=\Z")  # such as an attribute whose string was not begun
 _ENDS = frozenset(">/)]},;")
@@ -53,6 +54,7 @@ class Line:
         residue: What is unmatched in the line as it stands.
         closes: Whether the rest closes brackets or strings.
         is_code: Whether the cursor stands in code.
+        is_prose: Whether it stands in a text for people, such as between tags.
     """
 
     head: str
@@ -61,6 +63,7 @@ class Line:
     residue: Residue
     closes: bool
     is_code: bool
+    is_prose: bool
 
     @property
     def goes_on(self) -> bool:
@@ -82,13 +85,16 @@ class Line:
         return scan.over(context + self.rest, len(context)).residue
 
 
-def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, apostrophes: Apostrophes) -> Line:
+def line_at(
+    head: str, rest: str, *, is_code: bool, is_prose: bool, with_angles: bool, apostrophes: Apostrophes
+) -> Line:
     """The line of a cursor.
 
     Args:
         head: The line before it.
         rest: The line behind it.
         is_code: Whether the cursor stands in code, not in a comment.
+        is_prose: Whether it stands in a text for people.
         with_angles: Whether the language has type parameters in angle brackets.
         apostrophes: What they are in its code.
     """
@@ -103,6 +109,7 @@ def line_at(head: str, rest: str, *, is_code: bool, with_angles: bool, apostroph
         residue=before.over(seen + rest, len(seen)).residue,
         closes=closes_angles or any(char in CLOSERS or char in QUOTES for char in rest),
         is_code=is_code,
+        is_prose=is_prose,
     )
 
 
@@ -191,6 +198,11 @@ def whole_words_length(text: str, head: str, document: str) -> int:
     if len(line) == len(head) + len(text):
         return len(text)
     return len(text[: max(0, len(line) - len(head))].rstrip())
+
+
+def without_open_access(text: str, line: Line) -> str:
+    """A text of code without a dot or the like at its end, behind which nothing is said."""
+    return _OPEN_ACCESS.sub("", text) if line.is_code and not line.is_prose else text
 
 
 def word_before(head: str) -> str:

@@ -8,6 +8,7 @@ from engine.completion.prompt import build_prompt
 from engine.completion.shape import shape_at
 
 CURSOR = "‸"
+WITH_ELEMENTS = ("javascriptreact", "typescriptreact")
 WITH_BLOCK_COMMENTS = ("java", "c", "cpp", "csharp", "javascript", "typescript", "go", "css", "sql")
 
 
@@ -154,6 +155,21 @@ ENDED_BELOW = [
     ("typescriptreact", "return <p>{a ? ‸ : null}</p>;\n", " <b>c</b> : null}</p>", "<b>c</b>"),
     ("typescriptreact", "const [a] = useState<‸>(<b/>);\n", "string>(null);", "string"),
     ("html", "<p>‸</p>\n", "it's what's there</p>\n", "it's what's there"),
+    *((language, "return (‸);\n", "<p>it's here</p>);\n", "<p>it's here</p>") for language in WITH_ELEMENTS),
+    *((language, "const a = [‸];\n", "<p>it's</p>, <b/>];\n", "<p>it's</p>, <b/>") for language in WITH_ELEMENTS),
+    *((language, "return <A b={‸} />;\n", "<p>we're</p>} />;\n", "<p>we're</p>") for language in WITH_ELEMENTS),
+    *((language, '<R p="/" e={‸} />;\n', "<Home />} />;\n", "<Home />") for language in WITH_ELEMENTS),
+    *((language, '<R p="/" e={<H‸} />;\n', "ome />} />;\n", "ome />") for language in WITH_ELEMENTS),
+    *((language, "<A b={c.map(d => ‸)} />;\n", "<E f={d} />)} />;\n", "<E f={d} />") for language in WITH_ELEMENTS),
+    *(
+        (language, "<A b={‸}>c</A>;\n", "d > 1 ? 'e' : 'f'}>c</A>;\n", "d > 1 ? 'e' : 'f'")
+        for language in WITH_ELEMENTS
+    ),
+    *((language, '<A b="‸" />;\n', 'c > d" />;\n', "c > d") for language in WITH_ELEMENTS),
+    ("html", "<div>‸</div>\n", "<a href='b'>it's here</a></div>\n", "<a href='b'>it's here</a>"),
+    ("vue", '<a v-if="‸">b</a>\n', 'c > d">b</a>\n', "c > d"),
+    ("vue", '<a v-if="c > ‸">b</a>\n', 'd && e > f">b</a>\n', "d && e > f"),
+    ("svelte", "<a b={‸} />\n", "c > d} />\n", "c > d"),
     ("html", "<p><b>‸\n", "it</b></p>\n", "it</b></p>"),
     ("javascriptreact", "return <p a={`b ${‸\n c}`} />;\n", "d} e`} />\n", "d"),
     ("kotlin", "/* a ‸\n /* b */ c\n*/\nval x = 1\n", " d */\n", "d"),

@@ -7,6 +7,8 @@ import pytest
 from engine.completion.cleanup import RULES, is_complete, suggestion
 from engine.completion.prompt import build_prompt
 from engine.completion.shape import shape_at
+from engine.completion.site import Site, offered
+from engine.types import FinishReason
 
 CURSOR = "‸"
 
@@ -235,13 +237,30 @@ INDENTED_OTHERWISE = [
     ("c", "void f(void)\n{\n\ta();\n}\n\nvoid g(void)\n{‸\n", "\n\tb();\n}\n", "\n\tb();\n}"),
     ("rust", "fn f() {\n    a();\n}\n\nfn g() {‸\n", "\n  b();\n}\n", ""),
 ]
+# What a limit or doubt cut behind a sign that leads on.
+CUT = [
+    ("python", "def f(error):\n    raise ‸\n", "error.", "error"),
+    ("python", "x = [\n  ‸\n]\n", "x,\n  x[0].", "x,\n  x[0]"),
+    ("python", "error = 1\nprint(error‸)\n", ".error.", ".error"),
+    ("javascript", "const error = 1;\nreturn ‸;\n", "error?.", "error"),
+    ("typescriptreact", "const error = 1;\nreturn <p>{‸}</p>;\n", "error!.", "error"),
+    ("php", "<?php\n$error = 1;\nreturn ‸;\n", "$error->", "$error"),
+    ("cpp", "using std;\nreturn ‸;\n", "std::", "std"),
+    ("rust", "use error;\nreturn ‸;\n", "error::", "error"),
+    ("go", "x := fmt\nreturn ‸\n", "fmt.", "fmt"),
+    ("python", "x = ‸\n", "[1, 2] or `", "[1, 2] or"),
+    ("python", "# This is an ‸\n", "error.", "error."),
+    ("python", "# Use ‸\n", "(1) or `", "(1) or"),
+    ("python", '"""Use ‸\n"""\n', "``1`` or ``", "``1`` or"),
+    ("markdown", "Says an ‸\n", "[1]. [1] **", "[1]. [1]"),
+    ("html", "<p>Says an ‸</p>\n", "html.", "html."),
+]
 ALL = [
     *(pytest.param(*case, id=f"closed below: {case[0]}") for case in CLOSED_BELOW),
     *(pytest.param(*case, id=f"closed behind: {case[0]}") for case in CLOSED_BEHIND),
     *(pytest.param(*case, id=f"opened before text: {case[0]}") for case in OPENED_BEFORE_TEXT),
     *(pytest.param(*case, id=f"not worth showing: {case[0]}") for case in NOT_WORTH_SHOWING),
     *(pytest.param(*case, id=f"worth showing: {case[0]}") for case in WORTH_SHOWING),
-    *(pytest.param(*case, id=f"goes on an ended word: {case[0]}") for case in ENDED_WORDS),
     *(pytest.param(*case, id=f"goes on an ended word: {case[0]}") for case in ENDED_WORDS),
     *(pytest.param(*case, id=f"said by the rest: {case[0]}") for case in SAID_BY_THE_REST),
     *(pytest.param(*case, id=f"says the line above: {case[0]}") for case in SAYS_THE_LINE_ABOVE),
@@ -260,6 +279,15 @@ def test_golden_in_many_languages(language: str, document: str, decoded: str, ex
 
     assert decoded[suggestion(decoded, shape)] == expected
     assert {text[suggestion(text, shape)] for text in complete} <= {expected}
+
+
+@pytest.mark.parametrize(("language", "document", "decoded", "expected"), CUT)
+def test_a_cut_text_ends_with_no_sign_that_leads_on(language: str, document: str, decoded: str, expected: str) -> None:
+    before, _, after = document.partition(CURSOR)
+    prompt = build_prompt(before, after)
+    site = Site(prefix=before, suffix=after, prompt=prompt, language_id=language)
+
+    assert offered(site, prompt.typed + decoded, FinishReason.UNLIKELY) == expected
 
 
 def test_each_rule_has_a_name_of_its_own_and_those_that_end_decoding_come_first() -> None:
