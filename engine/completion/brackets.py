@@ -23,6 +23,9 @@ QUOTES = frozenset("\"'`")
 # Of Python, C and SQL; no two letters as in `it's`, and no `l` as in `l'eau`.
 _STRING_PREFIX = re.compile(r"(?<!\w)(?:[bfruBFRULNEX]|[bf]r|r[bf]|B[rR]|F[rR]|R[bBfF]|u8)\Z")
 _INTERPOLATED = re.compile(r"(?:(?<!\w)[rRbB]?[fF][rR]?|\$@?)\Z")  # such as f"{a}" and $"{a}"
+_CODE = "${"  # in most languages' strings
+_CODE_SIGN = re.compile(r"(?:\A|[^\\])[$#]\Z")
+_BRACE = "\0"
 _PREFIX_CHARS = 3
 _STRING_CHARS = 256  # behind an apostrophe, where the one that ends its string is looked for
 _SIGNS = re.compile(r"[()\[\]{}\"'`]")
@@ -61,7 +64,7 @@ class Scan:
     Attributes:
         closers: Closing brackets without an opening one so far.
         stack: What is open.
-        strings: For each open quote, what begins code inside its string.
+        strings: For each open quote, what begins code inside its string, and a sign for each bracket open there.
         with_angles: Whether angle brackets count, which enclose type parameters.
         apostrophes: What they are; quotes begin a string even before a word that none ends, and transposes none.
     """
@@ -100,7 +103,7 @@ class Scan:
             elif char != "'" or _opens_string(text, at, self.apostrophes):
                 stack.append(char)
                 strings.append(
-                    "${" if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
+                    _CODE if char == "`" else "{" if _INTERPOLATED.search(text[max(0, at - _PREFIX_CHARS) : at]) else ""
                 )
             at += 1
         return replace(self, closers=tuple(closers), stack=tuple(stack), strings=tuple(strings))
@@ -113,17 +116,23 @@ def residue(text: str) -> Residue:
 
 def _in_string(text: str, at: int, stack: list[str], strings: list[str], closers: list[str]) -> int:
     """Reads on inside a string; returns the number of characters read."""
-    char, code = text[at], strings[-1]
+    char, code = text[at], strings[-1].rstrip(_BRACE)
     if char == "\\" or (code == "{" and text.startswith("{{", at)):
         return 2
     opener = next((each for each in (code, "${", "#{") if each and text.startswith(each, at)), None)
+    if char == "{" and opener is None and _CODE_SIGN.search(text[max(0, at - _PREFIX_CHARS) : at]):
+        opener = "{"  # behind its sign, which was read before
     if opener is not None:
         stack.append("{")
-        strings[-1] = opener  # so a bracket that ends no code is told in this string, too
+        strings[-1] = strings[-1].replace(code, code or _CODE, 1)  # so one that ends no code is told from then on
         return len(opener)
     if char == stack[-1] or (char == "\n" and stack[-1] != "`"):  # others end with their line
         stack.pop()
         strings.pop()
+    elif char == "{":
+        strings[-1] += _BRACE
+    elif char == "}" and strings[-1].endswith(_BRACE):
+        strings[-1] = strings[-1][:-1]
     elif char == "}" and code:
         closers.append(char)
     return 1

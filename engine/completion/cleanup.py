@@ -132,7 +132,7 @@ def _without_opened(text: str, shape: Shape) -> str:
 
 
 def _not_worth_showing(text: str, shape: Shape) -> int:
-    return len(text) if is_worth_showing(text, shape.head) else 0
+    return len(text) if is_worth_showing(text, shape.line) else 0
 
 
 RULES = (

@@ -7,17 +7,20 @@ Strings only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.completion.brackets import CLOSERS, QUOTES, Scan
 from engine.completion.languages import language_named
-from engine.completion.lexers import State, comment_end, lexer_for
+from engine.completion.lexers import QUOTE, State, comment_end, is_in_string, lexer_for
 from engine.completion.lexical import MARK, READ_CHARS, place_at
 from engine.completion.page_languages import open_mark
+from engine.completion.words import escapes_next
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.completion.lexical import LexedPlace
 
 _BEHIND_CHARS = 8_192  # behind a string, that a lexer reads on, once
@@ -52,7 +55,7 @@ class Signed:
             end = comment_end(text, 0, self.opener, self.closer, nests=True)
             return None if end is None else end - len(self.closer)
         at = text.find(self.closer)
-        while at > 0 and not self.is_comment and (at - len(text[:at].rstrip("\\"))) % 2:
+        while at > 0 and not self.is_comment and escapes_next(text[:at]):
             at = text.find(self.closer, at + 1)  # a backslash before it takes its meaning away
         return at if at >= 0 else None
 
@@ -99,21 +102,23 @@ class Read:
     Attributes:
         language_id: Whose lexer reads it.
         text: What stands before the cursor; of a string itself, what began it.
+        closer: What ends the string itself; "" for code in one.
         state: Where the lexer goes on in that.
         n_behind: How much of what stands behind the cursor is read.
     """
 
     language_id: str
     text: str
+    closer: str
     state: State
     n_behind: int
 
     def left_at(self, text: str) -> int | None:
         """Where text at the cursor leaves it; None where it does not."""
-        return _left(self, text)[0]
+        return _reading(self, text).left_at
 
     def is_left_in(self, text: str) -> bool:
-        """Whether the text behind the cursor leaves it, and ends in no string that would begin there."""
+        """Whether the text behind the cursor leaves it, and reads no better if it had ended before."""
         return _is_left(self, text[: self.n_behind])
 
 
@@ -149,7 +154,7 @@ def _inside(place: LexedPlace) -> Inside | None:
     if place.part == "string" and enclosure.opener:
         return _inside_string(place) if enclosure.closer else None  # else its line ends it
     is_near = len(place.text) - place.opened[0].start <= _NEAR_CHARS
-    read = Read(language_id=place.language_id, text=place.text, state=place.base, n_behind=_NEAR_CHARS)
+    read = Read(language_id=place.language_id, text=place.text, closer="", state=place.base, n_behind=_NEAR_CHARS)
     return read if is_near else None
 
 
@@ -157,10 +162,15 @@ def _inside_string(place: LexedPlace) -> Inside:
     enclosure, opened = place.enclosure, place.opened[-1]
     if (code := _code_in(place.text[opened.start :][-_NEAR_CHARS:])) is not None:
         return Bracketed(code=code)
-    if enclosure.opener not in QUOTES:
+    if enclosure.closer not in QUOTES:
         return Signed(opener=enclosure.opener, closer=enclosure.closer)
-    start = State(0, opened.stack)
-    return Read(language_id=place.language_id, text=enclosure.opener, state=start, n_behind=_BEHIND_CHARS)
+    return Read(
+        language_id=place.language_id,
+        text=enclosure.opener,
+        closer=enclosure.closer,
+        state=State(0, opened.stack),
+        n_behind=_BEHIND_CHARS,
+    )
 
 
 def _code_in(text: str) -> str | None:
@@ -169,26 +179,60 @@ def _code_in(text: str) -> str | None:
     return text[marks[-1] :] if marks and not Scan().over(text, marks[-1]).closers else None
 
 
+class _Reading(NamedTuple):
+    """What became of a string behind the cursor.
+
+    Attributes:
+        left_at: Where it is left; None where it is not.
+        is_open: Whether the text ends in a string or a comment.
+        n_odd: How many strings go over the end of a line, or are ended by it, and how many quotes stand alone.
+    """
+
+    left_at: int | None
+    is_open: bool
+    n_odd: int
+
+
 @lru_cache(maxsize=16)
 def _is_left(inside: Read, suffix: str) -> bool:
-    at, last = _left(inside, suffix)
-    return at is not None and last.part != "string"
+    read = _reading(inside, suffix)
+    if read.left_at is None or not inside.closer:
+        return read.left_at is not None and not read.is_open
+    # Had it ended at the cursor, each further quote would mean the opposite.
+    ended = _reading(replace(inside, text=inside.text + inside.closer), suffix)
+    return read.n_odd + read.is_open <= ended.n_odd + ended.is_open
 
 
-def _left(inside: Read, text: str) -> tuple[int | None, State]:
-    """Where a text leaves it, and the state at the text's end."""
+def _reading(inside: Read, text: str) -> _Reading:
     lexer = lexer_for(inside.language_id)
     assert lexer is not None  # it was read by one
     start = len(inside.text)
     *_, here = lexer.states(f"{inside.text}{MARK}\n", inside.state, start)
     whole = f"{inside.text}{text}{_BEHIND}"
-    state, at = inside.state, None
+    state, at, odd = inside.state, None, set[int]()
     for following in lexer.states(whole, state, len(whole) - len(_BEHIND)):
         if at is None and min(state.at, following.at) > start and _has_left(here, following):
             at = state.at - 1
+        odd.update(_odd_in(whole, state, following, len(inside.state.stack)))
         state = following
     is_end = at is not None and whole[at] in _ENDS
-    return (at - start if at is not None and is_end and at >= start else None), state
+    left_at = at - start if at is not None and is_end and at >= start else None
+    blocks = tuple(opener for opener, _ in language_named(inside.language_id).block_comments)
+    in_comment = state.part == "comment" and bool(state.opened) and whole.startswith(blocks, state.opened[-1].start)
+    return _Reading(left_at, state.part == "string" or in_comment, len(odd))
+
+
+def _odd_in(text: str, before: State, after: State, depth: int) -> Iterator[int]:
+    """Where a step goes on or ends with a string over the end of a line, or reads a quote without its meaning."""
+    read = text[before.at : after.at]
+    in_string = after.part == "string" or is_in_string(after, after.stack)
+    if in_string and after.opened and after.opened[-1].depth >= depth:
+        start = after.opened[-1].start
+        quote = QUOTE.match(text, start)
+        if "\n" in read or (text[after.at : after.at + 1] == "\n" and quote and not read.endswith(quote[1])):
+            yield start
+    if after.part == "code" and read[:1] == "\\" and text[before.at + 1] in QUOTES:
+        yield before.at
 
 
 def _has_left(here: State, there: State) -> bool:

@@ -119,7 +119,7 @@ class Lexer:
         while state.at <= until:
             at, stack = state.at, tuple(context.stack)
             tokens = [token for token in self._step(text, context, state) if token.start <= until]
-            opened, part = _opened_after(state, tokens, stack)
+            opened, part = _opened_after(state, tokens, stack, len(context.stack))
             state = State(context.pos, tuple(context.stack), opened, part)
             broken = self._mended(text, state, tokens, stack)
             if broken is not None:
@@ -166,7 +166,7 @@ class Lexer:
             is_line_end = text[at] == "\n"  # ends what is broken on its line
             if is_line_end:
                 del context.stack[1:]
-            wrong = String if _is_in_string(state, tuple(context.stack)) else Error  # one that nothing ends
+            wrong = String if is_in_string(state, tuple(context.stack)) else Error  # one that nothing ends
             tokens = [(at, Text if is_line_end else wrong, text[at])]
         return [self._token(where, kind, value) for where, kind, value in tokens if value]
 
@@ -201,11 +201,11 @@ class Lexer:
             return None
         start, part = tokens[0].start, tokens[0].part
         raw = self._language.raw_strings
-        is_raw = raw is not None and part != "comment" and not _is_in_string(state, stack)
+        is_raw = raw is not None and part != "comment" and not is_in_string(state, stack)
         if raw is not None and is_raw and (found := raw.at(text, start)) is not None and found.end is not None:
             outer = (each for each in state.opened if each.start < start)
             return State(found.end, stack, (*outer, Opened(start, "string", stack)), "string")
-        is_empty = part == "string" and state.at == start + 2 and not _is_in_string(state, stack)
+        is_empty = part == "string" and state.at == start + 2 and not is_in_string(state, stack)
         if is_empty and text[start : start + 3] in _LONG_QUOTES:
             return State(len(text), stack, (*state.opened[:-1], Opened(start, "string", stack)), "string")
         if part == "string":
@@ -221,7 +221,7 @@ class Lexer:
 
     def _unclosed_string(self, text: str, first: Token, state: State, stack: tuple[str, ...]) -> State | None:
         is_quote = first.text in self._language.quotes and not first.is_known
-        if not is_quote or state.stack != stack or _is_in_string(state, stack):
+        if not is_quote or state.stack != stack or is_in_string(state, stack):
             return None
         end = self._string_end(text, first.start, first.text)
         return State(end, stack, (*state.opened, Opened(first.start, "string", stack)), "string")
@@ -273,15 +273,20 @@ def comment_end(text: str, at: int, opener: str, closer: str, *, nests: bool) ->
     return None
 
 
-def _is_in_string(state: State, stack: tuple[str, ...]) -> bool:
+def is_in_string(state: State, stack: tuple[str, ...]) -> bool:
     """Whether the lexer reads the inside of a string, and not code in it."""
     return bool(state.opened) and state.opened[-1].part == "string" and state.opened[-1].depth == len(stack) - 1
 
 
-def _opened_after(state: State, tokens: list[Token], stack: tuple[str, ...]) -> tuple[tuple[Opened, ...], Part]:
-    """The strings and comments that a place lies in after a step, and what was read last."""
+def _opened_after(
+    state: State, tokens: list[Token], stack: tuple[str, ...], n_states: int
+) -> tuple[tuple[Opened, ...], Part]:
+    """The strings and comments that a place lies in after a step to so many states, and what was read last."""
     opened, part, depth = list(state.opened), state.part, len(stack)
     for start, kind, value, _ in tokens:
+        is_begun = bool(opened) and (opened[-1].depth < depth or (opened[-1].start >= state.at and n_states > depth))
+        if kind == "code" and is_begun and not value.strip():
+            continue  # a blank in a string
         if kind == part == "string" and opened and opened[-1].depth == depth and not QUOTE.match(value):
             continue  # the lexer has changed its state, and the string goes on
         if kind == "code":

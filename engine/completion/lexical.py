@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_named
-from engine.completion.lexers import LINE_QUOTES, QUOTE, State, lexer_for
+from engine.completion.lexers import LINE_QUOTES, QUOTE, State, is_in_string, lexer_for
 from engine.completion.page_languages import language_inside
 from engine.prefix import common_prefix
 
@@ -109,14 +109,15 @@ def place_at(prefix: str, language_id: str) -> LexedPlace | None:
     # The place is what the lexer takes a word there for; comments end with a line, so one ends behind it.
     for state in lexer.states(f"{text}{MARK}\n", base, len(text)):
         base = state if state.at <= len(text) else base
-    is_code = state.part == "code" or not state.opened
+    is_name = is_in_string(base, base.stack)  # such as `$x` in a string, which is only code with its name
+    is_code = (state.part == "code" and not is_name) or not state.opened
     return LexedPlace(
         language_id=language_id,
         text=text,
         base=base,
-        part="code" if is_code else state.part,
+        part="code" if is_code else state.opened[-1].part,
         opened=state.opened,
-        enclosure=CODE if is_code else _enclosure(text + MARK, state.opened[-1], state.part, language_id),
+        enclosure=CODE if is_code else _enclosure(text + MARK, state.opened[-1], state.opened[-1].part, language_id),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, Residue, Scan
 from engine.completion.languages import COMMENT_BEGIN
-from engine.completion.words import joins
+from engine.completion.words import escapes_next, joins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ _OPEN_ACCESS = re.compile(r"(?<=[\w)\]}\"'])(?:[?!]?\.|::|->)\Z")  # to a part t
 _PIECES = frozenset(CLOSING) | CLOSERS | QUOTES | {">"}
 _WITHOUT_VALUE = re.compile(r"(?:^|\s)[\w:.-]+=\Z")  # such as an attribute whose string was not begun
 _ENDS = frozenset(">/)]},;")
+_LOOP = re.compile(r"\bfor\s*\(")  # whose parts semicolons tell apart
 _NAMED_CHARACTER = re.compile(r"&#?\w+\Z")  # `&nbsp;` ends no statement
 _QUESTION = re.compile(r"\s\?\s")
 _ANSWER = re.compile(r"(?<![:?]):(?![:=])")
@@ -96,11 +97,11 @@ def line_at(
         is_code: Whether the cursor stands in code, not in a comment.
         is_prose: Whether it stands in a text for people.
         with_angles: Whether the language has type parameters in angle brackets.
-        apostrophes: What they are in its code.
+        apostrophes: What they are there.
     """
     seen, rest = head[-HEAD_CHARS:], rest[:REST_CHARS]
     closes_angles = with_angles and is_code and ">" in _ELEMENT.sub("", rest)
-    start = Scan(with_angles=closes_angles, apostrophes=apostrophes if is_code else "guessed")
+    start = Scan(with_angles=closes_angles, apostrophes=apostrophes)
     before = start.over(seen + rest, 0, len(seen))
     return Line(
         head=seen,
@@ -140,8 +141,9 @@ def ending_length(body: str, line: Line) -> int | None:
         return None
     asks = line.rest.lstrip().startswith(":") and _QUESTION.search(line.head)
     relates = "<" not in line.before.stack and _GOES_ON_WITH_RELATION.match(line.rest)
+    in_loop = "(" in line.before.stack[-1:] and _LOOP.search(line.head) is not None
     for at, char in enumerate(body):
-        ends = char == ";" and not _NAMED_CHARACTER.search(body[:at])
+        ends = char == ";" and not in_loop and not _NAMED_CHARACTER.search(body[:at])
         answers = asks and char == ":" and _ANSWER.match(body, at) and not _QUESTION.search(body[:at])
         relates_again = relates and _BEGINS_RELATION.match(body, at)
         if (ends or answers or relates_again) and line.scan_to(body[:at]).stack == line.before.stack:
@@ -163,7 +165,7 @@ def fitting_length(body: str, line: Line) -> int:
         kept = _WITHOUT_VALUE.sub("", kept).rstrip()
     if joins(kept, line.rest):
         kept = _WORD_END.sub("", kept).rstrip()
-    if line.rest[:1] in QUOTES and (len(kept) - len(kept.rstrip("\\"))) % 2:
+    if (line.rest[:1] in QUOTES or len(kept) < length) and escapes_next(kept):
         kept = kept[:-1].rstrip()  # it would take the quote's meaning away
     return len(kept)
 
@@ -233,7 +235,7 @@ def _overlaps(body: str, rest: str) -> Iterator[int]:
     """Lengths of the body without an end that the rest begins with, the longest such end first."""
     for n_chars in range(min(len(body), len(rest)), 0, -1):
         start = len(body) - n_chars
-        if not body.endswith(rest[:n_chars]):
+        if not body.endswith(rest[:n_chars]) or escapes_next(body[:start]):
             continue
         whole = n_chars == len(rest) or not joins(rest[:n_chars], rest[n_chars:])
         if whole and not joins(body[:start], body[start:]):

@@ -95,9 +95,11 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     enclosure = CODE if place is None else place.enclosure
     elements = elements_at(prefix, suffix, in_code=language.lexer in _CODE_WITH_TAGS) if language.has_tags else None
     is_text = place is not None and place.is_between_tags
-    is_in_tag = elements is not None and elements.in_code and elements.in_tag  # what it closes, `elements` knows
+    is_in_tag = elements is not None and elements.in_code and bool(elements.tag)  # what it closes, `elements` knows
     if elements is not None and not elements.in_code:
-        is_text = not elements.in_tag
+        is_text = not elements.tag
+    is_known = enclosure.part == "code" or (enclosure.part == "string" and not enclosure.closer)  # of this line alone
+    apostrophes = language.apostrophes if language_id and is_known else "guessed"
     line_start = prefix.rfind("\n") + 1
     rest_of_line, _, below = suffix.partition("\n")
     line = line_at(
@@ -106,7 +108,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         is_code=bool(language_id) and enclosure.part == "code",
         is_prose=is_text or language.is_prose,
         with_angles=language.has_type_parameters and not is_in_tag,
-        apostrophes="transposes" if is_text else language.apostrophes,  # of prose: none begins behind a word
+        apostrophes="transposes" if is_text else apostrophes,  # of prose: none begins behind a word
     )
     head = shortened(prefix[line_start:])
     above = filled_upwards(prefix[:line_start])

@@ -14,7 +14,8 @@ _VOID = re.compile("area|base|br|col|embed|hr|img|input|link|meta|source|track|w
 _BETWEEN_TAGS = re.compile(r"<!--.*?(?:-->|\Z)|</([\w:.-]*)[^\S\n]*>?|<([A-Za-z][\w:.-]*)|<>", re.DOTALL)
 # In code `a<b` compares and `A<b>` has type parameters: a tag stands behind neither a name nor a bracket.
 _IN_CODE = re.compile(r"</([\w:.-]*)[^\S\n]*>?|(?<![\w)\]])<([A-Za-z][\w:.-]*)|(?<![\w)\]])<>")
-_IN_TAG = re.compile(r"/\s*>|(?<!=)>|\"[^\"]*\"|'[^']*'|[\"'{}]")
+_IN_TAG = re.compile(r"/\s*>|(?<!=)>|\"[^\"]*\"|'[^']*'|[\"'{}]|(?<!\w)</?(?=[A-Za-z>])")
+_BEGINS_TAG = re.compile(r"(?<![\w)\]])<\Z")
 _QUOTES = ('"', "'")
 TAG_END = ">"
 
@@ -37,29 +38,24 @@ class Elements:
 
     Attributes:
         opened: Names of those that are open, the innermost last; "" for a fragment.
-        in_tag: Whether the cursor stands inside a tag.
-        braces: How many brackets of code are open inside that tag.
-        quote: What ends the value in that tag that the cursor stands in; "" where it stands in none.
+        tag: The tag that the cursor stands in, as far as it is written; "" between tags.
         in_code: Whether the elements stand in code, as in JSX.
         closed: What the text behind the cursor closes, each as often as it does.
     """
 
     opened: tuple[str, ...]
-    in_tag: bool
-    braces: int
-    quote: str
+    tag: str
     in_code: bool
     closed: tuple[str, ...]
 
     def closed_again_at(self, body: str) -> int | None:
         """Where new text closes what that behind the cursor closes, or something around it; None where not."""
         opened = list(self.opened)
-        read = _read(body, in_tag=self.in_tag, braces=self.braces, quote=self.quote, in_code=self.in_code)
-        for at, name in read.closings:
+        for at, name in _read(self.tag + body, len(self.tag), in_code=self.in_code).closings:
             n_open = 1 if name == TAG_END else max(1, self.opened.count(name))
             is_around = name in opened and opened[-1] != name and opened[-1] in self.closed
             if self.closed.count(name) >= n_open or is_around:
-                return at
+                return at - len(self.tag)
             while name in opened and opened.pop() != name:
                 pass
         return None
@@ -73,53 +69,47 @@ def elements_at(prefix: str, suffix: str, *, in_code: bool) -> Elements:
         suffix: The document behind it.
         in_code: Whether the language is code with elements in it.
     """
-    before = _read(prefix[-_SEEN_CHARS:], in_tag=False, braces=0, quote="", in_code=in_code)
-    behind = _read(
-        suffix[:_SEEN_CHARS], in_tag=before.in_tag, braces=before.braces, quote=before.quote, in_code=in_code
-    )
+    seen = prefix[-_SEEN_CHARS:]
+    before = _read(seen, 0, in_code=in_code)
+    tag = seen[before.tag_start :]
+    behind = _read(tag + suffix[:_SEEN_CHARS], len(tag), in_code=in_code)
     return Elements(
-        opened=before.opened,
-        in_tag=before.in_tag,
-        braces=before.braces,
-        quote=before.quote,
-        in_code=in_code,
-        closed=tuple(closing.name for closing in behind.closings),
+        opened=before.opened, tag=tag, in_code=in_code, closed=tuple(closing.name for closing in behind.closings)
     )
 
 
 class _Read(NamedTuple):
-    """What a text opens and closes."""
+    """What a text opens and closes, and where a tag begins that it does not end."""
 
     opened: tuple[str, ...]
     closings: list[Closing]
-    in_tag: bool
-    braces: int
-    quote: str
+    tag_start: int
 
 
-def _read(text: str, *, in_tag: bool, braces: int, quote: str, in_code: bool) -> _Read:
+def _read(text: str, start: int, *, in_code: bool) -> _Read:
+    """What a text opens and closes; where something begins before `start` and ends behind it, that is closed."""
     opened: list[str] = []
     closings: list[Closing] = []
-    tag: str | None = None  # the one that is being read, where it begins in the text
-    between_tags = _IN_CODE if in_code else _BETWEEN_TAGS
-    at = text.find(quote) + len(quote)
-    if quote and at < len(quote):
-        return _Read((), [], in_tag, braces, quote)
-    while (found := (_IN_TAG if in_tag else between_tags).search(text, at)) is not None:
+    tag: re.Match[str] | None = None  # that is being read
+    braces, at = 0, 0  # how many brackets of code are open in it
+    while (found := (_IN_TAG if tag else _IN_CODE if in_code else _BETWEEN_TAGS).search(text, at)) is not None:
         at, sign = found.end(), found[0]
-        if not in_tag:
-            in_tag, braces, tag = _between_tags(found, opened, closings), 0, found.group(2)
+        if tag is None:
+            tag, braces = found if _between_tags(found, opened, closings) else None, 0
         elif sign in ("{", "}"):
             braces = max(0, braces + (1 if sign == "{" else -1))
         elif sign in _QUOTES and not braces:  # nothing ends it; in code it may be a sign of a text
-            return _Read(tuple(opened), closings, in_tag, braces, sign)
+            break
+        elif sign.startswith("<") and not braces:  # another tag: nothing has ended this one
+            tag, at = None, found.start()
         elif sign.endswith(">") and not braces:
-            if tag is None:
+            if tag.start() < start:
                 closings.append(Closing(found.start(), TAG_END))
-            elif sign == ">" and (in_code or not _VOID.fullmatch(tag)):
-                opened.append(tag)
-            in_tag = False
-    return _Read(tuple(opened), closings, in_tag, braces, "")
+            if sign == ">" and (in_code or not _VOID.fullmatch(tag[2])):
+                opened.append(tag[2])
+            tag = None
+    begins = _BEGINS_TAG.search(text) if tag is None else None
+    return _Read(tuple(opened), closings, tag.start() if tag else begins.start() if begins else len(text))
 
 
 def _between_tags(found: re.Match[str], opened: list[str], closings: list[Closing]) -> bool:

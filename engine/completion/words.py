@@ -21,3 +21,8 @@ def inside_word(text: str, at: int) -> bool:
         return False
     before, behind = text[at - 1], text[at]
     return (is_word(before) and is_word(behind)) or (before in _OPERATORS and behind in _OPERATORS)
+
+
+def escapes_next(text: str) -> bool:
+    """Whether a backslash at a text's end takes the next sign's meaning away."""
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 1

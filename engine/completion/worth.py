@@ -6,9 +6,14 @@ To accept is a key, too; an editor closes what is opened by itself. Strings only
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from engine.completion.brackets import QUOTES, residue
 from engine.completion.languages import EMPTY_COMMENT
+from engine.completion.words import escapes_next
+
+if TYPE_CHECKING:
+    from engine.completion.line import Line
 
 _LONE_SIGN = re.compile(r"[^\w\s]")
 _EMPTY_PAIR = re.compile(r"\(\)|\[\]|\{\}|\"\"|''|``|<>")
@@ -20,21 +25,21 @@ _BEGINS_WORD = re.compile(r"(?:\A|\s)[-+!~]{1,2}\Z")  # such as an option's `--`
 _OPENED_MARK = re.compile(r"(?<=[\s(\[])(?:``|\*\*|~~)\Z")  # of Markdown and the like
 
 
-def is_worth_showing(text: str, head: str) -> bool:
+def is_worth_showing(text: str, line: Line) -> bool:
     """Whether a text is worth a person's look.
 
     Args:
         text: What would be inserted.
-        head: The cursor's line before the cursor.
+        line: The cursor's line.
     """
     sign = text.strip()
     if not sign or _LONE_SIGN.fullmatch(sign) or _EMPTY_PAIR.fullmatch(sign):
         return False
-    if not head.strip() and EMPTY_COMMENT.fullmatch(sign):
+    if not line.head.strip() and EMPTY_COMMENT.fullmatch(sign):
         return False
     if _WORD.search(sign):
         return True
-    return not _is_unfinished(sign) and not _BEGINS_WORD.search(head[-1:] + text.rstrip())
+    return not _is_unfinished(sign, line) and not _BEGINS_WORD.search(line.head[-1:] + text.rstrip())
 
 
 def saves_a_key(text: str) -> bool:
@@ -42,10 +47,11 @@ def saves_a_key(text: str) -> bool:
     return len(text) > 1 or not text.isascii()
 
 
-def _is_unfinished(sign: str) -> bool:
+def _is_unfinished(sign: str, line: Line) -> bool:
     """Whether signs open something, and nothing that belongs there follows."""
-    left = residue(sign)
-    return bool(left.openers) or (not left.closers and _GOES_ON.search(sign) is not None)
+    before, left = line.before.residue, line.scan_to(sign).residue
+    closes = residue(sign).closers or len(left.openers) < len(before.openers)
+    return not before.openers.startswith(left.openers) or (not closes and _GOES_ON.search(sign) is not None)
 
 
 def without_opened_string(text: str, head: str, ender: str) -> str:
@@ -59,7 +65,11 @@ def without_opened_string(text: str, head: str, ender: str) -> str:
     quote = text[-1:]
     if ender and text.find(ender) == len(text) - len(ender):
         return text
-    if quote not in QUOTES or not residue(head + text if "\n" not in text else text).in_string:
+    if (
+        quote not in QUOTES
+        or escapes_next(text[:-1])
+        or residue(head + text if "\n" not in text else text).openers[-1:] != quote
+    ):
         return text
     return _STRING_PREFIX.sub("", text.rstrip(quote)).rstrip()
 

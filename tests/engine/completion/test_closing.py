@@ -8,7 +8,9 @@ from engine.completion.prompt import build_prompt
 from engine.completion.shape import shape_at
 
 CURSOR = "‸"
+WITH_TAGS = ("html", "vue", "svelte", "xml", "javascriptreact", "typescriptreact")
 WITH_ELEMENTS = ("javascriptreact", "typescriptreact")
+WITH_LONG_STRINGS = ("shellscript", "ruby", "perl", "r", "rust", "julia")
 WITH_BLOCK_COMMENTS = ("java", "c", "cpp", "csharp", "javascript", "typescript", "go", "css", "sql")
 
 
@@ -44,6 +46,17 @@ WITH_BLOCK_COMMENTS = ("java", "c", "cpp", "csharp", "javascript", "typescript",
         *((language, "/* a", "\nf();\n/* b */\n", False) for language in WITH_BLOCK_COMMENTS),
         *((language, "/* a", "\nf(); /* b */\n", False) for language in WITH_BLOCK_COMMENTS),
         ("html", "<!-- a", " as in <!-- here -->\n<p>\n", True),
+        *((language, 'x = "a', '\nf("b")\ng("c", "d")\n', False) for language in WITH_LONG_STRINGS),
+        *((language, 'x = "a', '\n b"\nf("b")\ng("c", "d")\n', True) for language in WITH_LONG_STRINGS),
+        *((language, 'x = "a', '\nf("it\'s")\n', False) for language in WITH_LONG_STRINGS),
+        ("shellscript", "echo 'a", "\necho 'b'\nif [ \"$c\" = 'd' ]; then\n", False),
+        ("shellscript", "awk '{ a", " }\n/b/ { print \"c\" }\n' d\necho 'e'\n", True),
+        ("yaml", "a: ['b", "', 'c']\nd: ['e', 'f']\n", True),
+        ("yaml", "a: ['b", "\nd: ['e', 'f']\n", False),
+        ("csharp", 'var a = @"b', '\nf("c");\ng("d", "e");\n', False),
+        ("csharp", 'var a = @"b', '\n""c"" ";\ng("d", "e");\n', True),
+        ("html", '<p class="a', '\n<p class="b">\n<p class="c">\n', False),
+        ("typescriptreact", 'a = <B c="d', '\n<B c="e" />\n<B c="f" />\n', False),
         ("perl", "=head1 A\n\na", "\n\n=head2 B\n\nb\n\n=cut\nf();\n", True),
         ("perl", "=head1 A\n\na", "\n\nsub b {}\n", False),
     ],
@@ -167,6 +180,10 @@ ENDED_BELOW = [
     ),
     *((language, '<A b="‸" />;\n', 'c > d" />;\n', "c > d") for language in WITH_ELEMENTS),
     ("html", "<div>‸</div>\n", "<a href='b'>it's here</a></div>\n", "<a href='b'>it's here</a>"),
+    *((language, "  <p‸\n  <p>c</p>\n", ' a="b">c</p>\n', ' a="b">c</p>') for language in WITH_TAGS),
+    *((language, "<b>\n  <b a=‸\n</b>\n", '"c">d</b>\n', '"c">d</b>') for language in WITH_TAGS),
+    *((language, "<b>\n  <b‸>\n</b>\n", ' a="c">d</b>\n', ' a="c"') for language in WITH_TAGS),
+    *((language, "<b>\n  <‸\n</b>\n", 'b a="c">d</b>\n', 'b a="c">d</b>') for language in WITH_TAGS),
     ("vue", '<a v-if="‸">b</a>\n', 'c > d">b</a>\n', "c > d"),
     ("vue", '<a v-if="c > ‸">b</a>\n', 'd && e > f">b</a>\n', "d && e > f"),
     ("svelte", "<a b={‸} />\n", "c > d} />\n", "c > d"),

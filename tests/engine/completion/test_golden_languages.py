@@ -11,6 +11,7 @@ from engine.completion.site import Site, offered
 from engine.types import FinishReason
 
 CURSOR = "‸"
+WITH_LOOPS = ("c", "cpp", "csharp", "java", "javascript", "php", "typescript")
 
 # (language, document, decoded text, what is offered of it)
 CLOSED_BELOW = [
@@ -237,6 +238,22 @@ INDENTED_OTHERWISE = [
     ("c", "void f(void)\n{\n\ta();\n}\n\nvoid g(void)\n{‸\n", "\n\tb();\n}\n", "\n\tb();\n}"),
     ("rust", "fn f() {\n    a();\n}\n\nfn g() {‸\n", "\n  b();\n}\n", ""),
 ]
+# What an editor has closed is left, and nothing before it is lost.
+BEFORE_CLOSED = [
+    *((language, "for (int i‸)\n", " = 0; i < f(n); i++)\n", " = 0; i < f(n); i++") for language in WITH_LOOPS),
+    *((language, "for (int i = f(0); ‸) {\n", " i < n; i++) {\n", "i < n; i++") for language in WITH_LOOPS),
+    ("shellscript", 'echo "to \'‸"\n', "$DIR'\"\n", "$DIR'"),
+    ("shellscript", 'if [ "$‸" ]\n', '{a}" ]\n', "{a}"),
+    ("kotlin", 'f("$‸")\n', '{a} b")\n', "{a} b"),
+    ("javascript", "x = `a $‸`\n", "{b} c`;\n", "{b} c"),
+    ("javascript", 'x = `{"a": ${b}, ‸`\n', ' "c": ${d}}`;\n', '"c": ${d}}'),
+    ("java", 'f("a \\"‸")\n', 'b\\"")\n', 'b\\"'),
+    ("python", "f('a=\"‸')\n", "b\"')\n", 'b"'),
+    ("typescriptreact", f"f('{'a-b-' * 60}‸')\n", "c')\n", "c"),
+    ("javascript", "import a from './b‸\n", "';\n", "';"),
+    ("json", '"a": "b‸\n', '",\n', '",'),
+    ("python", "f(a['b‸\n", "'])\n", "'])"),
+]
 # What a limit or doubt cut behind a sign that leads on.
 CUT = [
     ("python", "def f(error):\n    raise ‸\n", "error.", "error"),
@@ -264,6 +281,7 @@ ALL = [
     *(pytest.param(*case, id=f"goes on an ended word: {case[0]}") for case in ENDED_WORDS),
     *(pytest.param(*case, id=f"said by the rest: {case[0]}") for case in SAID_BY_THE_REST),
     *(pytest.param(*case, id=f"says the line above: {case[0]}") for case in SAYS_THE_LINE_ABOVE),
+    *(pytest.param(*case, id=f"before closed: {case[0]}") for case in BEFORE_CLOSED),
     *(pytest.param(*case, id=f"indented otherwise: {case[0]}") for case in INDENTED_OTHERWISE),
 ]
 

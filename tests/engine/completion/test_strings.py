@@ -71,6 +71,10 @@ OPEN = [
     ("kotlin", 'val s = """"b', '"""'),
     ("csharp", 'var s = """"b """ c', '"""'),
     ("php", "<?php\n$x = <<<EOT\n  a\n  EOT . '", "'"),
+    ("elixir", '@doc """\n  A.\n\n  ## B\n\n      iex> c = ', '"""'),
+    ("elixir", 'x = ~S"""\n  it\'s "a"\n  b', '"""'),
+    ("kotlin", 'f("$', ""),
+    ("shellscript", 'echo "a $', '"'),
     ("javascript", "a = {b: `${c}/${d}`}; e = (f + g) / 2; h = 'i", ""),
     ("typescriptreact", "return <p a={{b: 'c'}} d='e", "'"),
 ]

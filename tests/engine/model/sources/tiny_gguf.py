@@ -26,11 +26,9 @@ _LAYER_TENSORS = {
 }
 
 
-def tiny_llama(hidden_size: int = 32) -> PreTrainedModel:
+def tiny_llama() -> PreTrainedModel:
     """The model that `write_tiny_gguf` writes; widths are multiples of a quantisation block."""
-    return tiny_model(
-        "llama", vocab_size=len(TOKENS), num_hidden_layers=2, intermediate_size=64, hidden_size=hidden_size
-    )
+    return tiny_model("llama", vocab_size=len(TOKENS), num_hidden_layers=2, intermediate_size=64)
 
 
 def write_tiny_gguf(
@@ -40,7 +38,6 @@ def write_tiny_gguf(
     architecture: str = "llama",
     quantisation: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     infilling: bool = False,
-    hidden_size: int = 32,
 ) -> None:
     """Writes `tiny_llama()` to `path`; matrices are quantised, norms stay float32.
 
@@ -50,9 +47,8 @@ def write_tiny_gguf(
         architecture: Its family.
         quantisation: Of the matrices.
         infilling: Whether three of its tokens, which no text has, stand for what is around a cursor.
-        hidden_size: Its width; its heads are a quarter as wide.
     """
-    model = tiny_llama(hidden_size)
+    model = tiny_llama()
     writer = gguf.GGUFWriter(path, architecture)
     _add_sizes(writer, model)
     writer.add_tokenizer_model("gpt2")
