@@ -1,7 +1,9 @@
-// Puts into bundled/ what Install Server takes from there: the server's wheel, and the versions it was tested with.
+// Puts into bundled/ what Install Server takes from there: the server's wheel, the versions it was tested with, and what
+// it asks for where PyTorch is left out.
 // PYTHON names the Python that builds.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, rmSync } from "node:fs";
+import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { env, platform } from "node:process";
 
 const python = env.PYTHON ?? (platform === "win32" ? "python" : "python3");
@@ -14,3 +16,20 @@ execFileSync(
   },
 );
 copyFileSync("../constraints.txt", "bundled/constraints.txt");
+
+const wheel = readdirSync("bundled").find((name) => name.endsWith(".whl"));
+const metadata = execFileSync(
+  python,
+  [
+    "-c",
+    "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); " +
+      "print(z.read(next(n for n in z.namelist() if n.endswith('.dist-info/METADATA'))).decode())",
+    join("bundled", wheel),
+  ],
+  { encoding: "utf8" },
+);
+// The packages that engine/model/torch_missing.py names; they bring the rest that only they need.
+const needsTorch = /^(torch|transformers|accelerate)\b/;
+const asked = metadata.split("\n\n", 1)[0].match(/(?<=^Requires-Dist: ).*$/gm);
+const withoutTorch = asked.filter((line) => !line.includes("extra ==") && !needsTorch.test(line));
+writeFileSync("bundled/without-torch.txt", `${withoutTorch.join("\n")}\n`);

@@ -41,6 +41,9 @@ def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(open_e
         )
         (sentence,) = window.notifications()
         assert "Green Code is ready: type" in sentence
+        storage = editor.process.settings_file.parent / "globalStorage" / "green-code.green-code"
+        assert [*storage.glob("server-*/**/site-packages/lsp_server")]
+        assert not [*storage.glob("server-*/**/site-packages/torch")]  # which a CPU does without
         page.screenshot(path=ARTIFACTS / "installed.png")
 
         window.type_at_end("def rectangle(width, height):", "return ")
@@ -55,5 +58,4 @@ def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(open_e
         expect(window.status).to_have_attribute("aria-label", re.compile("^Green Code: ready"), timeout=LOAD_TIMEOUT_MS)
         window.type_at_end("", "", "", "def circle(radius):", "return ")
         assert window.ghost_text()
-        storage = editor.process.settings_file.parent / "globalStorage" / "green-code.green-code"
         assert len([*storage.glob("server-*")]) == 1

@@ -19,6 +19,7 @@ export const COMMAND = {
   doctor: "greenCode.doctor",
   installServer: "greenCode.installServer",
   repairServer: "greenCode.repairServer",
+  addTorch: "greenCode.addTorch",
   openWalkthrough: "greenCode.openWalkthrough",
   showMenu: "greenCode.showMenu",
 } as const;

@@ -23,12 +23,13 @@ export interface CommandTargets extends DoctorSources {
   readonly logger: vscode.LogOutputChannel;
   readonly secrets: vscode.SecretStorage;
   readonly installServer: () => Promise<void>;
+  readonly addTorch: () => Promise<void>;
   readonly showHistory: () => void;
 }
 
 /** Registers all commands of package.json. */
 export function registerCommands(targets: CommandTargets): vscode.Disposable {
-  const { client, files, logger, secrets, installServer, showHistory } = targets;
+  const { client, files, logger, secrets, installServer, addTorch, showHistory } = targets;
   const commands: Record<CommandId, () => unknown> = {
     [COMMAND.enable]: () => writeEnable(true),
     [COMMAND.disable]: () => writeEnable(false),
@@ -52,6 +53,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     [COMMAND.doctor]: () => showDoctor(targets),
     [COMMAND.installServer]: installServer,
     [COMMAND.repairServer]: installServer,
+    [COMMAND.addTorch]: addTorch,
     [COMMAND.openWalkthrough]: () =>
       vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH),
     [COMMAND.showMenu]: () => showMenu(client.snapshot, openFile(files)),

@@ -19,9 +19,9 @@ import { chosenPythons, watchPythons } from "./pythonExtensions";
 import { onDidChangeToken, tokenEnvironment } from "./remoteToken";
 import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
-import { Environments, POINTER } from "./setup/environments";
+import { Environments, isWithin, POINTER } from "./setup/environments";
 import { installServer } from "./setup/installation";
-import { tellOnce, tellWhenReady } from "./setup/welcome";
+import { offerTorch, tellOnce, tellWhenReady } from "./setup/welcome";
 import { registerSliderView } from "./sliderView";
 import { createStatusBar } from "./statusBar";
 
@@ -67,7 +67,8 @@ export function activate(context: vscode.ExtensionContext): void {
       logger,
       secrets,
       showHistory: historyOpener(started, context.extensionUri),
-      installServer: onceAtATime(() => install(started, environments, context, logger)),
+      installServer: onceAtATime(() => install(started, environments, context, logger, false)),
+      addTorch: onceAtATime(() => install(started, environments, context, logger, true)),
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(SECTION)) restartIfChanged();
@@ -75,6 +76,9 @@ export function activate(context: vscode.ExtensionContext): void {
     watch(context.globalStorageUri, restartIfChanged),
     onDidChangeToken(secrets, () => void started.restart()),
     tellOnce(started, context.globalState),
+    offerTorch(started, async () =>
+      isWithin((await resolve())?.command, await environments.current()),
+    ),
     offerModels(started, context.globalState),
   );
   void started.restart();
@@ -92,11 +96,18 @@ async function install(
   environments: Environments,
   { extensionUri, subscriptions }: vscode.ExtensionContext,
   logger: vscode.LogOutputChannel,
+  withTorch: boolean,
 ): Promise<void> {
   const onProgress = (message: string): void => {
     if (message !== "") client.showInstallation(message);
   };
-  const outcome = await installServer({ environments, extensionUri, logger, onProgress });
+  const outcome = await installServer({
+    environments,
+    extensionUri,
+    withTorch,
+    logger,
+    onProgress,
+  });
   if (outcome === "installed") {
     await client.restart();
     subscriptions.push(tellWhenReady(client));

@@ -6,7 +6,7 @@
  */
 
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 
 /** Names the environment in use. */
 export const POINTER = "server.json";
@@ -23,17 +23,16 @@ export class Environments {
 
   /** The folder of the environment in use; undefined where there is none. */
   async current(): Promise<string | undefined> {
-    try {
-      const { folder } = JSON.parse(await readFile(join(this.storage, POINTER), "utf8")) as {
-        folder?: unknown;
-      };
-      // A name and no path: whatever is written there, it stays in the storage.
-      return typeof folder === "string" && /^server-\w+$/.test(folder)
-        ? join(this.storage, folder)
-        : undefined;
-    } catch {
-      return undefined;
-    }
+    const { folder } = await this.#pointed();
+    // A name and no path: whatever is written there, it stays in the storage.
+    return typeof folder === "string" && /^server-\w+$/.test(folder)
+      ? join(this.storage, folder)
+      : undefined;
+  }
+
+  /** Whether the environment in use was made with PyTorch. */
+  async hasTorch(): Promise<boolean> {
+    return (await this.#pointed()).torch === true;
   }
 
   /** A folder for the next environment, which is not there yet. */
@@ -43,10 +42,10 @@ export class Environments {
   }
 
   /** From now on this one is in use. */
-  async use(folder: string): Promise<void> {
+  async use(folder: string, { torch }: { torch: boolean }): Promise<void> {
     const pointer = join(this.storage, POINTER);
     const name = folder.slice(this.storage.length + 1);
-    await writeFile(`${pointer}.new`, JSON.stringify({ folder: name }));
+    await writeFile(`${pointer}.new`, JSON.stringify({ folder: name, torch }));
     await rename(`${pointer}.new`, pointer);
   }
 
@@ -59,6 +58,20 @@ export class Environments {
       if (folder !== current) await remove(folder);
     }
   }
+
+  async #pointed(): Promise<{ folder?: unknown; torch?: unknown }> {
+    try {
+      const pointer = await readFile(join(this.storage, POINTER), "utf8");
+      return JSON.parse(pointer) as { folder?: unknown; torch?: unknown };
+    } catch {
+      return {};
+    }
+  }
+}
+
+/** Whether a program lies in an environment. */
+export function isWithin(program: string | undefined, folder: string | undefined): boolean {
+  return folder !== undefined && program?.startsWith(folder + sep) === true;
 }
 
 /** Removes an environment, as far as the system lets it go. */

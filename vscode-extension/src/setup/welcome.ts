@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import type { ServerClient } from "../client";
 import { COMMAND } from "../commandIds";
+import { readSettings } from "../settings";
 
 const DECLINED = "greenCode.declinedInstallation";
 const { t } = vscode.l10n;
@@ -30,13 +31,39 @@ async function welcome(memory: vscode.Memento): Promise<void> {
   const chosen = await vscode.window.showInformationMessage(
     t(
       "Welcome to Green Code. Its server completes code on this machine and is installed once. {0}",
-      t("It fetches about 350 MB once and takes about 2 GB of disk."),
+      t("It fetches about 170 MB once and takes about 1 GB of disk."),
     ),
     install,
     notNow,
   );
   if (chosen === install) await vscode.commands.executeCommand(COMMAND.installServer);
   if (chosen === notNow) await memory.update(DECLINED, true);
+}
+
+/** Offers what the chosen model lacks, where the server is one that we have installed; once for each model. */
+export function offerTorch(
+  client: ServerClient,
+  isOurs: () => Promise<boolean>,
+): vscode.Disposable {
+  let offered = "";
+  return client.onDidChange(({ status, installing }) => {
+    const { model } = readSettings();
+    if (status?.lacksTorch !== true || installing !== "" || offered === model) return;
+    offered = model;
+    void isOurs().then((ours) => (ours ? askForTorch(model) : undefined));
+  });
+}
+
+async function askForTorch(model: string): Promise<void> {
+  const add = t("Add PyTorch");
+  const chosen = await vscode.window.showInformationMessage(
+    t(
+      "Green Code: here {0} needs PyTorch, which the default model does without: about 220 MB to fetch, 0.9 GB of disk.",
+      model,
+    ),
+    add,
+  );
+  if (chosen === add) await vscode.commands.executeCommand(COMMAND.addTorch);
 }
 
 async function warn(message: string): Promise<void> {

@@ -21,6 +21,8 @@ import { fakeLogger } from "../fakes/logger";
 import { person, shown, Uri } from "../fakes/vscode";
 
 const PATH = env["PATH"] ?? "";
+const WHEEL = "green_code-1-py3-none-any.whl";
+const HAS_GPU = existsSync("/dev/nvidiactl");
 let root: string;
 let environments: Environments;
 let progress: string[];
@@ -53,11 +55,11 @@ function environmentsThere(): string[] {
   return readdirSync(environments.storage).filter((name) => name.startsWith("server-"));
 }
 
-async function install(): Promise<Outcome> {
+async function install({ withTorch = false } = {}): Promise<Outcome> {
   const extensionUri = Uri.file(join(root, "extension")) as unknown as vscode.Uri;
   const { logger } = fakeLogger();
   const onProgress = (message: string): void => void progress.push(message);
-  return installServer({ environments, extensionUri, logger, onProgress });
+  return installServer({ environments, extensionUri, withTorch, logger, onProgress });
 }
 
 beforeEach(() => {
@@ -65,7 +67,7 @@ beforeEach(() => {
   environments = new Environments(join(root, "storage"));
   progress = [];
   mkdirSync(join(root, "extension", "bundled"), { recursive: true });
-  for (const name of ["green_code-1-py3-none-any.whl", "constraints.txt"]) {
+  for (const name of [WHEEL, "constraints.txt", "without-torch.txt"]) {
     writeFileSync(join(root, "extension", "bundled", name), "");
   }
   fail();
@@ -92,7 +94,7 @@ test("the wheel is installed into a new environment, by its own Python, and chec
     /pip install .*green_code-1-py3-none-any\.whl$/.test(call),
   );
   assert.ok(installed > 0);
-  assert.match(asked.at(-1) ?? "", /-I -c import torch/);
+  assert.match(asked.at(-1) ?? "", /-I -c import .*lsp_server\.handlers/);
   assert.deepEqual(shown.errors, []);
   assert.equal(progress.at(-1), "");
 });
@@ -123,7 +125,7 @@ test("a repair is built beside the environment in use, which goes only afterward
 for (const [what, pattern] of [
   ["the environment", "venv"],
   ["the packages", ".whl"],
-  ["the check", "import torch"],
+  ["the check", "lsp_server.handlers"],
 ] as const) {
   test(`a repair that fails at ${what} leaves the one in use as it is, and says so`, async () => {
     await install();
@@ -198,12 +200,47 @@ test("uv is taken where it is, and pip where uv cannot reach what it needs", asy
 });
 
 test(
+  "a CPU gets no PyTorch, and all else that the server asks for",
+  { skip: HAS_GPU },
+  async () => {
+    assert.equal(await install(), "installed");
+
+    const asked = calls().filter((call) => call.includes("pip install"));
+    assert.match(asked[0] ?? "", /--constraint .* --requirement .*without-torch\.txt$/);
+    assert.match(asked[1] ?? "", /--no-deps .*\.whl$/);
+    assert.equal(asked.length, 2);
+    assert.equal(await environments.hasTorch(), false);
+  },
+);
+
+test("who adds PyTorch has it in the next environment, and a repair keeps it", async () => {
+  await install();
+
+  assert.equal(await install({ withTorch: true }), "installed");
+  const added = calls().length;
+  assert.equal(await environments.hasTorch(), true);
+  assert.match(calls().at(-1) ?? "", /import torch, transformers/);
+
+  await install();
+
+  const repaired = calls().slice(added);
+  assert.ok(repaired.some((call) => call.includes("import torch, transformers")));
+  assert.ok(!repaired.some((call) => call.includes("without-torch")));
+});
+
+test("who adds PyTorch while another window installs without it gets it all the same", async () => {
+  await Promise.all([install(), install({ withTorch: true })]);
+
+  assert.equal(await environments.hasTorch(), true);
+});
+
+test(
   "PyTorch's own index is asked for PyTorch alone, and may be out of reach",
-  { skip: existsSync("/dev/nvidiactl") },
+  { skip: HAS_GPU },
   async () => {
     fail("download.pytorch.org");
 
-    assert.equal(await install(), "installed");
+    assert.equal(await install({ withTorch: true }), "installed");
 
     const asked = calls().filter((call) => call.includes("download.pytorch.org"));
     assert.equal(asked.length, 1);

@@ -3,25 +3,35 @@ import { test } from "node:test";
 import { failureIn, findBundle, pipInstaller, underWay, uvInstaller } from "../../../src/setup/pip";
 
 const WHEEL = "green_code-0.1.0-py3-none-any.whl";
-const BUNDLE = { wheel: `/bundled/${WHEEL}`, constraints: "/bundled/constraints.txt" };
+const BUNDLE = {
+  wheel: `/bundled/${WHEEL}`,
+  constraints: "/bundled/constraints.txt",
+  requirements: "/bundled/without-torch.txt",
+};
 const PLAN = { folder: "/env", inside: "/env/bin/python", python: "python3", bundle: BUNDLE };
 
 test("the bundle is a wheel and the versions it was tested with", () => {
-  assert.deepEqual(findBundle("/bundled", ["constraints.txt", WHEEL]), BUNDLE);
+  assert.deepEqual(findBundle("/bundled", ["constraints.txt", WHEEL, "without-torch.txt"]), BUNDLE);
 });
 
 test("a wheel without its versions is no bundle, and neither are versions without a wheel", () => {
   assert.equal(findBundle("/bundled", [WHEEL]), undefined);
-  assert.equal(findBundle("/bundled", ["constraints.txt"]), undefined);
+  assert.equal(findBundle("/bundled", [WHEEL, "constraints.txt"]), undefined);
+  assert.equal(findBundle("/bundled", ["constraints.txt", "without-torch.txt"]), undefined);
 });
 
 for (const installer of [pipInstaller(PLAN), uvInstaller("uv", PLAN)]) {
   test(`${installer.name} installs the tested versions from the user's own indexes`, () => {
-    const told = installer.server.join(" ");
-
-    assert.match(told, /--constraint \/bundled\/constraints\.txt/);
-    assert.equal(installer.server.at(-1), BUNDLE.wheel);
-    assert.doesNotMatch(told, /index/);
+    for (const command of [...installer.server, installer.withTorch]) {
+      const told = command.join(" ");
+      assert.match(told, /--constraint \/bundled\/constraints\.txt/);
+      assert.doesNotMatch(told, /index/);
+    }
+    assert.equal(installer.withTorch.at(-1), BUNDLE.wheel);
+    assert.match(
+      installer.server.join(" "),
+      /--requirement.*without-torch\.txt.*--no-deps.*\.whl$/,
+    );
   });
 
   test(`${installer.name} asks PyTorch's index for PyTorch alone`, () => {
