@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# To numpy: its products are small here, and on a busy machine two threads wait for one another most of the time.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
 
 def load_model(
     name: str,
@@ -107,7 +110,8 @@ def _load_fast(
                 native=native,
                 with_trained_exits=with_trained_exits,
             )
-            run_apart(call, task=Sentence("prepares the model {name}", name=name), progress=progress)
+            task = Sentence("prepares the model {name}", name=name)
+            run_apart(call, task=task, progress=progress, environment={} if precision == "int4" else _ONE_THREAD)
         except UnsupportedModelError as error:
             if config.precision != "auto":
                 raise

@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from engine import errors
@@ -31,6 +32,8 @@ from engine.errors import EngineError, ModelError
 from engine.sentences import Sentence, as_data, from_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.types import ProgressSink
 
 logger = logging.getLogger(__name__)
@@ -51,7 +54,9 @@ class Apart(Protocol):
         ...
 
 
-def run_apart(call: Apart, *, task: str, progress: ProgressSink) -> None:
+def run_apart(
+    call: Apart, *, task: str, progress: ProgressSink, environment: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Calls `call(progress=progress)` in another process and waits for its end.
 
     What `progress` raises ends the process, at the place where it would have ended the function.
@@ -60,12 +65,13 @@ def run_apart(call: Apart, *, task: str, progress: ProgressSink) -> None:
         call: Imported anew there by the name of its module: what it needs alone, such as torch, it imports itself.
         task: What it does, for people, such as "prepares the model tiny".
         progress: Called in this process, on this thread.
+        environment: Variables of the process beside those of this one.
 
     Raises:
         EngineError: What the function raises, or `ModelError` where the process ended before it was done.
         OSError: What the function raises.
     """
-    with tempfile.TemporaryFile() as words, _started(words) as child:
+    with tempfile.TemporaryFile() as words, _started(words, environment) as child:
         try:
             outcome = _follow(child, pickle.dumps(call), progress)
         finally:
@@ -124,10 +130,10 @@ def _end_alone(*_: object) -> None:
     sys.exit(1)
 
 
-def _started(words: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(words: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-I", "-c", _START, *sys.path],
-        env=os.environ | _GIVES_BACK,
+        env={**os.environ, **_GIVES_BACK, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=words,
