@@ -10,6 +10,7 @@ and what to do. Borders (command line, server) print the sentence and never the 
     │   ├── ModelDownloadError     the network or the disk failed while it was fetched
     │   ├── ModelCorruptError      its hash or content is wrong
     │   └── UnsupportedModelError  its family has no adapter
+    ├── TorchMissingError      what was asked for needs PyTorch, which is not installed
     ├── PolicyError            a policy cannot be loaded or does not fit its model
     ├── DeviceError            the device asked for is not there, or is out of memory
     ├── SharingError           the engine cannot be shared with other windows here
@@ -63,6 +64,10 @@ class ModelCorruptError(ModelError):
 
 class UnsupportedModelError(ModelError):
     """The model's family has no adapter here."""
+
+
+class TorchMissingError(EngineError):
+    """What was asked for needs PyTorch and transformers, which are not installed here."""
 
 
 class PolicyError(EngineError):

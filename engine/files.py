@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,3 +34,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def disk_error(error: Exception) -> OSError | None:
+    """The system's error behind one of a library that is told by its number in the text; None where there is none."""
+    code = re.search(r"os error (\d+)", str(error))
+    return None if code is None else OSError(int(code[1]), os.strerror(int(code[1])))

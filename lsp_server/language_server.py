@@ -17,7 +17,7 @@ from pygls.lsp.server import LanguageServer
 
 from engine.completion.acceptance import ACCEPTANCE
 from engine.config import EngineConfig, data_dir
-from engine.errors import EngineError
+from engine.errors import EngineError, TorchMissingError
 from engine.sentences import Sentence, joined
 from engine.types import PROJECT_ALONE
 from lsp_server.books.books import Books
@@ -287,7 +287,7 @@ class GreenCodeServer(LanguageServer):
         self._retries.cancel()
         self._loaded_config = config
         self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, load_failure="", loading=config.first_step))
+        self.tell(replace(self.state, engine=None, load_failure="", lacks_torch=False, loading=config.first_step))
         self._load_task = self.keep(self._load(config))
 
     def _unload(self) -> None:
@@ -297,7 +297,7 @@ class GreenCodeServer(LanguageServer):
             self._load_task = None
         self._retries.cancel()
         self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, load_failure="", loading=""))
+        self.tell(replace(self.state, engine=None, load_failure="", lacks_torch=False, loading=""))
         if self._loaded_config is not None:
             self._loaded_config = None
             self.keep(self.scheduler.unload())
@@ -315,7 +315,8 @@ class GreenCodeServer(LanguageServer):
         except EngineError as error:
             logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
             failure = joined((error.sentence, self._retries.plan(error)))
-            self.tell(replace(self.state, loading="", load_failure=failure))
+            lacks_torch = isinstance(error, TorchMissingError)
+            self.tell(replace(self.state, loading="", load_failure=failure, lacks_torch=lacks_torch))
         else:
             self._retries.succeeded()
             logger.info("%s is ready on %s", engine.model_name, engine.device_name)

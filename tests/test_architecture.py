@@ -33,7 +33,7 @@ FOOT = {
     *("engine.types", "engine.errors", "engine.config", "engine.prefix", "engine.memory"),
     *("engine.artifacts", "engine.fitted", "engine.checksum", "engine.files", "engine.intervals", "engine.sentences"),
 }
-MODEL = {"engine.model", "engine.model.sources", "engine.model.prepared", "engine.model.reference"}
+MODEL = {"engine.model", *(f"engine.model.{room}" for room in ("sources", "prepared", "reference", "without_torch"))}
 COMPLETING = {
     *("engine.text", "engine.completion", "engine.decoding", "engine.energy", "engine.policy", "engine.project"),
 }
@@ -44,8 +44,10 @@ ROOMS: dict[str, set[str]] = {
     **{module: set() for module in FOOT},
     "engine": set(),
     "engine.model": set(),  # what the lives of a model share: records, the seam, the table of families
-    "engine.model.sources": {"engine.model", "engine.model.reference"},  # to convert a GGUF file, in another process
+    # To convert a GGUF file, in another process.
+    "engine.model.sources": {"engine.model", "engine.model.reference", "engine.model.without_torch"},
     "engine.model.prepared": {"engine.model", "engine.model.sources"},
+    "engine.model.without_torch": {"engine.model", "engine.model.prepared"},
     "engine.model.reference": {"engine.model", "engine.model.sources", "engine.model.prepared"},
     "engine.model.loading": MODEL,
     "engine.policy": set(),

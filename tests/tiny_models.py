@@ -9,7 +9,8 @@ import transformers
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
 from engine.model.reference.eager import TorchRunner
-from engine.model.reference.trained_exits import UNTRAINED, TrainedExits, model_fingerprint
+from engine.model.reference.trained_exits import TrainedExits, model_fingerprint
+from engine.model.stored_exits import UNTRAINED
 
 _SHARED = {
     "vocab_size": 97,

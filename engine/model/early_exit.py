@@ -64,7 +64,7 @@ class EarlyExitModel:
         """
         self.runner = runner
         self.n_layers = runner.n_layers
-        self.exit_layers = _checked_exits(exit_layers, self.n_layers)
+        self.exit_layers = checked_exits(exit_layers, self.n_layers)
         bounds = (0, *self.exit_layers, self.n_layers)
         self.segments = tuple(itertools.pairwise(bounds))
         self.max_positions = runner.max_positions
@@ -166,7 +166,12 @@ class EarlyExitModel:
         return self.runner.to_numpy(array)
 
 
-def _checked_exits(exit_layers: Sequence[int] | None, n_layers: int) -> tuple[int, ...]:
+def checked_exits(exit_layers: Sequence[int] | None, n_layers: int) -> tuple[int, ...]:
+    """Where a model of so many layers is cut, ascending; None for every third layer.
+
+    Raises:
+        ConfigError: If an exit lies outside the model.
+    """
     if exit_layers is None:
         return tuple(range(_EXIT_EVERY, n_layers, _EXIT_EVERY))
     exits = tuple(sorted(set(exit_layers)))

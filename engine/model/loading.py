@@ -23,6 +23,7 @@ from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel, cpu_threads, readable
 from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
+from engine.model.torch_missing import is_torch_there, needs_torch
 from engine.model.trained_exit_files import TRAINED_EXITS
 from engine.sentences import Sentence
 from engine.types import no_progress
@@ -77,10 +78,16 @@ def load_model(
             )
         )
     if device == "cuda" or reference or config.precision == "fp32":
-        from engine.model.reference.pretrained import load_reference
-
-        return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
+        return _load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
     return _load_fast(name, folder, config, with_trained_exits=with_trained_exits, kernels=kernels, progress=progress)
+
+
+def _load_reference(
+    name: str, folder: Path, config: EngineConfig, device: Device, *, with_trained_exits: bool
+) -> LoadedModel:
+    with needs_torch(Sentence("To run the model '{name}' this way", name=name)):
+        from engine.model.reference.pretrained import load_reference
+    return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
 
 
 def _load_fast(
@@ -116,9 +123,7 @@ def _load_fast(
             if config.precision != "auto":
                 raise
             logger.info("%s runs in fp32: %s", name, error)
-            from engine.model.reference.pretrained import load_reference
-
-            return load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
+            return _load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
         found = find_prepared(key)
         assert found is not None
     return _open_prepared(name, *found, config=config, precision=precision)
@@ -135,9 +140,27 @@ def _prepare(
     with_trained_exits: bool,
     progress: ProgressSink,
 ) -> None:
-    """What the other process does: only there torch is imported."""
-    from engine.model.reference.preparation import prepare
-    from engine.model.reference.pretrained import load_reference
+    """What the other process does: only there torch is imported, and where the model is plain not even there."""
+    from engine.model.prepared.writing import write_prepared
+    from engine.model.without_torch.plain_llama import PlainLlama
+    from engine.model.without_torch.plain_weights import plain_files
+
+    if precision != "int4" and (files := plain_files(folder)) is not None:
+        plain = PlainLlama(name, files, config.exit_layers, with_trained_exits=with_trained_exits)
+        write_prepared(
+            prepared_name,
+            plain,
+            Tokenization(files.tokenizer, plain.end_ids).tokenizer,
+            model_name=name,
+            precision=precision,
+            native=native,
+            threads=cpu_threads(config),
+            progress=progress,
+        )
+        return
+    with needs_torch(Sentence("To prepare the model '{name}' once", name=name)):
+        from engine.model.reference.preparation import prepare
+        from engine.model.reference.pretrained import load_reference
 
     loaded = load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits, streamed=True)
     prepare(
@@ -189,11 +212,12 @@ def pick_device(choice: DeviceChoice) -> Device:
 
     Raises:
         DeviceError: If "cuda" was asked for and torch finds no NVIDIA GPU.
+        TorchMissingError: If "cuda" was asked for and there is no torch.
     """
-    if choice == "cpu" or (choice == "auto" and not _has_nvidia_driver()):
+    if choice == "cpu" or (choice == "auto" and not (_has_nvidia_driver() and is_torch_there())):
         return "cpu"
-    import torch
-
+    with needs_torch(Sentence("To run on a GPU")):
+        import torch
     available = torch.cuda.is_available()
     if choice == "cuda" and not available:
         raise DeviceError(

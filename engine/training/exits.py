@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from engine.errors import TrainingError
 from engine.files import written_whole
 from engine.model.reference.eager import backbone_of
-from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo, save_trained_exits
+from engine.model.reference.trained_exits import TrainedExits, save_trained_exits
+from engine.model.stored_exits import TrainedExitsInfo
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.errors import EngineError
+from engine.model.torch_missing import needs_torch
+from engine.sentences import Sentence
 from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, reproduce, train
 
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
@@ -52,7 +54,8 @@ def serve(
 def main() -> None:
     """Runs a command; ends the process where it fails."""
     try:
-        app()
+        with needs_torch(Sentence("For this command")):
+            app()
     except Exception as error:
         tell(error)
         sys.exit(1)

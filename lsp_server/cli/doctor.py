@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
@@ -27,7 +27,7 @@ def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precisio
     console = Console()
     console.print(f"Green Code {VERSION}, Python {platform.python_version()}", highlight=False)
     for name in _TOLD_PACKAGES:
-        console.print(f"  {name} {version(name)}", highlight=False)
+        console.print(f"  {name} {_version_of(name)}", highlight=False)
     render.show_untried(console, untried_versions())
     console.print(f"  models in {cache_dir()}\n  ledger in {data_dir()}", highlight=False, soft_wrap=True)
     try:
@@ -68,6 +68,13 @@ def calibrate(
             html.write_text(page, encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "is not installed: GPUs, training and most models but the default one need it"
 
 
 def _power_at_rest_w(device: DeviceChoice) -> float | None:

@@ -11,6 +11,7 @@ def test_a_ready_server_says_what_runs_where_and_how_joules_are_had() -> None:
         health="ok",
         quiescent=True,
         message="",
+        lacks_torch=False,
         silence="none",
         power="",
         model="smollm2-135m",
@@ -58,3 +59,9 @@ def test_a_snooze_goes_before_a_pause_and_a_pause_before_the_last_place() -> Non
     paused = status_of(ServerState(paused=pause, not_offered=here))
     assert (snoozed.silence, snoozed.message) == ("snoozed", "Snoozed.")
     assert (paused.silence, paused.message) == ("paused", "On battery.")
+
+
+def test_a_load_that_fails_for_want_of_torch_says_that_to_the_client() -> None:
+    status = status_of(ServerState(load_failure="PyTorch is needed.", lacks_torch=True))
+
+    assert (status.health, status.lacks_torch) == ("error", True)

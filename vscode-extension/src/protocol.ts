@@ -29,6 +29,7 @@ export interface Status {
   readonly health: Health;
   readonly quiescent: boolean;
   readonly message: string;
+  readonly lacksTorch: boolean;
   readonly silence: Silence;
   readonly power: string;
   readonly model: string | null;

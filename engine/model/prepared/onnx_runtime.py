@@ -91,7 +91,7 @@ class OnnxRunner(PreparedRunner):
     """See `LayerRunner`; it stops only between the segments that were prepared."""
 
     def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:
-        """Opens what `engine.model.reference.preparation` wrote.
+        """Opens what `engine.model.prepared.writing` wrote.
 
         Args:
             folder: The folder with the graphs and tables.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_runner(folder: Path, layout: Layout, *, threads: int) -> MappedRunner:
-    """Opens what `engine.model.reference.preparation` wrote; imports only the runtime that runs it.
+    """Opens what `engine.model.prepared.writing` wrote; imports only the runtime that runs it.
 
     Args:
         folder: The folder with weights and tables.

@@ -115,7 +115,7 @@ class PreparedRunner:
         """Opens the tables.
 
         Args:
-            folder: What `engine.model.reference.preparation` wrote.
+            folder: What `engine.model.prepared.writing` wrote.
             layout: What it holds.
             threads: The most threads that the runner takes.
         """

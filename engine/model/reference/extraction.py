@@ -12,9 +12,9 @@ from engine.model.reference.llama_adapters import adapter_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from engine.model.prepared.checked_tokens import CheckedTokens
     from engine.model.prepared.quantization import InputStatistics
     from engine.model.prepared.weights import Linear
-    from engine.model.reference.checked_tokens import CheckedTokens
     from engine.model.reference.eager import TorchRunner
     from engine.model.reference.llama_adapters import LlamaAdapter
     from engine.model.reference.mlp_inputs import MlpInputs

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import ModelCorruptError
+from engine.files import disk_error
 from engine.model.families import refuse_other_gguf
 from engine.model.reference.silence import silenced
 from engine.sentences import Sentence
@@ -118,7 +117,4 @@ def _save_model(model: Any, folder: Path) -> None:
     try:
         model.save_pretrained(folder)
     except SafetensorError as error:  # a failed write, with the system's reason in the text only
-        code = re.search(r"os error (\d+)", str(error))
-        if code is None:
-            raise
-        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
+        raise disk_error(error) or error from error

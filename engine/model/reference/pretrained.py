@@ -18,7 +18,8 @@ from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
 from engine.model.reference.silence import silenced
 from engine.model.reference.streamed import load_streamed
-from engine.model.reference.trained_exits import UNTRAINED, find_trained_exits, model_fingerprint
+from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
+from engine.model.stored_exits import UNTRAINED
 from engine.model.tokenization import Tokenization
 from engine.sentences import Sentence
 

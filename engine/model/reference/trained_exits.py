@@ -10,66 +10,31 @@ another model. In tensors of torch, for training and the reference runner; what 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cattrs
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from engine.errors import ModelCorruptError, ModelError, PolicyError
+from engine.errors import ModelError, PolicyError
 from engine.files import written_whole
-from engine.model.trained_exit_files import TRAINED_EXITS
+from engine.model.fingerprints import FINGERPRINT_ROWS, GEOMETRY, exits_fingerprint, weights_fingerprint
+from engine.model.stored_exits import DOWN, METADATA_KEY, RETRAIN, SHORTLIST, UP, find_exits, read_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-_FORMAT = 1
-_NORM = "final"  # both ends of the map are normed by the model's final norm
-_METADATA_KEY = "green-code"
-_UP, _DOWN, _SHORTLIST = ".up", ".down", "shortlist"
-_FINGERPRINT_ROWS = 64  # rows of each weight that are hashed
+    import numpy as np
+    from numpy.typing import NDArray
 
-logger = logging.getLogger(__name__)
+    from engine.model.stored_exits import StoredExits, TrainedExitsInfo
 
 Affine = tuple[torch.Tensor, torch.Tensor]  # weight [D, D], bias [D]
 LowRank = tuple[torch.Tensor, torch.Tensor]  # up [out, r], down [r, in]
-
-UNTRAINED = "untrained"  # in place of a fingerprint, where a model's exits are used as they are
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedExitsInfo:
-    """Where trained exits come from, and what they are good for.
-
-    Attributes:
-        model: The model's name at the time.
-        fingerprint: `model_fingerprint` of the model that they belong to.
-        exit_layers: Layers after which there is a map, ascending.
-        corpus_sha256: Hash of the training text.
-        train_tokens: Tokens learned from.
-        created: Date, ISO 8601.
-        agreement: For each exit, in the order of `exit_layers`: the share of held-out tokens on which it chooses
-            what the last layer chooses.
-        format: Version of the file.
-        norm: How both ends are normed.
-    """
-
-    model: str
-    fingerprint: str
-    exit_layers: tuple[int, ...]
-    corpus_sha256: str
-    train_tokens: int
-    created: str
-    agreement: tuple[float, ...]
-    format: int = _FORMAT
-    norm: str = _NORM
 
 
 class TrainedExits:
@@ -126,7 +91,7 @@ class TrainedExits:
         for name, (up, down) in self.updates.items():
             weight = parameters.get(name)
             if weight is None or weight.shape != (up.shape[0], down.shape[1]):
-                raise PolicyError(f"The trained exits do not fit the layers of {self.info.model}; {_RETRAIN}.")
+                raise PolicyError(f"The trained exits do not fit the layers of {self.info.model}; {RETRAIN}.")
             if not weight.is_meta:
                 weight += (up.to(weight.device).float() @ down.to(weight.device).float()).to(weight.dtype)
 
@@ -138,17 +103,11 @@ class TrainedExits:
     @property
     def fingerprint(self) -> str:
         """Names these very exits, whatever the precision they are held in; sixteen hexadecimal digits."""
-        digest = hashlib.sha256(self.info.fingerprint.encode())
-        in_order = [
-            *(self.maps[key] for key in sorted(self.maps)),
-            *(self.updates[key] for key in sorted(self.updates)),
-        ]
-        for tensor in (tensor for pair in in_order for tensor in pair):
-            rows = tensor.detach()[:_FINGERPRINT_ROWS].to("cpu", torch.bfloat16).contiguous()
-            digest.update(rows.view(torch.int16).numpy().tobytes())
-        if self.shortlist is not None:
-            digest.update(self.shortlist.to("cpu", torch.int32).numpy().tobytes())
-        return digest.hexdigest()[:16]
+        maps, updates = self.maps, self.updates
+        pairs = (*(maps[key] for key in sorted(maps)), *(updates[key] for key in sorted(updates)))
+        rows = (_first_rows(tensor) for pair in pairs for tensor in pair)
+        listed = None if self.shortlist is None else self.shortlist.cpu().numpy()
+        return exits_fingerprint(self.info.fingerprint, rows, listed)
 
 
 def find_trained_exits(name: str, fingerprint: str) -> TrainedExits | None:
@@ -158,7 +117,8 @@ def find_trained_exits(name: str, fingerprint: str) -> TrainedExits | None:
         PolicyError: If the user's own belong to other weights.
         ModelCorruptError: If a file cannot be read.
     """
-    return TRAINED_EXITS.find(name, lambda path: load_trained_exits(path, fingerprint))
+    found = find_exits(name, fingerprint)
+    return None if found is None else _in_torch(found)
 
 
 def load_trained_exits(path: Path, fingerprint: str) -> TrainedExits:
@@ -168,26 +128,16 @@ def load_trained_exits(path: Path, fingerprint: str) -> TrainedExits:
         PolicyError: If they belong to another model.
         ModelCorruptError: If the file cannot be read.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            info = cattrs.structure(json.loads((file.metadata() or {})[_METADATA_KEY]), TrainedExitsInfo)
-            if (info.format, info.norm) != (_FORMAT, _NORM):
-                raise PolicyError(f"The exits in {path} were written by another version of Green Code; {_RETRAIN}.")
-            if info.fingerprint != fingerprint:
-                raise PolicyError(f"The exits in {path} were trained for other weights than these; {_RETRAIN}.")
-            maps = {
-                exit_: (file.get_tensor(f"{exit_}.weight").float(), file.get_tensor(f"{exit_}.bias").float())
-                for exit_ in info.exit_layers
-            }
-            names = {key.removesuffix(_UP) for key in file.keys() if key.endswith(_UP)}  # noqa: SIM118 - not a dict
-            updates = {
-                name: (file.get_tensor(name + _UP).float(), file.get_tensor(name + _DOWN).float())
-                for name in sorted(names)
-            }
-            shortlist = file.get_tensor(_SHORTLIST).long() if _SHORTLIST in file.keys() else None  # noqa: SIM118
-    except (OSError, KeyError, ValueError, TypeError, SafetensorError, cattrs.BaseValidationError) as error:
-        raise ModelCorruptError(f"The exits in {path} cannot be read; {_RETRAIN}.") from error
-    return TrainedExits(info, maps, updates, shortlist)
+    return _in_torch(read_exits(path, fingerprint))
+
+
+def _in_torch(stored: StoredExits) -> TrainedExits:
+    return TrainedExits(
+        stored.info,
+        {exit_: (torch.from_numpy(weight), torch.from_numpy(bias)) for exit_, (weight, bias) in stored.maps.items()},
+        {name: (torch.from_numpy(up), torch.from_numpy(down)) for name, (up, down) in stored.updates.items()},
+        None if stored.shortlist is None else torch.from_numpy(stored.shortlist),
+    )
 
 
 def save_trained_exits(trained_exits: TrainedExits, path: Path) -> None:
@@ -200,12 +150,12 @@ def save_trained_exits(trained_exits: TrainedExits, path: Path) -> None:
     for exit_, (weight, bias) in trained_exits.maps.items():
         tensors[f"{exit_}.weight"], tensors[f"{exit_}.bias"] = _stored(weight), _stored(bias)
     for name, (up, down) in trained_exits.updates.items():
-        tensors[name + _UP], tensors[name + _DOWN] = _stored(up), _stored(down)
+        tensors[name + UP], tensors[name + DOWN] = _stored(up), _stored(down)
     if trained_exits.shortlist is not None:
-        tensors[_SHORTLIST] = trained_exits.shortlist.to("cpu", torch.int32)
+        tensors[SHORTLIST] = trained_exits.shortlist.to("cpu", torch.int32)
     try:
         with written_whole(path) as partial:
-            save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(cattrs.unstructure(trained_exits.info))})
+            save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(cattrs.unstructure(trained_exits.info))})
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The trained exits could not be written to {path}.") from error
 
@@ -222,22 +172,19 @@ def model_fingerprint(model: Any, read: Callable[[str, slice], torch.Tensor] | N
     Returns:
         Sixteen hexadecimal digits.
     """
-    geometry = {
-        key: getattr(model.config, key, None)
-        for key in ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-    }
-    digest = hashlib.sha256(json.dumps(geometry).encode())
-    named = sorted(model.named_parameters(), key=lambda pair: pair[0])
-    for name, parameter in named[:: max(1, len(named) // 32)]:
-        first = slice(_FINGERPRINT_ROWS)
-        stored = read(name, first) if parameter.is_meta and read else parameter.detach()[first]
-        rows = stored.to("cpu", torch.bfloat16).contiguous()
-        digest.update(rows.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    named = dict(model.named_parameters())
+
+    def rows(name: str) -> NDArray[np.float32]:
+        parameter = named[name]
+        return _first_rows(read(name, slice(FINGERPRINT_ROWS)) if parameter.is_meta and read else parameter)
+
+    return weights_fingerprint({key: getattr(model.config, key, None) for key in GEOMETRY}, named, rows)
+
+
+def _first_rows(tensor: torch.Tensor) -> NDArray[np.float32]:
+    rows: NDArray[np.float32] = tensor.detach()[:FINGERPRINT_ROWS].float().cpu().numpy()
+    return rows
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("cpu", torch.float16).contiguous()
-
-
-_RETRAIN = "delete it, or run `green-code train exits` for this model again"

@@ -12,12 +12,15 @@ from functools import partial
 from pathlib import Path
 
 from engine.checksum import sha256_of
+from engine.config import VERSION
 from engine.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from engine.model.sizes import ModelSizes, sizes_of
 from engine.model.sources import model_cache
 from engine.model.sources.apart import run_apart
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel, fetch_gguf
 from engine.model.sources.model_folder import check_configuration, check_folder
+from engine.model.torch_missing import needs_torch
+from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
 _EMBEDDED = {SMOLLM2.name: SMOLLM2}
@@ -218,8 +221,14 @@ def _convert(gguf_file: Path, folder: Path, progress: ProgressSink) -> None:
 
 
 def _convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink) -> None:
-    """What the other process does: only there torch is imported."""
-    from engine.model.reference.gguf import convert_gguf
+    """What the other process does: only there torch is imported, and where the model is plain not even there."""
+    from engine.model.without_torch.llama_gguf import llama_gguf
+
+    if (plain := llama_gguf(gguf_file)) is not None:
+        plain.convert(folder, progress=progress)
+        return
+    with needs_torch(Sentence("To convert {name} once", name=gguf_file.name)):
+        from engine.model.reference.gguf import convert_gguf
 
     convert_gguf(gguf_file, folder, progress=progress)
 
@@ -229,9 +238,7 @@ def _files_of(manifest: model_cache.Manifest) -> ModelFiles:
 
 
 def _converter() -> str:
-    import importlib.metadata
-
-    return f"transformers {importlib.metadata.version('transformers')}"
+    return f"green-code {VERSION}"
 
 
 def _path_of(name: str) -> Path:

@@ -8,7 +8,8 @@ from engine.decoding.stopping import StopCondition
 from engine.decoding.trajectory import DecodedToken
 from engine.model.families import FAMILIES
 from engine.model.reference.kv_cache import LayeredKVCache
-from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
+from engine.model.reference.trained_exits import TrainedExits
+from engine.model.stored_exits import TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
 from engine.types import FinishReason, NeverCancelled, Phase

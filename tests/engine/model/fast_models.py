@@ -12,7 +12,8 @@ from engine.model.prepared.native import library
 from engine.model.prepared.opening import open_runner
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.preparation import prepare
-from engine.model.reference.trained_exits import Affine, TrainedExits, TrainedExitsInfo
+from engine.model.reference.trained_exits import Affine, TrainedExits
+from engine.model.stored_exits import TrainedExitsInfo
 from engine.model.tokenization import Tokenization
 from engine.types import Precision, no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
+from engine.model.reference.trained_exits import TrainedExits
+from engine.model.stored_exits import TrainedExitsInfo
 from engine.training.agreement import judge, quality_table
 from engine.training.states import Block
 from tests.engine.training.fakes import LetterTokenization, code, tiny_loaded

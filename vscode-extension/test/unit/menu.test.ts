@@ -12,6 +12,7 @@ const READY: Snapshot = {
     health: "ok",
     quiescent: true,
     message: "",
+    lacksTorch: false,
     silence: "none",
     power: "",
     model: "smollm2-135m",

@@ -8,6 +8,7 @@ const STATUS: Status = {
   health: "ok",
   quiescent: true,
   message: "",
+  lacksTorch: false,
   silence: "none",
   power: "",
   model: "smollm2-135m",

@@ -147,7 +147,7 @@ class NativeRunner(PreparedRunner):
     """See `LayerRunner`; it stops only between the segments that were prepared."""
 
     def __init__(self, folder: Path, layout: Layout, *, threads: int) -> None:
-        """Maps what `engine.model.reference.preparation` wrote.
+        """Maps what `engine.model.prepared.writing` wrote.
 
         Args:
             folder: The folder with the weights and tables.

@@ -15,8 +15,9 @@ from engine.model.reference.eager import backbone_of
 from engine.model.reference.preparation import prepare
 from engine.model.reference.pretrained import load_reference
 from engine.model.reference.streamed import load_streamed
-from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo, save_trained_exits
+from engine.model.reference.trained_exits import TrainedExits, save_trained_exits
 from engine.model.sources import model_cache
+from engine.model.stored_exits import TrainedExitsInfo
 from engine.model.trained_exit_files import TRAINED_EXITS
 from engine.types import Precision, ProgressSink, no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS

@@ -9,14 +9,13 @@ from engine.config import DEFAULT_MODEL, EngineConfig, data_dir
 from engine.errors import ModelCorruptError, PolicyError
 from engine.model.loading import load_model
 from engine.model.reference.trained_exits import (
-    UNTRAINED,
     TrainedExits,
-    TrainedExitsInfo,
     find_trained_exits,
     load_trained_exits,
     model_fingerprint,
     save_trained_exits,
 )
+from engine.model.stored_exits import UNTRAINED, TrainedExitsInfo
 from engine.model.trained_exit_files import TRAINED_EXITS
 from tests.tiny_models import early_exit_model, tiny_model
 

@@ -26,9 +26,11 @@ _LAYER_TENSORS = {
 }
 
 
-def tiny_llama() -> PreTrainedModel:
+def tiny_llama(hidden_size: int = 32) -> PreTrainedModel:
     """The model that `write_tiny_gguf` writes; widths are multiples of a quantisation block."""
-    return tiny_model("llama", vocab_size=len(TOKENS), num_hidden_layers=2, intermediate_size=64)
+    return tiny_model(
+        "llama", vocab_size=len(TOKENS), num_hidden_layers=2, intermediate_size=64, hidden_size=hidden_size
+    )
 
 
 def write_tiny_gguf(
@@ -38,6 +40,7 @@ def write_tiny_gguf(
     architecture: str = "llama",
     quantisation: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     infilling: bool = False,
+    hidden_size: int = 32,
 ) -> None:
     """Writes `tiny_llama()` to `path`; matrices are quantised, norms stay float32.
 
@@ -47,8 +50,9 @@ def write_tiny_gguf(
         architecture: Its family.
         quantisation: Of the matrices.
         infilling: Whether three of its tokens, which no text has, stand for what is around a cursor.
+        hidden_size: Its width; its heads are a quarter as wide.
     """
-    model = tiny_llama()
+    model = tiny_llama(hidden_size)
     writer = gguf.GGUFWriter(path, architecture)
     _add_sizes(writer, model)
     writer.add_tokenizer_model("gpt2")

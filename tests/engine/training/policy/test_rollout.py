@@ -8,7 +8,8 @@ import torch
 from engine.energy.cost_model import default_cost_model
 from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
-from engine.model.reference.trained_exits import TrainedExits, TrainedExitsInfo
+from engine.model.reference.trained_exits import TrainedExits
+from engine.model.stored_exits import TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate, OperatingPoint
 from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play

@@ -1,0 +1,53 @@
+"""A plain GGUF file converted in numpy is, byte for byte, what transformers makes of it."""
+
+import json
+from pathlib import Path
+
+import gguf
+import pytest
+from transformers import AutoConfig, AutoTokenizer
+
+from engine.model.reference.gguf import convert_gguf
+from engine.model.without_torch.llama_gguf import llama_gguf
+from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
+
+
+@pytest.mark.parametrize("quantisation", [gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q8_0])
+def test_weights_and_tokenizer_are_the_same(quantisation: gguf.GGMLQuantizationType, tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf", quantisation=quantisation)
+    convert_gguf(tmp_path / "tiny.gguf", tmp_path / "torch")
+    plain, steps = llama_gguf(tmp_path / "tiny.gguf"), []
+    assert plain is not None
+
+    plain.convert(tmp_path / "numpy", progress=lambda *step: steps.append(step))
+
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (tmp_path / "numpy" / name).read_bytes() == (tmp_path / "torch" / name).read_bytes()
+    assert [step[1:] for step in steps] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_transformers_reads_the_same_settings(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+    convert_gguf(tmp_path / "tiny.gguf", tmp_path / "torch")
+    plain = llama_gguf(tmp_path / "tiny.gguf")
+    assert plain is not None
+    plain.convert(tmp_path / "numpy")
+
+    ours, theirs = (AutoConfig.from_pretrained(tmp_path / folder).to_dict() for folder in ("numpy", "torch"))
+
+    assert {name for name in theirs if ours.get(name) != theirs[name]} <= {"_name_or_path", "transformers_version"}
+    ours, theirs = (AutoTokenizer.from_pretrained(tmp_path / folder) for folder in ("numpy", "torch"))
+    assert ours.special_tokens_map == theirs.special_tokens_map
+    assert ours.backend_tokenizer.to_str() == theirs.backend_tokenizer.to_str()
+    ends = json.loads((tmp_path / "numpy" / "generation_config.json").read_text())
+    assert ends["eos_token_id"] == TOKENS.index("<|im_end|>")
+
+
+def test_other_files_are_left_to_transformers(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "other.gguf", pre_tokenizer="default")
+    write_tiny_gguf(tmp_path / "whole.gguf")
+    (tmp_path / "short.gguf").write_bytes((tmp_path / "whole.gguf").read_bytes()[:5000])
+    (tmp_path / "none.gguf").write_bytes(b"no model")
+
+    for name in ("other", "short", "none"):
+        assert llama_gguf(tmp_path / f"{name}.gguf") is None
