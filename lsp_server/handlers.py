@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +20,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from engine.config import VERSION
 from engine.errors import EngineError
 from engine.sentences import Sentence
-from lsp_server.context.documents import typed_at
+from lsp_server.context.documents import normalised, typed_at
 from lsp_server.language_server import GreenCodeServer
 from lsp_server.model_choices import model_choices
 from lsp_server.protocol import (
@@ -131,6 +131,7 @@ def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -
     """Somebody types; pygls keeps the text."""
     ls.rest.note_use()
     ls.suggester.note_key()
+    _note_taken(ls, params.text_document.uri, params.content_changes)
     ls.project.note_edit(params.text_document.uri)
     match params.content_changes:
         case [*_, types.TextDocumentContentChangePartial(range=changed)]:
@@ -158,8 +159,9 @@ def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> 
 def did_change_notebook(ls: GreenCodeServer, params: types.DidChangeNotebookDocumentParams) -> None:
     """Somebody types in a cell, or adds, moves or takes away cells; pygls keeps them."""
     cells = params.change.cells
-    if cells is not None and cells.text_content:
+    for text in (cells.text_content or []) if cells is not None else []:
         ls.suggester.note_key()
+        _note_taken(ls, text.document.uri, text.changes)
     for closed in (cells.structure.did_close or []) if cells is not None and cells.structure is not None else []:
         ls.suggester.forget(closed.uri)
 
@@ -275,6 +277,14 @@ async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: b
         ls.try_again()
         return None
     return ls.restraint.pause
+
+
+def _note_taken(ls: GreenCodeServer, uri: str, changes: Sequence[types.TextDocumentContentChangeEvent]) -> None:
+    """Books what a change takes of the suggestion there."""
+    match changes:
+        case [types.TextDocumentContentChangePartial(range=where, text=inserted)] if where.start == where.end:
+            if taken := ls.suggester.taken_by(uri, normalised(inserted)):
+                ls.books.taken(*taken)
 
 
 def did_accept(ls: GreenCodeServer, *arguments: object) -> None:

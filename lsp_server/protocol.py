@@ -84,12 +84,12 @@ class SessionEnergy:
         prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
         requests: Requests that reached the engine.
         offered: Completions of which something was offered.
-        accepted: Completions accepted in full, or what was left of them.
+        accepted: Completions accepted in full, in part, or what was left of them.
         cancelled: Requests given up before their answer.
         reused: Requests answered for no energy, with what an earlier completion still said.
         skipped: Requests that never reached the engine: typing went on, or an answer was unlikely to be kept.
         offered_chars: Characters offered.
-        accepted_chars: Characters of accepted completions.
+        accepted_chars: Characters accepted of them.
         tokens: Tokens decoded.
         mean_exit_layer: Mean layers per token over the session; None before the first token.
         layers_total: Layers of the model.

@@ -77,8 +77,16 @@ class Books:
 
     def accepted(self, completion_id: str, accepted_chars: int | None) -> None:
         """Enters that a completion was accepted, or so many characters that were left of it; None for all of it."""
-        self._session.accept(completion_id, accepted_chars)
-        self._ledger.accept(completion_id, accepted_chars)
+        if self._session.accept(completion_id, accepted_chars):
+            self._ledger.take(completion_id, accepted_chars)
+        else:
+            self._ledger.accept(completion_id, accepted_chars)
+        self._tell()
+
+    def taken(self, completion_id: str, chars: int) -> None:
+        """Enters that so many characters of a completion were taken, such as a word; more may follow."""
+        self._session.take(completion_id, chars)
+        self._ledger.take(completion_id, chars)
         self._tell()
 
     @property

@@ -56,6 +56,11 @@ _ACCEPT = """
            accepted_chars = MIN(COALESCE(:accepted_chars, offered_chars), offered_chars)
     WHERE id = :id AND accepted_at IS NULL
 """
+_TAKE = """
+    UPDATE completion SET accepted_at = COALESCE(accepted_at, :accepted_at),
+           accepted_chars = MIN(COALESCE(accepted_chars, 0) + COALESCE(:accepted_chars, offered_chars), offered_chars)
+    WHERE id = :id
+"""
 _REUSE = "UPDATE completion SET reused = reused + 1, offered_chars = MAX(offered_chars, :offered_chars) WHERE id = :id"
 
 
@@ -112,6 +117,11 @@ class Ledger:
         """Marks a completion as accepted, or what was left of it and no more; an unknown id changes nothing."""
         row = {"id": completion_id, "accepted_at": _now_s(), "accepted_chars": accepted_chars}
         self._waiting.append((_ACCEPT, row))
+        self._write_waiting()
+
+    def take(self, completion_id: str, chars: int | None) -> None:
+        """Adds so many characters to those accepted of a completion; None for all of it."""
+        self._waiting.append((_TAKE, {"id": completion_id, "accepted_at": _now_s(), "accepted_chars": chars}))
         self._write_waiting()
 
     @property

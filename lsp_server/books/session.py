@@ -89,18 +89,35 @@ class Session:
         """Counts a request that never reached the engine."""
         self._counts["skipped"] += 1
 
-    def accept(self, completion_id: str, accepted_chars: int | None = None) -> None:
+    def accept(self, completion_id: str, accepted_chars: int | None = None) -> bool:
         """Counts a completion as accepted, once; one of another session changes nothing here.
 
         Args:
             completion_id: The completion.
             accepted_chars: How much of it was left to accept; None for all that was offered.
+
+        Returns:
+            Whether parts of it had been taken before.
         """
         offer = self._open_offers.pop(completion_id, None)
-        if offer is not None:
-            chars = offer.chars if accepted_chars is None else min(accepted_chars, offer.chars)
+        if offer is None:
+            return False
+        was_taken = offer.taken > 0
+        self._keep(offer, offer.chars if accepted_chars is None else accepted_chars)
+        return was_taken
+
+    def take(self, completion_id: str, chars: int) -> None:
+        """Counts so many characters of a completion as accepted; more may follow."""
+        if (offer := self._open_offers.get(completion_id)) is not None:
+            self._keep(offer, chars)
+
+    def _keep(self, offer: _Offer, chars: int) -> None:
+        kept = min(chars, offer.chars - offer.taken)
+        if not offer.taken:
             self._accepted_j.add(offer.energy_j)
-            self._counts.update(accepted=1, accepted_chars=chars)
+            self._counts["accepted"] += 1
+        offer.taken += kept
+        self._counts["accepted_chars"] += kept
 
     def totals(self, *, green_mode: int, layers_total: int | None, today: SpentToday) -> SessionEnergy:
         """The sums as they are told to the client."""
@@ -144,6 +161,7 @@ class Session:
 class _Offer:
     energy_j: float | None
     chars: int  # the most that was offered of it at once
+    taken: int = 0  # of these, in parts
 
 
 class _Sum:

@@ -19,6 +19,7 @@ from lsp_server.suggest.jobs import Unserved
 from lsp_server.suggest.reasons import Reason
 from lsp_server.suggest.request import completion_request
 from lsp_server.suggest.reuse import Suggestion, SuggestionCache
+from lsp_server.suggest.taken import OfferedText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ class Suggester:
         self._cache = SuggestionCache()
         self._why_nothing: dict[str, Reason] = {}  # by URI
         self._newest: dict[str, str] = {}  # completion id by URI
-        self._offered: dict[str, tuple[str, _TextAround]] = {}  # by URI: whose text, and where its end would be
+        self._offered: dict[str, tuple[OfferedText, _TextAround]] = {}  # by URI, and where its end would be
         self._accepted: dict[str, _TextAround] = {}  # by URI: where an accepted text ends that was not typed on yet
 
     async def suggest(self, question: Question, settings: Settings) -> Suggestion | None:
@@ -113,7 +114,10 @@ class Suggester:
         suggestion = await self._answer(question, request, settings)
         if suggestion is not None and suggestion.text:
             end = _TextAround(prefix=request.prefix + suggestion.text, suffix=request.suffix)
-            self._offered[question.uri] = (suggestion.completion_id, end)
+            offer = OfferedText(
+                completion_id=suggestion.completion_id, text=suggestion.text, typed_since=question.typed_since
+            )
+            self._offered[question.uri] = (offer, end)
         return suggestion
 
     def why_nothing(self, uri: str) -> Reason:
@@ -126,9 +130,17 @@ class Suggester:
         The editor says so before it asks at the new place. Anything typed there that is not what was found for it
         makes it a place like any other.
         """
-        for uri, (offered_id, end) in self._offered.items():
-            if offered_id == completion_id:
+        for uri, (offer, end) in self._offered.items():
+            if offer.completion_id == completion_id:
                 self._accepted[uri] = end
+
+    def taken_by(self, uri: str, inserted: str) -> tuple[str, int] | None:
+        """Whose text was taken in part by an insertion, and how many characters of it; None where none was."""
+        if uri not in self._offered:
+            return None
+        offer, _ = self._offered[uri]
+        n_chars = offer.taken_by(inserted)
+        return (offer.completion_id, n_chars) if n_chars else None
 
     def note_key(self) -> None:
         """Tells the gate of a key struck now."""

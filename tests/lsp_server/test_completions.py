@@ -83,7 +83,8 @@ async def test_what_is_left_of_a_suggestion_is_offered_at_once_and_for_nothing(c
 async def test_accepting_the_rest_counts_the_rest_and_wastes_nothing(client: Client) -> None:
     client.open("x")
     await client.complete(0, 1)
-    client.type(0, 1, "ne")
+    client.type(0, 1, "n")
+    client.type(0, 2, "e")
     rest = await client.complete(0, 3)
     assert rest is not None
     assert rest.command is not None
@@ -94,6 +95,30 @@ async def test_accepting_the_rest_counts_the_rest_and_wastes_nothing(client: Cli
 
     energy = await client.energy(lambda energy: energy.accepted > 0)
     assert (energy.accepted, energy.accepted_chars, energy.wasted_j) == (1, 2, 0.0)
+
+
+@pytest.mark.parametrize("rest_is", ["accepted", "left"])
+async def test_a_word_that_is_taken_alone_counts(client: Client, rest_is: str) -> None:
+    client.open("x")
+    await client.complete(0, 1)
+    client.type(0, 1, "ne")  # in one piece, as Ctrl+Right inserts it
+    rest = await client.complete(0, 3)
+    assert rest is not None
+    assert rest.command is not None
+    energy = await client.energy(lambda energy: energy.accepted > 0)
+    assert (energy.accepted, energy.accepted_chars, energy.wasted_j) == (1, 2, 0.0)
+
+    if rest_is == "accepted":
+        client.type(0, 3, "xt")
+        params = types.ExecuteCommandParams(command=DID_ACCEPT, arguments=rest.command.arguments)
+        for _ in range(2):
+            await client.workspace_execute_command_async(params)
+
+    kept = 4 if rest_is == "accepted" else 2
+    energy = await client.energy(lambda energy: energy.accepted_chars == kept)
+    assert (energy.accepted, energy.wasted_j) == (1, 0.0)
+    history = await client.request(HISTORY, params={"days": 1, "by": "hour", "country": ""})
+    assert (history.total.accepted, history.total.acceptedChars) == (1, kept)
 
 
 async def test_a_former_state_and_nothing_to_suggest_are_known_too(client: Client) -> None:

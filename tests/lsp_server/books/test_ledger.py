@@ -161,3 +161,16 @@ def test_a_completion_with_every_unknown_is_kept(ledger: Ledger, path: Path) -> 
     row, of_a_server = rows(path)
     assert (row["energy_j"], row["mean_exit_layer"], row["tokens"]) == (None, None, 0)
     assert (of_a_server["mean_exit_layer"], of_a_server["tokens"], of_a_server["exit_depths"]) == (None, 1, "{}")
+
+
+def test_parts_that_are_taken_add_up_to_what_was_offered_at_most(ledger: Ledger, path: Path) -> None:
+    ledger.add("session", "a", fake_completion("one two"))
+
+    ledger.take("a", 3)
+    (first,) = rows(path)
+    ledger.take("a", 3)
+    ledger.take("a", 3)
+    (last,) = rows(path)
+
+    assert (first["accepted_chars"], last["accepted_chars"]) == (3, 7)
+    assert first["accepted_at"] == last["accepted_at"]

@@ -137,3 +137,18 @@ def test_what_was_offered_long_ago_is_forgotten() -> None:
     session.accept("1")
 
     assert totals(session).accepted == 1
+
+
+def test_parts_of_a_suggestion_are_counted_as_they_are_taken_and_waste_nothing() -> None:
+    session = Session()
+    session.record("a", fake_completion("one two"))
+
+    session.take("a", 3)
+    taken = totals(session)
+    session.take("a", 3)
+    was_taken = session.accept("a", 4)
+    session.take("of another session", 3)
+
+    assert (taken.accepted, taken.accepted_chars, taken.wasted_j) == (1, 3, 0.0)
+    assert was_taken
+    assert (totals(session).accepted, totals(session).accepted_chars) == (1, 7)
