@@ -40,6 +40,8 @@ async def reason(private: PrivateFiles, path: Path) -> str:
         *("serviceAccountKey.json", "rootkey.csv", "deploy_key", ".config/doctl/config.yaml", ".composer/auth.json"),
         *("local.settings.json", "token.json", "old.pgp"),
         *("secrets-prod.yaml", "k8s-secret.yaml", "aws_credentials", "passwords.txt", "api_key.txt", "kube.config"),
+        *("gcp-key.json", "openai_key.txt", ".github_token", "api-keys.yaml", "my-secrets.txt", "secrets/prod.json"),
+        *("ssh_key", "signing.properties", "secret-values.yaml", "GoogleService-Info.plist", "cookies.txt"),
         *("env.production", "wg0.conf", "private_key.txt", "passwords.csv", ".sentryclirc", ".snowflake/config.toml"),
     ],
 )
@@ -71,6 +73,9 @@ def test_copies_of_secrets_are_private(tmp_path: Path, name: str) -> None:
             "keys.py",
             "src/secrets.py",
             "monkey.py",
+            "keyboard.json",
+            "token.py",
+            "src/secrets/store.py",
             "a.envelope",
         ),
         *("config.json", "docker/config.json", "copy.py", "backup.sh.old", "Makefile~", "kube/config.go", "token.py"),
