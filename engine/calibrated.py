@@ -18,6 +18,7 @@ from engine.config import data_dir
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.energy.calibration import (
+    CALIBRATION_FILE,
     Workload,
     calibrate,
     calibration_facts,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.types import Phase, ProgressSink, Work
 
-CALIBRATION_FILE = "calibration.json"
 _CPU_INFO = Path("/proc/cpuinfo")
 _OLD_CALIBRATION = (
     "The calibration is of a release that did not count the length of the context, so its share is estimated; "

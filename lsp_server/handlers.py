@@ -38,6 +38,7 @@ from lsp_server.protocol import (
     SessionEnergy,
     SnoozeParams,
 )
+from lsp_server.rest import MINUTE_S
 from lsp_server.settings_entries import SECTION
 from lsp_server.status import status_of
 from lsp_server.suggest.reasons import Reason
@@ -319,7 +320,7 @@ def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
     if not 1 <= params.days <= MAX_HISTORY_DAYS:
         raise JsonRpcInvalidParams(f"The number of days must be from 1 to {MAX_HISTORY_DAYS}.")
     try:
-        return ls.books.history(params, ls.say)
+        return ls.books.history(params, ls.say, rest_after_s=ls.settings.rest_after_minutes * MINUTE_S)
     except EngineError as error:
         raise JsonRpcInvalidParams(ls.say(error.sentence)) from None
 

@@ -188,12 +188,18 @@ class HistoryResult:
         total: All of it; None where there is nothing.
         carbon_g_per_kwh: Grams of CO2 equivalents of a kilowatt hour; None where no country was named.
         carbon_source: Whose figure that is.
+        rest_s: How long a loaded model rested between requests, beside all that.
+        rest_w: What all metered parts take then, as calibrated; None where nobody has measured it.
+        rest_of_model_w: What of that they did not take before the model was loaded.
     """
 
     periods: list[PeriodEnergy]
     total: PeriodEnergy | None
     carbon_g_per_kwh: float | None
     carbon_source: str | None
+    rest_s: float
+    rest_w: float | None
+    rest_of_model_w: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

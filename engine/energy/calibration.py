@@ -39,6 +39,7 @@ WINDOW_S = 1.0
 """Shortest window of a workload; with three depths there are 21 of them, half a minute in all."""
 IDLE_S = 3.0
 
+CALIBRATION_FILE = "calibration.json"  # in the user's data folder
 _FORMAT_VERSION = 1
 _FACTS = "made_with"
 
@@ -224,6 +225,11 @@ class RestPower:
 
     loaded_w: float
     unloaded_w: float | None
+
+    @property
+    def of_model_w(self) -> float | None:
+        """What of it is the loaded model's, as far as that is known."""
+        return None if self.unloaded_w is None else self.loaded_w - self.unloaded_w
 
 
 def rest_power(path: Path, models: Sequence[str]) -> RestPower | None:

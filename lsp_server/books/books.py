@@ -9,9 +9,11 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from engine.config import data_dir
 from engine.energy.carbon import carbon_intensity
 from lsp_server.books.recent import Recent
-from lsp_server.books.reports import sums_by
+from lsp_server.books.reports import models_since, sums_by
+from lsp_server.books.resting import resting
 from lsp_server.books.session import Session
 from lsp_server.books.today import Today
 from lsp_server.protocol import HistoryResult, PeriodEnergy
@@ -104,22 +106,35 @@ class Books:
         today = self._today.look(self._ledger)
         return self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
 
-    def history(self, params: HistoryParams, say: Callable[[str], str]) -> HistoryResult:
-        """What the ledger says of the newest days, with its source as `say` says it.
+    def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
+        """What the ledger says of the newest days.
+
+        Args:
+            params: Which days, and in which parts.
+            say: Says the source of carbon in the person's language.
+            rest_after_s: After how many seconds without use a model is given back.
 
         Raises:
             ConfigError: The country is unknown.
+            MeterError: The calibration is damaged or may not be read.
         """
+        from engine.energy.calibration import CALIBRATION_FILE, rest_power  # with numpy: not before somebody asks
+
         carbon = carbon_intensity(params.country) if params.country else None
         start_s = time.time() - params.days * 86400.0
         with self._ledger.reading() as database:
             periods = sums_by(database, params.by, start_s)
             total = sums_by(database, "", start_s)
+            rest_s = sum(resting(database, start_s, most_s=rest_after_s)["hour"].values())
+            rest = rest_power(data_dir() / CALIBRATION_FILE, models_since(database, start_s))
         return HistoryResult(
             periods=[_period(key, sums) for key, sums in periods.items()],
             total=_period("", total[""]) if total else None,
             carbon_g_per_kwh=carbon.g_per_kwh if carbon else None,
             carbon_source=say(carbon.source) if carbon else None,
+            rest_s=rest_s,
+            rest_w=rest.loaded_w if rest else None,
+            rest_of_model_w=rest.of_model_w if rest else None,
         )
 
     def clear_history(self) -> None:

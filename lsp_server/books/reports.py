@@ -131,8 +131,13 @@ def read_report(
             by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),
             resting_s=resting(database, start_s, most_s=rest_after_s),
-            models=tuple(row["model"] for row in database.execute(_MODELS, {"since": start_s})),
+            models=models_since(database, start_s),
         )
+
+
+def models_since(database: sqlite3.Connection, start_s: float) -> tuple[str, ...]:
+    """The models that have answered since then, in seconds since 1970."""
+    return tuple(row["model"] for row in database.execute(_MODELS, {"since": start_s}))
 
 
 def request_sizes(path: Path) -> list[tuple[int, int]]:

@@ -12,9 +12,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from engine.calibrated import CALIBRATION_FILE
 from engine.config import DEFAULT_MODEL, data_dir
-from engine.energy.calibration import rest_power
+from engine.energy.calibration import CALIBRATION_FILE, rest_power
 from engine.energy.carbon import carbon_intensity, own_intensity
 from engine.errors import ConfigError
 from engine.types import DEFAULT_GREEN_MODE

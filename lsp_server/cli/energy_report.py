@@ -39,7 +39,7 @@ def resting_record(report: Report, rest: RestPower | None, by: str) -> dict[str,
     They are those of the metered parts, whatever else kept them busy; `of_model_j` is what is more than before it was
     loaded. Of an engine that windows share each has its share.
     """
-    of_model_w = None if rest is None or rest.unloaded_w is None else rest.loaded_w - rest.unloaded_w
+    of_model_w = None if rest is None else rest.of_model_w
     return {
         key: {
             "seconds": seconds,

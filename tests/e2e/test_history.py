@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -40,8 +42,14 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
             window.press("Alt+\\")
             assert window.ghost_text()
             page.screenshot(path=ARTIFACTS / f"type-{name}.png")
+        window.press("Control+ArrowRight")
+        wait_until(lambda: accepted(editor), 30.0, "the ledger has the word that was taken")
+        (taken,) = accepted(editor)
+        assert 0 < taken["accepted_chars"] < taken["offered_chars"]
+        assert window.ghost_text()
         window.press("Tab")
-        wait_until(lambda: accepted(editor), 30.0, "the ledger has the acceptance")
+        wait_until(lambda: accepted(editor) != [taken], 30.0, "the ledger has the rest")
+        assert accepted(editor)[0]["accepted_chars"] == taken["offered_chars"]
         window.open_slider()
 
         window.run_command("Green Code: Show History")
@@ -54,6 +62,19 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         expect(history.locator("#rows tr")).to_have_count(1)
         history.locator("#by").select_option("language")
         expect(history.locator("#rows th")).to_have_text("python")
+        for format_ in ("csv", "json"):
+            history.get_by_role("button", name=f"Export {format_.upper()}").click()
+            expect(page.locator(".quick-input-widget:visible input")).to_have_value(
+                re.compile(rf"green-code-by-language\.{format_}$"), timeout=ANSWER_TIMEOUT_MS
+            )
+            window.press("Enter")
+        exports = [editor.workspace / f"green-code-by-language.{format_}" for format_ in ("csv", "json")]
+        wait_until(
+            lambda: all(export.is_file() and export.stat().st_size for export in exports), 30.0, "both are saved"
+        )
+        (row,) = csv.DictReader(exports[0].read_text().splitlines())
+        (period,) = json.loads(exports[1].read_text())["periods"]
+        assert (row["key"], float(row["energyJ"])) == ("python", period["energyJ"])
 
         for name in every_theme(window):
             expect(window.page_with("This session").get_by_role("slider")).to_be_visible()

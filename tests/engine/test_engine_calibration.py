@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.calibrated import CALIBRATION_FILE, calibration_key_of
+from engine.calibrated import calibration_key_of
 from engine.config import data_dir
-from engine.energy.calibration import save_calibration
+from engine.energy.calibration import CALIBRATION_FILE, save_calibration
 from engine.engine import Engine
 from engine.model.loaded import LoadedModel
 from tests.engine.energy.test_cost_model import ROUND

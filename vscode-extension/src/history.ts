@@ -2,6 +2,7 @@
 
 import {
   BASELINE,
+  formatDuration,
   formatGrams,
   formatJoules,
   formatProvenance,
@@ -88,7 +89,8 @@ export function toJson(by: Span, result: HistoryResult): string {
   return `${JSON.stringify({ by, baseline: BASELINE, ...result }, undefined, 2)}\n`;
 }
 
-function summaryOf({ total, carbonGPerKwh, carbonSource }: HistoryResult): string[] {
+function summaryOf(result: HistoryResult): string[] {
+  const { total, carbonGPerKwh, carbonSource } = result;
   if (total === null) return [t("Nothing was computed in this time.")];
   const { energyJ, savedJ, baselineEnergyJ, wastedJ, acceptedChars, provenance } = total;
   const each = perCharacter(total);
@@ -127,7 +129,30 @@ function summaryOf({ total, carbonGPerKwh, carbonSource }: HistoryResult): strin
             carbonSource ?? "",
           ),
         ]),
+    ...restOf(result),
   ];
+}
+
+/** What a model that waits takes beside all that: its energy an hour, where a calibration has measured it. */
+function restOf({ restS, restW, restOfModelW }: HistoryResult): string[] {
+  if (restS < 60) return [];
+  const time = formatDuration(restS);
+  if (restW === null) {
+    return [
+      t(
+        "Beside that the loaded model rested for {0}; `green-code calibrate` measures what that takes.",
+        time,
+      ),
+    ];
+  }
+  const all = t(
+    "Beside that the loaded model rested for {0}: all metered parts took {1}, which is {2} an hour, as calibrated.",
+    time,
+    formatJoules(restS * restW),
+    formatJoules(3600 * restW),
+  );
+  if (restOfModelW === null || restOfModelW <= 0) return [all];
+  return [all, t("Without the model it would be {0} less.", formatJoules(restS * restOfModelW))];
 }
 
 function rowOf(by: Span, period: PeriodEnergy): HistoryRow {

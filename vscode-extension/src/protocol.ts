@@ -109,6 +109,9 @@ export interface HistoryResult {
   readonly total: PeriodEnergy | null;
   readonly carbonGPerKwh: number | null;
   readonly carbonSource: string | null;
+  readonly restS: number;
+  readonly restW: number | null;
+  readonly restOfModelW: number | null;
 }
 
 export interface ModelChoice {

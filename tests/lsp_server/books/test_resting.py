@@ -1,14 +1,21 @@
 """Gaps between the requests of a session, by hour."""
 
 import sqlite3
+import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from engine.energy.calibration import CALIBRATION_FILE, save_calibration
+from lsp_server.books.books import Books
 from lsp_server.books.ledger import Ledger, Origin
 from lsp_server.books.reports import read_report
+from lsp_server.books.session import Session
+from lsp_server.protocol import HistoryParams
+from tests.engine.energy.test_cost_model import ROUND
 from tests.fakes import fake_completion
 
 
@@ -78,3 +85,21 @@ def test_engines_that_are_not_shared_rest_each_for_itself(path: Path) -> None:
     write(path, ("one", at("10:00:00")), ("two", at("10:00:00")), ("one", at("10:00:10.5")), ("two", at("10:00:10.5")))
 
     assert resting(path) == {"2026-03-04 10:00": pytest.approx(20.0)}
+
+
+def test_the_editors_history_says_how_long_and_at_which_power(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(path.parent))
+    now_s = time.time()
+    write(path, ("one", now_s - 200.0), ("one", now_s - 100.0))
+    books, params = Books(Session(), Ledger(path), lambda: None), HistoryParams(by="day", days=2, country="")
+
+    unknown = books.history(params, str, rest_after_s=1800.0)
+    (path.parent / "green-code").mkdir()
+    measured = replace(ROUND, idle_power_w=8.0, unloaded_power_w=7.5)
+    save_calibration(path.parent / "green-code" / CALIBRATION_FILE, "fake | CPU", measured)
+    known = books.history(params, str, rest_after_s=60.0)
+
+    assert unknown.rest_s == pytest.approx(99.5)
+    assert unknown.rest_w is None
+    assert known.rest_s == pytest.approx(60.0)
+    assert (known.rest_w, known.rest_of_model_w) == (8.0, 0.5)

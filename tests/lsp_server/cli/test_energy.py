@@ -14,8 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
-from engine.calibrated import CALIBRATION_FILE
-from engine.energy.calibration import calibration_key, save_calibration
+from engine.energy.calibration import CALIBRATION_FILE, calibration_key, save_calibration
 from engine.energy.verification import Cost, Verification
 from engine.errors import ConfigError
 from lsp_server.books.ledger import Ledger, Origin

@@ -27,6 +27,9 @@ const RESULT: HistoryResult = {
   total: { ...DAY, key: "" },
   carbonGPerKwh: null,
   carbonSource: null,
+  restS: 0,
+  restW: null,
+  restOfModelW: null,
 };
 
 test("the sum says what was spent, saved, kept and wasted, and how that is known", () => {
@@ -44,6 +47,20 @@ test("carbon stands beside its source, and is not there where no country was nam
 
   assert.equal(told, "0.0037 g of CO2 equivalents: 56 g per kWh, mean of France in 2023.");
   assert.doesNotMatch(historyPage("day", RESULT).summary.join(), /CO2/);
+});
+
+test("what a model takes that only waits is told by the hour, as far as it was measured", () => {
+  const rest = { restS: 5400, restW: 2, restOfModelW: 0.5 };
+  const said = (part: object): string[] =>
+    historyPage("day", { ...RESULT, ...part }).summary.slice(4);
+
+  assert.deepEqual(said(rest), [
+    "Beside that the loaded model rested for 90 min: all metered parts took 10.8 kJ, which is 7.20 kJ an hour, as calibrated.",
+    "Without the model it would be 2.70 kJ less.",
+  ]);
+  assert.equal(said({ ...rest, restOfModelW: null }).length, 1);
+  assert.match(said({ ...rest, restW: null }).join(), /`green-code calibrate` measures/);
+  assert.deepEqual(said({ ...rest, restS: 20 }), []);
 });
 
 test("a bar is made of the phases, and a row has a cell for each column", () => {
