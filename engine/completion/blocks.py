@@ -26,6 +26,7 @@ _GOES_ON = re.compile(r"[-+*/%&|^=<>.?\\]\Z|(?<![\w.])(?:and|or|not|in|is|as|if|
 _CONDITION = re.compile(r"(?:&&|\|\|)\Z")
 _HEADER = re.compile(r"&&|\|\||(?:throws|extends|implements|where)\b")  # how a further line before a block begins
 _LEAVES = re.compile(r"(?:return|break|continue|raise|throw|goto|pass)\b")  # nothing follows it in its block
+_HEAD_OF_PYTHON = re.compile(r"\s*(?:if|elif|while|for|with)\b(?!\s*\().*:\s*\Z")
 _SWITCH = re.compile(r"\bswitch\b")
 _LABELS = ("case", "default")  # stand where their block's opening line does, by many a style
 _DIRECTIVES = ("#if", "#ifdef", "#ifndef", "#elif", "#else", "#endif", "#include", "#define", "#undef", "#pragma")
@@ -185,4 +186,7 @@ def shortened(line: str) -> str:
 
 
 def _code(line: str) -> str:
-    return TRAILING_COMMENT.sub("", line).rstrip()
+    """A line without the comment that ends it; `//` may divide instead, as in Python."""
+    code = TRAILING_COMMENT.sub("", line).rstrip()
+    is_whole = _HEAD_OF_PYTHON.match(line) or (residue(code).openers and not residue(line).openers)
+    return line.rstrip() if is_whole and "#" not in line[len(code) :] else code

@@ -99,7 +99,9 @@ def _repeats_whole_lines(text: str, shape: Shape) -> int:
 
 
 def _repeats(text: str, shape: Shape) -> int:
-    index = repeats_from((shape.head + text).split("\n"), shape.lines_above, shape.next_line)
+    is_first_new = shape.starts_line or not text.startswith("\n")
+    lines = (shape.head + text).split("\n")
+    index = repeats_from(lines, shape.lines_above, shape.next_line, is_first_new=is_first_new)
     return len(text) if index is None else _line_start(text, index)
 
 

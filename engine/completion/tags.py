@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 _SEEN_CHARS = 8_192  # on each side of the cursor
 _VOID = re.compile("area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr", re.IGNORECASE)
-_BETWEEN_TAGS = re.compile(r"<!--.*?(?:-->|\Z)|</([\w:.-]*)[^\S\n]*>?|<([A-Za-z][\w:.-]*)|<>", re.DOTALL)
+_CLOSES = r"</([\w:.-]*)(?:[^\S\n]*>|(?=[^\w:.-]))"  # what follows its name, or more of that may
+_BETWEEN_TAGS = re.compile(rf"<!--.*?(?:-->|\Z)|{_CLOSES}|<([A-Za-z][\w:.-]*)|<>", re.DOTALL)
 # In code `a<b` compares and `A<b>` has type parameters: a tag stands behind neither a name nor a bracket.
-_IN_CODE = re.compile(r"</([\w:.-]*)[^\S\n]*>?|(?<![\w)\]])<([A-Za-z][\w:.-]*)|(?<![\w)\]])<>")
+_IN_CODE = re.compile(rf"{_CLOSES}|(?<![\w)\]])<([A-Za-z][\w:.-]*)|(?<![\w)\]])<>")
 _IN_TAG = re.compile(r"/\s*>|(?<!=)>|\"[^\"]*\"|'[^']*'|[\"'{}]|(?<!\w)</?(?=[A-Za-z>])")
 _BEGINS_TAG = re.compile(r"(?<![\w)\]])<\Z")
 _QUOTES = ('"', "'")

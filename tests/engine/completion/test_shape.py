@@ -28,6 +28,18 @@ def suggest(before: str, decoded: str, after: str = "", *, single_line: bool | N
         pytest.param("f(a", ", b)\n", "  # note", ", b)", id="other rest of line stays"),
         pytest.param("x = 1", "\ny = 2\n", "", "", id="line is complete already"),
         pytest.param("x = 1", "   \n", "", "", id="blanks are not worth showing"),
+        pytest.param(
+            "for i in range(n // 2):", "\n    f(i)\ng()", "\ng()\n", "\n    f(i)", id="`//` divides in brackets"
+        ),
+        pytest.param("if n // 2 > m:", "\n    f(n)\ng()", "\ng()\n", "\n    f(n)", id="`//` divides in a condition"),
+        pytest.param("f(a) { // b", "\n    c();\n}", "\n}\n", "\n    c();", id="`//` begins a comment"),
+        pytest.param(
+            "[\n\t{\n\t\ta: 1,\n\t}, {",
+            "\n\t\ta: 2,\n\t}, {\n\t\ta: 3,\n",
+            "\n\t}, {\n\t\ta: 3,\n\t},\n]\n",
+            "\n\t\ta: 2,",
+            id="the typed line says what the next one does",
+        ),
         pytest.param("{\n\t", "\tfoo();\n}\n", "\n}", "foo();", id="tabs"),
     ],
 )
