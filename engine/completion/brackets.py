@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.completion.words import is_word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Apostrophes = Literal["guessed", "quotes", "transposes"]
 
@@ -52,6 +55,11 @@ class Residue:
         """Whether the text ends inside a string."""
         return self.openers[-1:] in QUOTES
 
+    @property
+    def n_unmatched(self) -> int:
+        """How many signs that are."""
+        return len(self.closers) + len(self.openers)
+
     def is_no_worse_than(self, other: Residue) -> bool:
         """Whether nothing is closed or left open that is not in another residue."""
         return self.closers == other.closers and other.openers.startswith(self.openers)
@@ -79,6 +87,15 @@ class Scan:
     def residue(self) -> Residue:
         """What is unmatched so far; what looked like type parameters and was not closed is none."""
         return Residue(closers="".join(self.closers), openers="".join(each for each in self.stack if each != "<"))
+
+    def ended_in_strings(self) -> Iterator[list[Scan]]:
+        """For each open string, the scan with nothing open in it, with one sign, and so on up to itself."""
+        for n_kept in (at + 1 for at, sign in enumerate(self.stack) if sign in QUOTES):
+            yield [self._up_to(n) for n in range(n_kept, len(self.stack) + 1)]
+
+    def _up_to(self, n_open: int) -> Scan:
+        stack = self.stack[:n_open]
+        return replace(self, stack=stack, strings=self.strings[: sum(sign in QUOTES for sign in stack)])
 
     def over(self, text: str, start: int = 0, end: int | None = None) -> Scan:
         """The scan of a text from `start` to `end`; what stands around that is looked at, but not counted."""

@@ -135,6 +135,8 @@ def closed_below(prefix: str, suffix: str, language_id: str) -> Inside | None:
     """
     place = place_at(prefix, language_id)
     inside = _inside(place) if place is not None and place.opened else None
+    if place is not None and inside is not None and place.part == "code" and place.ends_with_line:
+        suffix = suffix.partition("\n")[0]  # the string does, and so does the code in it
     if inside is None and place is not None and place.part == "code" and (mark := open_mark(prefix, language_id)):
         inside = Signed(opener=mark.opener, closer=mark.closer)
     return inside if inside is not None and inside.is_left_in(suffix[:READ_CHARS]) else None

@@ -90,6 +90,13 @@ class LexedPlace:
     enclosure: Enclosure
 
     @property
+    def ends_with_line(self) -> bool:
+        """Whether the innermost string that it stands in, or whose code, is ended by its line."""
+        quote = QUOTE.match(self.text, self.opened[-1].start) if self.opened else None
+        is_long = language_named(self.language_id).has_long_strings or (bool(self.opened) and self.opened[-1].in_tag)
+        return quote is not None and quote[1] in LINE_QUOTES and not is_long
+
+    @property
     def is_between_tags(self) -> bool:
         """Whether it stands in the text of an element in code, where quotes are signs of that."""
         return self.base.stack[-1] == "children"

@@ -52,7 +52,9 @@ class Line:
         head: What stands before the cursor.
         rest: What stands behind it, as far as it is read.
         before: The brackets of `head`, counted.
-        residue: What is unmatched in the line as it stands.
+        residue: What is unmatched in the line as it stands, or would be with the code in a string ended that the rest
+            of the line leaves open.
+        on_the_way: What is unmatched in it while brackets of such code are open.
         closes: Whether the rest closes brackets or strings.
         is_code: Whether the cursor stands in code.
         is_prose: Whether it stands in a text for people, such as between tags.
@@ -62,6 +64,7 @@ class Line:
     rest: str
     before: Scan
     residue: Residue
+    on_the_way: tuple[Residue, ...]
     closes: bool
     is_code: bool
     is_prose: bool
@@ -70,6 +73,15 @@ class Line:
     def goes_on(self) -> bool:
         """Whether more than blanks stands behind the cursor."""
         return bool(self.rest.strip())
+
+    @property
+    def is_code_open(self) -> bool:
+        """Whether the rest of the line ends a string in which code is open: `f"{a` before the editor's quote."""
+        return bool(self.on_the_way)
+
+    def takes(self, residue: Residue) -> bool:
+        """Whether the line may be left so."""
+        return residue.is_no_worse_than(self.residue) or residue in self.on_the_way
 
     def residue_with(self, body: str) -> Residue:
         """What is unmatched in the line with new text at the cursor."""
@@ -103,15 +115,24 @@ def line_at(
     closes_angles = with_angles and is_code and ">" in _ELEMENT.sub("", rest)
     start = Scan(with_angles=closes_angles, apostrophes=apostrophes)
     before = start.over(seen + rest, 0, len(seen))
+    stands = before.over(seen + rest, len(seen)).residue
+    ways = [[scan.over(seen + rest, len(seen)).residue for scan in scans] for scans in before.ended_in_strings()]
+    ended, *on_the_way = min((way for way in ways if not way[0].in_string), key=_n_unmatched, default=[stands])
+    is_code_open = ended.n_unmatched < stands.n_unmatched
     return Line(
         head=seen,
         rest=rest,
         before=before,
-        residue=before.over(seen + rest, len(seen)).residue,
+        residue=ended if is_code_open else stands,
+        on_the_way=tuple(on_the_way) if is_code_open else (),
         closes=closes_angles or any(char in CLOSERS or char in QUOTES for char in rest),
         is_code=is_code,
         is_prose=is_prose,
     )
+
+
+def _n_unmatched(way: list[Residue]) -> int:
+    return way[0].n_unmatched
 
 
 def leaving_length(body: str, line: Line) -> int | None:
@@ -127,8 +148,7 @@ def leaving_length(body: str, line: Line) -> int | None:
         scan = line.scan_to(body[:at])
         if char in QUOTES and scan.stack[-1:] != (char,):
             continue
-        is_worse = not line.residue_with(body[: at + 1]).is_no_worse_than(line.residue)
-        if is_worse and line.residue_behind(scan, body[:at]).is_no_worse_than(line.residue):
+        if not line.takes(line.residue_with(body[: at + 1])) and line.takes(line.residue_behind(scan, body[:at])):
             return at
     return None
 
@@ -221,14 +241,16 @@ def _balanced_length(body: str, line: Line) -> int:
 
 
 def _fits(body: str, line: Line) -> bool:
-    scan, before = line.scan_to(body), line.residue
+    scan = line.scan_to(body)
     after = line.residue_behind(scan, body)
     if scan.stack.count("<") > line.before.stack.count("<"):
         return False
-    if line.closes and not after.is_no_worse_than(before):
+    if after in line.on_the_way:
+        return True
+    if line.closes and not line.takes(after):
         return False
-    opens_more = line.is_code and len(after.openers) > len(before.openers) and not COMMENT_BEGIN.match(line.rest)
-    return not opens_more
+    opens_more = line.is_code and len(after.openers) > len(line.residue.openers)
+    return not opens_more or COMMENT_BEGIN.match(line.rest) is not None
 
 
 def _overlaps(body: str, rest: str) -> Iterator[int]:

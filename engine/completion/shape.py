@@ -131,7 +131,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         closer=open_bracket(opener, opener_indent, suffix),
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),
-        closed_below=closed_below(prefix, suffix, language_id),
+        closed_below=None if line.is_code_open else closed_below(prefix, suffix, language_id),
         ender=enclosure.closer,
         elements=elements,
     )

@@ -65,6 +65,13 @@ def test_what_a_later_line_closes_is_closed(language: str, prefix: str, suffix: 
     assert (closed_below(prefix, suffix, language) is not None) is closed
 
 
+# Behind such an opener many editors close neither the bracket nor what is opened in it.
+CODE_IN_STRINGS = (
+    ('"', "${", "}", "kotlin scala dart shellscript php terraform groovy"),
+    ('"', "#{", "}", "ruby elixir crystal"),
+    ("`", "${", "}", "javascript typescript typescriptreact"),
+    ('"', "\\(", ")", "swift"),
+)
 # (language, document, decoded text, what is offered of it)
 ENDED_BELOW = [
     ("javascript", "const q = `Dear ‸,\nit's ${a}\n`;\nrun('x');\n", " you`;\n", "you"),
@@ -237,8 +244,32 @@ ENDED_BELOW = [
 ]
 
 
-@pytest.mark.parametrize(("language", "document", "decoded", "expected"), ENDED_BELOW)
-def test_what_ends_below_is_not_ended_at_the_cursor(language: str, document: str, decoded: str, expected: str) -> None:
+ENDED_BEHIND = [
+    *(
+        (language, f"f({quote}a {opener}b‸{quote})\n", f".c{closer} d{quote}, e)\n", f".c{closer} d")
+        for quote, opener, closer, languages in CODE_IN_STRINGS
+        for language in languages.split()
+    ),
+    *(
+        (language, f"f({quote}a {opener}b(‸{quote})\n", f"c[0]){closer} d{quote}, e)\n", f"c[0]){closer} d")
+        for quote, opener, closer, languages in CODE_IN_STRINGS
+        for language in languages.split()
+    ),
+    ("python", 'f(f"{a[\'‸")\n', "b']} c\", d)\n", "b']} c"),
+    ("python", 'f(f"{‸}")\n', 'a}", b)\n', "a"),
+    ("python", 'f(f"{a‸")\n', "b", "b"),
+    ("shellscript", 'echo "$(a‸"\n', ' b) c"\n', " b) c"),
+    ("yaml", 'a: "${{ b‸"\n', '.c }} d"\n', ".c }} d"),
+    ("kotlin", 'f("a ${b‸\n}\n', '.c} d", e)\n', '.c} d", e)'),
+    ("csharp", 'f($"a {b‸");\n', '.c} d", e);\n', ".c} d"),
+    ("python", 'f(f"a {b‸")\n', '.c} d", e)\n', ".c} d"),
+]
+
+
+@pytest.mark.parametrize(("language", "document", "decoded", "expected"), ENDED_BELOW + ENDED_BEHIND)
+def test_what_ends_behind_the_cursor_is_not_ended_at_it(
+    language: str, document: str, decoded: str, expected: str
+) -> None:
     before, _, after = document.partition(CURSOR)
     prompt = build_prompt(before, after)
     decoded = prompt.typed + decoded if prompt.typed.strip() else decoded
