@@ -6,6 +6,7 @@ writers share it.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import sqlite3
@@ -21,20 +22,22 @@ from tests.fakes import fake_completion
 
 ROOT = Path(__file__).parents[3]
 LONGEST_S = 0.3  # of a writer's life, from its first row on
+MOST_WAITING = 100  # rows in memory; each has waited for the file
 
 
 def write(path: Path, name: str) -> None:
-    """Writes rows for ever, accepts each, and tells its id."""
-    ledger = Ledger(path)
-    n = 0
-    while True:
-        completion_id = f"{name}-{n}"
-        ledger.add("session", completion_id, fake_completion("four"))
-        ledger.accept(completion_id)
+    """Writes rows for ever, accepts each, and tells its id once the file has it."""
+    ledger, untold = Ledger(path), list[str]()
+    for n in itertools.count():
+        untold.append(f"{name}-{n}")
+        ledger.add("session", untold[-1], fake_completion("four"))
+        ledger.accept(untold[-1])
+        if ledger.written is None and len(untold) < MOST_WAITING:  # the other writer has had the file for long
+            continue
         if ledger.warning:
             sys.exit(ledger.warning)
-        os.write(1, f"{completion_id}\n".encode())
-        n += 1
+        os.write(1, "".join(f"{completion_id}\n" for completion_id in untold).encode())
+        untold.clear()
 
 
 def kill(times: int, folder: Path, seed: int = 0) -> list[str]:
