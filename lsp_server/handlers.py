@@ -124,7 +124,8 @@ def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> No
     """Somebody looks at a document; pygls keeps the text."""
     ls.surroundings.visit(params.text_document.uri)
     ls.project.note_document(params.text_document.uri)
-    ls.keep(ls.note_document(params.text_document.uri))
+    if ls.quiet.is_undecided(params.text_document.uri):
+        ls.keep(ls.note_document(params.text_document.uri))
 
 
 @_handles(types.TEXT_DOCUMENT_DID_CHANGE)

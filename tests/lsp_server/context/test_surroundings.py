@@ -57,6 +57,15 @@ async def test_a_document_opened_later_and_closed_again_is_read_as_last_edited(c
     assert await read_first(client) == PIECE.replace("shop.py\n", "till.py\n# VAT = 7\n")
 
 
+async def test_what_is_like_a_document_is_read_though_that_becomes_private_in_the_same_moment(client: Client) -> None:
+    kiosk, till = SHOP.replace("shop", "kiosk"), SHOP.replace("shop", "till")
+    client.open(SHOP_TEXT, uri=kiosk)
+    client.change_settings({**OTHERS, "privateFiles": ["kiosk.py", "shop.py"]})
+    client.open(SHOP_TEXT, uri=till)
+
+    assert await read_first(client) == PIECE.replace("shop.py", "till.py")
+
+
 async def test_a_document_that_has_become_private_is_read_no_more(client: Client) -> None:
     client.change_settings(OTHERS)
     assert await read_first(client) == PIECE
