@@ -201,9 +201,8 @@ async def inline_completion(
     ls: GreenCodeServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
     """Answers with one item, or null when there is nothing to offer; why, the client is told beside it."""
-    asked = ls.books.recent.begin(
-        by_hand=params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked,
-    )
+    by_hand = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    asked = ls.books.recent.begin(by_hand=by_hand)
     try:
         answer = await _answer(ls, params, asked)
     except asyncio.CancelledError:
