@@ -22,7 +22,7 @@ from engine.completion.line import (
 )
 from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
-from engine.completion.words import is_word
+from engine.completion.words import is_word, joins
 from engine.completion.worth import is_worth_showing, without_opened_mark, without_opened_string
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _closes_the_next_line(text: str, shape: Shape) -> int:
 
 
 def _blank_end(text: str, shape: Shape) -> int:
-    return len(text.rstrip())
+    length = len(text.rstrip())
+    return min(len(text), length + 1) if joins(text[:length], shape.line.rest) else length  # one tells words apart
 
 
 def _opens_a_string(text: str, shape: Shape) -> int:

@@ -184,7 +184,11 @@ def fitting_length(body: str, line: Line) -> int:
     if line.rest.lstrip()[:1] in _ENDS:
         kept = _WITHOUT_VALUE.sub("", kept).rstrip()
     if joins(kept, line.rest):
+        if body[len(kept) : len(kept) + 1].isspace():
+            return len(kept) + 1  # the blank tells the words apart
         kept = _WORD_END.sub("", kept).rstrip()
+        if joins(kept, line.rest):
+            return 0
     if (line.rest[:1] in QUOTES or len(kept) < length) and escapes_next(kept):
         kept = kept[:-1].rstrip()  # it would take the quote's meaning away
     return len(kept)

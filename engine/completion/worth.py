@@ -22,7 +22,7 @@ _STRING_PREFIX = re.compile(r"(?<!\w)[A-Za-z$@]{1,2}\Z")
 _GOES_ON = re.compile(r"[=,.&|?:@#$<]\Z|(?<!\\)(?:\\\\)*\\\Z|(?<!-)[-=]>\Z|//\Z|/\*+\Z")
 _BEGINS_WORD = re.compile(r"(?:\A|\s)[-+!~]{1,2}\Z")  # such as an option's `--`; `i--` is whole
 
-_OPENED_MARK = re.compile(r"(?<=[\s(\[])(?:``|\*\*|~~)\Z")  # of Markdown and the like
+_OPENED_MARK = re.compile(r"(?:(?<=[(\[])|\s+)(?:``|\*\*|~~)\Z")  # of Markdown and the like
 
 
 def is_worth_showing(text: str, line: Line) -> bool:
@@ -76,4 +76,4 @@ def without_opened_string(text: str, head: str, ender: str) -> str:
 
 def without_opened_mark(text: str) -> str:
     """A text for people without a mark at its end of which nothing is said yet, such as of code or bold type."""
-    return _OPENED_MARK.sub("", text).rstrip()
+    return _OPENED_MARK.sub("", text)

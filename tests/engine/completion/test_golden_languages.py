@@ -196,6 +196,13 @@ SAID_BY_THE_REST = [
     ("php", "<?php\n$this->‸level = f($level);\n", "level = $level;", ""),
     ("ruby", "puts ‸name.upcase\n", "name, ", ""),
     ("python", "f(‸alpha, b)\n", "alphabet, ", "alphabet,"),
+    ("python", "return ‸value\n", " not value\n", "not "),
+    ("python", "return ‸value\n", " not a\n", ""),
+    ("java", "public ‸class A {\n", " static class A {\n", "static "),
+    ("sql", "SELECT ‸FROM b\n", " id FROM b\n", "id "),
+    ("sql", "SELECT ‸ FROM b\n", " id FROM b\n", "id"),
+    ("scss", "// Toggle ‸global options\n", " the default global options\n", "the default "),
+    ("markdown", "the ‸filename matches\n", " pattern matches the\n", ""),
 ]
 SAYS_THE_LINE_ABOVE = [
     ("java", "import android.os.Build;\n‸\n", "\nimport android.os.Build", ""),
