@@ -50,8 +50,8 @@ def saves_a_key(text: str) -> bool:
 def _is_unfinished(sign: str, line: Line) -> bool:
     """Whether signs open something, and nothing that belongs there follows."""
     before, left = line.before.residue, line.scan_to(sign).residue
-    closes = residue(sign).closers or len(left.openers) < len(before.openers)
-    return not before.openers.startswith(left.openers) or (not closes and _GOES_ON.search(sign) is not None)
+    opens = not before.openers.startswith(left.openers)
+    return opens or (not residue(sign).closers and _GOES_ON.search(sign) is not None)
 
 
 def without_opened_string(text: str, head: str, ender: str) -> str:

@@ -258,7 +258,7 @@ BEFORE_CLOSED = [
     ("python", "f('a=\"‸')\n", "b\"')\n", 'b"'),
     ("typescriptreact", f"f('{'a-b-' * 60}‸')\n", "c')\n", "c"),
     ("javascript", "import a from './b‸\n", "';\n", "';"),
-    ("json", '"a": "b‸\n', '",\n', '",'),
+    ("json", '"a": "b‸\n', '",\n', ""),
     ("python", "f(a['b‸\n", "'])\n", "'])"),
 ]
 # What a limit or doubt cut behind a sign that leads on.
