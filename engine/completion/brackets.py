@@ -29,6 +29,7 @@ _INTERPOLATED = re.compile(r"(?:(?<!\w)[rRbB]?[fF][rR]?|\$@?)\Z")  # such as f"{
 _CODE = "${"  # in most languages' strings
 _CODE_SIGN = re.compile(r"(?:\A|[^\\])[$#]\Z")
 _BRACE = "\0"
+_MOST_OPEN_IN_STRINGS = 6
 _PREFIX_CHARS = 3
 _STRING_CHARS = 256  # behind an apostrophe, where the one that ends its string is looked for
 _SIGNS = re.compile(r"[()\[\]{}\"'`]")
@@ -89,9 +90,11 @@ class Scan:
         return Residue(closers="".join(self.closers), openers="".join(each for each in self.stack if each != "<"))
 
     def ended_in_strings(self) -> Iterator[list[Scan]]:
-        """For each open string, the scan with nothing open in it, with one sign, and so on up to itself."""
-        for n_kept in (at + 1 for at, sign in enumerate(self.stack) if sign in QUOTES):
-            yield [self._up_to(n) for n in range(n_kept, len(self.stack) + 1)]
+        """For open strings near, the scan with nothing open in it, with one sign, and so on up to itself."""
+        n_open = len(self.stack)
+        for n_kept in range(max(1, n_open - _MOST_OPEN_IN_STRINGS), n_open + 1):
+            if self.stack[n_kept - 1] in QUOTES:
+                yield [self._up_to(n) for n in range(n_kept, n_open + 1)]
 
     def _up_to(self, n_open: int) -> Scan:
         stack = self.stack[:n_open]
