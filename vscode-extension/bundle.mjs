@@ -1,8 +1,8 @@
 // Puts into bundled/ what Install Server takes from there: the server's wheel, the versions it was tested with, and what
-// it asks for where PyTorch is left out.
+// it asks for where PyTorch is left out. And into out/ the extension's page, as vsce takes it.
 // PYTHON names the Python that builds.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { env, platform } from "node:process";
 
@@ -33,3 +33,8 @@ const needsTorch = /^(torch|transformers|accelerate)\b/;
 const asked = metadata.split("\n\n", 1)[0].match(/(?<=^Requires-Dist: ).*$/gm);
 const withoutTorch = asked.filter((line) => !line.includes("extra ==") && !needsTorch.test(line));
 writeFileSync("bundled/without-torch.txt", `${withoutTorch.join("\n")}\n`);
+
+// Editors show a page's pictures only from https addresses, and there is none of ours: not even vsce takes others.
+mkdirSync("out", { recursive: true });
+const page = readFileSync("README.md", "utf8").replace(/!\[[^\]]*\]\(media\/[^)]*\)\n+/g, "");
+writeFileSync("out/README.md", page);
