@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+from transformers import PreTrainedTokenizerFast
 
 from tests.e2e.conftest import ARTIFACTS
 from tests.e2e.test_vscode import CODE
 from tests.e2e.workbench import LOAD_TIMEOUT_MS
+from tests.engine.model.tiny_tokenizer import LETTERS
+from tests.tiny_models import tiny_model
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import OpenEditor
@@ -23,7 +26,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.network, pytest.ma
 INSTALL_TIMEOUT_MS = 600_000
 
 
-def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(open_editor: OpenEditor) -> None:
+def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(
+    open_editor: OpenEditor, tmp_path: Path
+) -> None:
     ours = Path(sys.executable).parent
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != ours)
     with open_editor({"shapes.py": CODE}, path=path, **{"greenCode.interpreter": ""}) as editor:
@@ -59,3 +64,35 @@ def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(open_e
         window.type_at_end("", "", "", "def circle(radius):", "return ")
         assert window.ghost_text()
         assert len([*storage.glob("server-*")]) == 1
+
+
+def test_a_model_that_needs_pytorch_brings_it_by_a_click(open_editor: OpenEditor, tmp_path: Path) -> None:
+    model = other_model(tmp_path)
+    settings = {"greenCode.interpreter": "", "greenCode.model": str(model)}
+    with open_editor({"shapes.py": CODE}, path=path_without_ours(), **settings) as editor:
+        window = editor.window
+        window.page.get_by_role("button", name="Install Server").click(timeout=LOAD_TIMEOUT_MS)
+
+        add = window.page.get_by_role("button", name="Add PyTorch", exact=True)
+        expect(add).to_be_visible(timeout=INSTALL_TIMEOUT_MS)
+        expect(window.status).to_have_attribute("aria-label", re.compile("PyTorch is needed"))
+        window.page.screenshot(path=ARTIFACTS / "add-pytorch.png")
+        add.click()
+
+        expect(window.status).to_have_attribute("aria-label", re.compile("step 3 of 4"), timeout=LOAD_TIMEOUT_MS)
+        ready = re.compile("^Green Code: ready")
+        expect(window.status).to_have_attribute("aria-label", ready, timeout=INSTALL_TIMEOUT_MS)
+        assert model.name in window.tooltip()
+
+
+def path_without_ours() -> str:
+    """Where programs are looked for, but for our own environment."""
+    ours = Path(sys.executable).parent
+    return os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != ours)
+
+
+def other_model(folder: Path) -> Path:
+    """One that only transformers can take apart."""
+    tiny_model("qwen2", hidden_size=64, max_position_embeddings=64).save_pretrained(folder / "qwen2")
+    PreTrainedTokenizerFast(tokenizer_object=LETTERS).save_pretrained(folder / "qwen2")
+    return folder / "qwen2"
