@@ -15,7 +15,7 @@ _CLOSES = r"</([\w:.-]*)(?:[^\S\n]*>|(?=[^\w:.-]))"  # what follows its name, or
 _BETWEEN_TAGS = re.compile(rf"<!--.*?(?:-->|\Z)|{_CLOSES}|<([A-Za-z][\w:.-]*)|<>", re.DOTALL)
 # In code `a<b` compares and `A<b>` has type parameters: a tag stands behind neither a name nor a bracket.
 _IN_CODE = re.compile(rf"{_CLOSES}|(?<![\w)\]])<([A-Za-z][\w:.-]*)|(?<![\w)\]])<>")
-_IN_TAG = re.compile(r"/\s*>|(?<!=)>|\"[^\"]*\"|'[^']*'|[\"'{}]|(?<!\w)</?(?=[A-Za-z>])")
+_IN_TAG = re.compile(r"/\s*>|(?<!=)>|\"[^\"]*\"|'[^']*'|[\"'{};]|(?<!\w)</?(?=[A-Za-z>])")
 _BEGINS_TAG = re.compile(r"(?<![\w)\]])<\Z")
 _QUOTES = ('"', "'")
 TAG_END = ">"
@@ -101,7 +101,7 @@ def _read(text: str, start: int, *, in_code: bool) -> _Read:
             braces = max(0, braces + (1 if sign == "{" else -1))
         elif sign in _QUOTES and not braces:  # nothing ends it; in code it may be a sign of a text
             break
-        elif sign.startswith("<") and not braces:  # another tag: nothing has ended this one
+        elif (sign.startswith("<") or (sign == ";" and in_code)) and not braces:  # nothing has ended this one
             tag, at = None, found.start()
         elif sign.endswith(">") and not braces:
             if tag.start() < start:

@@ -187,6 +187,7 @@ ENDED_BELOW = [
     ),
     *((language, '<A b="‸" />;\n', 'c > d" />;\n', "c > d") for language in WITH_ELEMENTS),
     ("html", "<div>‸</div>\n", "<a href='b'>it's here</a></div>\n", "<a href='b'>it's here</a>"),
+    *((language, "  <p a‸\n);\nconst b = c > d;\n", "={b} />\n", "={b} />") for language in WITH_ELEMENTS),
     *((language, "<C>‸</C>\n", "<CA>b</CA></C>\n", "<CA>b</CA>") for language in WITH_TAGS),
     *((language, "  <p‸\n  <p>c</p>\n", ' a="b">c</p>\n', ' a="b">c</p>') for language in WITH_TAGS),
     *((language, "<b>\n  <b a=‸\n</b>\n", '"c">d</b>\n', '"c">d</b>') for language in WITH_TAGS),
