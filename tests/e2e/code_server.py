@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,10 +97,17 @@ def make_strict() -> None:
     host.write_text(patched, encoding="utf-8")
 
 
+def install_extension(vsix: Path, home: Path) -> Path:
+    """Lets an editor install the packaged extension, which writes into a folder; gives that of its extensions."""
+    command = [*_command(home), "--install-extension", vsix]
+    subprocess.run(command, env=_environment(home), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return home / "extensions"
+
+
 @contextlib.contextmanager
 def running(
     *,
-    vsix: Path,
+    extensions: Path,
     workspace: Path,
     home: Path,
     settings: dict[str, object],
@@ -109,7 +117,7 @@ def running(
     """Runs VS Code with the extension installed and nothing remembered from earlier runs.
 
     Args:
-        vsix: The packaged extension.
+        extensions: The folder that `install_extension` has filled; it is copied.
         workspace: The folder to open.
         home: An empty folder for everything VS Code and the extension write.
         settings: The user's settings.
@@ -119,23 +127,21 @@ def running(
     settings_file = home / "user-data" / "User" / "settings.json"
     settings_file.parent.mkdir(parents=True)
     settings_file.write_text(json.dumps(QUIET | settings))
-    command: list[str | Path] = [NODE, CODE_SERVER / "out" / "node" / "entry.js", "--config", home / "config.yaml"]
-    command += ["--user-data-dir", home / "user-data", "--extensions-dir", home / "extensions", f"--locale={language}"]
-    environment = os.environ | {
-        "EXTENSIONS_GALLERY": '{"serviceUrl":""}',
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "PATH": os.environ["PATH"] if path is None else path,
-        "XDG_DATA_HOME": str(home / "data"),  # the ledger; the cache, with the model in it, stays the user's
-    }
+    shutil.copytree(extensions, home / "extensions")
+    add_language(language, home / "user-data")
     log = home / "code-server.log"
-    install_vsix = [*command, "--install-extension", vsix]
-    subprocess.run(install_vsix, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    add_language(language, home / "user-data")  # an installation forgets those that no extension brings
     quiet = ["--auth=none", "--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *quiet, "--disable-getting-started-override", "--bind-addr=127.0.0.1:0", workspace],
-            env=environment,
+            [
+                *_command(home),
+                f"--locale={language}",
+                *quiet,
+                "--disable-getting-started-override",
+                "--bind-addr=127.0.0.1:0",
+                workspace,
+            ],
+            env=_environment(home, path),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -161,6 +167,20 @@ def add_language(language: str, user_data: Path) -> None:
     origin = {"extensionIdentifier": {"id": language}, "version": "1"}
     pack = {"hash": language, "extensions": [origin], "translations": {"vscode": str(texts)}, "label": language}
     (user_data / "languagepacks.json").write_text(json.dumps({language: pack}))
+
+
+def _command(home: Path) -> list[str | Path]:
+    command: list[str | Path] = [NODE, CODE_SERVER / "out" / "node" / "entry.js", "--config", home / "config.yaml"]
+    return [*command, "--user-data-dir", home / "user-data", "--extensions-dir", home / "extensions"]
+
+
+def _environment(home: Path, path: str | None = None) -> dict[str, str]:
+    return os.environ | {
+        "EXTENSIONS_GALLERY": '{"serviceUrl":""}',
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "PATH": os.environ["PATH"] if path is None else path,
+        "XDG_DATA_HOME": str(home / "data"),  # the ledger; the cache, with the model in it, stays the user's
+    }
 
 
 def _address(log: Path) -> str | None:

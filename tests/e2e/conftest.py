@@ -34,13 +34,13 @@ OpenEditor = Callable[..., AbstractContextManager[Editor]]
 
 
 @pytest.fixture(scope="session")
-def vsix(default_model_path: Path) -> Path:
-    """The packaged extension; what it needs at run time is checked here, before anything is started."""
+def extensions(default_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged extension as an editor installs it; what it needs is checked here, before anything is started."""
     assert default_model_path.exists()
     if shutil.which("npm") is None:
         _missing("npm")
     code_server.install()
-    return code_server.build_vsix()
+    return code_server.install_extension(code_server.build_vsix(), tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_editor(vsix: Path, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> OpenEditor:
+def open_editor(extensions: Path, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> OpenEditor:
     """Opens a workspace with the given files; settings of a user with our server are the default."""
 
     @contextlib.contextmanager
@@ -65,7 +65,7 @@ def open_editor(vsix: Path, browser: Browser, tmp_path: Path, request: pytest.Fi
             (workspace / name).parent.mkdir(parents=True, exist_ok=True)
             (workspace / name).write_text(text)
         settings = {"greenCode.interpreter": sys.executable, "greenCode.device": "cpu"} | settings
-        where = {"vsix": vsix, "workspace": workspace, "home": tmp_path}
+        where = {"extensions": extensions, "workspace": workspace, "home": tmp_path}
         with code_server.running(**where, settings=settings, path=path, language=language) as process:
             page = browser.new_page(viewport={"width": 1280, "height": 760})
             try:
