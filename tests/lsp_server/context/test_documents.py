@@ -104,9 +104,9 @@ def test_a_large_document_is_windowed_and_fast() -> None:
     document = document_of("\n".join(lines))
     assert len(document.source) > 5_000_000
 
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     context = cursor_context(document, Position(90_000, 5))
-    elapsed_s = time.perf_counter() - began_s
+    elapsed_s = time.thread_time() - began_s
 
     assert WINDOW_BEFORE <= len(context.prefix) <= WINDOW_BEFORE + WINDOW_STEP
     assert len(context.suffix) == WINDOW_AFTER
