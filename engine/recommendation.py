@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-from engine.config import EngineConfig, cache_dir
+from engine.config import DEFAULT_MODEL, EngineConfig, cache_dir
 from engine.energy.cost_model import default_cost_model
 from engine.model.catalogue import CATALOGUE
 from engine.model.loaded import cpu_threads
 from engine.model.prepared.native import library
 from engine.model.prepared.native.bandwidth import weight_bytes_per_s
 from engine.model.prepared.prepared_runner import ONE_CORE_BYTES
+from engine.model.torch_missing import is_torch_there
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Recommendation:
     def download_bytes(self) -> int:
         """What is fetched."""
         return self.model.download_bytes or self.model.sizes.needs.download_bytes
+
+    @property
+    def lacks_torch(self) -> bool:
+        """Whether PyTorch, which would have to prepare it, is not installed here."""
+        return self.model.name != DEFAULT_MODEL and not is_torch_there()
 
 
 def measure_machine() -> Machine:

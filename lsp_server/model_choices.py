@@ -31,6 +31,7 @@ def _rate(say: Say) -> ModelsResult:
                 running_bytes=each.model.sizes.needs.running_bytes,
                 token_ms=each.token_ms,
                 reads_both_sides=each.model.format is not None,
+                lacks_torch=each.lacks_torch,
                 licence=each.model.licence,
                 why_not=say(each.why_not),
             )

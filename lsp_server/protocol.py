@@ -213,6 +213,7 @@ class ModelChoice:
         running_bytes: Memory while it completes.
         token_ms: A token at full depth, predicted from the bytes that it reads.
         reads_both_sides: Whether it reads what stands behind the cursor.
+        lacks_torch: Whether PyTorch has to be added before it can be prepared here.
         licence: What its maker says.
         why_not: Why it does not run well here; "" where it does.
     """
@@ -223,6 +224,7 @@ class ModelChoice:
     running_bytes: int
     token_ms: float
     reads_both_sides: bool
+    lacks_torch: bool
     licence: str
     why_not: str
 

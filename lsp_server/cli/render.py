@@ -173,7 +173,8 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
             f"{each.token_ms:.0f}",
             f"{each.token_j:.2f}",
             each.model.licence,
-            each.why_not or ("advised" if each.is_advised else "well"),
+            (each.why_not or ("advised" if each.is_advised else "well"))
+            + (", needs PyTorch" if each.lacks_torch else ""),
         )
     console.width = max(console.width, _WIDE)
     console.print(table)

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from engine import recommendation
 from engine.completion.fim import FORMATS
+from engine.config import DEFAULT_MODEL
 from engine.model.catalogue import CATALOGUE
 from engine.model.families import FAMILIES
 from engine.model.prepared.native.bandwidth import weight_bytes_per_s
@@ -73,6 +75,15 @@ def test_each_model_says_why_it_does_not_run_well() -> None:
     assert reasons["Qwen/Qwen2.5-Coder-7B"] == "it would take more than a quarter of the memory"
     full = {each.model.name: each.why_not for each in recommend(replace(LAPTOP, free_disk_bytes=GB))}
     assert "of disk, and 1.0 GB are free" in full["Qwen/Qwen2.5-Coder-0.5B"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_all_but_the_default_model_need_pytorch(monkeypatch: pytest.MonkeyPatch, *, is_there: bool) -> None:
+    monkeypatch.setattr(recommendation, "is_torch_there", lambda: is_there)
+
+    lacking = {each.model.name for each in recommend(LAPTOP) if each.lacks_torch}
+
+    assert lacking == (set() if is_there else {model.name for model in CATALOGUE} - {DEFAULT_MODEL})
 
 
 def test_time_and_joules_grow_with_what_is_read() -> None:

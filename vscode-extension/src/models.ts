@@ -62,6 +62,7 @@ function itemOf(model: ModelChoice, current: string): ModelItem {
       t("{0} to fetch", formatBytes(downloadBytes)),
       t("{0} of memory", formatBytes(runningBytes)),
       model.readsBothSides ? t("reads both sides") : t("reads one side"),
+      ...(model.lacksTorch ? [t("needs PyTorch")] : []),
     ].join(", "),
     model: name,
   };

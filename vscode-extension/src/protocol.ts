@@ -121,6 +121,7 @@ export interface ModelChoice {
   readonly runningBytes: number;
   readonly tokenMs: number;
   readonly readsBothSides: boolean;
+  readonly lacksTorch: boolean;
   readonly licence: string;
   readonly whyNot: string;
 }

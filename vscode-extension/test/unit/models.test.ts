@@ -15,6 +15,7 @@ const SMALL: ModelChoice = {
   runningBytes: 300_000_000,
   tokenMs: 4.6,
   readsBothSides: false,
+  lacksTorch: false,
   licence: "Apache-2.0",
   whyNot: "",
 };
@@ -25,7 +26,7 @@ const ADVISED = {
   downloadBytes: 1.24e9,
   readsBothSides: true,
 };
-const LARGE = { ...SMALL, name: "c/d", whyNot: "a token would take 400 ms" };
+const LARGE = { ...SMALL, name: "c/d", whyNot: "a token would take 400 ms", lacksTorch: true };
 const MODELS = [SMALL, ADVISED, LARGE];
 
 function answering(models: readonly ModelChoice[] | undefined): ServerClient {
@@ -60,7 +61,7 @@ test("each model says what it takes, and one is advised", () => {
       [
         "c/d",
         "Apache-2.0",
-        "a token would take 400 ms, 93 MB to fetch, 300 MB of memory, reads one side",
+        "a token would take 400 ms, 93 MB to fetch, 300 MB of memory, reads one side, needs PyTorch",
       ],
       ["Any other", undefined, undefined],
       ["Name another in the settings…", undefined, undefined],
