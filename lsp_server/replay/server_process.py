@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _Record = TypeVar("_Record", Status, SessionEnergy)
 
 _PATIENCE_S = 10.0
-# By builds of before.
-_UNTOLD = {"silence": "none", "power": "", "remote": None, "todayJ": None, "todaySessions": None}
 
 
 class ServerProcess(LanguageClient):
@@ -38,8 +37,8 @@ class ServerProcess(LanguageClient):
         super().__init__("green-code-replay", "1", converter_factory=make_converter)
         self._records = make_converter()
         # pygls hands over a named tuple for messages that it does not know.
-        self.feature(STATUS)(lambda params: on_status(self._read(params, Status)))
-        self.feature(SESSION_ENERGY)(lambda params: on_energy(self._read(params, SessionEnergy)))
+        self.feature(STATUS)(lambda params: on_status(self._read(params._asdict(), Status)))
+        self.feature(SESSION_ENERGY)(lambda params: on_energy(self._read(params._asdict(), SessionEnergy)))
         self.feature(types.WINDOW_LOG_MESSAGE)(_ignore)
         self.feature(types.WINDOW_SHOW_MESSAGE)(_ignore)
         self._log: asyncio.Task[None] | None = None
@@ -106,10 +105,12 @@ class ServerProcess(LanguageClient):
     async def reset_session(self) -> SessionEnergy:
         """Begins a new session."""
         answer = await self.ask(RESET_SESSION, None)
-        return self._read(answer, SessionEnergy)
+        return self._read(answer._asdict(), SessionEnergy)
 
-    def _read(self, told: Any, record: type[_Record]) -> _Record:  # noqa: ANN401 - pygls' named tuple
-        return self._records.structure(_UNTOLD | told._asdict(), record)
+    def _read(self, told: Mapping[str, object], record: type[_Record]) -> _Record:
+        """A record as it was told; other builds do not know each of its fields."""
+        nothing = record(**{name: _nothing(kind) for name, kind in get_type_hints(record).items()})
+        return self._records.structure(self._records.unstructure(nothing) | told, record)
 
     async def end(self) -> None:
         """Ends the server, gently if it listens."""
@@ -140,6 +141,14 @@ class ServerProcess(LanguageClient):
         with log.open("wb") as file:
             async for line in stderr:
                 file.write(line)
+
+
+def _nothing(kind: Any) -> Any:  # noqa: ANN401 - a type, or a form of typing
+    """What stands for a field that was not told: None where that may be, the first of some words, nothing of others."""
+    alternatives = get_args(kind)
+    if get_origin(kind) is Literal:
+        return alternatives[0]
+    return None if NoneType in alternatives else (get_origin(kind) or kind)()
 
 
 def _ignore(_params: object) -> None:
