@@ -176,4 +176,9 @@ class GreenCodeUnderTest:
         try:
             await asyncio.wait_for(wait(), patience_s)
         except asyncio.TimeoutError:
-            raise EngineError(f"The server did not come to rest; its log is {self._log}.") from None
+            raise EngineError(f"The server did not come to rest{self._last_words()}") from None
+
+    def _last_words(self) -> str:
+        """The end of its log, which is deleted with its folder, to end a sentence with."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        return f"; its last words: {lines[-1]}" if lines else ", and has said nothing."
