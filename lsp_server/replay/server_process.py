@@ -36,6 +36,7 @@ class ServerProcess(LanguageClient):
     def __init__(self, on_status: Callable[[Status], None], on_energy: Callable[[SessionEnergy], None]) -> None:
         super().__init__("green-code-replay", "1", converter_factory=make_converter)
         self._records = make_converter()
+        self._untold = {record: self._records.unstructure(_nothing_of(record)) for record in (Status, SessionEnergy)}
         # pygls hands over a named tuple for messages that it does not know.
         self.feature(STATUS)(lambda params: on_status(self._read(params._asdict(), Status)))
         self.feature(SESSION_ENERGY)(lambda params: on_energy(self._read(params._asdict(), SessionEnergy)))
@@ -109,8 +110,7 @@ class ServerProcess(LanguageClient):
 
     def _read(self, told: Mapping[str, object], record: type[_Record]) -> _Record:
         """A record as it was told; other builds do not know each of its fields."""
-        nothing = record(**{name: _nothing(kind) for name, kind in get_type_hints(record).items()})
-        return self._records.structure(self._records.unstructure(nothing) | told, record)
+        return self._records.structure(self._untold[record] | told, record)
 
     async def end(self) -> None:
         """Ends the server, gently if it listens."""
@@ -141,6 +141,11 @@ class ServerProcess(LanguageClient):
         with log.open("wb") as file:
             async for line in stderr:
                 file.write(line)
+
+
+def _nothing_of(record: Callable[..., Any]) -> object:
+    """A record of which nothing was told."""
+    return record(**{name: _nothing(kind) for name, kind in get_type_hints(record).items()})
 
 
 def _nothing(kind: Any) -> Any:  # noqa: ANN401 - a type, or a form of typing
