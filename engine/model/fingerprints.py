@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
+
+_Tensor = TypeVar("_Tensor")  # of numpy or of torch
 
 FINGERPRINT_ROWS = 64
 """Rows of each weight that are looked at."""
@@ -42,20 +44,30 @@ def weights_fingerprint(
     return digest.hexdigest()[:16]
 
 
-def exits_fingerprint(model: str, tensors: Iterable[NDArray[np.float32]], shortlist: NDArray[np.integer] | None) -> str:
+def exits_fingerprint(
+    model: str,
+    maps: Mapping[int, tuple[_Tensor, _Tensor]],
+    updates: Mapping[str, tuple[_Tensor, _Tensor]],
+    shortlist: NDArray[np.integer] | None,
+    *,
+    rows: Callable[[_Tensor], NDArray[np.float32]],
+) -> str:
     """Names trained exits.
 
     Args:
         model: The fingerprint of their model.
-        tensors: The first `FINGERPRINT_ROWS` rows of what was learned: maps, then updates.
+        maps: What was learned of each exit.
+        updates: What was learned of each weight.
         shortlist: The tokens that exits choose from.
+        rows: Gives the first `FINGERPRINT_ROWS` rows of one of these.
 
     Returns:
         Sixteen hexadecimal digits.
     """
     digest = hashlib.sha256(model.encode())
-    for rows in tensors:
-        digest.update(_bf16(rows))
+    for pair in (*(maps[key] for key in sorted(maps)), *(updates[name] for name in sorted(updates))):
+        for tensor in pair:
+            digest.update(_bf16(rows(tensor)))
     if shortlist is not None:
         digest.update(shortlist.astype(np.int32).tobytes())
     return digest.hexdigest()[:16]

@@ -18,7 +18,7 @@ from engine.model.fingerprints import FINGERPRINT_ROWS, exits_fingerprint
 from engine.model.trained_exit_files import TRAINED_EXITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -78,11 +78,13 @@ class StoredExits:
     @property
     def fingerprint(self) -> str:
         """Names these very exits; sixteen hexadecimal digits."""
-        return exits_fingerprint(self.info.fingerprint, self._sample(), self.shortlist)
-
-    def _sample(self) -> Iterator[NDArray[np.float32]]:
-        for pair in (*(self.maps[key] for key in sorted(self.maps)), *(self.updates[k] for k in sorted(self.updates))):
-            yield from (tensor[:FINGERPRINT_ROWS] for tensor in pair)
+        return exits_fingerprint(
+            self.info.fingerprint,
+            self.maps,
+            self.updates,
+            self.shortlist,
+            rows=lambda tensor: tensor[:FINGERPRINT_ROWS],
+        )
 
 
 def find_exits(name: str, fingerprint: str) -> StoredExits | None:

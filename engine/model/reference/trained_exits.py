@@ -103,11 +103,8 @@ class TrainedExits:
     @property
     def fingerprint(self) -> str:
         """Names these very exits, whatever the precision they are held in; sixteen hexadecimal digits."""
-        maps, updates = self.maps, self.updates
-        pairs = (*(maps[key] for key in sorted(maps)), *(updates[key] for key in sorted(updates)))
-        rows = (_first_rows(tensor) for pair in pairs for tensor in pair)
         listed = None if self.shortlist is None else self.shortlist.cpu().numpy()
-        return exits_fingerprint(self.info.fingerprint, rows, listed)
+        return exits_fingerprint(self.info.fingerprint, self.maps, self.updates, listed, rows=_first_rows)
 
 
 def find_trained_exits(name: str, fingerprint: str) -> TrainedExits | None:
