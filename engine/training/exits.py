@@ -31,7 +31,7 @@ from engine.training.states import Block, block_states, blocks
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -91,6 +91,7 @@ def train_exits(
     output: Path,
     *,
     plan: TrainingPlan | None = None,
+    start: TrainedExits | None = None,
     progress: ProgressSink = no_progress,
 ) -> ExitTraining:
     """Fits a map for every exit of a model, trains on where asked, judges it on held-out packages, and saves it.
@@ -100,6 +101,7 @@ def train_exits(
         corpus: Training text in its three splits.
         output: The file to write; checkpoints lie beside it until the end.
         plan: How much text to use.
+        start: Exits to train on from, in place of a first fit; the joint training reads on where theirs ended.
         progress: Is called for each block.
 
     Raises:
@@ -117,9 +119,53 @@ def train_exits(
     for split, part in parts.items():
         if not part:
             raise TrainingError(f"The training text has no files for the split '{split}'.")
-    run = _run_key(model, corpus, plan)
+    run = _run_key(model, corpus, plan, start)
+    checkpoints: dict[str, Path] = {
+        name: output.with_suffix(f".{name}.checkpoint") for name in ("train", "validation", "joint")
+    }
+    first = start or _fitted(loaded, corpus, parts, checkpoints, run=run, progress=progress)
+    backbone = backbone_of(model.runner)
+    if start is not None:
+        start.adapt(backbone)
+    before = judge(model, parts["test"], (start,), progress=progress)[0]
+    jointly = None
+    if plan.joint_tokens:
+        goes_on = start is not None and start.info.corpus_sha256 == corpus.sha256
+        already = first.info.train_tokens if goes_on else 0
+        text = blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.joint_tokens, skip=already)
+        jointly = _trained_jointly(
+            model,
+            first,
+            text=list(text),
+            validation=parts["validation"],
+            checkpoint=checkpoints["joint"],
+            plan=plan.joint,
+            run=run,
+            progress=progress,
+        )
+    exits = jointly or first
+    after = judge(model, parts["test"], (exits,), progress=progress)[0]
+    agreement = tuple(round(quality.agreement.value, 4) for quality in after[:-1])
+    listed = shortlist(corpus.files["train"], loaded.tokenization, model.n_vocabulary)
+    exits = TrainedExits(replace(exits.info, agreement=agreement), exits.maps, exits.updates, listed)
+    save_trained_exits(exits, output)
+    for path in checkpoints.values():
+        path.unlink(missing_ok=True)
+    return ExitTraining(exits=exits, jointly=jointly is not None, before=before, after=after)
+
+
+def _fitted(
+    loaded: LoadedModel,
+    corpus: Corpus,
+    parts: Mapping[Split, Sequence[Block]],
+    checkpoints: Mapping[str, Path],
+    *,
+    run: str,
+    progress: ProgressSink,
+) -> TrainedExits:
+    """Maps in closed form; the layers stay as they are."""
+    model = loaded.model
     fitted_on: tuple[Split, ...] = ("train", "validation")
-    checkpoints: dict[str, Path] = {split: output.with_suffix(f".{split}.checkpoint") for split in fitted_on}
     train, validation = (
         regression_sums(model, parts[split], checkpoints[split], run=f"{run}-{split}", progress=progress)
         for split in fitted_on
@@ -134,39 +180,15 @@ def train_exits(
         exit_layers=model.exit_layers,
         corpus_sha256=corpus.sha256,
         train_tokens=train.count,
-        created=datetime.now(timezone.utc).date().isoformat(),
+        created=_today(),
         agreement=(),
     )
-    before = judge(model, parts["test"], (None,), progress=progress)[0]
-    ridge = TrainedExits(info, maps).rounded()
-    jointly = None
-    if plan.joint_tokens:
-        checkpoints["joint"] = output.with_suffix(".joint.checkpoint")
-        text = list(blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.joint_tokens))
-        jointly = _trained_jointly(
-            model,
-            ridge,
-            text=text,
-            validation=parts["validation"],
-            checkpoint=checkpoints["joint"],
-            plan=plan.joint,
-            run=run,
-            progress=progress,
-        )
-    exits = jointly or ridge
-    after = judge(model, parts["test"], (exits,), progress=progress)[0]
-    agreement = tuple(round(quality.agreement.value, 4) for quality in after[:-1])
-    listed = shortlist(corpus.files["train"], loaded.tokenization, model.n_vocabulary)
-    exits = TrainedExits(replace(exits.info, agreement=agreement), exits.maps, exits.updates, listed)
-    save_trained_exits(exits, output)
-    for path in checkpoints.values():
-        path.unlink(missing_ok=True)
-    return ExitTraining(exits=exits, jointly=jointly is not None, before=before, after=after)
+    return TrainedExits(info, maps).rounded()
 
 
 def _trained_jointly(
     model: EarlyExitModel,
-    ridge: TrainedExits,
+    first: TrainedExits,
     *,
     text: Sequence[Block],
     validation: Sequence[Block],
@@ -175,16 +197,20 @@ def _trained_jointly(
     run: str,
     progress: ProgressSink,
 ) -> TrainedExits | None:
-    """Exits trained together with the layers of `model`, which are adapted.
+    """Exits trained together with the layers of `model`, which are adapted to `first` and then to what comes of it.
 
     None where that made the last layer worse on the validation text; the layers are then as they were.
     """
-    was = judge(model, validation, (ridge,), progress=progress)[0]
+    was = judge(model, validation, (first,), progress=progress)[0]
     backbone, is_shared = backbone_of(model.runner), Ranks.here().count > 1
+    as_it_was = copy.deepcopy(backbone.state_dict())
+    first.take_out(backbone)
     # What is shared among processes runs in training alone, so it is a copy.
-    student = ExitStudent(copy.deepcopy(backbone) if is_shared else backbone, model.exit_layers, ridge.maps, plan)
-    train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
-    info = replace(ridge.info, train_tokens=sum(len(block.token_ids) for block in text))
+    trainee = copy.deepcopy(backbone) if is_shared else backbone
+    student = ExitStudent(trainee, model.exit_layers, first.maps, plan, first.updates)
+    learned = train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
+    learned += first.info.train_tokens if first.updates else 0
+    info = replace(first.info, train_tokens=learned, created=_today())
     trained = TrainedExits(info, student.maps(), student.updates()).rounded()
     if not is_shared:
         student.unwrap()
@@ -192,9 +218,12 @@ def _trained_jointly(
     now = judge(model, validation, (trained,), progress=progress)[0]
     if now[-1].accuracy.value >= was[-1].accuracy.value:
         return trained
-    undone = {name: (-up, down) for name, (up, down) in trained.updates.items()}
-    TrainedExits(info, {}, undone).adapt(backbone)
+    backbone.load_state_dict(as_it_was)
     return None
+
+
+def _today() -> str:
+    return datetime.now(timezone.utc).date().isoformat()
 
 
 def regression_sums(
@@ -230,9 +259,10 @@ def regression_sums(
     return sums
 
 
-def _run_key(model: EarlyExitModel, corpus: Corpus, plan: TrainingPlan) -> str:
+def _run_key(model: EarlyExitModel, corpus: Corpus, plan: TrainingPlan, start: TrainedExits | None) -> str:
     """What must be the same for a checkpoint to be of use."""
-    key = json.dumps([model.fingerprint, model.exit_layers, corpus.sha256, asdict(plan)])
+    begun = None if start is None else start.fingerprint
+    key = json.dumps([model.fingerprint, model.exit_layers, corpus.sha256, asdict(plan), begun])
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

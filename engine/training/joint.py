@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
     from transformers import PreTrainedModel
 
-    from engine.model.reference.trained_exits import Affine
+    from engine.model.reference.trained_exits import Affine, LowRank
     from engine.training.states import Block
 
 _CHECKPOINT_EVERY = 50  # steps
@@ -53,16 +53,19 @@ class JointPlan:
         exit_rows: Positions a step at which every exit is judged.
         exit_weight: Weight of all exits together, against 1 for the last layer; an exit's share grows with its depth.
         vocabulary: Words that the exits are judged on: the most frequent ones of the training text.
+        bf16: Whether matrices are multiplied in bf16, which takes half the time on a CPU with instructions for it; what
+            is learned stays in fp32.
         seconds: What it may take, as its first steps tell; None for all of the text.
     """
 
     rank: int = 16
     learning_rate: float = 3e-4
     batch_blocks: int = 2
-    text_rows: int = 512
-    exit_rows: int = 256
+    text_rows: int = 1024
+    exit_rows: int = 512
     exit_weight: float = 1.5
     vocabulary: int = 8192
+    bf16: bool = False
     seconds: float | None = None
 
 
@@ -70,14 +73,20 @@ class ExitStudent(nn.Module):
     """A backbone with exit maps, whose forward pass is the loss of a batch."""
 
     def __init__(
-        self, model: PreTrainedModel, exit_layers: Sequence[int], maps: Mapping[int, Affine], plan: JointPlan
+        self,
+        model: PreTrainedModel,
+        exit_layers: Sequence[int],
+        maps: Mapping[int, Affine],
+        plan: JointPlan,
+        updates: Mapping[str, LowRank] | None = None,
     ) -> None:
-        """Wraps `model`, whose layers get low-rank updates in place; `maps` are where its own start."""
+        """Wraps `model`, whose layers get low-rank updates in place; `maps` and `updates` are where its own start."""
         super().__init__()
         self._plan, self._exit_layers = plan, tuple(exit_layers)
         self._adapter = adapter_for(model)
         self.layers = self._adapter.layers
         self.backbone = _with_updates(model, plan.rank)
+        self._start_from(updates or {})
         self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
         self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
 
@@ -118,7 +127,7 @@ class ExitStudent(nn.Module):
     def _head(self, words: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """The LM head for some words alone."""
         weight: torch.Tensor = self.backbone.get_output_embeddings().weight.detach()[words].float()
-        return lambda states: functional.linear(states.float(), weight)
+        return lambda states: functional.linear(states.float(), weight).float()
 
     def learned(self) -> dict[str, torch.Tensor]:
         """Everything that training changes, by name."""
@@ -135,13 +144,21 @@ class ExitStudent(nn.Module):
 
     def updates(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """The low-rank updates: for each weight of the base model the factors (up [out, r], down [r, in])."""
-        found = {}
+        return {name: (whole(up.weight) * scaling, whole(down.weight)) for name, up, down, scaling in self._factors()}
+
+    @torch.no_grad()
+    def _start_from(self, updates: Mapping[str, LowRank]) -> None:
+        for name, up, down, scaling in self._factors():
+            if name in updates:
+                up.weight.copy_(updates[name][0] / scaling)
+                down.weight.copy_(updates[name][1])
+
+    def _factors(self) -> Iterator[tuple[str, nn.Linear, nn.Linear, float]]:
+        """For each updated weight of the base model its name, its factors up and down, and what they are scaled by."""
         for name, module in self.backbone.named_modules():
             if hasattr(module, "lora_A") and "default" in module.lora_A:
-                down, up = module.lora_A["default"].weight, module.lora_B["default"].weight
-                scaled = whole(up) * module.scaling["default"]
-                found[f"{name.removeprefix('base_model.model.')}.weight"] = (scaled, whole(down))
-        return found
+                weight = f"{name.removeprefix('base_model.model.')}.weight"
+                yield weight, module.lora_B["default"], module.lora_A["default"], module.scaling["default"]
 
 
 def train_jointly(
@@ -152,8 +169,8 @@ def train_jointly(
     plan: JointPlan,
     run: str,
     progress: ProgressSink = no_progress,
-) -> None:
-    """One pass over the blocks; `student` is changed in place.
+) -> int:
+    """One pass over the blocks, or over as many as the plan has the time for; `student` is changed in place.
 
     Several processes keep no checkpoint: a killed run of theirs begins anew.
 
@@ -164,6 +181,9 @@ def train_jointly(
         plan: How to train.
         run: Names the run; a checkpoint of another run is not used.
         progress: Is called for each step.
+
+    Returns:
+        How many tokens were learned from.
 
     Raises:
         TrainingError: If a checkpoint cannot be written.
@@ -176,7 +196,7 @@ def train_jointly(
     words = _frequent_words(blocks, plan.vocabulary).to(device)
     batches = list(_batches(blocks, max(plan.batch_blocks, ranks.count)))
     if plan.seconds is not None:
-        batches = batches[: _steps_in(plan.seconds, student, batches, words, ranks)]
+        batches = batches[: _steps_in(plan, student, batches, words, ranks)]
     optimizer = torch.optim.Adam(student.learned().values(), lr=plan.learning_rate, betas=_BETAS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.learning_rate, total_steps=max(2, len(batches)), pct_start=_WARMUP, cycle_momentum=False
@@ -186,7 +206,8 @@ def train_jointly(
     student.train()
     for step in range(done, len(batches)):
         ids, labels = _padded(batches[step][ranks.own :: ranks.count], device)
-        losses = student(ids, labels, words)
+        with _precision(plan, device):
+            losses = student(ids, labels, words)
         losses["loss"].backward()
         nn.utils.clip_grad_norm_(student.learned().values(), 1.0)
         optimizer.step()
@@ -197,21 +218,28 @@ def train_jointly(
         if (step + 1) % _CHECKPOINT_EVERY == 0 and ranks.count == 1:
             _keep(checkpoint, state, step + 1)
     student.eval()
+    return sum(len(block.token_ids) for batch in batches for block in batch)
+
+
+def _precision(plan: JointPlan, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=plan.bf16)
 
 
 def _steps_in(
-    seconds: float, student: ExitStudent, batches: Sequence[Sequence[Block]], words: torch.Tensor, ranks: Ranks
+    plan: JointPlan, student: ExitStudent, batches: Sequence[Sequence[Block]], words: torch.Tensor, ranks: Ranks
 ) -> int:
-    """How many steps of training take so long, as the fastest of a few tells that change nothing."""
+    """How many steps the plan has the time for, as the fastest of a few tells that change nothing."""
+    assert plan.seconds is not None
     took_s = []
     for batch in batches[:_TRIED]:
         started_s = time.perf_counter()
-        loss = student(*_padded(batch[ranks.own :: ranks.count], words.device), words)["loss"]
+        with _precision(plan, words.device):
+            loss = student(*_padded(batch[ranks.own :: ranks.count], words.device), words)["loss"]
         loss.backward()
         float(loss)  # waits for a GPU
         student.zero_grad()
         took_s.append(time.perf_counter() - started_s)
-    steps = int((seconds - sum(took_s)) / min(took_s, default=1.0))
+    steps = int((plan.seconds - sum(took_s)) / min(took_s, default=1.0))
     return ranks.least(max(1, min(len(batches), steps)))
 
 

@@ -46,24 +46,34 @@ class BlockStates:
     next_ids: list[int]
 
 
-def blocks(files: Sequence[SourceFile], tokenization: Tokenization, *, max_tokens: int) -> Iterator[Block]:
-    """One block of each file in turn, then a second one of each, until `max_tokens` are reached."""
+def blocks(
+    files: Sequence[SourceFile], tokenization: Tokenization, *, max_tokens: int, skip: int = 0
+) -> Iterator[Block]:
+    """One block of each file in turn, then a second one of each, until `max_tokens` are reached.
+
+    Args:
+        files: The text.
+        tokenization: Makes tokens of it.
+        max_tokens: How many are wanted.
+        skip: How many are passed over first.
+    """
     n_tokens, turn = 0, 0
     encoded: dict[int, list[int]] = {}
     left = list(range(len(files)))
     while left:
         start, still = turn * BLOCK_TOKENS, []
         for idx in left:
-            if n_tokens >= max_tokens:
+            if n_tokens >= skip + max_tokens:
                 return
             ids = encoded.get(idx) or encoded.setdefault(idx, tokenization.encode(files[idx].text))
             block = ids[start : start + BLOCK_TOKENS]
             if len(block) < _MIN_BLOCK_TOKENS:
                 encoded[idx] = []
                 continue
+            if n_tokens >= skip:
+                yield Block(package=files[idx].package, token_ids=block)
             n_tokens += len(block)
             still.append(idx)
-            yield Block(package=files[idx].package, token_ids=block)
         left, turn = still, turn + 1
 
 

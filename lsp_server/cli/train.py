@@ -39,6 +39,13 @@ def exits(
         float | None, typer.Option("--joint-minutes", min=0.01, help="Take less of that text, to be done in this time.")
     ] = None,
     joint_blocks: Annotated[int, typer.Option("--joint-blocks", min=1, help="Blocks of that text a step.")] = 2,
+    bf16: Annotated[
+        bool,
+        typer.Option("--bf16", help="Multiply in bf16 there: half the time where the CPU has instructions for it."),
+    ] = False,
+    further: Annotated[
+        bool, typer.Option("--further", help="Go on from the exits that the model has, with text they did not learn.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
     ] = None,
@@ -47,10 +54,17 @@ def exits(
     from engine.training.exits import TrainingPlan
     from engine.training.joint import JointPlan
 
-    joint = JointPlan(batch_blocks=joint_blocks, seconds=None if joint_minutes is None else 60 * joint_minutes)
+    seconds = None if joint_minutes is None else 60 * joint_minutes
+    joint = JointPlan(batch_blocks=joint_blocks, bf16=bf16, seconds=seconds)
     plan = TrainingPlan(train_tokens=train_tokens, joint_tokens=joint_tokens, joint=joint)
     teach_exits(
-        model, device, plan=plan, languages=(language,) if language else None, benchmark=benchmark, output=output
+        model,
+        device,
+        plan=plan,
+        languages=(language,) if language else None,
+        benchmark=benchmark,
+        output=output,
+        further=further,
     )
 
 
@@ -177,6 +191,7 @@ def teach_exits(
     languages: tuple[Literal["python", "java"], ...] | None = None,
     benchmark: Path | None = None,
     output: Path | None = None,
+    further: bool = False,
 ) -> None:
     """Fetches a model if need be, trains its exits, and says how good each of them is before and after.
 
@@ -187,12 +202,14 @@ def teach_exits(
         languages: Languages of the training text; None for all.
         benchmark: A file with problems that must not occur in the text.
         output: The file to write; None for where the model finds it.
+        further: Whether to go on from the exits that the model has.
 
     Raises:
         EngineError: If the model or the text cannot be had, or the training fails.
     """
     from engine.corpus.datasets import CORPUS_LANGUAGES, gather_corpus
     from engine.model.loading import load_model
+    from engine.model.reference.trained_exits import find_trained_exits
     from engine.model.sources.store import resolve_model
     from engine.model.trained_exit_files import TRAINED_EXITS
     from engine.training.agreement import quality_table
@@ -208,7 +225,10 @@ def teach_exits(
         config = EngineConfig(model=model, device=device)
         loaded = load_model(files.name, files.path, config, with_trained_exits=False, reference=True)
         path = output or TRAINED_EXITS.own_path(files.name)
-        trained = train_exits(loaded, corpus, path, plan=plan, progress=progress)
+        start = find_trained_exits(files.name, loaded.model.fingerprint) if further else None
+        if further and start is None:
+            raise TrainingError(f"The model {files.name} has no trained exits to go on from: leave out --further.")
+        trained = train_exits(loaded, corpus, path, plan=plan, start=start, progress=progress)
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
     if plan.joint_tokens and not trained.jointly:

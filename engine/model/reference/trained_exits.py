@@ -80,20 +80,27 @@ class TrainedExits:
         updates = {name: (_stored(up).float(), _stored(down).float()) for name, (up, down) in self.updates.items()}
         return TrainedExits(self.info, maps, updates, self.shortlist)
 
-    @torch.no_grad()
     def adapt(self, model: Any) -> None:
         """Adds the updates to the weights of a transformers model, in place; layers without weights get none.
 
         Raises:
             PolicyError: If the model has no such weights.
         """
+        self._add(model, 1.0)
+
+    def take_out(self, model: Any) -> None:
+        """Subtracts from the weights of a model what `adapt` added."""
+        self._add(model, -1.0)
+
+    @torch.no_grad()
+    def _add(self, model: Any, factor: float) -> None:
         parameters = dict(model.named_parameters())
         for name, (up, down) in self.updates.items():
             weight = parameters.get(name)
             if weight is None or weight.shape != (up.shape[0], down.shape[1]):
                 raise PolicyError(f"The trained exits do not fit the layers of {self.info.model}; {RETRAIN}.")
             if not weight.is_meta:
-                weight += (up.to(weight.device).float() @ down.to(weight.device).float()).to(weight.dtype)
+                weight += factor * (up.to(weight.device).float() @ down.to(weight.device).float()).to(weight.dtype)
 
     def update(self, name: str) -> torch.Tensor | None:
         """What is added to the weight of that name, fp32; None for nothing."""

@@ -71,6 +71,54 @@ def test_joint_training_makes_exits_and_the_last_layer_better_and_loads_over_the
     )
 
 
+def test_training_goes_on_from_trained_exits_with_text_that_they_did_not_learn(corpus: Corpus, tmp_path: Path) -> None:
+    first = train_exits(tiny_loaded(), corpus, tmp_path / "first.safetensors", plan=JOINT)
+    learned: list[int] = []
+
+    further = train_exits(
+        tiny_loaded(), corpus, tmp_path / "further.safetensors", plan=JOINT, start=first.exits,
+        progress=lambda message, done, total: learned.append(done) if "layers" in message else None,
+    )  # fmt: skip
+
+    assert further.before == first.after
+    assert further.jointly
+    assert further.after[-1].accuracy.value >= further.before[-1].accuracy.value
+    assert further.exits.info.train_tokens > first.exits.info.train_tokens
+    assert learned[0] == 1
+
+
+def test_a_training_that_makes_the_last_layer_worse_leaves_exits_and_layers_as_they_were(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    first = train_exits(tiny_loaded(), corpus, tmp_path / "first.safetensors", plan=JOINT)
+    spoiled = replace(JOINT, joint=replace(JOINT.joint, learning_rate=3.0))
+
+    further = train_exits(tiny_loaded(), corpus, tmp_path / "further.safetensors", plan=spoiled, start=first.exits)
+
+    assert not further.jointly
+    assert further.exits.fingerprint == first.exits.fingerprint
+    assert further.after == first.after
+
+
+def test_training_in_bf16_learns_as_well(corpus: Corpus, tmp_path: Path) -> None:
+    in_bf16 = replace(JOINT, joint=replace(JOINT.joint, bf16=True))
+    fp32 = train_exits(tiny_loaded(), corpus, tmp_path / "fp32.safetensors", plan=JOINT)
+    bf16 = train_exits(tiny_loaded(), corpus, tmp_path / "bf16.safetensors", plan=in_bf16)
+
+    assert bf16.after[-1].accuracy.value == pytest.approx(fp32.after[-1].accuracy.value, abs=0.03)
+    assert bf16.after[0].accuracy.value == pytest.approx(fp32.after[0].accuracy.value, abs=0.03)
+
+
+def test_text_that_was_read_is_passed_over(corpus: Corpus) -> None:
+    tokenization = tiny_loaded().tokenization
+    whole = list(blocks(corpus.files["train"], tokenization, max_tokens=6000))
+
+    first = list(blocks(corpus.files["train"], tokenization, max_tokens=3000))
+    rest = list(blocks(corpus.files["train"], tokenization, max_tokens=3000, skip=3000))
+
+    assert [*first, *rest] == whole[: len(first) + len(rest)]
+
+
 class Killed(BaseException):
     """Stands for a signal in the middle of a run."""
 
