@@ -16,7 +16,9 @@ from engine.decoding.work import further_context
 from engine.energy.cost_model import energy_j
 from engine.engine import Engine
 from engine.errors import ConfigError
+from engine.model.reference.gguf import convert_gguf
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
+from engine.model.without_torch.llama_gguf import GGUF_FILE
 from engine.types import PROJECT_ALONE, Completion, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
 
 pytestmark = pytest.mark.model
@@ -54,12 +56,15 @@ def prefix_to(marker: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def greedy_texts(default_model_path: Path) -> dict[str, list[str]]:
+def greedy_texts(default_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What transformers' own generate writes at each place in n tokens, n from 0 on, with the exits' weights.
 
-    It reads up to the word at the cursor, and its first token may only be one that begins with that word.
+    It has read the weights itself. It reads up to the word at the cursor, and its first token may only be one that
+    begins with that word.
     """
-    model = AutoModelForCausalLM.from_pretrained(default_model_path, dtype=torch.float32).eval()
+    converted = tmp_path_factory.mktemp("converted")
+    convert_gguf(default_model_path / GGUF_FILE, converted)
+    model = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float32).eval()
     trained_exits = find_trained_exits(DEFAULT_MODEL, model_fingerprint(model))
     assert trained_exits is not None
     with torch.no_grad():

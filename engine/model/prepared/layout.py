@@ -37,7 +37,7 @@ TOKENIZER_FILE, META_FILE = "tokenizer.json", "prepared.json"
 
 _FORMAT = 11  # raise it when folders written by older code must not be used again
 _SAMPLE_BYTES = 1 << 20  # read in a millisecond, at every start
-_MODEL_FILES = ("*.safetensors", "*.bin", "config.json")
+_MODEL_FILES = ("*.safetensors", "*.gguf", "*.bin", "config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from engine.errors import DeviceError, ModelCorruptError
 from engine.model.early_exit import EarlyExitModel
@@ -19,6 +19,7 @@ from engine.model.reference.graphs import GraphRunner
 from engine.model.reference.silence import silenced
 from engine.model.reference.streamed import load_streamed
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
+from engine.model.reference.weight_files import load_whole
 from engine.model.stored_exits import UNTRAINED
 from engine.model.tokenization import Tokenization
 from engine.sentences import Sentence
@@ -65,7 +66,7 @@ def load_reference(
         model = load_streamed(folder, settings) if streamed and family.runtimes else None
         layers = None if model is None else model.model.layers
         if model is None:
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            model = load_whole(folder, settings, dtype)
     fingerprint = model_fingerprint(model, None if layers is None else layers.files.read)
     trained_exits = find_trained_exits(name, fingerprint) if with_trained_exits else None
     if trained_exits is not None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
-from safetensors import safe_open
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.initialization import no_init_weights
-from transformers.utils import GENERATION_CONFIG_NAME
+
+from engine.model.reference.weight_files import WeightFiles, generation_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,41 +21,7 @@ if TYPE_CHECKING:
 
     from engine.model.reference.trained_exits import TrainedExits
 
-_LAYERS, _HEAD = "model.layers.", "lm_head.weight"
-_ROWS = 4096
-
-
-class WeightFiles:
-    """The tensors of a folder's safetensors, by the names of the model's parameters."""
-
-    def __init__(self, folder: Path) -> None:
-        """Reads the heads of the files."""
-        self._places: dict[str, tuple[Path, str]] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        for path in sorted(folder.glob("model*.safetensors")):
-            with safe_open(path, framework="pt") as file:
-                for key in file.keys():  # noqa: SIM118 - not a dict
-                    name = key if key.startswith(("model.", _HEAD)) else f"model.{key}"
-                    self._places[name], self._shapes[name] = (path, key), tuple(file.get_slice(key).get_shape())
-
-    def hold(self, parameters: Mapping[str, torch.Tensor]) -> bool:
-        """Whether these parameters are there, and no head beside the embedding that a model has for one."""
-        return (_HEAD in self._places) <= (_HEAD in parameters) and all(
-            self._shapes.get(name) == parameter.shape for name, parameter in parameters.items()
-        )
-
-    def read(self, name: str, rows: slice = slice(None)) -> torch.Tensor:
-        """A tensor as it is stored, or some rows of it; what it maps of the file goes with it."""
-        path, key = self._places[name]
-        with safe_open(path, framework="pt") as file:
-            return file.get_slice(key)[rows]  # type: ignore[no-any-return]  # untyped
-
-    @torch.no_grad()
-    def fill(self, parameter: torch.Tensor, name: str) -> None:
-        """Copies a tensor into a parameter, some rows at a time so that no second one is in memory."""
-        for start in range(0, len(parameter), _ROWS):
-            rows = slice(start, start + _ROWS)
-            parameter[rows] = self.read(name, rows)
+_LAYERS = "model.layers."
 
 
 class StreamedLayers(nn.ModuleList):
@@ -130,7 +96,6 @@ def load_streamed(folder: Path, settings: Any) -> Any | None:
     for name, parameter in model.named_parameters():
         if not parameter.is_meta:
             files.fill(parameter, name)
-    if (folder / GENERATION_CONFIG_NAME).is_file():
-        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    generation_settings(model, folder)
     model.model.layers = StreamedLayers(model.model.layers, files)
     return model

@@ -225,7 +225,7 @@ def _convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink) -> N
     from engine.model.without_torch.llama_gguf import llama_gguf
 
     if (plain := llama_gguf(gguf_file)) is not None:
-        plain.convert(folder, progress=progress)
+        plain.store(folder, progress=progress)
         return
     with needs_torch(Sentence("To convert {name} once", name=gguf_file.name)):
         from engine.model.reference.gguf import convert_gguf

@@ -1,22 +1,21 @@
-"""Turns a GGUF file of a plain Llama into a folder that `from_pretrained` accepts, in numpy.
+"""A GGUF file of a plain Llama: its weights as transformers has them, and the configuration and tokenizer it holds.
 
 Plain is what the default model is: Llama's blocks, positions rotated alike however long the text, and SmolLM's
-tokenizer. Knows nothing of where files come from or go.
+tokenizer. The file is kept as it is, a sixth of its weights in fp32. Knows nothing of where files come from or go.
 GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gguf
 import numpy as np
-from safetensors import SafetensorError, numpy
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from engine.files import disk_error
 from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_STEPS = 3
+GGUF_FILE = "model.gguf"
+
+_STEPS = 2
 _NORMAL, _CONTROL = 1, 3  # types of tokens
 _CONTROL_NAMES = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}
 _SIZES = {
@@ -61,19 +62,21 @@ class LlamaGguf:
     """A GGUF file that `llama_gguf` has looked at.
 
     Attributes:
+        path: Where it lies.
         fields: What it says of the model and its tokenizer.
         tensors: Its weights as they are stored, by the names of transformers.
     """
 
+    path: Path
     fields: dict[str, Any]
     tensors: dict[str, gguf.ReaderTensor]
 
-    def convert(self, folder: Path, *, progress: ProgressSink = no_progress) -> None:
-        """Writes weights (float32), configuration and tokenizer into `folder`.
+    def store(self, folder: Path, *, progress: ProgressSink = no_progress) -> None:
+        """Copies the file into `folder`, beside the configuration and the tokenizer as transformers writes them.
 
         Args:
             folder: Where to write; created when missing.
-            progress: Is called for each of the three steps.
+            progress: Is called for each of the two steps.
 
         Raises:
             OSError: If `folder` cannot be written, such as on a full disk.
@@ -81,18 +84,27 @@ class LlamaGguf:
         folder.mkdir(parents=True, exist_ok=True)
         progress(Sentence("Converting the tokenizer"), 0, _STEPS)
         _tokenizer(self.fields).save(str(folder / "tokenizer.json"))
-        progress(Sentence("Converting the weights"), 1, _STEPS)
-        weights = {name: self._weight(name) for name in self.tensors}
-        progress(Sentence("Writing the converted model"), 2, _STEPS)
         for name, settings in self._settings().items():
             (folder / name).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         if template := self.fields.get("tokenizer.chat_template"):
             (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
-        try:
-            numpy.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise disk_error(error) or error from error
+        progress(Sentence("Copying the weights"), 1, _STEPS)
+        shutil.copyfile(self.path, folder / GGUF_FILE)
         progress(Sentence("Model converted"), _STEPS, _STEPS)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a weight, by its name in transformers."""
+        return tuple(int(size) for size in reversed(self.tensors[name].shape))
+
+    def read(self, name: str, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """A weight in fp32 by its name in transformers, or some of its rows, in transformers' order."""
+        tensor = self.tensors[name]
+        heads = {"q_proj": "attention.head_count", "k_proj": "attention.head_count_kv"}
+        stored: slice | NDArray[np.int64] = rows
+        if (module := name.split(".")[-2]) in heads:
+            stored = _halves(self.shape(name)[0], int(self.fields[f"llama.{heads[module]}"]))[rows]
+        values: NDArray[np.float32] = gguf.dequantize(np.ascontiguousarray(tensor.data[stored]), tensor.tensor_type)
+        return values.astype(np.float32, copy=False)
 
     def _settings(self) -> dict[str, dict[str, Any]]:
         """The files of settings, as transformers writes them."""
@@ -123,15 +135,6 @@ class LlamaGguf:
             "tokenizer_config.json": {"backend": "tokenizers", "tokenizer_class": "TokenizersBackend", **named},
         }
 
-    def _weight(self, name: str) -> NDArray[np.float32]:
-        """A weight in fp32, its rows in the order of transformers."""
-        tensor = self.tensors[name]
-        values: NDArray[np.float32] = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32, copy=False)
-        heads = {"q_proj": "attention.head_count", "k_proj": "attention.head_count_kv"}
-        if (module := name.split(".")[-2]) in heads:
-            values = _halves(values, int(self.fields[f"llama.{heads[module]}"]))
-        return np.ascontiguousarray(values)
-
 
 def llama_gguf(path: Path) -> LlamaGguf | None:
     """Looks at a GGUF file; None where it is not that of a plain Llama, or not whole: transformers has a look then."""
@@ -146,7 +149,7 @@ def llama_gguf(path: Path) -> LlamaGguf | None:
     tensors = {names.get(tensor.name, ""): tensor for tensor in reader.tensors}
     if tensors.keys() | {"lm_head.weight"} != set(names.values()):
         return None
-    return LlamaGguf(fields, tensors)
+    return LlamaGguf(path, fields, tensors)
 
 
 def _is_plain(fields: dict[str, Any]) -> bool:
@@ -171,11 +174,10 @@ def _names(n_layers: int) -> dict[str, str]:
     return names
 
 
-def _halves(weights: NDArray[np.float32], n_heads: int) -> NDArray[np.float32]:
-    """From RoPE over neighbours, as llama.cpp has it, to RoPE over two halves."""
-    rows, width = weights.shape
-    halves: NDArray[np.float32] = weights.reshape(n_heads, rows // n_heads // 2, 2, width).swapaxes(1, 2)
-    return halves.reshape(rows, width)
+def _halves(n_rows: int, n_heads: int) -> NDArray[np.int64]:
+    """Which stored row is where: from RoPE over neighbours, as llama.cpp has it, to RoPE over two halves."""
+    rows: NDArray[np.int64] = np.arange(n_rows).reshape(n_heads, n_rows // n_heads // 2, 2).swapaxes(1, 2).reshape(-1)
+    return rows
 
 
 def _tokenizer(fields: dict[str, Any]) -> Tokenizer:

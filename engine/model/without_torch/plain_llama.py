@@ -67,7 +67,7 @@ class PlainLlama:
         self.end_ids = tuple(files.eos_ids)
         self.exit_layers = checked_exits(exit_layers, settings.num_hidden_layers)
         self.fingerprint = weights_fingerprint(
-            files.raw_settings, files.names, lambda name: files.read(name, FINGERPRINT_ROWS)
+            files.raw_settings, files.names, lambda name: files.read(name, slice(FINGERPRINT_ROWS))
         )
         self._exits = find_exits(name, self.fingerprint) if with_trained_exits else None
         self.blocks = Blocks(

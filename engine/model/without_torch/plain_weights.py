@@ -1,13 +1,15 @@
 """The folder of a plain Llama: its settings, tokenizer and weights, where all are as those of the default model.
 
 Plain are Llama's blocks without biases, positions rotated alike however long the text, weights in safetensors under
-transformers' names, and a tokenizer that tokenizer.json says whole. Computes nothing; imports no torch.
+transformers' names or in a GGUF file, and a tokenizer that tokenizer.json says whole. Computes nothing; imports no
+torch.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -15,8 +17,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
+from engine.model.without_torch.llama_gguf import GGUF_FILE, llama_gguf
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -67,6 +71,15 @@ class PlainSettings:
                 yield f"{layer}.{name}.weight", shape
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredWeight:
+    """A weight in a file: its shape, whether it is stored in a way that numpy knows, and what reads rows of it."""
+
+    shape: tuple[int, ...]
+    is_readable: bool
+    read: Callable[[slice], NDArray[np.float32]]
+
+
 class PlainFiles:
     """What is in the folder.
 
@@ -82,31 +95,22 @@ class PlainFiles:
         self.settings, self.raw_settings = settings, raw_settings
         self.tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.eos_ids = _eos_ids(folder, raw_settings)
-        self._files: dict[str, Any] = {}
-        for path in sorted(folder.glob("model*.safetensors")):
-            file = safe_open(path, framework="numpy")
-            names: list[str] = file.keys()  # type: ignore[no-untyped-call]
-            self._files |= dict.fromkeys(names, file)
-        self.names = frozenset(self._files)
+        self._weights = dict(_stored_weights(folder))
+        self.names = frozenset(self._weights)
 
     @property
     def are_plain(self) -> bool:
         """Whether the weights are those of the settings, and the tokenizer has no token that the model lacks."""
         expected = dict(self.settings.shapes())
-        slices = {name: file.get_slice(name) for name, file in self._files.items()}
         return (
             self.tokenizer.get_vocab_size(with_added_tokens=True) <= self.settings.vocab_size
-            and {name: tuple(found.get_shape()) for name, found in slices.items()} == expected
-            and all(found.get_dtype() in _DTYPES for found in slices.values())
+            and {name: weight.shape for name, weight in self._weights.items()} == expected
+            and all(weight.is_readable for weight in self._weights.values())
         )
 
-    def read(self, name: str, n_rows: int | None = None) -> NDArray[np.float32]:
-        """A weight in fp32, or its first rows; all of them where it has fewer."""
-        found = self._files[name].get_slice(name)
-        stop = found.get_shape()[0]
-        rows = found[: stop if n_rows is None else min(n_rows, stop)]
-        values: NDArray[np.float32] = rows.astype(np.float32, copy=False)
-        return values
+    def read(self, name: str, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """A weight in fp32, or some of its rows."""
+        return self._weights[name].read(rows)
 
 
 def plain_files(folder: Path) -> PlainFiles | None:
@@ -127,6 +131,31 @@ def plain_files(folder: Path) -> PlainFiles | None:
             raise
         return None
     return files if files.are_plain else None
+
+
+def _stored_weights(folder: Path) -> Iterator[tuple[str, _StoredWeight]]:
+    if (folder / GGUF_FILE).is_file() and (stored := llama_gguf(folder / GGUF_FILE)) is not None:
+        for name in stored.tensors:
+            yield name, _StoredWeight(shape=stored.shape(name), is_readable=True, read=partial(stored.read, name))
+    for path in sorted(folder.glob("model*.safetensors")):
+        file = safe_open(path, framework="numpy")
+        names: list[str] = file.keys()  # type: ignore[no-untyped-call]
+        for name in names:
+            found: Any = file.get_slice(name)  # type: ignore[no-untyped-call]
+            yield (
+                name,
+                _StoredWeight(
+                    shape=tuple(found.get_shape()),
+                    is_readable=found.get_dtype() in _DTYPES,
+                    read=partial(_rows, found),
+                ),
+            )
+
+
+def _rows(found: Any, rows: slice) -> NDArray[np.float32]:
+    start, stop, _ = rows.indices(found.get_shape()[0])
+    values: NDArray[np.float32] = found[start:stop].astype(np.float32, copy=False)
+    return values
 
 
 def _has_plain_blocks(raw: Mapping[str, Any]) -> bool:

@@ -31,7 +31,7 @@ async function welcome(memory: vscode.Memento): Promise<void> {
   const chosen = await vscode.window.showInformationMessage(
     t(
       "Welcome to Green Code. Its server completes code on this machine and is installed once. {0}",
-      t("It fetches about 170 MB once and takes about 1 GB of disk."),
+      t("It fetches about 170 MB once and takes about 0.6 GB of disk."),
     ),
     install,
     notNow,

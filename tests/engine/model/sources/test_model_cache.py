@@ -23,7 +23,8 @@ def write_zeros(path: Path) -> None:
 
 
 def write_quantised(path: Path) -> None:
-    write_tiny_gguf(path, quantisation=gguf.GGMLQuantizationType.Q4_1)
+    """Weights that transformers has to convert, for a plain file would be kept as it is."""
+    write_tiny_gguf(path, quantisation=gguf.GGMLQuantizationType.Q4_1, pre_tokenizer="default")
 
 
 def test_too_little_disk_space_is_told_beforehand(tiny: EmbeddedModel) -> None:
@@ -107,7 +108,7 @@ def test_missing_file_is_told_with_the_remedy(stored: Path) -> None:
         resolve_model("tiny")
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
+@pytest.mark.parametrize("name", ["model.gguf", "manifest.json"])
 @pytest.mark.parametrize("damage", [shorten, lambda path: path.write_text("{}")])
 def test_damaged_file_is_told(stored: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(stored / name)
@@ -123,14 +124,14 @@ def change_last_byte(path: Path) -> None:
 
 
 def test_one_changed_byte_is_found_by_verification(stored: Path) -> None:
-    change_last_byte(stored / "model.safetensors")
+    change_last_byte(stored / "model.gguf")
 
-    with pytest.raises(ModelCorruptError, match=r"model\.safetensors has changed"):
+    with pytest.raises(ModelCorruptError, match=r"model\.gguf has changed"):
         model_cache.verify("tiny")
 
 
 def test_pull_mends_a_damaged_model(tiny: EmbeddedModel, stored: Path) -> None:
-    change_last_byte(stored / "model.safetensors")
+    change_last_byte(stored / "model.gguf")
 
     pull_embedded(tiny)
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from engine.checksum import sha256_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ModelCorruptError, ModelNotFoundError, UnsupportedModelError
+from engine.model.reference.weight_files import load_whole
 from engine.model.sources import model_cache
 from engine.model.sources.embedded import SMOLLM2, EmbeddedModel
 from engine.model.sources.store import list_models, pull_embedded, remove, resolve_model
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("index")
 
 
 def test_pulled_model_loads(stored: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(stored, local_files_only=True)
+    model = load_whole(stored, AutoConfig.from_pretrained(stored), torch.float32)
     assert torch.equal(model.lm_head.weight, tiny_llama().lm_head.weight)
     assert AutoTokenizer.from_pretrained(stored, local_files_only=True).tokenize("in 12") == ["in", "Ġ", "1", "2"]
 
@@ -32,7 +33,7 @@ def test_pulled_model_keeps_licence_and_manifest_and_nothing_of_the_way(tiny: Em
     manifest = json.loads((files.path / "manifest.json").read_text())
     assert (files.path / "LICENSE").read_text() == "Do as you like."
     assert (manifest["name"], manifest["source"], manifest["licence"]) == ("tiny", "a test", "WTFPL")
-    assert manifest["files"]["model.safetensors"]["sha256"] == sha256_of(files.path / "model.safetensors")
+    assert manifest["files"]["model.gguf"]["sha256"] == sha256_of(files.path / "model.gguf")
     assert stored_files() == sorted(["tiny", "tiny/manifest.json", *(f"tiny/{name}" for name in manifest["files"])])
 
 
@@ -43,10 +44,12 @@ def refuse(*_):
     sys.exit("touched the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from engine.model.sources.store import resolve_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import torch
+from transformers import AutoConfig, AutoTokenizer
+from engine.model.reference.weight_files import load_whole
 path = resolve_model("tiny").path
 AutoTokenizer.from_pretrained(path)
-AutoModelForCausalLM.from_pretrained(path)
+load_whole(path, AutoConfig.from_pretrained(path), torch.float32)
 print(path)
 """
     process = in_new_process(no_network)

@@ -1,13 +1,18 @@
-"""A plain GGUF file converted in numpy is, byte for byte, what transformers makes of it."""
+"""A plain GGUF file kept as it is says, byte for byte, what transformers makes of it."""
 
 import json
 from pathlib import Path
 
 import gguf
+import numpy as np
 import pytest
+import torch
+from safetensors.numpy import load_file
 from transformers import AutoConfig, AutoTokenizer
 
+from engine.errors import ModelCorruptError
 from engine.model.reference.gguf import convert_gguf
+from engine.model.reference.weight_files import load_whole
 from engine.model.without_torch.llama_gguf import llama_gguf
 from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
 
@@ -19,11 +24,47 @@ def test_weights_and_tokenizer_are_the_same(quantisation: gguf.GGMLQuantizationT
     plain, steps = llama_gguf(tmp_path / "tiny.gguf"), []
     assert plain is not None
 
-    plain.convert(tmp_path / "numpy", progress=lambda *step: steps.append(step))
+    plain.store(tmp_path / "numpy", progress=lambda *step: steps.append(step))
 
-    for name in ("model.safetensors", "tokenizer.json"):
-        assert (tmp_path / "numpy" / name).read_bytes() == (tmp_path / "torch" / name).read_bytes()
-    assert [step[1:] for step in steps] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    converted = load_file(tmp_path / "torch" / "model.safetensors")
+    assert plain.tensors.keys() == converted.keys()
+    for name, weight in converted.items():
+        assert plain.shape(name) == weight.shape
+        np.testing.assert_array_equal(plain.read(name), weight)
+        np.testing.assert_array_equal(plain.read(name, slice(1, 5)), weight[1:5])
+    for name in ("tokenizer.json", "model.gguf"):
+        theirs = tmp_path / "torch" / name if name == "tokenizer.json" else tmp_path / "tiny.gguf"
+        assert (tmp_path / "numpy" / name).read_bytes() == theirs.read_bytes()
+    assert [step[1:] for step in steps] == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_transformers_layers_get_the_same_weights(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+    convert_gguf(tmp_path / "tiny.gguf", tmp_path / "torch")
+    plain = llama_gguf(tmp_path / "tiny.gguf")
+    assert plain is not None
+    plain.store(tmp_path / "numpy")
+
+    ours, theirs = (
+        load_whole(folder, AutoConfig.from_pretrained(folder), torch.float32)
+        for folder in (tmp_path / "numpy", tmp_path / "torch")
+    )
+
+    assert ours.generation_config.eos_token_id == theirs.generation_config.eos_token_id
+    for name, weight in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], weight)
+
+
+def test_another_files_weights_are_refused(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+    write_tiny_gguf(tmp_path / "other.gguf", hidden_size=64)
+    plain = llama_gguf(tmp_path / "tiny.gguf")
+    assert plain is not None
+    plain.store(tmp_path / "numpy")
+    (tmp_path / "other.gguf").replace(tmp_path / "numpy" / "model.gguf")
+
+    with pytest.raises(ModelCorruptError, match="are not the model's"):
+        load_whole(tmp_path / "numpy", AutoConfig.from_pretrained(tmp_path / "numpy"), torch.float32)
 
 
 def test_transformers_reads_the_same_settings(tmp_path: Path) -> None:
@@ -31,7 +72,7 @@ def test_transformers_reads_the_same_settings(tmp_path: Path) -> None:
     convert_gguf(tmp_path / "tiny.gguf", tmp_path / "torch")
     plain = llama_gguf(tmp_path / "tiny.gguf")
     assert plain is not None
-    plain.convert(tmp_path / "numpy")
+    plain.store(tmp_path / "numpy")
 
     ours, theirs = (AutoConfig.from_pretrained(tmp_path / folder).to_dict() for folder in ("numpy", "torch"))
 
