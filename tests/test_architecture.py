@@ -44,10 +44,9 @@ ROOMS: dict[str, set[str]] = {
     **{module: set() for module in FOOT},
     "engine": set(),
     "engine.model": set(),  # what the lives of a model share: records, the seam, the table of families
-    # To convert a GGUF file, in another process.
-    "engine.model.sources": {"engine.model", "engine.model.reference", "engine.model.without_torch"},
+    "engine.model.sources": {"engine.model", "engine.model.reference"},  # to convert a GGUF file, in another process
     "engine.model.prepared": {"engine.model", "engine.model.sources"},
-    "engine.model.without_torch": {"engine.model", "engine.model.prepared"},
+    "engine.model.without_torch": {"engine.model", "engine.model.sources", "engine.model.prepared"},
     "engine.model.reference": {"engine.model", "engine.model.sources", "engine.model.prepared"},
     "engine.model.loading": MODEL,
     "engine.policy": set(),

@@ -18,7 +18,7 @@ from engine.engine import Engine
 from engine.errors import ConfigError
 from engine.model.reference.gguf import convert_gguf
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
-from engine.model.without_torch.llama_gguf import GGUF_FILE
+from engine.model.sources.llama_gguf import GGUF_FILE
 from engine.types import PROJECT_ALONE, Completion, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
 
 pytestmark = pytest.mark.model

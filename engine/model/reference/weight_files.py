@@ -15,7 +15,7 @@ from transformers.initialization import no_init_weights
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from engine.errors import ModelCorruptError
-from engine.model.without_torch.llama_gguf import GGUF_FILE, llama_gguf
+from engine.model.sources.llama_gguf import GGUF_FILE, llama_gguf
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:

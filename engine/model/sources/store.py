@@ -222,7 +222,7 @@ def _convert(gguf_file: Path, folder: Path, progress: ProgressSink) -> None:
 
 def _convert_gguf(gguf_file: Path, folder: Path, *, progress: ProgressSink) -> None:
     """What the other process does: only there torch is imported, and where the model is plain not even there."""
-    from engine.model.without_torch.llama_gguf import llama_gguf
+    from engine.model.sources.llama_gguf import llama_gguf
 
     if (plain := llama_gguf(gguf_file)) is not None:
         plain.store(folder, progress=progress)

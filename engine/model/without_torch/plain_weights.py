@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from engine.model.without_torch.llama_gguf import GGUF_FILE, llama_gguf
+from engine.model.sources.llama_gguf import GGUF_FILE, llama_gguf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoTokenizer
 from engine.errors import ModelCorruptError
 from engine.model.reference.gguf import convert_gguf
 from engine.model.reference.weight_files import load_whole
-from engine.model.without_torch.llama_gguf import llama_gguf
+from engine.model.sources.llama_gguf import llama_gguf
 from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
 
 
