@@ -22,7 +22,6 @@ from engine.sentences import Sentence, joined
 from engine.types import PROJECT_ALONE
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import LEDGER_FILE, Ledger, Origin
-from lsp_server.books.session import Session
 from lsp_server.client_process import ClientProcess
 from lsp_server.context import notebooks
 from lsp_server.context.documents import OpenDocuments
@@ -82,7 +81,8 @@ class GreenCodeServer(LanguageServer):
         )
         self.settings = Settings()
         self.state = ServerState()
-        self.books = Books(Session(), Ledger(ledger_path or data_dir() / LEDGER_FILE), self._tell_books)
+        self.project = ProjectKeeper(lambda reading: self._tell_with_energy(replace(self.state, reading=reading)))
+        self.books = Books(Ledger(ledger_path or data_dir() / LEDGER_FILE), self._tell_books, self.project.cpu_s)
         self.scheduler = CompletionScheduler(
             engine_factory,
             self._note_computed,
@@ -97,7 +97,6 @@ class GreenCodeServer(LanguageServer):
         self.surroundings = Surroundings(
             self.quiet.why_private, is_undecided=self.quiet.is_undecided, on_forgotten=self.suggester.clear
         )
-        self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)))
         self.say: Say = str  # in the language of the editor; known from the handshake on
         self.client_process: ClientProcess | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
@@ -321,8 +320,7 @@ class GreenCodeServer(LanguageServer):
             self._retries.succeeded()
             logger.info("%s is ready on %s", engine.model_name, engine.device_name)
             self.project.use_engine(engine.project)
-            self.tell(replace(self.state, engine=engine_facts(engine), loading=""))
-            self.push_energy()
+            self._tell_with_energy(replace(self.state, engine=engine_facts(engine), loading=""))
         finally:
             progress.end()
 
@@ -341,10 +339,12 @@ class GreenCodeServer(LanguageServer):
         self._retries.after_loss()
 
     def _note_restraint(self) -> None:
-        self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
-        self.push_energy()
+        self._tell_with_energy(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
 
     def _tell_books(self) -> None:
         self.restraint.look()
-        self.tell(replace(self.state, ledger_warning=self.books.warning))
+        self._tell_with_energy(replace(self.state, ledger_warning=self.books.warning))
+
+    def _tell_with_energy(self, state: ServerState) -> None:
+        self.tell(state)
         self.push_energy()

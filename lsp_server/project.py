@@ -48,6 +48,10 @@ class ProjectKeeper:
             None  # what has been read, to know when other things are wanted
         )
 
+    def cpu_s(self) -> float:
+        """CPU time that reading projects has taken since the server started."""
+        return self._reader.cpu_s
+
     def use(self, settings: Settings, documents: OpenDocuments) -> None:
         """Takes over settings and the workspace's folders and documents."""
         self._documents, self._private_files = documents, tuple(settings.private_files)

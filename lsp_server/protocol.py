@@ -82,6 +82,7 @@ class SessionEnergy:
         saved_j: What those of baseline_energy_j took less than that; always modelled.
         wasted_j: Energy of requests whose text was never accepted.
         prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
+        projects_j: What it took to read the workspace's files, beside all that; always modelled, from CPU time.
         requests: Requests that reached the engine.
         offered: Completions of which something was offered.
         accepted: Completions accepted in full, in part, or what was left of them.
@@ -113,6 +114,7 @@ class SessionEnergy:
     decode_j: float | None
     policy_j: float | None
     verification_j: float | None
+    projects_j: float | None
     requests: int
     offered: int
     accepted: int

@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -258,6 +259,7 @@ class Guest:
             answer: Message = {"is": wire.VALUE, "id": message["id"]}
             try:
                 answer["value"] = self._project_value(message["name"], message["call"], message["arguments"])
+                answer["cpu_s"] = time.thread_time()
             except Exception as error:
                 logger.exception("A project could not be read")
                 answer = error_message(EngineError(_fault(error)), message["id"])

@@ -34,9 +34,13 @@ class SharedEngine:
     Args:
         link: To the engine's process, which has said that it is ready.
         facts: What it said of the engine.
+
+    Attributes:
+        projects_cpu_s: CPU time that the engine's process has spent on filling our projects, as it said last.
     """
 
     def __init__(self, link: Link, facts: SharedFacts) -> None:
+        self.projects_cpu_s = 0.0
         self._link, self._facts = link, facts
         self._numbers = itertools.count(1)
         self._inboxes: dict[int, SimpleQueue[Message | None]] = {}  # None: no answer will come, or none is wanted
@@ -127,6 +131,7 @@ class SharedEngine:
             raise EngineLostError(_LOST)
         if message["is"] == wire.FAILED:
             raise error_of(message)
+        self.projects_cpu_s = message["cpu_s"]
         value: object = message["value"]
         return value
 
@@ -177,6 +182,11 @@ class SharedProject:
     def is_due(self) -> bool:
         """Whether enough has changed to be sorted."""
         return bool(self._engine.ask_project(self._name, "is_due"))
+
+    @property
+    def cpu_elsewhere_s(self) -> float:
+        """CPU time spent in the engine's process, on all our projects."""
+        return self._engine.projects_cpu_s
 
     def replace(self, name: str, text: str) -> bool:
         """Takes a file; False where there is no room for it."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.config import data_dir
 from engine.energy.carbon import carbon_intensity
+from engine.energy.cost_model import CPU_ACTIVE_POWER_W
 from lsp_server.books.recent import Recent
 from lsp_server.books.reports import models_since, sums_by
 from lsp_server.books.resting import resting
@@ -33,16 +35,18 @@ class Books:
     """One session after the other, over one ledger.
 
     Args:
-        session: The first session.
         ledger: The user's ledger; its file is opened with the first entry, or by `open`.
         on_change: Called after every change, of the warning too.
+        projects_cpu_s: Says what CPU time reading projects has taken so far.
 
     Attributes:
         recent: The newest requests, each from its beginning.
     """
 
-    def __init__(self, session: Session, ledger: Ledger, on_change: Callable[[], None]) -> None:
-        self._session = session
+    def __init__(self, ledger: Ledger, on_change: Callable[[], None], projects_cpu_s: Callable[[], float]) -> None:
+        self._session = Session()
+        self._projects_cpu_s = projects_cpu_s
+        self._projects_before_s = 0.0  # this session
         self._ledger = ledger
         self._today = Today()
         self.recent = Recent()
@@ -99,12 +103,15 @@ class Books:
     def begin_session(self) -> None:
         """Begins a new session; the ledger keeps the old one."""
         self._session = Session()
+        self._projects_before_s = self._projects_cpu_s()
         self._tell()
 
     def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
         """The session's sums, and today's of all sessions, as they are told to the client."""
         today = self._today.look(self._ledger)
-        return self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
+        totals = self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
+        projects_s = self._projects_cpu_s() - self._projects_before_s
+        return replace(totals, projects_j=projects_s * CPU_ACTIVE_POWER_W or None)
 
     def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
         """What the ledger says of the newest days.

@@ -137,6 +137,7 @@ class Session:
             decode_j=self._phase_j[Phase.DECODE].value,
             policy_j=self._phase_j[Phase.POLICY].value,
             verification_j=self._phase_j[Phase.VERIFICATION].value,
+            projects_j=None,  # nobody's request
             requests=counts["requests"],
             offered=counts["offered"],
             accepted=counts["accepted"],

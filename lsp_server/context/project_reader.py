@@ -12,6 +12,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,11 @@ class ProjectSink(Protocol):
     @property
     def is_due(self) -> bool:
         """Whether enough has changed to be sorted."""
+        ...
+
+    @property
+    def cpu_elsewhere_s(self) -> float:
+        """CPU time that another process has spent on being filled, all its texts together; 0 where there is none."""
         ...
 
     def replace(self, name: str, text: str) -> bool:
@@ -92,9 +98,14 @@ class ProjectReader:
     Args:
         on_news: Called with what is being read, as one sentence, and, in the reader's thread, with what has been; ""
             for nothing.
+
+    Attributes:
+        cpu_s: CPU time that reading has taken, wherever it was spent.
     """
 
     def __init__(self, on_news: Callable[[str, str], None]) -> None:
+        self.cpu_s = 0.0
+        self._elsewhere_s = self._told_elsewhere_s = 0.0
         self._on_news = on_news
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -214,6 +225,7 @@ class ProjectReader:
             is_taken = text is not None and sink.replace(str(path), text)
             n_read, n_left = n_read + is_taken, n_left + (not is_taken)
         sink.sort()
+        self._count(sink)
         if wanted.turn == self._turn:
             left = f" {n_left} others are too long, no text, or more than there is room for." if n_left else ""
             self._on_news(_reading(following), f"{n_read} files of {folder.name} have their say.{left}")
@@ -235,6 +247,13 @@ class ProjectReader:
             sink.remove(str(path))
         if sink.is_due:
             sink.sort()
+        self._count(sink)
+
+    def _count(self, sink: ProjectSink) -> None:
+        before, self._told_elsewhere_s = self._told_elsewhere_s, sink.cpu_elsewhere_s
+        is_another = self._told_elsewhere_s < before  # process, which has begun to count anew
+        self._elsewhere_s += self._told_elsewhere_s - (0.0 if is_another else before)
+        self.cpu_s = time.thread_time() + self._elsewhere_s
 
 
 def _reading(folder: Path | None) -> str:

@@ -56,6 +56,7 @@ export interface SessionEnergy {
   readonly decodeJ: number | null;
   readonly policyJ: number | null;
   readonly verificationJ: number | null;
+  readonly projectsJ: number | null;
   readonly requests: number;
   readonly offered: number;
   readonly accepted: number;

@@ -106,7 +106,8 @@ function percentOf({ savedJ, baselineEnergyJ }: SessionEnergy): number | null {
 }
 
 function sessionLines(energy: SessionEnergy): Line[] {
-  const { energyJ, provenance, savedJ, baselineEnergyJ, acceptedChars, wastedJ } = energy;
+  const { energyJ, provenance, savedJ, baselineEnergyJ, acceptedChars, wastedJ, projectsJ } =
+    energy;
   return [
     [
       t("Spent"),
@@ -124,6 +125,9 @@ function sessionLines(energy: SessionEnergy): Line[] {
         ] as const)),
     [t("Characters kept"), String(acceptedChars)],
     ...(wastedJ === null ? [] : ([[t("Spent on text not kept"), formatJoules(wastedJ)]] as const)),
+    ...(projectsJ === null
+      ? []
+      : ([[t("Beside that, to read the workspace"), formatJoules(projectsJ)]] as const)),
   ];
 }
 

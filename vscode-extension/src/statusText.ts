@@ -188,7 +188,11 @@ function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: strin
   const figures =
     energy === null
       ? []
-      : [...(energy.requests === 0 ? [] : energyLines(energy)), ...todayLines(energy)];
+      : [
+          ...(energy.requests === 0 ? [] : energyLines(energy)),
+          ...projectsLines(energy),
+          ...todayLines(energy),
+        ];
   const first = sentence === "" ? `${capital(look.words)}.` : escapeMarkdown(sentence);
   return [
     `**Green Code:** ${first}`,
@@ -203,6 +207,12 @@ function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: strin
 /** Spent, saved, kept. */
 function energyLines(energy: SessionEnergy): string[] {
   return [spentLine(energy), savedLine(energy), keptLine(energy)].filter((line) => line !== "");
+}
+
+/** What the workspace's files have cost, which is nobody's request. */
+function projectsLines({ projectsJ }: SessionEnergy): string[] {
+  if (projectsJ === null) return [];
+  return [t("**Beside that** {0} to read the workspace, modelled", formatJoules(projectsJ))];
 }
 
 /** All sessions of the day, where this one is not the only one. */

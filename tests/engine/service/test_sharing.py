@@ -159,6 +159,7 @@ def test_projects_are_each_servers_own_and_go_with_it(host: Hosted) -> None:
     assert mine.replace("a.py", "price = \ud83d")
     assert others.replace("b.py", "cost = 1")
     assert not mine.is_due
+    assert 0.0 < mine.cpu_elsewhere_s < 30.0
     mine.sort()
     held = {number: host.engine.projects.text(f"{number}/p".replace("/p", "//p")) for number in (0, 1)}
     assert sorted(text.names for text in held.values()) == [("a.py",), ("b.py",)]

@@ -13,7 +13,6 @@ from engine.energy.calibration import CALIBRATION_FILE, save_calibration
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import Ledger, Origin
 from lsp_server.books.reports import read_report
-from lsp_server.books.session import Session
 from lsp_server.protocol import HistoryParams
 from tests.engine.energy.test_cost_model import ROUND
 from tests.fakes import fake_completion
@@ -91,7 +90,10 @@ def test_the_editors_history_says_how_long_and_at_which_power(path: Path, monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(path.parent))
     now_s = time.time()
     write(path, ("one", now_s - 200.0), ("one", now_s - 100.0))
-    books, params = Books(Session(), Ledger(path), lambda: None), HistoryParams(by="day", days=2, country="")
+    books, params = (
+        Books(Ledger(path), lambda: None, lambda: 0.0),
+        HistoryParams(by="day", days=2, country=""),
+    )
 
     unknown = books.history(params, str, rest_after_s=1800.0)
     (path.parent / "green-code").mkdir()

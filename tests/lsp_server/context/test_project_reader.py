@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.project.project_text import ProjectText
 from engine.project.projects import Projects
 from lsp_server.context.project_reader import ProjectReader
 
@@ -137,6 +138,20 @@ def test_a_file_belongs_to_the_innermost_folder(desk: Desk, tmp_path: Path) -> N
     assert desk.reader.project_of(inner / "x.py") == inner
     assert desk.reader.project_of(desk.folder / "x.py") == desk.folder
     assert desk.reader.project_of(tmp_path / "elsewhere" / "x.py") is None
+
+
+def test_the_time_that_reading_takes_is_counted_wherever_it_is_spent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.read()
+    here_s = desk.reader.cpu_s
+    assert 0.0 < here_s < 30.0
+
+    # As another process says it; a new one begins to count anew.
+    for told_s, expected_s in ((20.0, 20.0), (50.0, 50.0), (10.0, 60.0)):
+        monkeypatch.setattr(ProjectText, "cpu_elsewhere_s", told_s)
+        desk.after(lambda: desk.reader.update(desk.folder / "a.py", "price = 3\n"))
+        assert expected_s + here_s <= desk.reader.cpu_s < expected_s + here_s + 5.0
 
 
 def test_a_folder_that_vanishes_ends_nothing(desk: Desk) -> None:

@@ -15,6 +15,7 @@ const ENERGY = {
   decodeJ: 3,
   policyJ: 0.44,
   verificationJ: 5,
+  projectsJ: null,
   requests: 12,
   cancelled: 2,
   reused: 7,
@@ -58,6 +59,14 @@ test("the phases have words that people know", () => {
 
   assert.ok(labels.includes("For checking drafts"));
   assert.doesNotMatch(labels.join(), /verification|prefill|decode/);
+});
+
+test("what reading the workspace took stands at the end, beside the requests", () => {
+  const last = (projectsJ: number | null): unknown =>
+    sliderPage({ ...RUNNING, energy: { ...ENERGY, projectsJ } }, 20).session.at(-1);
+
+  assert.deepEqual(last(48.2), ["Beside that, to read the workspace", "48.2 J"]);
+  assert.notDeepEqual(last(null), last(48.2));
 });
 
 test("before the first request nothing stands there but a sentence and what the server will decode with", () => {

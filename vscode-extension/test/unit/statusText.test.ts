@@ -31,6 +31,7 @@ const ENERGY: SessionEnergy = {
   decodeJ: 8,
   policyJ: 0.44,
   verificationJ: null,
+  projectsJ: null,
   requests: 12,
   offered: 10,
   accepted: 3,
@@ -220,6 +221,18 @@ test("what other windows and earlier sessions took today is told, once they did"
   assert.equal(today({ ...three, requests: 0, energyJ: null }), today(three));
   assert.equal(today({ requests: 0, energyJ: null }), "**Today** 12.4 J in 1 session, all windows");
   assert.equal(today({ todayJ: null, todaySessions: null }), "");
+});
+
+test("what reading the workspace took is told beside the requests, and before the first of them", () => {
+  const projects = (change: Partial<SessionEnergy>): string | undefined =>
+    /\*\*Beside that\*\*.*/.exec(
+      renderStatus({ ...RUNNING, energy: { ...ENERGY, ...change } }, ON).tooltip,
+    )?.[0];
+  const read = "**Beside that** 48.2 J to read the workspace, modelled";
+
+  assert.equal(projects({}), undefined);
+  assert.equal(projects({ projectsJ: 48.2 }), read);
+  assert.equal(projects({ projectsJ: 48.2, requests: 0, energyJ: null }), read);
 });
 
 test("what follows from the machine's power is told", () => {
