@@ -236,7 +236,7 @@ def _steps_in(
         with _precision(plan, words.device):
             loss = student(*_padded(batch[ranks.own :: ranks.count], words.device), words)["loss"]
         loss.backward()
-        float(loss)  # waits for a GPU
+        float(loss.detach())  # waits for a GPU
         student.zero_grad()
         took_s.append(time.perf_counter() - started_s)
     steps = int((plan.seconds - sum(took_s)) / min(took_s, default=1.0))
