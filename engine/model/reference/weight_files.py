@@ -15,7 +15,7 @@ from transformers.initialization import no_init_weights
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from engine.errors import ModelCorruptError
-from engine.model.sources.llama_gguf import GGUF_FILE, llama_gguf
+from engine.model.sources.llama_gguf import kept_gguf
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class WeightFiles:
         """Reads the heads of the files."""
         self._places: dict[str, tuple[Path, str]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
-        self._gguf = llama_gguf(folder / GGUF_FILE) if (folder / GGUF_FILE).is_file() else None
+        self._gguf = kept_gguf(folder)
         if self._gguf is not None:
             self._shapes = {name: self._gguf.shape(name) for name in self._gguf.tensors}
         for path in sorted(folder.glob("model*.safetensors")):
@@ -42,6 +42,11 @@ class WeightFiles:
                     name = key if key.startswith(("model.", _HEAD)) else f"model.{key}"
                     self._places[name], self._shapes[name] = (path, key), tuple(file.get_slice(key).get_shape())
 
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is the GGUF file's, which transformers cannot load beside our configuration."""
+        return self._gguf is not None
+
     def hold(self, parameters: Mapping[str, torch.Tensor]) -> bool:
         """Whether these parameters are there, and no head beside the embedding that a model has for one."""
         return (_HEAD in self._shapes) <= (_HEAD in parameters) and all(
@@ -49,7 +54,7 @@ class WeightFiles:
         )
 
     def read(self, name: str, rows: slice = slice(None)) -> torch.Tensor:
-        """A tensor as it is stored, in fp32 where that is GGUF, or some rows of it."""
+        """A tensor as it is stored, in fp32 where that is GGUF, or some rows; what it maps of a file goes with it."""
         if self._gguf is not None:
             return torch.from_numpy(np.require(self._gguf.read(name, rows), requirements="W"))
         path, key = self._places[name]
@@ -75,9 +80,9 @@ def load_whole(folder: Path, settings: Any, dtype: torch.dtype) -> Any:
     Raises:
         ModelCorruptError: If the GGUF file there is not that of the configuration.
     """
-    if not (folder / GGUF_FILE).is_file():
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     files = WeightFiles(folder)
+    if not files.is_gguf:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     with no_init_weights():  # memory that nobody writes to is not taken
         model = AutoModelForCausalLM.from_config(settings, dtype=dtype)
     model.tie_weights()

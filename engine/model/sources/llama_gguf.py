@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GGUF_FILE = "model.gguf"
+_OTHER_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 _STEPS = 2
 _NORMAL, _CONTROL = 1, 3  # types of tokens
@@ -134,6 +135,13 @@ class LlamaGguf:
             "generation_config.json": controls,
             "tokenizer_config.json": {"backend": "tokenizers", "tokenizer_class": "TokenizersBackend", **named},
         }
+
+
+def kept_gguf(folder: Path) -> LlamaGguf | None:
+    """The GGUF file that a folder has for its weights; None where it has them in another form, as of `llama_gguf`."""
+    path = folder / GGUF_FILE
+    is_beside = any(any(folder.glob(pattern)) for pattern in _OTHER_WEIGHTS)
+    return None if is_beside or not path.is_file() else llama_gguf(path)
 
 
 def llama_gguf(path: Path) -> LlamaGguf | None:

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from engine.model.sources.llama_gguf import GGUF_FILE, llama_gguf
+from engine.model.sources.llama_gguf import kept_gguf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,7 +134,7 @@ def plain_files(folder: Path) -> PlainFiles | None:
 
 
 def _stored_weights(folder: Path) -> Iterator[tuple[str, _StoredWeight]]:
-    if (folder / GGUF_FILE).is_file() and (stored := llama_gguf(folder / GGUF_FILE)) is not None:
+    if (stored := kept_gguf(folder)) is not None:
         for name in stored.tensors:
             yield name, _StoredWeight(shape=stored.shape(name), is_readable=True, read=partial(stored.read, name))
     for path in sorted(folder.glob("model*.safetensors")):

@@ -12,9 +12,9 @@ from transformers import AutoConfig, AutoTokenizer
 
 from engine.errors import ModelCorruptError
 from engine.model.reference.gguf import convert_gguf
-from engine.model.reference.weight_files import load_whole
-from engine.model.sources.llama_gguf import llama_gguf
-from tests.engine.model.sources.tiny_gguf import TOKENS, write_tiny_gguf
+from engine.model.reference.weight_files import WeightFiles, load_whole
+from engine.model.sources.llama_gguf import kept_gguf, llama_gguf
+from tests.engine.model.sources.tiny_gguf import TOKENS, tiny_llama, write_tiny_gguf
 
 
 @pytest.mark.parametrize("quantisation", [gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q8_0])
@@ -32,9 +32,9 @@ def test_weights_and_tokenizer_are_the_same(quantisation: gguf.GGMLQuantizationT
         assert plain.shape(name) == weight.shape
         np.testing.assert_array_equal(plain.read(name), weight)
         np.testing.assert_array_equal(plain.read(name, slice(1, 5)), weight[1:5])
-    for name in ("tokenizer.json", "model.gguf"):
-        theirs = tmp_path / "torch" / name if name == "tokenizer.json" else tmp_path / "tiny.gguf"
-        assert (tmp_path / "numpy" / name).read_bytes() == theirs.read_bytes()
+    numpy, theirs = tmp_path / "numpy", tmp_path / "torch" / "tokenizer.json"
+    assert (numpy / "tokenizer.json").read_bytes() == theirs.read_bytes()
+    assert (numpy / "model.gguf").read_bytes() == (tmp_path / "tiny.gguf").read_bytes()
     assert [step[1:] for step in steps] == [(0, 2), (1, 2), (2, 2)]
 
 
@@ -53,6 +53,18 @@ def test_transformers_layers_get_the_same_weights(tmp_path: Path) -> None:
     assert ours.generation_config.eos_token_id == theirs.generation_config.eos_token_id
     for name, weight in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[name], weight)
+
+
+def test_a_gguf_file_beside_a_folders_own_weights_is_passed_over(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "model.gguf", quantisation=gguf.GGMLQuantizationType.Q8_0)
+    model = tiny_llama()
+    model.save_pretrained(tmp_path)
+
+    found = load_whole(tmp_path, AutoConfig.from_pretrained(tmp_path), torch.float32)
+
+    assert kept_gguf(tmp_path) is None
+    assert torch.equal(found.lm_head.weight, model.lm_head.weight)
+    assert torch.equal(WeightFiles(tmp_path).read("model.embed_tokens.weight"), model.model.embed_tokens.weight)
 
 
 def test_another_files_weights_are_refused(tmp_path: Path) -> None:
