@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.config import data_dir
@@ -109,9 +108,10 @@ class Books:
     def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
         """The session's sums, and today's of all sessions, as they are told to the client."""
         today = self._today.look(self._ledger)
-        totals = self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
-        projects_s = self._projects_cpu_s() - self._projects_before_s
-        return replace(totals, projects_j=projects_s * CPU_ACTIVE_POWER_W or None)
+        projects_j = (self._projects_cpu_s() - self._projects_before_s) * CPU_ACTIVE_POWER_W
+        return self._session.totals(
+            green_mode=green_mode, layers_total=layers_total, today=today, projects_j=projects_j or None
+        )
 
     def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
         """What the ledger says of the newest days.

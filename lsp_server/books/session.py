@@ -119,7 +119,9 @@ class Session:
         offer.taken += kept
         self._counts["accepted_chars"] += kept
 
-    def totals(self, *, green_mode: int, layers_total: int | None, today: SpentToday) -> SessionEnergy:
+    def totals(
+        self, *, green_mode: int, layers_total: int | None, today: SpentToday, projects_j: float | None
+    ) -> SessionEnergy:
         """The sums as they are told to the client."""
         counts, last = self._counts, self._last
         energy_j = self.energy_j
@@ -137,7 +139,7 @@ class Session:
             decode_j=self._phase_j[Phase.DECODE].value,
             policy_j=self._phase_j[Phase.POLICY].value,
             verification_j=self._phase_j[Phase.VERIFICATION].value,
-            projects_j=None,  # nobody's request
+            projects_j=projects_j,
             requests=counts["requests"],
             offered=counts["offered"],
             accepted=counts["accepted"],

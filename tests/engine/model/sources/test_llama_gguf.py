@@ -17,6 +17,15 @@ from engine.model.sources.llama_gguf import kept_gguf, llama_gguf
 from tests.engine.model.sources.tiny_gguf import TOKENS, tiny_llama, write_tiny_gguf
 
 
+def store_both_ways(folder: Path) -> None:
+    """Stores a tiny model in `folder`: in "torch" as transformers converts it, in "numpy" as we keep it."""
+    write_tiny_gguf(folder / "tiny.gguf")
+    convert_gguf(folder / "tiny.gguf", folder / "torch")
+    plain = llama_gguf(folder / "tiny.gguf")
+    assert plain is not None
+    plain.store(folder / "numpy")
+
+
 @pytest.mark.parametrize("quantisation", [gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q8_0])
 def test_weights_and_tokenizer_are_the_same(quantisation: gguf.GGMLQuantizationType, tmp_path: Path) -> None:
     write_tiny_gguf(tmp_path / "tiny.gguf", quantisation=quantisation)
@@ -39,11 +48,7 @@ def test_weights_and_tokenizer_are_the_same(quantisation: gguf.GGMLQuantizationT
 
 
 def test_transformers_layers_get_the_same_weights(tmp_path: Path) -> None:
-    write_tiny_gguf(tmp_path / "tiny.gguf")
-    convert_gguf(tmp_path / "tiny.gguf", tmp_path / "torch")
-    plain = llama_gguf(tmp_path / "tiny.gguf")
-    assert plain is not None
-    plain.store(tmp_path / "numpy")
+    store_both_ways(tmp_path)
 
     ours, theirs = (
         load_whole(folder, AutoConfig.from_pretrained(folder), torch.float32)
@@ -80,11 +85,7 @@ def test_another_files_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_transformers_reads_the_same_settings(tmp_path: Path) -> None:
-    write_tiny_gguf(tmp_path / "tiny.gguf")
-    convert_gguf(tmp_path / "tiny.gguf", tmp_path / "torch")
-    plain = llama_gguf(tmp_path / "tiny.gguf")
-    assert plain is not None
-    plain.store(tmp_path / "numpy")
+    store_both_ways(tmp_path)
 
     ours, theirs = (AutoConfig.from_pretrained(tmp_path / folder).to_dict() for folder in ("numpy", "torch"))
 

