@@ -64,7 +64,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         expect(history.locator("#rows th")).to_have_text("python")
         for format_ in ("csv", "json"):
             history.get_by_role("button", name=f"Export {format_.upper()}").click()
-            expect(page.locator(".quick-input-widget:visible input")).to_have_value(
+            expect(window.field).to_have_value(
                 re.compile(rf"green-code-by-language\.{format_}$"), timeout=ANSWER_TIMEOUT_MS
             )
             window.press("Enter")
@@ -91,7 +91,7 @@ def every_theme(window: Workbench) -> Iterator[str]:
     """Shows the window in one theme after the other, and says which."""
     for name, (theme, kind) in THEMES.items():
         window.run_command("Preferences: Color Theme")
-        window.page.keyboard.type(theme)
+        window.narrow(theme)
         window.pick(theme)
         expect(window.page.locator(f".monaco-workbench.{kind}")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         yield name

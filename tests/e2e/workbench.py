@@ -79,8 +79,18 @@ class Workbench:
     def run_command(self, title: str) -> None:
         """Runs a command from the palette."""
         self.page.keyboard.press("F1")
-        self.page.keyboard.type(title)
+        self.narrow(title, at=">")
         self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.click()
+
+    @property
+    def field(self) -> Locator:
+        """Where one types above the list that is open."""
+        return self.page.locator(".quick-input-widget:visible input")
+
+    def narrow(self, text: str, at: str = "") -> None:
+        """Narrows the list that opens: keys struck before its field says `at` would go elsewhere."""
+        expect(self.field).to_have_value(at, timeout=ANSWER_TIMEOUT_MS)
+        self.field.fill(at + text)
 
     def choose(self, label: str) -> None:
         """Clicks our status bar item and chooses from the menu."""
