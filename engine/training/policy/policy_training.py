@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from engine.training.policy.network import Standardization
     from engine.training.policy.recordings import Recording, TrainingPlace
 
-_FORMAT = 8  # of the recordings; raise it when the same places give other ones
+_FORMAT = 9  # of the recordings; raise it when the same places give other ones
 _SAMPLED_PROMPTS = 8
 _JUDGED_WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)  # at which policies are compared; at less energy hardly counts
 
