@@ -81,8 +81,9 @@ class GreenCodeServer(LanguageServer):
         )
         self.settings = Settings()
         self.state = ServerState()
-        self.project = ProjectKeeper(lambda reading: self._tell_with_energy(replace(self.state, reading=reading)))
-        self.books = Books(Ledger(ledger_path or data_dir() / LEDGER_FILE), self._tell_books, self.project.cpu_s)
+        ledger = Ledger(ledger_path or data_dir() / LEDGER_FILE)
+        self.books = Books(ledger, self._tell_books, lambda: self.project.cpu_s)
+        self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)), self.books.read)
         self.scheduler = CompletionScheduler(
             engine_factory,
             self._note_computed,
@@ -277,29 +278,27 @@ class GreenCodeServer(LanguageServer):
         config = engine_config(self.settings)
         if not self.settings.enable:
             self._unload()
-            return
-        if config == self._loaded_config and not self.state.load_failure:
+        elif config != self._loaded_config or self.state.load_failure:
+            self._loaded_config = config
+            self._forget_engine(config.first_step)
+            self._load_task = self.keep(self._load(config))
+        else:
             self.tell(self.state)
-            return
-        if self._load_task is not None:
-            self._load_task.cancel()
-        self._retries.cancel()
-        self._loaded_config = config
-        self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, load_failure="", lacks_torch=False, loading=config.first_step))
-        self._load_task = self.keep(self._load(config))
 
     def _unload(self) -> None:
         """Gives back what an engine takes, where nobody wants one."""
+        self._forget_engine("")
+        if self._loaded_config is not None:
+            self._loaded_config = None
+            self.keep(self.scheduler.unload())
+
+    def _forget_engine(self, loading: str) -> None:
         if self._load_task is not None:
             self._load_task.cancel()
             self._load_task = None
         self._retries.cancel()
         self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, load_failure="", lacks_torch=False, loading=""))
-        if self._loaded_config is not None:
-            self._loaded_config = None
-            self.keep(self.scheduler.unload())
+        self.tell(replace(self.state, engine=None, load_failure="", lacks_torch=False, loading=loading))
 
     async def _load(self, config: EngineConfig) -> None:
         progress = LoadProgress(self)

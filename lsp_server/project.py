@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_of
@@ -17,7 +18,7 @@ from lsp_server.context.documents import normalised, path_of
 from lsp_server.context.project_reader import ProjectReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from lsp_server.context.documents import OpenDocuments
@@ -32,13 +33,14 @@ class ProjectKeeper:
 
     Args:
         on_reading: Called with what is being read, as one sentence, and with "" when it has been.
+        on_spent: Called now and then while `cpu_s` grows.
     """
 
-    def __init__(self, on_reading: Callable[[str], None]) -> None:
+    def __init__(self, on_reading: Callable[[str], None], on_spent: Callable[[], None]) -> None:
         self._on_reading = on_reading
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: int | None = None
-        self._reader = ProjectReader(self._note)
+        self._reader = ProjectReader(self._note, lambda: self._in_loop(on_spent))
         self._sinks: Callable[[str], ProjectSink] | None = None
         self._documents: OpenDocuments | None = None
         self._private_files: tuple[str, ...] = ()
@@ -48,8 +50,9 @@ class ProjectKeeper:
             None  # what has been read, to know when other things are wanted
         )
 
-    def cpu_s(self) -> float:
-        """CPU time that reading projects has taken since the server started."""
+    @property
+    def cpu_s(self) -> Mapping[Path, float]:
+        """CPU time that reading each folder has taken since the server started."""
         return self._reader.cpu_s
 
     def use(self, settings: Settings, documents: OpenDocuments) -> None:
@@ -111,12 +114,14 @@ class ProjectKeeper:
         """In any thread; at once in the loop's, so that nothing which is asked next is answered before."""
         if read:
             logger.info("%s", read)
-        if self._loop is None:
-            return
         if self._loop_thread == threading.get_ident():
             self._on_reading(reading)  # and once more, behind what the reader has said already
-        with contextlib.suppress(RuntimeError):  # it has ended
-            self._loop.call_soon_threadsafe(self._on_reading, reading)
+        self._in_loop(partial(self._on_reading, reading))
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(call)
 
     def _read_if_needed(self) -> None:
         documents = self._documents

@@ -183,6 +183,18 @@ class PeriodEnergy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectsEnergy:
+    """What it took to read the workspaces' files in one hour, day or session; always modelled, from CPU time.
+
+    Attributes:
+        key: As of `PeriodEnergy`.
+    """
+
+    key: str
+    energy_j: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryResult:
     """The ledger, oldest first.
 
@@ -193,6 +205,8 @@ class HistoryResult:
         rest_s: How long a loaded model rested between requests, beside all that.
         rest_w: What all metered parts take then, as calibrated; None where nobody has measured it.
         rest_of_model_w: What of that they did not take before the model was loaded.
+        projects_j: What it took to read the workspaces' files, beside all that; None where none were read.
+        projects: The same by key; empty by language, for all of a folder's languages are read together.
     """
 
     periods: list[PeriodEnergy]
@@ -202,6 +216,8 @@ class HistoryResult:
     rest_s: float
     rest_w: float | None
     rest_of_model_w: float | None
+    projects_j: float | None
+    projects: list[ProjectsEnergy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 from engine.config import data_dir
 from engine.energy.carbon import carbon_intensity
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W
+from lsp_server.books.reading import reading_by
 from lsp_server.books.recent import Recent
-from lsp_server.books.reports import models_since, sums_by
+from lsp_server.books.reports import GROUPS, READING_GROUPS, models_since, sums_by
 from lsp_server.books.resting import resting
 from lsp_server.books.session import Session
 from lsp_server.books.today import Today
-from lsp_server.protocol import HistoryResult, PeriodEnergy
+from lsp_server.protocol import HistoryResult, PeriodEnergy, ProjectsEnergy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from engine.types import Completion
     from lsp_server.books.ledger import Ledger, Origin
@@ -36,16 +38,18 @@ class Books:
     Args:
         ledger: The user's ledger; its file is opened with the first entry, or by `open`.
         on_change: Called after every change, of the warning too.
-        projects_cpu_s: Says what CPU time reading projects has taken so far.
+        projects_cpu_s: Says what CPU time reading each project has taken so far, by its folder.
 
     Attributes:
         recent: The newest requests, each from its beginning.
     """
 
-    def __init__(self, ledger: Ledger, on_change: Callable[[], None], projects_cpu_s: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, on_change: Callable[[], None], projects_cpu_s: Callable[[], Mapping[Path, float]]
+    ) -> None:
         self._session = Session()
         self._projects_cpu_s = projects_cpu_s
-        self._projects_before_s = 0.0  # this session
+        self._entered_cpu_s: dict[Path, float] = {}
         self._ledger = ledger
         self._today = Today()
         self.recent = Recent()
@@ -94,6 +98,11 @@ class Books:
         self._ledger.take(completion_id, chars)
         self._tell()
 
+    def read(self) -> None:
+        """Enters what reading projects has taken since it was last entered."""
+        if self._enter_projects():
+            self._tell()
+
     @property
     def energy_j(self) -> float | None:
         """The session's energy; None while none is known."""
@@ -101,17 +110,14 @@ class Books:
 
     def begin_session(self) -> None:
         """Begins a new session; the ledger keeps the old one."""
+        self._enter_projects()
         self._session = Session()
-        self._projects_before_s = self._projects_cpu_s()
         self._tell()
 
     def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
         """The session's sums, and today's of all sessions, as they are told to the client."""
         today = self._today.look(self._ledger)
-        projects_j = (self._projects_cpu_s() - self._projects_before_s) * CPU_ACTIVE_POWER_W
-        return self._session.totals(
-            green_mode=green_mode, layers_total=layers_total, today=today, projects_j=projects_j or None
-        )
+        return self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
 
     def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
         """What the ledger says of the newest days.
@@ -134,6 +140,8 @@ class Books:
             total = sums_by(database, "", start_s)
             rest_s = sum(resting(database, start_s, most_s=rest_after_s)["hour"].values())
             rest = rest_power(data_dir() / CALIBRATION_FILE, models_since(database, start_s))
+            projects_total = reading_by(database, "''", start_s).get("")
+            projects = reading_by(database, GROUPS[params.by], start_s) if params.by in READING_GROUPS else {}
         return HistoryResult(
             periods=[_period(key, sums) for key, sums in periods.items()],
             total=_period("", total[""]) if total else None,
@@ -142,6 +150,8 @@ class Books:
             rest_s=rest_s,
             rest_w=rest.loaded_w if rest else None,
             rest_of_model_w=rest.of_model_w if rest else None,
+            projects_j=projects_total.energy_j if projects_total else None,
+            projects=[ProjectsEnergy(key=key, energy_j=read.energy_j) for key, read in projects.items()],
         )
 
     def clear_history(self) -> None:
@@ -151,7 +161,19 @@ class Books:
 
     def close(self) -> None:
         """Writes what waits and closes the ledger."""
+        self._enter_projects()
         self._ledger.close()
+
+    def _enter_projects(self) -> bool:
+        """Whether there was anything to enter."""
+        before, self._entered_cpu_s = self._entered_cpu_s, dict(self._projects_cpu_s())
+        spent_s = {folder: cpu_s - before.get(folder, 0.0) for folder, cpu_s in self._entered_cpu_s.items()}
+        for folder, cpu_s in spent_s.items():
+            if cpu_s > 0.0:
+                energy_j = cpu_s * CPU_ACTIVE_POWER_W
+                self._session.add_reading(energy_j)
+                self._ledger.add_reading(self._session.session_id, bytes(folder), cpu_s=cpu_s, energy_j=energy_j)
+        return any(spent_s.values())
 
     def _tell(self) -> None:
         if self.warning and self.warning != self._logged_warning:

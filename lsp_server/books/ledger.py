@@ -1,9 +1,10 @@
 """`Ledger`: one row per completion in SQLite, kept over restarts and shared by all servers of the user.
 
-No text of the user's code is in it; of a project it holds a hash, keyed by what the file itself holds. Nothing that
-happens to it ever stops a session: rows wait in memory and are tried again with the next one, and a row that SQLite can
-never take is dropped with a line in the log. It knows no protocol but the record it fills. All of it runs on one
-thread: an insert takes 0.05 ms (measured on a laptop-class CPU, WAL).
+Beside these it holds what it took to read projects, which is no completion's. No text of the user's code is in it; of
+a project it holds a hash, keyed by what the file itself holds. Nothing that happens to it ever stops a session: rows
+wait in memory and are tried again with the next one, and a row that SQLite can never take is dropped with a line in the
+log. It knows no protocol but the record it fills. All of it runs on one thread: an insert takes 0.05 ms (measured on a
+laptop-class CPU, WAL).
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ _TAKE = """
            accepted_chars = MIN(COALESCE(accepted_chars, 0) + COALESCE(:accepted_chars, offered_chars), offered_chars)
     WHERE id = :id
 """
+_READ = """
+    INSERT INTO reading (session_id, created_at, project, cpu_s, energy_j, provenance)
+    VALUES (:session_id, :created_at, project_of(:project), :cpu_s, :energy_j, :provenance)
+"""
 _REUSE = "UPDATE completion SET reused = reused + 1, offered_chars = MAX(offered_chars, :offered_chars) WHERE id = :id"
 
 
@@ -108,6 +113,13 @@ class Ledger:
         self._waiting.append((insert, row))
         self._write_waiting()
 
+    def add_reading(self, session_id: str, folder: bytes, *, cpu_s: float, energy_j: float) -> None:
+        """Writes what it took, as modelled, to read the project of a folder, of which only the hash is kept."""
+        row = {"session_id": session_id, "created_at": _now_s(), "project": folder}
+        row |= {"cpu_s": cpu_s, "energy_j": energy_j, "provenance": Provenance.MODELLED.value}
+        self._waiting.append((_READ, row))
+        self._write_waiting()
+
     def reuse(self, completion_id: str, offered_chars: int) -> None:
         """Counts a later request that a completion answered, with so many of its characters."""
         self._waiting.append((_REUSE, {"id": completion_id, "offered_chars": offered_chars}))
@@ -145,7 +157,7 @@ class Ledger:
     def clear(self) -> None:
         """Deletes every row, for good."""
         self._waiting.clear()
-        self._waiting.append(("DELETE FROM completion", {}))
+        self._waiting += [("DELETE FROM completion", {}), ("DELETE FROM reading", {})]
         self._write_waiting()
 
     def close(self) -> None:

@@ -73,6 +73,16 @@ MIGRATIONS = (
     """
     ALTER TABLE completion ADD COLUMN engine TEXT NOT NULL DEFAULT '';  -- which of those that windows share; '' is none
     """,
+    """
+    CREATE TABLE reading (  -- what it took to read projects, which is no completion's
+        session_id TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        project TEXT NOT NULL,
+        cpu_s REAL NOT NULL,
+        energy_j REAL NOT NULL,
+        provenance TEXT NOT NULL
+    );
+    """,
 )
 _MOST_VERSIONS = 1000  # a number beyond was written by no release of ours
 
@@ -277,8 +287,9 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _shape(database: sqlite3.Connection) -> list[tuple[object, ...]]:
-    """What there is in a database, and the columns of the table, with all that tells how they are kept."""
-    asked = ("SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name", "PRAGMA table_info(completion)")
+    """What there is in a database, and the columns of the tables, with all that tells how they are kept."""
+    columns = (f"PRAGMA table_info({table})" for table in ("completion", "reading"))
+    asked = ("SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name", *columns)
     return [tuple(row) for sql in asked for row in database.execute(sql)]
 
 

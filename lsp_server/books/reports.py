@@ -13,6 +13,7 @@ from engine.errors import ConfigError
 from engine.types import combine_provenance
 from lsp_server.books.ledger import UNKNOWN_DAY, Ledger, count, known, provenance_of
 from lsp_server.books.ledger_file import CLOSE_TIMEOUT_S, connect, know_projects
+from lsp_server.books.reading import ProjectsRead, reading_by
 from lsp_server.books.resting import resting
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ GROUPS: Mapping[str, str] = {
     "language": "language",
 }
 """How rows may be summed up, and the SQL that says what each belongs to."""
+
+READING_GROUPS = ("hour", "day", "session", "project")
+"""Those by which the reading of projects is told; of a folder, all languages are read together."""
 
 _SUMS = """
     SELECT {key} AS key, SUM(energy_j) AS energy_j, GROUP_CONCAT(DISTINCT provenance) AS provenances,
@@ -98,6 +102,8 @@ class Report:
         resting_s: Seconds that a loaded model rested between requests, by "hour" and by "session"; where windows share
             an engine, each has its share.
         models: The models that answered.
+        reading_total: What it took to read projects, beside all that; None where none was read.
+        reading: The same by hour, day, session and project.
     """
 
     total: Sums | None
@@ -106,6 +112,8 @@ class Report:
     here: str = ""
     resting_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    reading_total: ProjectsRead | None = None
+    reading: Mapping[str, Mapping[str, ProjectsRead]] = field(default_factory=dict)
 
 
 def read_report(
@@ -132,6 +140,8 @@ def read_report(
             here="" if folder is None else _project_of(database, folder),
             resting_s=resting(database, start_s, most_s=rest_after_s),
             models=models_since(database, start_s),
+            reading_total=reading_by(database, "''", start_s).get(""),
+            reading={name: found for name in READING_GROUPS if (found := reading_by(database, GROUPS[name], start_s))},
         )
 
 

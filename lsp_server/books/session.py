@@ -32,6 +32,7 @@ class Session:
         self._accepted_j = _Sum()
         self._baseline_j = _Sum()
         self._saved_j = _Sum()
+        self._projects_j = _Sum()
         self._phase_j = {phase: _Sum() for phase in Phase}
         self._provenances: set[Provenance] = set()
         self._sources: dict[str, None] = {}  # in order of appearance
@@ -89,6 +90,10 @@ class Session:
         """Counts a request that never reached the engine."""
         self._counts["skipped"] += 1
 
+    def add_reading(self, energy_j: float) -> None:
+        """Adds what it took to read a project, beside all requests."""
+        self._projects_j.add(energy_j)
+
     def accept(self, completion_id: str, accepted_chars: int | None = None) -> bool:
         """Counts a completion as accepted, once; one of another session changes nothing here.
 
@@ -119,9 +124,7 @@ class Session:
         offer.taken += kept
         self._counts["accepted_chars"] += kept
 
-    def totals(
-        self, *, green_mode: int, layers_total: int | None, today: SpentToday, projects_j: float | None
-    ) -> SessionEnergy:
+    def totals(self, *, green_mode: int, layers_total: int | None, today: SpentToday) -> SessionEnergy:
         """The sums as they are told to the client."""
         counts, last = self._counts, self._last
         energy_j = self.energy_j
@@ -139,7 +142,7 @@ class Session:
             decode_j=self._phase_j[Phase.DECODE].value,
             policy_j=self._phase_j[Phase.POLICY].value,
             verification_j=self._phase_j[Phase.VERIFICATION].value,
-            projects_j=projects_j,
+            projects_j=self._projects_j.value,
             requests=counts["requests"],
             offered=counts["offered"],
             accepted=counts["accepted"],

@@ -79,7 +79,8 @@ def report(
     """Sums up the ledger by hour, day, session, project and language.
 
     Projects are told by a hash; the one of the folder you are in is marked. Joules are those of requests that reached
-    the engine; what a loaded model took between them is told apart. A computer's screen and all else is in neither.
+    the engine; what a loaded model took between them, and reading projects, is told apart. A computer's screen and all
+    else is in none of them.
     """
     if as_csv + as_json + (html is not None) > 1:
         raise ConfigError("Choose one of --csv, --json and --html.")

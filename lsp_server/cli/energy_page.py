@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
 from lsp_server.cli.energy_report import (
+    NO_COMPLETION,
+    READING_HEAD,
     RESTING_HEAD,
     cells,
     joules,
     name_of,
+    reading_cells,
     resting_cells,
     resting_record,
     sentences,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from matplotlib.axes import Axes
 
@@ -52,14 +55,14 @@ def page(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    total = report.total
-    if total is None:
-        body = "<p>There is no completion in the ledger for this time.</p>"
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(report, carbon, rest))
+    if report.total is None:
+        body = f"<p>{NO_COMPLETION}</p>{said}{_reading(report)}"
     else:
         body = "".join(
             (
-                _tiles(total, carbon),
-                "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(report, total, carbon, rest)),
+                _tiles(report.total, carbon),
+                said,
                 _section("By day", _figure(partial(_stacked, groups=report.by["day"])), "day", report, carbon),
                 "<h2>Kept characters for a joule</h2>",
                 _figure(partial(_kept, groups=report.by["day"])),
@@ -69,13 +72,15 @@ def page(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None 
                     _section(f"By {by}", _figure(partial(_bars, by=by, report=report)), by, report, carbon)
                     for by in ("language", "project", "session")
                 ),
+                _reading(report),
             )
         )
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Energy of completions</title>'
         f"<style>{_STYLE}</style></head><body><h1>Energy of completions</h1><p>Made {made} from the ledger on this "
-        f"machine. What a loaded model takes between requests is told apart.</p>{body}</body></html>\n"
+        f"machine. What a loaded model takes between requests, and reading projects, is told apart.</p>{body}"
+        "</body></html>\n"
     )
 
 
@@ -91,34 +96,37 @@ def _tile(text: str, name: str) -> str:
 
 
 def _section(title: str, chart: str, by: str, report: Report, carbon: CarbonIntensity | None) -> str:
-    rows = list(report.by[by].items())[-_MOST_ROWS:][::-1]
-    head = "".join(f"<th>{escape(name)}</th>" for name, _ in cells(rows[0][1], carbon))
+    groups = report.by[by]
+    head = [name for name, _ in cells(next(iter(groups.values())), carbon)]
+    rows = {name_of(by, key, report.here): [text for _, text in cells(sums, carbon)] for key, sums in groups.items()}
+    return f"<h2>{escape(title)}</h2>{chart}{_table(by, head, rows)}"
+
+
+def _table(by: str, head: Iterable[str], rows: Mapping[str, Iterable[str]]) -> str:
+    newest = list(rows.items())[-_MOST_ROWS:][::-1]
     lines = "".join(
-        f"<tr><td>{escape(name_of(by, key, report.here))}</td>"
-        + "".join(f"<td>{escape(text)}</td>" for _, text in cells(sums, carbon))
-        + "</tr>"
-        for key, sums in rows
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
+        for name, texts in newest
     )
     return (
-        f"<h2>{escape(title)}</h2>{chart}<details><summary>{len(rows)} rows, the newest first</summary>"
-        f"<table><tr><th>{escape(by)}</th>{head}</tr>{lines}</table></details>"
+        f"<details><summary>{len(newest)} rows by {escape(by)}, the newest first</summary><table><tr>"
+        f"<th>{escape(by)}</th>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table></details>"
     )
 
 
 def _at_rest(report: Report, rest: RestPower | None) -> str:
     """The hours in which a loaded model rested."""
-    rows = list(resting_record(report, rest, "hour").items())[-_MOST_ROWS:][::-1]
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in RESTING_HEAD)
-    lines = "".join(
-        f"<tr><td>{escape(hour)}</td>{''.join(f'<td>{escape(text)}</td>' for text in resting_cells(resting))}</tr>"
-        for hour, resting in rows
+    rows = {hour: resting_cells(resting) for hour, resting in resting_record(report, rest, "hour").items()}
+    return f"<h2>At rest, by hour</h2>{_table('hour', RESTING_HEAD, rows)}" if rows else ""
+
+
+def _reading(report: Report) -> str:
+    """What it took to read projects."""
+    tables = (
+        _table(by, READING_HEAD, {name_of(by, key, report.here): reading_cells(one) for key, one in readings.items()})
+        for by, readings in report.reading.items()
     )
-    return (
-        f"<h2>At rest, by hour</h2><details><summary>{len(rows)} rows, the newest first</summary>"
-        f"<table><tr><th>hour</th>{head}</tr>{lines}</table></details>"
-    )
+    return f"<h2>Reading projects</h2>{''.join(tables)}" if report.reading else ""
 
 
 def _figure(draw: Callable[[Axes], None]) -> str:

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from lsp_server.books.reports import Sums
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from engine.energy.calibration import RestPower
     from engine.energy.carbon import CarbonIntensity
-    from lsp_server.books.reports import Report, Sums
+    from lsp_server.books.reading import ProjectsRead
+    from lsp_server.books.reports import Report
 
+NO_COMPLETION = "There is no completion in the ledger for this time."
 BASELINE_WORDS = "full depth with KV cache"
 UNKNOWN = "-"
 RESTING_HEAD = ("time", "metered parts", "of it for the model")
+READING_HEAD = ("CPU time", "energy", "")
 
 
 def as_rows(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> list[dict[str, Any]]:
-    """One row for each group's each key, the total first, and the rest of each hour; for CSV."""
+    """One row for each group's each key, the total first; for CSV.
+
+    What is no request's has rows of its own: the rest of each hour, and reading projects, whose time is CPU time.
+    """
     total = [] if report.total is None else [("all", "", report.total)]
     keyed = [(by, key, sums) for by, groups in report.by.items() for key, sums in groups.items()]
     rows = [{"by": by, "key": key, **figures(sums, carbon)} for by, key, sums in total + keyed]
-    if not rows:
-        return []
-    unknown = dict.fromkeys(rows[0])
+    unknown = dict.fromkeys(("by", "key", *(name.name for name in fields(Sums)), "carbon_g"))
     for hour, resting in resting_record(report, rest, "hour").items():
         told = {"elapsed_s": resting["seconds"], "energy_j": resting["energy_j"]}
         rows.append({**unknown, "by": "rest", "key": hour, **told})
+    for by, readings in report.reading.items():
+        for key, reading in readings.items():
+            row = {**unknown, "by": f"reading by {by}", "key": key, "provenance": reading.provenance}
+            rows.append({**row, "elapsed_s": reading.cpu_s, "energy_j": reading.energy_j})
     return rows
 
 
@@ -57,6 +69,10 @@ def as_record(report: Report, carbon: CarbonIntensity | None, rest: RestPower | 
         "by": {by: {key: figures(sums, carbon) for key, sums in groups.items()} for by, groups in report.by.items()},
         "at_rest": resting_record(report, rest, "hour"),
         "at_rest_by_session": resting_record(report, rest, "session"),
+        "reading": None if report.reading_total is None else asdict(report.reading_total),
+        "reading_by": {
+            by: {key: asdict(reading) for key, reading in readings.items()} for by, readings in report.reading.items()
+        },
         "sources": report.sources,
         "this_project": report.here,
         "baseline": BASELINE_WORDS,
@@ -75,19 +91,25 @@ def show_report(
 ) -> None:
     """A table by one group, the sum, and how its figures were had."""
     if report.total is None:
-        console.print("There is no completion in the ledger for this time.")
-        return
-    table = Table(by, *(name for name, _ in cells(report.total, carbon)), box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for key, sums in report.by[by].items():
-        table.add_row(name_of(by, key, report.here), *(text for _, text in cells(sums, carbon)))
-    table.add_section()
-    table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
-    console.print(table)
+        console.print(NO_COMPLETION)
+    else:
+        table = _table(by, [name for name, _ in cells(report.total, carbon)])
+        for key, sums in report.by[by].items():
+            table.add_row(name_of(by, key, report.here), *(text for _, text in cells(sums, carbon)))
+        table.add_section()
+        table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
+        console.print(table)
     if report.resting_s.get(by):
-        console.print(_resting_table(report, rest, by))
-    for sentence in sentences(report, report.total, carbon, rest):
+        table = _table("at rest", RESTING_HEAD)
+        for key, resting in resting_record(report, rest, by).items():
+            table.add_row(name_of(by, key, report.here), *resting_cells(resting))
+        console.print(table)
+    if by in report.reading:
+        table = _table("reading projects", READING_HEAD)
+        for key, reading in report.reading[by].items():
+            table.add_row(name_of(by, key, report.here), *reading_cells(reading))
+        console.print(table)
+    for sentence in sentences(report, carbon, rest):
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -112,8 +134,28 @@ def resting_cells(resting: dict[str, float | None]) -> list[str]:
     return [f"{(resting['seconds'] or 0.0) / 60:.1f} min", joules(resting["energy_j"]), joules(resting["of_model_j"])]
 
 
-def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> list[str]:
+def reading_cells(reading: ProjectsRead) -> list[str]:
+    """The figures of one hour, day, session or project that was read; their names are `READING_HEAD`'s."""
+    return [f"{reading.cpu_s:.1f} s", joules(reading.energy_j), reading.provenance]
+
+
+def sentences(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> list[str]:
     """What the figures are, one sentence each."""
+    said = [] if report.total is None else _of_requests(report, report.total)
+    if report.resting_s.get("hour"):
+        said.append(_at_rest(report, rest))
+    if report.reading_total is not None:
+        said.append(_reading(report.reading_total))
+    if report.total is None:
+        return said
+    if carbon is not None:
+        said.append(f"CO2 equivalents at {carbon.g_per_kwh:.0f} g per kWh: {carbon.source}.")
+    else:
+        said.append("Name your country for grams of CO2, such as --country FRA; nobody is looked up by address.")
+    return said
+
+
+def _of_requests(report: Report, total: Sums) -> list[str]:
     phases = {
         "prefill": total.prefill_j,
         "decode": total.decode_j,
@@ -125,21 +167,19 @@ def sentences(report: Report, total: Sums, carbon: CarbonIntensity | None, rest:
     if total.saved_j is not None and total.baseline_energy_j:
         share = total.saved_j / total.baseline_energy_j
         said.append(f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}.")
-    if report.resting_s.get("hour"):
-        said.append(_at_rest(report, rest))
-    if carbon is not None:
-        said.append(f"CO2 equivalents at {carbon.g_per_kwh:.0f} g per kWh: {carbon.source}.")
-    else:
-        said.append("Name your country for grams of CO2, such as --country FRA; nobody is looked up by address.")
     return said
 
 
-def _resting_table(report: Report, rest: RestPower | None, by: str) -> Table:
-    table = Table("at rest", *RESTING_HEAD, box=None)
+def _reading(reading: ProjectsRead) -> str:
+    told = f"Beside that, reading projects took {reading.cpu_s:.1f} s of CPU time: {joules(reading.energy_j)}"
+    power_w = (reading.energy_j or 0.0) / reading.cpu_s if reading.cpu_s else 0.0
+    return f"{told} ({reading.provenance}), {power_w:.1f} W of a busy core."
+
+
+def _table(title: str, head: Iterable[str]) -> Table:
+    table = Table(title, *head, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
-    for key, resting in resting_record(report, rest, by).items():
-        table.add_row(name_of(by, key, report.here), *resting_cells(resting))
     return table
 
 

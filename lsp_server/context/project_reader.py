@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NICENESS = 15
+SPENT_S = 0.25  # of CPU time, which the death of a server may leave untold; 4 J
 
 
 class ProjectSink(Protocol):
@@ -98,20 +99,25 @@ class ProjectReader:
     Args:
         on_news: Called with what is being read, as one sentence, and, in the reader's thread, with what has been; ""
             for nothing.
-
-    Attributes:
-        cpu_s: CPU time that reading has taken, wherever it was spent.
+        on_spent: Called in the reader's thread when a folder has been read, and whenever `SPENT_S` more were spent.
     """
 
-    def __init__(self, on_news: Callable[[str, str], None]) -> None:
-        self.cpu_s = 0.0
+    def __init__(self, on_news: Callable[[str, str], None], on_spent: Callable[[], None]) -> None:
+        self._cpu_s: dict[Path, float] = {}  # by folder; the reader's thread's own
+        self._counted_s = self._told_s = 0.0
         self._elsewhere_s = self._told_elsewhere_s = 0.0
         self._on_news = on_news
+        self._on_spent = on_spent
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._turn = 0  # of whole readings; an older one gives up
         self._wanted: _Wanted | None = None
         self._n_looked_at = self._n_to_look_at = 0  # files on the disk; each is written by one thread
+
+    @property
+    def cpu_s(self) -> Mapping[Path, float]:
+        """CPU time that reading each folder has taken so far, wherever it was spent."""
+        return dict(self._cpu_s)
 
     @property
     def is_behind(self) -> bool:
@@ -224,8 +230,10 @@ class ProjectReader:
             text = texts[path] if path in texts else read_file(path)
             is_taken = text is not None and sink.replace(str(path), text)
             n_read, n_left = n_read + is_taken, n_left + (not is_taken)
+            self._count(folder, sink)
         sink.sort()
-        self._count(sink)
+        self._count(folder, sink)
+        self._tell_spent()
         if wanted.turn == self._turn:
             left = f" {n_left} others are too long, no text, or more than there is room for." if n_left else ""
             self._on_news(_reading(following), f"{n_read} files of {folder.name} have their say.{left}")
@@ -247,13 +255,21 @@ class ProjectReader:
             sink.remove(str(path))
         if sink.is_due:
             sink.sort()
-        self._count(sink)
+        self._count(folder, sink)
 
-    def _count(self, sink: ProjectSink) -> None:
+    def _count(self, folder: Path, sink: ProjectSink) -> None:
         before, self._told_elsewhere_s = self._told_elsewhere_s, sink.cpu_elsewhere_s
         is_another = self._told_elsewhere_s < before  # process, which has begun to count anew
         self._elsewhere_s += self._told_elsewhere_s - (0.0 if is_another else before)
-        self.cpu_s = time.thread_time() + self._elsewhere_s
+        spent_s = time.thread_time() + self._elsewhere_s
+        self._cpu_s[folder] = self._cpu_s.get(folder, 0.0) + spent_s - self._counted_s
+        self._counted_s = spent_s
+        if spent_s >= self._told_s + SPENT_S:
+            self._tell_spent()
+
+    def _tell_spent(self) -> None:
+        self._told_s = self._counted_s
+        self._on_spent()
 
 
 def _reading(folder: Path | None) -> str:

@@ -219,6 +219,7 @@ async def initialize(
     client_capabilities: types.ClientCapabilities | None = None,
     *,
     locale: str | None = None,
+    folder: Path | None = None,
 ) -> types.InitializeResult:
     """Shakes hands, with the settings, and those of `EVERYWHERE`, as initialization options."""
     return await client.initialize_session(
@@ -227,5 +228,6 @@ async def initialize(
             initialization_options=EVERYWHERE | (settings or {}),
             process_id=os.getpid(),
             locale=locale,
+            root_uri=None if folder is None else folder.as_uri(),
         )
     )

@@ -24,7 +24,7 @@ class Workspace:
             folder.as_uri(), workspace_folders=[types.WorkspaceFolder(uri=folder.as_uri(), name=folder.name)]
         )
         self.readings: list[str] = []
-        self.keeper = ProjectKeeper(self.readings.append)
+        self.keeper = ProjectKeeper(self.readings.append, lambda: None)
 
     def open(self, name: str, text: str, language_id: str = "python") -> str:
         """Opens a document; its name is returned."""

@@ -105,6 +105,11 @@ export interface PeriodEnergy {
   readonly acceptedChars: number;
 }
 
+export interface ProjectsEnergy {
+  readonly key: string;
+  readonly energyJ: number | null;
+}
+
 export interface HistoryResult {
   readonly periods: readonly PeriodEnergy[];
   readonly total: PeriodEnergy | null;
@@ -113,6 +118,8 @@ export interface HistoryResult {
   readonly restS: number;
   readonly restW: number | null;
   readonly restOfModelW: number | null;
+  readonly projectsJ: number | null;
+  readonly projects: readonly ProjectsEnergy[];
 }
 
 export interface ModelChoice {

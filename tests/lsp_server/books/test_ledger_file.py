@@ -17,19 +17,23 @@ from tests.fakes import fake_completion
 from tests.lsp_server.books.rows import days, rows
 
 
-def test_a_ledger_of_the_first_version_is_taken_over(path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_ledger_of_an_earlier_version_is_taken_over(path: Path, version: int) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as database, database:
-        for statement in filter(str.strip, MIGRATIONS[0].split(";\n")):
+        for statement in filter(str.strip, ";\n".join(MIGRATIONS[:version]).split(";\n")):
             database.execute(statement)
-        database.execute("PRAGMA user_version = 1")
+        database.execute(f"PRAGMA user_version = {version}")
 
     ledger = Ledger(path)
     ledger.add("session", "a", fake_completion("three"))
     ledger.reuse("a", 5)
+    ledger.add_reading("session", b"/here", cpu_s=2.0, energy_j=35.0)
     ledger.close()
 
     assert (ledger.warning, [row["reused"] for row in rows(path)]) == ("", [1])
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT cpu_s, energy_j FROM reading").fetchall() == [(2.0, 35.0)]
 
 
 def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path) -> None:
@@ -114,11 +118,14 @@ def test_a_flipped_byte_loses_no_later_row_and_is_told_where_it_did_harm(path: P
         assert database.execute("SELECT accepted_chars FROM completion WHERE id = 'new'").fetchall() == [(4,)]
 
 
-def test_a_table_that_is_another_is_damage(path: Path) -> None:
-    path.parent.mkdir()
+@pytest.mark.parametrize("table", ["completion", "reading"])
+def test_a_table_that_is_another_is_damage(path: Path, table: str) -> None:
+    ledger = Ledger(path)
+    ledger.open()
+    ledger.close()
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("CREATE TABLE completion (id TEXT)")
-        database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        database.execute(f"DROP TABLE {table}")
+        database.execute(f"CREATE TABLE {table} (id TEXT)")
 
     ledger = Ledger(path)
     ledger.add("session", "a", fake_completion())

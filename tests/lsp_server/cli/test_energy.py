@@ -159,6 +159,59 @@ class TestRest:
         assert "how much of it without the model was not measured" in report().stdout
 
 
+@pytest.fixture
+def read_path(ledger_path: Path) -> Path:
+    """The same ledger, where this folder and another have been read."""
+    ledger = Ledger(ledger_path)
+    ledger.add_reading("one", bytes(Path.cwd()), cpu_s=2.0, energy_j=35.0)
+    ledger.add_reading("two", b"/elsewhere", cpu_s=1.0, energy_j=17.5)
+    ledger.close()
+    return ledger_path
+
+
+@pytest.mark.usefixtures("read_path")
+class TestReading:
+    def test_it_has_a_sentence_and_lines_of_its_own_beside_what_requests_took(self) -> None:
+        told = report("--by", "project").stdout
+
+        assert "Beside that, reading projects took 3.0 s of CPU time: 52.5 J (modelled), 17.5 W of a busy core." in told
+        assert re.search(r"reading projects .*\n.*\(this folder\) +2\.0 s +35 J +modelled", told)
+        assert next(line.split() for line in told.splitlines() if "in all" in line)[2:4] == ["4", "J"]
+        assert "reading projects " in report("--by", "session").stdout
+        assert "reading projects  " not in report("--by", "language").stdout
+
+    def test_csv_and_json_tell_it_by_hour_day_session_and_project(self) -> None:
+        rows = [row for row in csv.DictReader(io.StringIO(report("--csv").stdout)) if "reading" in row["by"]]
+        record = json.loads(report("--json").stdout)
+
+        for by in ("hour", "day", "session", "project"):
+            mine = [row for row in rows if row["by"] == f"reading by {by}"]
+            assert sum(float(row["energy_j"]) for row in mine) == 52.5
+            assert {row["provenance"] for row in mine} == {"modelled"}
+            assert [row["key"] for row in mine] == list(record["reading_by"][by])
+        assert record["reading"] == {"cpu_s": 3.0, "energy_j": 52.5, "provenance": "modelled"}
+        assert record["reading_by"]["session"]["two"]["energy_j"] == 17.5
+        assert record["total"]["energy_j"] == 4.0
+
+    def test_the_page_has_its_tables(self, tmp_path: Path) -> None:
+        report("--html", str(tmp_path / "page.html"))
+        page = (tmp_path / "page.html").read_text(encoding="utf-8").partition("<h2>Reading projects</h2>")[2]
+
+        assert page.count("<table>") == 4
+        assert "(this folder)</td><td>2.0 s</td><td>35 J</td><td>modelled</td>" in page
+
+    def test_where_nothing_was_completed_it_is_told_alone(self, read_path: Path) -> None:
+        with closing(sqlite3.connect(read_path)) as database, database:
+            database.execute("DELETE FROM completion")
+
+        told = report("--by", "session").stdout
+        rows = list(csv.DictReader(io.StringIO(report("--csv").stdout)))
+
+        assert "There is no completion in the ledger" in told
+        assert "52.5 J (modelled)" in told
+        assert {row["by"] for row in rows} == {f"reading by {by}" for by in ("hour", "day", "session", "project")}
+
+
 def assert_refused(arguments: Sequence[str], sentence: str) -> None:
     result = report(*arguments)
     assert isinstance(result.exception, ConfigError)

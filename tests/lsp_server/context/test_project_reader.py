@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ class Desk:
         self.news: list[tuple[str, str]] = []
         self.projects = Projects(lambda text: list(map(ord, text)), 0x110000)
         self._rests = threading.Event()
-        self.reader = ProjectReader(self._note)
+        self.spent_s: list[float] = []  # as it was told
+        self.reader = ProjectReader(self._note, lambda: self.spent_s.append(sum(self.reader.cpu_s.values())))
 
     def read(self, *patterns: str, texts: dict[str, str] | None = None) -> None:
         self._rests.clear()
@@ -144,14 +146,42 @@ def test_the_time_that_reading_takes_is_counted_wherever_it_is_spent(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.read()
-    here_s = desk.reader.cpu_s
+    here_s = desk.reader.cpu_s[desk.folder]
     assert 0.0 < here_s < 30.0
 
     # As another process says it; a new one begins to count anew.
     for told_s, expected_s in ((20.0, 20.0), (50.0, 50.0), (10.0, 60.0)):
         monkeypatch.setattr(ProjectText, "cpu_elsewhere_s", told_s)
         desk.after(lambda: desk.reader.update(desk.folder / "a.py", "price = 3\n"))
-        assert expected_s + here_s <= desk.reader.cpu_s < expected_s + here_s + 5.0
+        assert expected_s + here_s <= desk.reader.cpu_s[desk.folder] < expected_s + here_s + 5.0
+
+
+def test_each_folder_is_told_its_own_time(desk: Desk, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("small", "large")]
+    for folder, n_files in zip(folders, (1, 40), strict=True):
+        folder.mkdir()
+        for n in range(n_files):
+            (folder / f"{n}.py").write_text("price = cost + tax\n" * 200)
+
+    desk.reader.read(desk.projects.text, folders, {"python"}, private_files=(), texts={})
+    desk.read_marker()
+
+    small_s, large_s = map(desk.reader.cpu_s.__getitem__, folders)
+    assert 0.0 < 3.0 * small_s < large_s
+    assert desk.spent_s[-1] == pytest.approx(small_s + large_s)
+
+
+def test_a_long_reading_is_told_while_it_lasts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(10):
+        (desk.folder / f"{n}.py").write_text("price = 1\n")
+    told_s = iter(range(1_000))
+    monkeypatch.setattr(ProjectText, "cpu_elsewhere_s", property(lambda _: next(told_s) * 0.1))  # as each file takes
+
+    desk.read()
+
+    gaps_s = [later - earlier for earlier, later in pairwise([0.0, *desk.spent_s])]
+    assert len(gaps_s) > 3
+    assert max(gaps_s) < 2.0  # 0.3, but for what reading itself took on a busy machine
 
 
 def test_a_folder_that_vanishes_ends_nothing(desk: Desk) -> None:

@@ -30,6 +30,8 @@ const RESULT: HistoryResult = {
   restS: 0,
   restW: null,
   restOfModelW: null,
+  projectsJ: null,
+  projects: [],
 };
 
 test("the sum says what was spent, saved, kept and wasted, and how that is known", () => {
