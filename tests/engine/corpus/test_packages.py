@@ -5,23 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from engine.corpus.packages import fetch_package, read_package_list, split_of
+from engine.corpus.packages import PACKAGE_LIST, RECENT_PACKAGES, fetch_package, read_package_list, split_of
 from engine.errors import TrainingError
 from tests.engine.training.fakes import code, package, write_wheel
 
 PERMISSIVE = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause"}
 
 
-def test_every_listed_package_is_pinned_and_permissive() -> None:
-    for listed in read_package_list().packages:
+@pytest.mark.parametrize("path", [PACKAGE_LIST, RECENT_PACKAGES], ids=lambda path: path.stem)
+def test_every_listed_package_is_pinned_and_permissive(path: Path) -> None:
+    for listed in read_package_list(path).packages:
         assert listed.version
         assert len(listed.sha256) == 64
         assert int(listed.sha256, 16)
         assert listed.licence in PERMISSIVE
 
 
-def test_no_listed_package_stands_twice() -> None:
-    packages = read_package_list().packages
+@pytest.mark.parametrize("path", [PACKAGE_LIST, RECENT_PACKAGES], ids=lambda path: path.stem)
+def test_no_listed_package_stands_twice(path: Path) -> None:
+    packages = read_package_list(path).packages
 
     assert max(Counter(listed.name for listed in packages).values()) == 1
     assert max(Counter(listed.sha256 for listed in packages).values()) == 1
@@ -80,7 +82,7 @@ def test_a_package_is_fetched_once(index: Path, tmp_path: Path) -> None:
 def test_another_file_than_the_pinned_one_is_refused(index: Path, tmp_path: Path) -> None:
     wanted = package("madeup", version="1.0", sha256="0" * 64)
 
-    with pytest.raises(TrainingError, match="wrong SHA-256"):
+    with pytest.raises(TrainingError, match="wrong checksum"):
         fetch_package(wanted, tmp_path / "packages")
 
     assert not list((tmp_path / "packages").iterdir())

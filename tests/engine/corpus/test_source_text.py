@@ -4,7 +4,7 @@ import pytest
 
 from engine.corpus.source_text import is_worth_learning, read_sources, without_licence
 from engine.errors import TrainingError
-from tests.engine.training.fakes import code, package, write_tar, write_wheel
+from tests.engine.training.fakes import code, package, typescript, write_tar, write_wheel
 
 LICENCE = "# Copyright 2020 Somebody\n# Licensed under the MIT licence\n"
 
@@ -26,6 +26,24 @@ def test_source_archives_are_read_too(tmp_path: Path) -> None:
 
     assert found.path == "src/A.java"
     assert found.text.startswith("class A {\n    int value()")
+
+
+def test_sources_are_read_and_what_was_compiled_of_them_is_not(tmp_path: Path) -> None:
+    names = ("src/a.ts", "src/b.tsx", "dist/a.d.ts", "dist/a.js", "src/_generated/c.ts")
+    archive = write_tar(tmp_path / "a.tgz", {f"package/{name}": typescript("a").encode() for name in names})
+
+    found = read_sources(archive, package(registry="npm", language="typescript"), max_chars=100_000)
+
+    assert {file.path for file in found} == {"package/src/a.ts", "package/src/b.tsx"}
+
+
+@pytest.mark.parametrize("path", ["package/../../evil.ts", "/evil.ts", "..\\evil.ts", "C:\\evil.ts"])
+def test_a_file_that_leads_out_of_its_folder_is_refused(path: str, tmp_path: Path) -> None:
+    members = {"package/src/a.ts": typescript("a").encode(), path: typescript("evil").encode()}
+    archive = write_tar(tmp_path / "a.tgz", members)
+
+    with pytest.raises(TrainingError, match="leads out of its folder"):
+        read_sources(archive, package(registry="npm", language="typescript"), max_chars=100_000)
 
 
 def test_a_large_package_gives_no_more_than_its_share(tmp_path: Path) -> None:

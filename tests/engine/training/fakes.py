@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 
-from engine.corpus.packages import Package
+from engine.corpus.packages import CorpusLanguage, Package
 from engine.corpus.source_text import SourceFile
 from engine.model.loaded import LoadedModel
 from engine.model.vocabulary import Vocabulary
@@ -60,8 +60,10 @@ def tiny_loaded() -> LoadedModel:
     )
 
 
-def source_file(text: str, *, package: str = "one", path: str = "a.py") -> SourceFile:
-    return SourceFile(language="python", package=package, path=path, text=text)
+def source_file(
+    text: str, *, package: str = "one", path: str = "a.py", language: CorpusLanguage = "python"
+) -> SourceFile:
+    return SourceFile(language=language, package=package, path=path, text=text)
 
 
 def package(name: str = "one", **changes: object) -> Package:
@@ -77,7 +79,7 @@ def write_wheel(path: Path, members: dict[str, str]) -> Path:
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w:xz") as tar:
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w:xz") as tar:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -102,6 +104,14 @@ def code(name: str, lines: int = 30) -> str:
     """Python that a person might have written; another name gives other text throughout."""
     return "".join(
         f"def {name}_{n}(value_{name}, other):\n    return value_{name} + other * {n}\n\n" for n in range(lines)
+    )
+
+
+def typescript(name: str, lines: int = 30) -> str:
+    """The same in TypeScript."""
+    return "".join(
+        f"export function {name}_{n}(value: number): number {{\n  return value + {n} * {name};\n}}\n\n"
+        for n in range(lines)
     )
 
 
