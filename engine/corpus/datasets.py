@@ -39,6 +39,7 @@ _WHOLE = 1 << 30  # characters: more than any package has
 _PRECEDENCE: tuple[Split, ...] = ("test", "validation", "train")  # what stands twice stays in the split judged by
 
 CORPUS_LANGUAGES: tuple[CorpusLanguage, ...] = ("python", "java")
+RECENT_LANGUAGES: tuple[CorpusLanguage, ...] = ("python", "typescript")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +96,19 @@ def gather_corpus(
     return _corpus(files, listed, stored)
 
 
-def gather_recent(progress: ProgressSink = no_progress) -> list[SourceFile]:
+def gather_recent(
+    languages: Collection[CorpusLanguage] = RECENT_LANGUAGES, *, progress: ProgressSink = no_progress
+) -> list[SourceFile]:
     """All files of packages that the default model cannot have read.
+
+    Args:
+        languages: Which languages to gather.
+        progress: Is called for each package that is fetched and read.
 
     Raises:
         TrainingError: If a package cannot be had.
     """
-    packages = read_package_list(RECENT_PACKAGES).packages
+    packages = [package for package in read_package_list(RECENT_PACKAGES).packages if package.language in languages]
     files = []
     for done, package in enumerate(packages):
         progress(f"Gathering projects: {package.name}", done, len(packages))

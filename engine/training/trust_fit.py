@@ -1,13 +1,7 @@
-"""Fits `ProjectTrust`: reads files of packages that the model has not seen, and looks who knew the next token.
-
-Each package is a project: a file is read by the model at full depth, and at every token the project's other files and
-the file itself, up to there, are asked as well. The trust is judged on packages that it was not fitted on.
-"""
+"""Fits `ProjectTrust` to who knew the next token, and judges it on packages that it was not fitted on."""
 
 from __future__ import annotations
 
-import math
-import random
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
@@ -17,51 +11,19 @@ import numpy as np
 import torch
 
 from engine.errors import TrainingError
-from engine.project.continuations import Continuations, Guess
-from engine.project.project_text import ProjectText
 from engine.project.trust import CERTAINTIES, N_CELLS, ProjectTrust, SourceTrust, cell_of, certainty_of
-from engine.training.states import block_states
-from engine.types import no_progress
+from engine.training.trust_quality import TrustQuality, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from engine.corpus.source_text import SourceFile
-    from engine.model.loaded import LoadedModel
+    from engine.corpus.packages import CorpusLanguage
     from engine.project.followers import Followers
-    from engine.types import ProgressSink
+    from engine.training.trust_observations import ObservedToken
 
-_BLOCK_TOKENS = 700
-_PASSED_OVER = 100  # of a block, for which the model has too little to go on
-_MOST_FILES = 160  # of a package
 _SHRINKAGE = 2.0  # strength of the pull towards the odds that fitting begins with
 _FIRST_ODDS = (-2.0, -3.0)  # of files and document, in the mixture
 _LEAST = 1e-12  # a chance that has a logarithm
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedToken:
-    """One token of a file, and who knew it.
-
-    Attributes:
-        package: The file's.
-        token_id: The token.
-        by_model: The model's chance of it.
-        model_choice: What the model would have chosen.
-        model_chance: Its chance of that.
-        candidates: Its chance of each token that the project knew of.
-        files: What the project's other files said.
-        document: What the document said.
-    """
-
-    package: str
-    token_id: int
-    by_model: float
-    model_choice: int
-    model_chance: float
-    candidates: Mapping[int, float]
-    files: Followers | None
-    document: Followers | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,64 +32,11 @@ class FittedTrust:
 
     Attributes:
         trust: Fitted on all of them, to be saved.
-        bits_alone: Bits a token of the model alone.
-        bits_mixed: Of the mixture.
-        right_alone: Share of tokens that the model alone has right.
-        right_mixed: That the mixture has right.
-        sure: Share of tokens that the project alone is sure of, with a chance of `SURE`.
-        sure_right: Share of those that are right.
+        by_language: Its quality, each package judged by a fit on the others.
     """
 
     trust: ProjectTrust
-    bits_alone: float
-    bits_mixed: float
-    right_alone: float
-    right_mixed: float
-    sure: float
-    sure_right: float
-
-
-SURE = 0.9
-
-
-def observe(
-    loaded: LoadedModel,
-    files: Sequence[SourceFile],
-    *,
-    blocks_a_package: int,
-    seed: int = 0,
-    progress: ProgressSink = no_progress,
-) -> list[ObservedToken]:
-    """Reads blocks of files, each with the rest of its package as its project.
-
-    Args:
-        loaded: The model.
-        files: Those of packages that it has not seen.
-        blocks_a_package: How many blocks of each package are read, each of another file.
-        seed: Chooses them.
-        progress: Is called for each block.
-    """
-    by_package: dict[str, list[SourceFile]] = defaultdict(list)
-    for file in files:
-        by_package[file.package].append(file)
-    observed: list[ObservedToken] = []
-    rng = random.Random(seed)  # noqa: S311 - nothing secret
-    for done, (package, all_files) in enumerate(sorted(by_package.items())):
-        known = rng.sample(all_files, min(_MOST_FILES, len(all_files)))
-        project = ProjectText(loaded.tokenization.encode_text, loaded.model.n_vocabulary)
-        for file in known:
-            project.replace(file.path, file.text)
-        project.sort()
-        n_blocks = 0
-        for file in known:
-            ids = loaded.tokenization.encode_text(file.text)
-            if len(ids) <= _BLOCK_TOKENS or n_blocks == blocks_a_package:
-                continue
-            progress(f"Reading {package}", done * blocks_a_package + n_blocks, len(by_package) * blocks_a_package)
-            start = rng.randrange(len(ids) - _BLOCK_TOKENS)
-            observed += _observed(loaded, project, file, ids[: start + _BLOCK_TOKENS], start)
-            n_blocks += 1
-    return observed
+    by_language: Mapping[CorpusLanguage, TrustQuality]
 
 
 def fit_trust(observed: Sequence[ObservedToken], *, model: str) -> FittedTrust:
@@ -139,52 +48,16 @@ def fit_trust(observed: Sequence[ObservedToken], *, model: str) -> FittedTrust:
     packages = sorted({token.package for token in observed})
     if len(packages) < 2:  # noqa: PLR2004
         raise TrainingError("The trust in projects is judged on packages that it was not fitted on: two are needed.")
-    judged: list[tuple[ObservedToken, ProjectTrust]] = []
+    judged: dict[CorpusLanguage, list[tuple[ObservedToken, ProjectTrust]]] = defaultdict(list)
     for package in packages:
         trust = _fit([token for token in observed if token.package != package], model)
-        judged += [(token, trust) for token in observed if token.package == package]
-    bits = [_bits(token, trust) for token, trust in judged]
-    guesses = [_guess(token, trust) for token, trust in judged]
-    is_sure = [
-        (guess, token) for guess, (token, _) in zip(guesses, judged, strict=True) if guess and guess.chance >= SURE
-    ]
-    n_tokens = len(observed)
+        for token in observed:
+            if token.package == package:
+                judged[token.language].append((token, trust))
     return FittedTrust(
         trust=_fit(observed, model),
-        bits_alone=sum(-math.log2(max(token.by_model, _LEAST)) for token in observed) / n_tokens,
-        bits_mixed=sum(bits) / n_tokens,
-        right_alone=sum(token.model_choice == token.token_id for token in observed) / n_tokens,
-        right_mixed=sum(
-            _choice(token, guess) == token.token_id for guess, (token, _) in zip(guesses, judged, strict=True)
-        )
-        / n_tokens,
-        sure=len(is_sure) / n_tokens,
-        sure_right=sum(guess.token_id == token.token_id for guess, token in is_sure) / max(1, len(is_sure)),
+        by_language={language: judge(judged[language]) for language in sorted(judged)},
     )
-
-
-def _observed(
-    loaded: LoadedModel, project: ProjectText, file: SourceFile, ids: Sequence[int], start: int
-) -> Iterator[ObservedToken]:
-    model = loaded.model
-    states = block_states(model, ids[start:]).last
-    logits = model.to_numpy(model.head(model.mapped(states[None, _PASSED_OVER:], model.n_layers)))[0]
-    first = start + _PASSED_OVER + 2  # the first token has no state here, and a state chooses the next token
-    others = project.without(file.path)
-    for row, at in zip(logits, range(first, len(ids)), strict=True):
-        odds = np.exp(row - row.max())
-        chances = odds / odds.sum()
-        said = Continuations(others, _UNFITTED, ids[:at], model.n_vocabulary).after([])
-        yield ObservedToken(
-            package=file.package,
-            token_id=ids[at],
-            by_model=float(chances[ids[at]]),
-            model_choice=int(chances.argmax()),
-            model_chance=float(chances.max()),
-            candidates={token_id: float(chances[token_id]) for token_id in (said.token_ids if said else ())},
-            files=said.files if said else None,
-            document=said.document if said else None,
-        )
 
 
 def _fit(observed: Sequence[ObservedToken], model: str) -> ProjectTrust:
@@ -268,28 +141,3 @@ def _agreement(observed: Sequence[ObservedToken], files: Sequence[float], docume
 
 def _rounded(odds: torch.Tensor) -> tuple[float, ...]:
     return tuple(round(value, 4) for value in odds.detach().tolist())
-
-
-def _guess(token: ObservedToken, trust: ProjectTrust) -> Guess | None:
-    best = trust.best(token.files, token.document)
-    return None if best is None else Guess(*best, token.files, token.document, trust)
-
-
-def _choice(token: ObservedToken, guess: Guess | None) -> int:
-    if guess is None:
-        return token.model_choice
-    return guess.mixed(token.model_choice, token.model_chance, dict(token.candidates))[0]
-
-
-def _bits(token: ObservedToken, trust: ProjectTrust) -> float:
-    weights = trust.weights(token.files, token.document, token.model_chance)
-    by_source = (
-        token.by_model,
-        *(source.share_of(token.token_id) if source else 0.0 for source in (token.files, token.document)),
-    )
-    return -math.log2(max(sum(weight * share for weight, share in zip(weights, by_source, strict=True)), _LEAST))
-
-
-_EVEN = SourceTrust(mixed=(0.0,) * N_CELLS, mixed_by_certainty=(0.0,) * (len(CERTAINTIES) + 1), right=(0.0,) * N_CELLS)
-_UNFITTED = ProjectTrust(files=_EVEN, document=_EVEN, agreement=0.0, model="", n_tokens=0, created="")
-"""For who asks what was found, and not how far to trust it."""

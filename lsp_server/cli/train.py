@@ -152,35 +152,37 @@ def acceptance(
 def project(
     model: Model = DEFAULT_MODEL,
     device: DeviceOption = "auto",
-    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Files to read of each package.")] = 5,
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Files to read of each package.")] = 10,
+    language: Annotated[
+        Literal["python", "typescript"] | None,
+        typer.Option("--language", help="One language only; both if left out."),
+    ] = None,
     seed: Seed = 0,
     output: Annotated[
         Path | None, typer.Option("--output", help="The file to write; where the server finds it if left out.")
     ] = None,
 ) -> None:
     """Teaches how far to trust what a project says, beside the model and alone: ten minutes."""
-    from engine.corpus.datasets import gather_recent
+    from engine.corpus.datasets import RECENT_LANGUAGES, gather_recent
     from engine.model.loading import load_model
     from engine.model.sources.store import resolve_model
     from engine.project.trust import TRUST
-    from engine.training.trust_fit import SURE, fit_trust, observe
+    from engine.training.trust_fit import fit_trust
+    from engine.training.trust_observations import observe
+    from engine.training.trust_quality import trust_table
 
     path = output or TRUST.own_path
     with progress_bar(counting=True) as progress:
-        files = gather_recent(progress)
+        files = gather_recent((language,) if language else RECENT_LANGUAGES, progress=progress)
         found = resolve_model(model, progress=progress)
         loaded = load_model(found.name, found.path, EngineConfig(model=model, device=device), progress=progress)
         observed = observe(loaded, files, blocks_a_package=blocks, seed=seed, progress=progress)
     fitted = fit_trust(observed, model=model)
     TRUST.save(fitted.trust, path)
-    Console().print(
-        f"{len(observed)} tokens. In packages not seen: {fitted.bits_alone:.3f} bits a token alone, "
-        f"{fitted.bits_mixed:.3f} with the project; right {fitted.right_alone:.3f} and {fitted.right_mixed:.3f}. "
-        f"Of {fitted.sure:.0%} of the tokens the project alone is sure (chance {SURE}), and {fitted.sure_right:.1%} "
-        f"of those are right.\nIt is in {path}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console = Console()
+    console.print("In packages not seen:", highlight=False)
+    console.print(trust_table(fitted.by_language), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"How far to trust a project is in {path}", highlight=False, soft_wrap=True)
 
 
 def teach_exits(
