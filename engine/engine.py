@@ -171,6 +171,7 @@ class Engine:
 
         Raises:
             ConfigError: If the green mode or the policy means nothing.
+            EngineLostError: If somebody has written into the model's files.
             PolicyError: If the policy does not fit the model.
         """
         plan = self._plan_of(request)
@@ -183,7 +184,8 @@ class Engine:
                     work()
                 self._loaded.model.use_cores(all_cores=plan.all_cores)
 
-        return self._completed(request, plan, window, on_text, cancellation=cancellation, between=between)
+        with self._loaded.files.unwritten():
+            return self._completed(request, plan, window, on_text, cancellation=cancellation, between=between)
 
     def n_unread(self, request: CompletionRequest) -> int:
         """How many tokens of a request's prompt the model would have to read; on the thread that completes."""
@@ -227,6 +229,7 @@ class Engine:
                 between=between,
                 on_text=grown,
             )
+        token_texts = self._loaded.tokenization.token_texts(run.prompt_ids, decoded.token_ids)
         unread = prompt_work(decoded.unread_tokens, len(run.prompt_ids), self.layers_total)
         energy, baseline_energy_j = account(
             decoded.work,
@@ -244,12 +247,8 @@ class Engine:
         return Completion(
             text=decoded.text,
             tokens=tuple(
-                CompletionToken(text=token_text, exit_layer=exit_layer)
-                for token_text, exit_layer in zip(
-                    self._loaded.tokenization.token_texts(run.prompt_ids, decoded.token_ids),
-                    decoded.exit_layers,
-                    strict=True,
-                )
+                CompletionToken(text=text, exit_layer=exit_layer)
+                for text, exit_layer in zip(token_texts, decoded.exit_layers, strict=True)
             ),
             finish_reason=decoded.finish_reason,
             energy=energy,

@@ -14,7 +14,7 @@ and what to do. Borders (command line, server) print the sentence and never the 
     ├── PolicyError            a policy cannot be loaded or does not fit its model
     ├── DeviceError            the device asked for is not there, or is out of memory
     ├── SharingError           the engine cannot be shared with other windows here
-    ├── EngineLostError        the process of the shared engine has ended
+    ├── EngineLostError        the engine must be loaded anew: its process or its files are gone
     ├── NeverBegunError        a request was taken back before its turn came
     ├── MeterError             an energy counter is missing or may not be read
     │   └── CounterResetError      it began anew between two readings
@@ -83,7 +83,7 @@ class SharingError(EngineError):
 
 
 class EngineLostError(EngineError):
-    """The process of the shared engine has ended, or does not answer any more."""
+    """The engine can answer no more and must be loaded anew: its process has ended, or its files were changed."""
 
 
 class NeverBegunError(EngineError):

@@ -331,10 +331,10 @@ class GreenCodeServer(LanguageServer):
         origin = Origin(language_id=computed.request.language_id, folder=folder, engine=self.state.shared_as)
         self.books.computed(computed.completion_id, computed.completion, origin)
 
-    def _note_lost(self) -> None:
+    def _note_lost(self, why: str) -> None:
         self._loaded_config = None
         self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, loading=Sentence("The engine has ended and is started again.")))
+        self.tell(replace(self.state, engine=None, loading=why))
         self._retries.after_loss()
 
     def _note_restraint(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
 import safetensors
 
 from engine.errors import DeviceError, ModelCorruptError
+from engine.model.mapped_files import MappedFiles
 from engine.sentences import Sentence, joined
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class LoadedModel:
         threads: The most threads that it takes on a CPU; None on a GPU.
         precision: How its weights are held.
         runtime: What computes the layers.
+        files: What it runs on, where that is mapped.
     """
 
     name: str
@@ -51,6 +53,7 @@ class LoadedModel:
     threads: int | None
     precision: Precision
     runtime: Runtime
+    files: MappedFiles = field(default_factory=MappedFiles)
 
     @property
     def device_name(self) -> str:

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from engine.errors import ConfigError, DeviceError, UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.loaded import LoadedModel, cpu_threads, readable
+from engine.model.mapped_files import MappedFiles
 from engine.model.sources.apart import run_apart
 from engine.model.tokenization import Tokenization
 from engine.model.torch_missing import is_torch_there, needs_torch
@@ -187,6 +188,7 @@ def _open_prepared(
     if runtime == "native" and library.instructions() == "avx2":
         runtime = "native-avx2"
     with readable(name), ThreadPoolExecutor(1) as beside:
+        files = MappedFiles(folder.iterdir())
         reading = beside.submit(Tokenizer.from_file, str(folder / TOKENIZER_FILE))
         runner = open_runner(folder, prepared.layout, threads=threads)
         tokenizer = reading.result()
@@ -204,6 +206,7 @@ def _open_prepared(
         threads=threads,
         precision=precision,
         runtime=runtime,
+        files=files,
     )
 
 

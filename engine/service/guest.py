@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import EngineError, in_short
+from engine.errors import EngineError, EngineLostError, in_short
 from engine.sentences import Sentence
 from engine.service import wire
 from engine.service.wire import error_message, record, request_of
@@ -234,6 +234,10 @@ class Guest:
                 completion = engine.complete(
                     request, cancellation=cancellation, meanwhile=self._meanwhile, on_text=on_text
                 )
+        except EngineLostError as error:
+            logger.warning("%s", error)
+            self._end(number, error_message(error, number))
+            self._turns.end()  # the next process loads it
         except EngineError as error:
             self._end(number, error_message(error, number))
         except Exception as error:

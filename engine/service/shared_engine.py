@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineLostError, NeverBegunError
+from engine.sentences import Sentence
 from engine.service import wire
 from engine.service.wire import completion_of, error_of, record
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOST = "The engine has ended."
+_LOST = Sentence("The engine has ended and is started again.")
 
 
 class SharedEngine:
@@ -90,7 +91,7 @@ class SharedEngine:
 
         Raises:
             EngineError: The engine's own.
-            EngineLostError: Its process has ended.
+            EngineLostError: Its process has ended, or is about to.
             NeverBegunError: It was cancelled before its turn came.
         """
         with self._inbox() as (number, inbox):

@@ -52,7 +52,7 @@ class CompletionScheduler:
         on_computed: Called on the event loop for everything that was computed, also where it was stopped or came
             too late.
         on_busy: Called on the event loop with whether a request is being computed.
-        on_lost: Called on the event loop when the engine that was loaded can answer no more.
+        on_lost: Called on the event loop, with why, when the engine that was loaded can answer no more.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CompletionScheduler:
         engine_factory: EngineFactory,
         on_computed: Callable[[Computed], None],
         on_busy: Callable[[bool], None],
-        on_lost: Callable[[], None],
+        on_lost: Callable[[str], None],
     ) -> None:
         self._engine_factory = engine_factory
         self._on_computed = on_computed
@@ -216,13 +216,13 @@ class CompletionScheduler:
         call = partial(engine.complete, run.job.request, cancellation=run.cancellation, on_text=on_text)
         try:
             completion = await loop.run_in_executor(self._executor, call)
-        except EngineLostError:
+        except EngineLostError as error:
             self._running = None
             run.give_up()
             if self._engine is engine:
                 self._engine = None
                 self.cancel_all()
-                self._on_lost()
+                self._on_lost(error.sentence)
         except NeverBegunError:
             self._running = None
             run.give_up()

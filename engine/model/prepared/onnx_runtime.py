@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from engine.model.mapped_files import MappedFiles
 from engine.model.prepared import prepared_runner as shared
 from engine.model.prepared.layout import (
     COS,
@@ -98,6 +99,7 @@ class OnnxRunner(PreparedRunner):
             layout: What they hold.
             threads: The most threads that it takes.
         """
+        self._opened = MappedFiles(folder.iterdir())
         super().__init__(folder, layout, threads=threads)
         self.geometry = layout.geometry.with_cache(
             key_width=layout.n_kv_heads * layout.head_dim,
@@ -124,6 +126,7 @@ class OnnxRunner(PreparedRunner):
     def use_cores(self, *, all_cores: bool) -> None:
         """See `LayerRunner.use_cores`; a change opens the sessions anew, which takes half a second."""
         if (threads := self._threads_for(all_cores=all_cores)) != self._threads:
+            self._opened.refuse_others()
             self._open_sessions(threads)
 
     def new_cache(self) -> OnnxCache:
@@ -179,6 +182,7 @@ class OnnxRunner(PreparedRunner):
 
     @functools.cached_property
     def _propagation(self) -> onnxruntime.InferenceSession:
+        self._opened.refuse_others()
         return _open(self._folder / PROPAGATION_FILE, self._threads)  # few decodings ask for it
 
     def _open_sessions(self, threads: int) -> None:

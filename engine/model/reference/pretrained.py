@@ -14,6 +14,7 @@ from engine.errors import DeviceError, ModelCorruptError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import supported_family
 from engine.model.loaded import LoadedModel, cpu_threads, readable
+from engine.model.mapped_files import MappedFiles
 from engine.model.reference.eager import TorchRunner
 from engine.model.reference.graphs import GraphRunner
 from engine.model.reference.silence import silenced
@@ -57,6 +58,7 @@ def load_reference(
     else:
         # cuDNN's attention plans anew for every length: on Hopper and Blackwell that takes longer than a token.
         torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    files = MappedFiles(folder.glob("*.safetensors") if device == "cpu" else ())  # a GPU has a copy
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     with readable(name), silenced():
         settings = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -89,6 +91,7 @@ def load_reference(
         threads=threads if device == "cpu" else None,
         precision="fp32" if device == "cpu" else "bf16",
         runtime="torch",
+        files=files,
     )
 
 

@@ -71,10 +71,11 @@ def folder_of(name: str, kind: Kind = "models") -> Path:
 def find(name: str, kind: Kind = "models") -> Manifest | None:
     """The manifest of a model that is there, with every file of the right size; None when it is not there.
 
-    A folder that older code wrote counts as not there.
+    A folder that older code wrote counts as not there. The manifest is written last: a file that was touched since is
+    compared by its SHA-256, once.
 
     Raises:
-        ModelCorruptError: If a file is missing or has another size.
+        ModelCorruptError: If a file is missing, has another size, or was changed.
     """
     folder = folder_of(name, kind)
     if not re.fullmatch(r"\w[\w.-]*", name) or not folder.is_dir():
@@ -88,6 +89,13 @@ def find(name: str, kind: Kind = "models") -> Manifest | None:
             raise _damaged(name, f"{file_name} is missing")
         if path.stat().st_size != record.size_bytes:
             raise _damaged(name, f"{file_name} has the wrong size")
+    stored_ns = _touched_ns(folder / MANIFEST)
+    touched = [file_name for file_name in manifest.files if _touched_ns(folder / file_name) > stored_ns]
+    for file_name in touched:
+        _ensure_same(folder, manifest, file_name)
+    if touched:
+        with contextlib.suppress(OSError):  # then it is compared each time
+            (folder / MANIFEST).touch()
     return manifest
 
 
@@ -99,9 +107,8 @@ def verify(name: str, kind: Kind = "models") -> Manifest | None:
     """
     manifest = find(name, kind)
     if manifest is not None:
-        for file_name, record in manifest.files.items():
-            if sha256_of(folder_of(name, kind) / file_name) != record.sha256:
-                raise _damaged(name, f"{file_name} has changed")
+        for file_name in manifest.files:
+            _ensure_same(folder_of(name, kind), manifest, file_name)
     return manifest
 
 
@@ -244,6 +251,17 @@ def _write(description: Manifest, folder: Path) -> Manifest:
     text = json.dumps(cattrs.unstructure(manifest), indent=2)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return manifest
+
+
+def _touched_ns(path: Path) -> int:
+    """When it was written, or put where it is: a copy may keep the time of what it is a copy of."""
+    found = path.stat()
+    return max(found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _ensure_same(folder: Path, manifest: Manifest, file_name: str) -> None:
+    if sha256_of(folder / file_name) != manifest.files[file_name].sha256:
+        raise _damaged(folder.name, f"{file_name} has changed")
 
 
 def _damaged(name: str, what: str) -> ModelCorruptError:

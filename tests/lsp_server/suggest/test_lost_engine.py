@@ -50,12 +50,12 @@ class Elsewhere(FakeEngine):
 
 
 class Desk:
-    """A scheduler, what it computed, and how often it lost its engine."""
+    """A scheduler, what it computed, and why it lost an engine each time."""
 
     def __init__(self) -> None:
         self.engines: list[Elsewhere] = []
         self.computed: list[Computed] = []
-        self.losses = 0
+        self.losses: list[str] = []
         self.scheduler = CompletionScheduler(
             lambda config, _: self._load(config), self.computed.append, lambda _: None, self._lose
         )
@@ -67,8 +67,8 @@ class Desk:
         self.engines.append(Elsewhere(config))
         return self.engines[-1]
 
-    def _lose(self) -> None:
-        self.losses += 1
+    def _lose(self, why: str) -> None:
+        self.losses.append(why)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_an_engine_that_is_lost_is_told_of_once_and_answers_nothing(desk: 
     first, second = desk.ask("lose"), desk.ask("x", "b.py")
 
     assert (await first, await second, await desk.ask("x")) == (None, None, None)
-    assert (desk.losses, desk.computed) == (1, [])
+    assert (desk.losses, desk.computed) == (["The engine has ended."], [])
     await desk.scheduler.load(EngineConfig(), no_progress)
     assert await desk.ask("x") == Suggestion(completion_id="x", text="next")
 
@@ -96,7 +96,7 @@ async def test_a_request_whose_turn_never_came_is_no_completion(desk: Desk) -> N
     assert await waiting is None
     assert await newer == Suggestion(completion_id="busy x", text="next")
     assert [computed.completion_id for computed in desk.computed] == ["busy x"]
-    assert desk.losses == 0
+    assert desk.losses == []
 
 
 def test_whoever_waits_is_woken_once_by_a_cancellation_be_it_in_the_past() -> None:

@@ -32,7 +32,7 @@ class Desk:
             load_fake_engine,
             self.computed.append,
             self.busy.append,
-            lambda: None,
+            lambda _: None,
         )
 
     @property
@@ -87,7 +87,7 @@ async def test_the_engine_gives_way_to_the_editor_and_the_event_loop_does_not() 
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return load_fake_engine(config, progress)
 
-    scheduler = CompletionScheduler(load, lambda computed: None, lambda busy: None, lambda: None)
+    scheduler = CompletionScheduler(load, lambda computed: None, lambda busy: None, lambda _: None)
     await scheduler.load(EngineConfig(), no_progress)
     await scheduler.close(timeout_s=5)
 

@@ -51,7 +51,7 @@ class Desk:
         self.reused: list[tuple[str, int]] = []
         self.skipped = 0
         self.chance = 1.0
-        self.scheduler = CompletionScheduler(factory, self._keep, lambda _: None, lambda: None)
+        self.scheduler = CompletionScheduler(factory, self._keep, lambda _: None, lambda _: None)
         self.suggester = Suggester(
             self.scheduler,
             Gate(lambda _: self.chance, 1.0),

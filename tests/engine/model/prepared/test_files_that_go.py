@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.errors import EngineLostError
 from engine.model.prepared.layout import find_prepared
 from tests.engine.model.fast_models import logits, prepared, small_model
 
@@ -31,3 +32,18 @@ def test_a_running_model_outlives_its_files(hidden_size: int, tmp_path: Path, mo
 
     assert torch.equal(replaced, before)
     assert torch.equal(deleted, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there nobody can delete what is mapped")
+def test_a_runner_that_opens_its_files_again_takes_no_other_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = prepared(small_model("llama", intermediate_size=192), "int8")  # on ONNX Runtime
+    found = find_prepared("tiny-int8-0")
+    assert found is not None
+
+    shutil.rmtree(found[0])
+
+    with pytest.raises(EngineLostError):
+        model.use_cores(all_cores=True)

@@ -10,6 +10,7 @@ import gguf
 import pytest
 from filelock import FileLock
 
+from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelDownloadError
 from engine.model.sources import model_cache
 from engine.model.sources.embedded import EmbeddedModel
@@ -128,6 +129,29 @@ def test_one_changed_byte_is_found_by_verification(stored: Path) -> None:
 
     with pytest.raises(ModelCorruptError, match=r"model\.gguf has changed"):
         model_cache.verify("tiny")
+
+
+def test_a_file_that_was_written_since_is_compared_whatever_its_size(stored: Path) -> None:
+    change_last_byte(stored / "model.gguf")
+
+    with pytest.raises(ModelCorruptError, match=r"damaged \(model\.gguf has changed\)"):
+        resolve_model("tiny")
+
+
+def test_a_file_that_was_touched_is_compared_once(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stored / "model.gguf").touch()
+    compared: list[Path] = []
+
+    def noted(path: Path) -> str:
+        compared.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(model_cache, "sha256_of", noted)
+
+    model_cache.find("tiny")
+    model_cache.find("tiny")
+
+    assert compared.count(stored / "model.gguf") == 1
 
 
 def test_pull_mends_a_damaged_model(tiny: EmbeddedModel, stored: Path) -> None:
