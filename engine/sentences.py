@@ -7,6 +7,7 @@ language has the translations (`lsp_server.translation`); here are none.
 from __future__ import annotations
 
 from functools import reduce
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,15 +36,36 @@ class Sentence(str):
         return (self.template,), dict(self.values)
 
 
-def translated(text: str, translations: Mapping[str, str]) -> str:
-    """A sentence in another language; what is no sentence, or has no translation, as it stands."""
-    if not isinstance(text, Sentence):
-        return text
-    values = {
-        name: translated(value, translations) if isinstance(value, str) else value
-        for name, value in text.values.items()
-    }
-    return translations.get(text.template, text.template).format(**values)
+class Translation:
+    """Says sentences in another language.
+
+    Args:
+        translations: By their English templates; what has none stays English.
+        marks: What stands in its numbers for the English point and comma, such as ",.".
+    """
+
+    def __init__(self, translations: Mapping[str, str], *, marks: str) -> None:
+        self._translations = translations
+        self._figures = _Figures(marks)
+
+    def say(self, text: str) -> str:
+        """A sentence in this language; what is no sentence as it stands."""
+        if not isinstance(text, Sentence):
+            return text
+        values = {name: self.say(value) if isinstance(value, str) else value for name, value in text.values.items()}
+        return self._figures.vformat(self._translations.get(text.template, text.template), (), values)
+
+
+class _Figures(Formatter):
+    """`str.format` with the marks of another language in numbers."""
+
+    def __init__(self, marks: str) -> None:
+        self._marks = str.maketrans(".,", marks)
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        """A number's point becomes the language's; text stays, because it may be a version or a name."""
+        text: str = super().format_field(value, format_spec)
+        return text.translate(self._marks) if isinstance(value, int | float) else text
 
 
 def joined(sentences: Iterable[str], between: str = " ") -> str:
@@ -55,7 +77,9 @@ def joined(sentences: Iterable[str], between: str = " ") -> str:
 
 
 def as_data(text: object) -> Any:  # noqa: ANN401 - any JSON
-    """A sentence as JSON, to be taken to another process; anything else as it is."""
+    """A sentence, or several in a tuple, as JSON to be taken to another process; anything else as it is."""
+    if isinstance(text, tuple):
+        return [as_data(each) for each in text]
     if not isinstance(text, Sentence):
         return text
     values = {

@@ -210,7 +210,7 @@ async def inline_completion(
         raise
     if not isinstance(answer, types.InlineCompletionList):
         ls.offer_nothing(answer, is_invoked=asked.by_hand)
-        asked.end(_without_names(answer) or status_of(ls.state).message)
+        asked.end(_without_names(answer) or status_of(ls.state, ls.say).message)
         return None
     ls.tell(replace(ls.state, request_failure="", not_offered=None))
     return answer
@@ -262,7 +262,7 @@ def _without_names(reason: Reason | None) -> str:
     """Why nothing was offered, for a report that may be passed on."""
     if reason is None:
         return ""
-    return "The file stays private." if reason.kind == "private" else reason.sentence
+    return Sentence("The file stays private.") if reason.kind == "private" else reason.sentence
 
 
 async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: bool) -> Reason | None:
@@ -335,7 +335,7 @@ def clear_history(ls: GreenCodeServer, params: object) -> None:
 def recent(ls: GreenCodeServer, params: object) -> RecentResult:
     """Says what became of the newest requests, and how the server is."""
     without_names = replace(ls.state, not_offered=None, reading="")
-    return RecentResult(requests=ls.books.recent.told(), status=status_of(without_names))
+    return RecentResult(requests=ls.books.recent.told(ls.say), status=status_of(without_names, ls.say))
 
 
 @_handles(MODELS)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from engine.sentences import translated
+from engine.sentences import Translation
 
 Say = Callable[[str], str]
 """Says a sentence in a person's language."""
 
 _FOLDER = Path(__file__).parent / "l10n"
+_MARKS = {"de": ",."}  # for the point and the comma in English numbers
 
 
 def translator(locale: str | None) -> Say:
@@ -29,4 +29,4 @@ def translator(locale: str | None) -> Say:
     file = _FOLDER / f"{language}.json"
     if not language.isalpha() or not file.exists():
         return str
-    return partial(translated, translations=json.loads(file.read_text(encoding="utf-8")))
+    return Translation(json.loads(file.read_text(encoding="utf-8")), marks=_MARKS[language]).say

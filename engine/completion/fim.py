@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -165,9 +167,10 @@ def why_no_format(control_tokens: Collection[str]) -> str | None:
     unknown = sorted(token for token in control_tokens if _SOUNDS_LIKE_INFILLING.search(token))
     if not unknown or find_fim_format(control_tokens) is not None:
         return None
-    return (
-        f"The tokenizer has {', '.join(unknown)}, which no format known here fits: "
-        "the model reads only what stands before the cursor."
+    return Sentence(
+        "The tokenizer has {tokens}, which no format known here fits: the model reads only what stands before the "
+        "cursor.",
+        tokens=", ".join(unknown),
     )
 
 

@@ -119,10 +119,13 @@ def _active_j(cost_model: DeviceCostModel | None, window: EnergyWindow | None) -
     if window is None or window.energy_j is None:
         return None, ""
     idle_power_w = cost_model.idle_power_w if cost_model else None
-    others = "" if _marked_share(window) is None else ", other programs' work included"
+    others = "" if _marked_share(window) is None else Sentence(", other programs' work included")
     if idle_power_w is None:
-        return window.energy_j, f"{window.source}, idle included{others}"
+        return window.energy_j, Sentence("{source}, idle included{others}", source=window.source, others=others)
     active_j = window.energy_j - idle_power_w * window.elapsed_s
     if active_j <= 0:  # the machine idles lower than when it was calibrated
         return None, ""
-    return active_j, f"{window.source}, {idle_power_w:.1f} W idle subtracted{others}"
+    source = Sentence(
+        "{source}, {idle_w:.1f} W idle subtracted{others}", source=window.source, idle_w=idle_power_w, others=others
+    )
+    return active_j, source

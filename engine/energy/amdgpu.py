@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.energy.nvml import SampledPowerMeter
 from engine.errors import MeterError
+from engine.sentences import Sentence
 
 HWMON_ROOT = Path("/sys/class/hwmon")
 
@@ -30,13 +31,14 @@ def open_amdgpu_meter(root: Path = HWMON_ROOT, *, pci_address: str | None = None
     """
     found = {(folder / "device").resolve().name: folder for folder in sorted(root.glob("hwmon*")) if _is_ours(folder)}
     if pci_address is None and len(found) != 1:
-        raise MeterError(f"This machine has {len(found)} AMD GPUs, and which of them is in use is not known.")
+        told = Sentence("This machine has {n} AMD GPUs, and which of them is in use is not known.", n=len(found))
+        raise MeterError(told)
     address = next(iter(found)) if pci_address is None else pci_address
     if address not in found:
-        raise MeterError(f"The AMD GPU at {address} shows no power under {root}.")
+        raise MeterError(Sentence("The AMD GPU at {address} shows no power under {root}.", address=address, root=root))
     power = next((path for name in _POWERS if (path := found[address] / name).exists()), None)
     if power is None:
-        raise MeterError(f"The AMD GPU at {address} does not tell its power.")
+        raise MeterError(Sentence("The AMD GPU at {address} does not tell its power.", address=address))
     return SampledPowerMeter(partial(_read_power_w, power), name=f"amdgpu power, GPU {address}")
 
 
@@ -51,6 +53,7 @@ def _read_power_w(path: Path) -> float:
     try:
         return int(path.read_text(encoding="ascii", errors="replace")) / 1e6
     except OSError as error:
-        raise MeterError(f"The AMD GPU's power {path} cannot be read: {error.strerror}.") from None
+        told = Sentence("The AMD GPU's power {path} cannot be read: {reason}.", path=path, reason=error.strerror)
+        raise MeterError(told) from None
     except ValueError:
-        raise MeterError(f"The AMD GPU's power {path} holds no number.") from None
+        raise MeterError(Sentence("The AMD GPU's power {path} holds no number.", path=path)) from None

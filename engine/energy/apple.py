@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import CounterResetError, MeterError
+from engine.sentences import Sentence
 from engine.types import Provenance
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ def open_apple_meter(library: ModuleType | None = None) -> AppleMeter:
         monitor = library.AppleEnergyMonitor()
         metrics = monitor.get_cumulative_energy()
     except RuntimeError as error:
-        raise MeterError(f"The Mac's energy cannot be read: {error}.") from None
+        raise MeterError(Sentence("The Mac's energy cannot be read: {error}.", error=error)) from None
     counted = [name for name in _COUNTED if getattr(metrics, name, None) is not None]
     if _COUNTED[0] not in counted:
-        raise MeterError("This Mac shows no energy counter of its CPU.")
+        raise MeterError(Sentence("This Mac shows no energy counter of its CPU."))
     return AppleMeter(monitor, counted)
 
 
@@ -68,10 +69,10 @@ class AppleMeter:
             metrics = self._monitor.get_cumulative_energy()
             energy_mj = sum(int(getattr(metrics, name)) for name in self._counted)
         except (RuntimeError, TypeError) as error:
-            raise MeterError(f"The Mac's energy can no longer be read: {error}.") from None
+            raise MeterError(Sentence("The Mac's energy can no longer be read: {error}.", error=error)) from None
         last_mj, self._last_mj = self._last_mj, energy_mj
         if energy_mj < last_mj:
-            raise CounterResetError("The Mac's energy counter began anew.")
+            raise CounterResetError(Sentence("The Mac's energy counter began anew."))
         return energy_mj / 1000.0
 
     def close(self) -> None:
@@ -83,6 +84,8 @@ def _import_library() -> ModuleType:
         return importlib.import_module("zeus_apple_silicon")
     except ImportError:
         raise MeterError(
-            "The Mac's energy cannot be read without the Python module zeus_apple_silicon, which is for Apple silicon "
-            "alone; install zeus-apple-silicon."
+            Sentence(
+                "The Mac's energy cannot be read without the Python module zeus_apple_silicon, which is for Apple "
+                "silicon alone; install zeus-apple-silicon."
+            )
         ) from None

@@ -15,6 +15,7 @@ from engine.energy.nvml import open_nvml_meter
 from engine.energy.perf import PERF_ROOT, open_perf_meter
 from engine.energy.rapl import POWERCAP_ROOT, open_rapl_meter
 from engine.errors import MeterError
+from engine.sentences import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,7 +110,13 @@ def choose_meter(sources: Mapping[str, Sequence[Callable[[], EnergyMeter]]], *, 
     if needed is not None and needed not in parts:
         for part, meter in parts.items():
             meter.close()
-            refused.append(f"The {part}'s energy counter is not used alone, because the model runs on the {needed}.")
+            refused.append(
+                Sentence(
+                    "The {part}'s energy counter is not used alone, because the model runs on the {needed}.",
+                    part=part,
+                    needed=needed,
+                )
+            )
         parts.clear()
     if not parts:
         return MeterReport(meter=None, refused=tuple(refused))
@@ -122,9 +129,11 @@ def _attempt(part: str, open_meter: Callable[[], EnergyMeter]) -> EnergyMeter | 
     try:
         return open_meter()
     except MeterError as error:
-        return str(error)
+        return error.sentence
     except Exception as error:  # a driver's or a kernel's surprise must not cost the completion
-        return f"The {part}'s energy counter failed unexpectedly ({type(error).__name__})."
+        return Sentence(
+            "The {part}'s energy counter failed unexpectedly ({error}).", part=part, error=type(error).__name__
+        )
 
 
 def _torch_gpu_uuid() -> str | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import CounterResetError, MeterError
+from engine.sentences import Sentence
 from engine.types import Provenance
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def open_emi_meter(devices: DeviceControl | None = None, *, clock: Callable[[], 
         refresh_s = READ_AT_ONCE_S if _is_read_at_once(devices, distinct) else READ_LATER_S
     except (OSError, struct.error) as error:
         _close_all(devices, opened)
-        raise MeterError(f"Windows' energy meter cannot be read: {_reason(error)}.") from None
+        raise MeterError(Sentence("Windows' energy meter cannot be read: {reason}.", reason=_reason(error))) from None
     except MeterError:
         _close_all(devices, opened)
         raise
@@ -120,10 +121,12 @@ class EmiMeter:
         try:
             energies = tuple(energy for energy, _ in _measure(self._devices, self._channels))
         except (OSError, struct.error) as error:
-            raise MeterError(f"Windows' energy meter can no longer be read: {_reason(error)}.") from None
+            raise MeterError(
+                Sentence("Windows' energy meter can no longer be read: {reason}.", reason=_reason(error))
+            ) from None
         last, self._last = self._last, energies
         if last is not None and any(now < before for now, before in zip(energies, last, strict=True)):
-            raise CounterResetError("The CPU's energy counter began anew.")
+            raise CounterResetError(Sentence("The CPU's energy counter began anew."))
         return sum(energies) * J_PER_PICOWATT_HOUR
 
     def close(self) -> None:
@@ -173,8 +176,11 @@ def _single_name(metadata: bytes) -> str | None:
 def _counted(channels: Sequence[Channel]) -> list[Channel]:
     counted = [channel for channel in channels if _COUNTED.fullmatch(channel.name)]
     if not counted:
-        names = ", ".join(sorted({channel.name for channel in channels})) or "none"
-        raise MeterError(f"Windows shows no energy counter of a CPU package; its energy meters are: {names}.")
+        names = ", ".join(sorted({channel.name for channel in channels})) or Sentence("none")
+        told = Sentence(
+            "Windows shows no energy counter of a CPU package; its energy meters are: {names}.", names=names
+        )
+        raise MeterError(told)
     return counted
 
 
@@ -218,7 +224,7 @@ def _close_all(devices: DeviceControl, handles: Iterable[int]) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return "it answers in another form than Microsoft documents"
+    return Sentence("it answers in another form than Microsoft documents")
 
 
 def _this_machine() -> DeviceControl:
@@ -226,4 +232,4 @@ def _this_machine() -> DeviceControl:
         from engine.energy.emi_windows import Windows
 
         return Windows.load()
-    raise MeterError("Windows' energy meter is read on Windows, and this machine runs another system.")
+    raise MeterError(Sentence("Windows' energy meter is read on Windows, and this machine runs another system."))

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.errors import CounterResetError, MeterError
+from engine.sentences import Sentence
 from engine.types import Provenance
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class NvmlCounterMeter:
             raise _refused(self._nvml, error) from None
         last_mj, self._last_mj = self._last_mj, energy_mj
         if energy_mj < last_mj:
-            raise CounterResetError("The GPU's energy counter began anew.")
+            raise CounterResetError(Sentence("The GPU's energy counter began anew."))
         return energy_mj / 1000.0
 
     def close(self) -> None:
@@ -129,7 +130,7 @@ class SampledPowerMeter:
             if self._error is None:
                 self._sample()
             if self._error is not None:
-                raise MeterError(str(self._error))
+                raise MeterError(self._error.sentence)
             return self._total_j
 
     def close(self) -> None:
@@ -190,7 +191,7 @@ def _handle(nvml: ModuleType, gpu_uuid: str | None) -> object:
         return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{gpu_uuid.removeprefix('GPU-')}")
     n_gpus = int(nvml.nvmlDeviceGetCount())
     if n_gpus != 1:
-        raise MeterError(f"NVML sees {n_gpus} GPUs, and which of them is in use is not known.")
+        raise MeterError(Sentence("NVML sees {n_gpus} GPUs, and which of them is in use is not known.", n_gpus=n_gpus))
     return nvml.nvmlDeviceGetHandleByIndex(0)
 
 
@@ -199,22 +200,23 @@ def _import_pynvml() -> ModuleType:
         return importlib.import_module("pynvml")
     except ImportError:
         raise MeterError(
-            "The GPU's energy cannot be read without the Python module pynvml; install nvidia-ml-py."
+            Sentence("The GPU's energy cannot be read without the Python module pynvml; install nvidia-ml-py.")
         ) from None
 
 
 _REASONS = {
-    "NVML_ERROR_LIBRARY_NOT_FOUND": "no NVIDIA driver is installed on this machine",
-    "NVML_ERROR_DRIVER_NOT_LOADED": "the NVIDIA driver is installed and not loaded",
-    "NVML_ERROR_NO_PERMISSION": "this user may not read it; ask the machine's administrator",
-    "NVML_ERROR_NOT_SUPPORTED": "this card tells neither its energy nor its power",
-    "NVML_ERROR_NOT_FOUND": "NVML does not know the GPU in use",
-    "NVML_ERROR_GPU_IS_LOST": "the GPU has dropped off the bus; restart the machine",
+    "NVML_ERROR_LIBRARY_NOT_FOUND": Sentence("no NVIDIA driver is installed on this machine"),
+    "NVML_ERROR_DRIVER_NOT_LOADED": Sentence("the NVIDIA driver is installed and not loaded"),
+    "NVML_ERROR_NO_PERMISSION": Sentence("this user may not read it; ask the machine's administrator"),
+    "NVML_ERROR_NOT_SUPPORTED": Sentence("this card tells neither its energy nor its power"),
+    "NVML_ERROR_NOT_FOUND": Sentence("NVML does not know the GPU in use"),
+    "NVML_ERROR_GPU_IS_LOST": Sentence("the GPU has dropped off the bus; restart the machine"),
 }
 
 
 def _refused(nvml: ModuleType, error: Exception) -> MeterError:
     """Puts NVML's error into the user's words; one it has no words for is quoted."""
     value = getattr(error, "value", None)
-    reason = next((words for name, words in _REASONS.items() if value == getattr(nvml, name)), f"NVML says {error}")
-    return MeterError(f"The GPU's energy cannot be read: {reason}.")
+    known = (words for name, words in _REASONS.items() if value == getattr(nvml, name))
+    reason = next(known, None) or Sentence("NVML says {error}", error=error)
+    return MeterError(Sentence("The GPU's energy cannot be read: {reason}.", reason=reason))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from engine.energy.rapl import RAPL_REFRESH_S
 from engine.errors import MeterError
+from engine.sentences import Sentence
 from engine.types import Provenance
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def open_perf_meter(
     """
     device = root / "power"
     if not device.is_dir():
-        raise MeterError("Linux shows no energy counter of the CPU through perf either.")
+        raise MeterError(Sentence("Linux shows no energy counter of the CPU through perf either."))
     events = {name: device / "events" / event for name, event in _EVENTS.items()}
     files: dict[str, list[int]] = {}
     scales: dict[str, float] = {}
@@ -76,7 +77,7 @@ def open_perf_meter(
         _close(files)
         raise MeterError(_refusal(error)) from None
     if not files:
-        raise MeterError("Among perf's energy counters there is none of a CPU package.")
+        raise MeterError(Sentence("Among perf's energy counters there is none of a CPU package."))
     return PerfMeter(files, scales)
 
 
@@ -104,7 +105,8 @@ class PerfMeter:
         try:
             return sum(self._scales[name] * _count(file) for name, files in self._files.items() for file in files)
         except (OSError, struct.error) as error:
-            raise MeterError(f"The CPU's energy counter can no longer be read through perf: {error}.") from None
+            told = Sentence("The CPU's energy counter can no longer be read through perf: {error}.", error=error)
+            raise MeterError(told) from None
 
     def close(self) -> None:
         """Closes the counters."""
@@ -141,9 +143,10 @@ def _read(path: Path) -> str:
 
 def _refusal(error: OSError | ValueError) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM}:
-        return (
+        return Sentence(
             "The CPU's energy counter may be read through perf with CAP_PERFMON alone; to give it to this Python, run: "
-            f"sudo setcap cap_perfmon+ep {Path(sys.executable).resolve()} (what it runs may then watch all programs)"
+            "sudo setcap cap_perfmon+ep {python} (what it runs may then watch all programs)",
+            python=Path(sys.executable).resolve(),
         )
-    told = error.strerror if isinstance(error, OSError) else "its files hold something else"
-    return f"The CPU's energy counter cannot be read through perf: {told}."
+    reason = error.strerror if isinstance(error, OSError) else Sentence("its files hold something else")
+    return Sentence("The CPU's energy counter cannot be read through perf: {reason}.", reason=reason)

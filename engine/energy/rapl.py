@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import CounterResetError, MeterError
+from engine.sentences import Sentence
 from engine.types import Provenance
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def open_rapl_meter(root: Path = POWERCAP_ROOT, *, clock: Callable[[], float] = 
         raise MeterError(_absence(root))
     counted = {domain: zone for zone in zones if _is_counted(domain := _domain(zone))}
     if not counted:
-        raise MeterError(f"The energy counters under {root} have no CPU package among them.")
+        raise MeterError(Sentence("The energy counters under {root} have no CPU package among them.", root=root))
     return RaplMeter({domain: _WrappingCounter.open(zone) for domain, zone in counted.items()}, clock=clock)
 
 
@@ -83,7 +84,9 @@ class RaplMeter:
         anew = [domain for domain, counter in self._counters.items() if not counter.advance(most_uj)]
         self._last_s = now_s
         if anew:
-            raise CounterResetError(f"The CPU's energy counter began anew for {' and '.join(anew)}.")
+            raise CounterResetError(
+                Sentence("The CPU's energy counter began anew for {domains}.", domains=" & ".join(anew))
+            )
         return sum(counter.total_uj for counter in self._counters.values()) / 1e6
 
     def close(self) -> None:
@@ -137,7 +140,10 @@ def _read_int(path: Path) -> int:
     try:
         return int(text)
     except ValueError:
-        raise MeterError(f"The CPU's energy counter {path} holds {text[:40]!r} instead of a number.") from None
+        told = Sentence(
+            "The CPU's energy counter {path} holds {text!r} instead of a number.", path=path, text=text[:40]
+        )
+        raise MeterError(told) from None
 
 
 def _read(path: Path) -> str:
@@ -146,15 +152,20 @@ def _read(path: Path) -> str:
     except PermissionError:
         # Root only since CVE-2020-8694 (a power side channel), Linux 5.10.
         raise MeterError(
-            f"The CPU's energy counter {path} may only be read by root; to allow it until the next start of the "
-            f"machine, run: sudo chmod a+r {path.parent.parent}/intel-rapl:*/energy_uj (every program may then watch "
-            "the CPU's power, from which secrets of others can be guessed: CVE-2020-8694)"
+            Sentence(
+                "The CPU's energy counter {path} may only be read by root; to allow it until the next start of the "
+                "machine, run: sudo chmod a+r {root}/intel-rapl:*/energy_uj (every program may then watch the CPU's "
+                "power, from which secrets of others can be guessed: CVE-2020-8694)",
+                path=path,
+                root=path.parent.parent,
+            )
         ) from None
     except OSError as error:
-        raise MeterError(f"The CPU's energy counter {path} cannot be read: {error.strerror}.") from None
+        told = Sentence("The CPU's energy counter {path} cannot be read: {reason}.", path=path, reason=error.strerror)
+        raise MeterError(told) from None
 
 
 def _absence(root: Path) -> str:
     if sys.platform != "linux":
-        return "The CPU's energy counter (RAPL) is read through Linux, and this machine runs another system."
-    return f"This machine shows no energy counter of its CPU: {root} has no intel-rapl folder."
+        return Sentence("The CPU's energy counter (RAPL) is read through Linux, and this machine runs another system.")
+    return Sentence("This machine shows no energy counter of its CPU: {root} has no intel-rapl folder.", root=root)

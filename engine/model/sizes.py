@@ -130,10 +130,10 @@ class Needs:
     def in_words(self, *, has_files: bool = False) -> str:
         """For people; `has_files` where nothing is to be downloaded."""
         kept = self.disk_bytes - self.download_bytes if has_files else self.disk_bytes
-        download = "" if has_files else f"{_gigabytes(self.download_bytes)} to download, "
+        download = "" if has_files else f"{gigabytes(self.download_bytes)} to download, "
         return (
-            f"{download}{_gigabytes(kept)} of disk, "
-            f"{_gigabytes(self.preparing_bytes)} of memory while it is prepared and {_gigabytes(self.running_bytes)} "
+            f"{download}{gigabytes(kept)} of disk, "
+            f"{gigabytes(self.preparing_bytes)} of memory while it is prepared and {gigabytes(self.running_bytes)} "
             "when it runs"
         )
 
@@ -146,7 +146,7 @@ class Needs:
         if self.teaching_bytes > (has := psutil.virtual_memory().total):
             raise ModelError(
                 f"The exits of {name} cannot be taught on this machine's CPU: that takes "
-                f"{_gigabytes(self.teaching_bytes)} of memory, and there are {_gigabytes(has)} in all."
+                f"{gigabytes(self.teaching_bytes)} of memory, and there are {gigabytes(has)} in all."
             )
 
     def why_not_here(self, *, free_disk_bytes: int, memory_bytes: int | None = None, has_files: bool = False) -> str:
@@ -159,14 +159,14 @@ class Needs:
         """
         has = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
         if self.preparing_bytes > has:
-            needed = _gigabytes(self.preparing_bytes)
+            needed = gigabytes(self.preparing_bytes)
             return Sentence(
-                "preparing it takes {needed} of memory, and there are {has} in all", needed=needed, has=_gigabytes(has)
+                "preparing it takes {needed} of memory, and there are {has} in all", needed=needed, has=gigabytes(has)
             )
         kept = self.disk_bytes - self.download_bytes if has_files else self.disk_bytes
         if kept > free_disk_bytes:
             return Sentence(
-                "it takes {kept} of disk, and {free} are free", kept=_gigabytes(kept), free=_gigabytes(free_disk_bytes)
+                "it takes {kept} of disk, and {free} are free", kept=gigabytes(kept), free=gigabytes(free_disk_bytes)
             )
         return ""
 
@@ -206,5 +206,8 @@ def refuse_too_large(name: str, settings: Mapping[str, Any], *, free_disk_bytes:
         raise ModelError(Sentence("The model {name} is too large for this machine: {why}.", name=name, why=why))
 
 
-def _gigabytes(n_bytes: float) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.0f} MB"  # noqa: PLR2004 - readable
+def gigabytes(n_bytes: float) -> str:
+    """A size for people."""
+    if n_bytes < 1e8:  # noqa: PLR2004 - readable
+        return Sentence("{n:.0f} MB", n=n_bytes / 1e6)
+    return Sentence("{n:.1f} GB", n=n_bytes / 1e9)

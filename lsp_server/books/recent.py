@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from engine.sentences import Sentence
 from lsp_server.protocol import RecentRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lsp_server.protocol import Outcome
 
 MOST_KEPT = 20
@@ -33,7 +36,7 @@ class Asked:
     _began_s: float = field(default_factory=time.monotonic)
     _elapsed_s: float | None = None
     _outcome: Outcome = "skipped"
-    _reason: str = "It is not answered yet."
+    _reason: str = Sentence("It is not answered yet.")
     _offered_chars: int = 0
     _energy_j: float | None = None
 
@@ -55,15 +58,14 @@ class Asked:
         if energy_j is not None:
             self._energy_j = energy_j + (self._energy_j or 0.0)
 
-    @property
-    def record(self) -> RecentRequest:
-        """As it is told to the client."""
+    def record(self, say: Callable[[str], str]) -> RecentRequest:
+        """As it is told to the client, in the person's language."""
         return RecentRequest(
             asked_at=self._began.isoformat(timespec="milliseconds"),
             language=self.language_id,
             by_hand=self.by_hand,
             outcome=self._outcome,
-            reason=self._reason,
+            reason=say(self._reason),
             offered_chars=self._offered_chars,
             elapsed_s=self._elapsed_s,
             energy_j=self._energy_j,
@@ -88,6 +90,6 @@ class Recent:
             if asked.completion_id and completion_id.partition("-")[0] == asked.completion_id:
                 asked.compute(energy_j)
 
-    def told(self) -> list[RecentRequest]:
-        """What the client is told."""
-        return [asked.record for asked in self._asked]
+    def told(self, say: Callable[[str], str] = str) -> list[RecentRequest]:
+        """What the client is told, in the person's language."""
+        return [asked.record(say) for asked in self._asked]

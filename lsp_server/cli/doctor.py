@@ -12,9 +12,11 @@ from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, VERSION, DeviceChoice, cache_dir, data_dir
 from engine.errors import ConfigError, EngineError
+from engine.sentences import Sentence
 from lsp_server.cli import calibration, render
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
 from lsp_server.cli.tested_versions import untried_versions
+from lsp_server.translation import translator
 
 _TOLD_PACKAGES = ("torch", "transformers", "pygls")
 
@@ -22,19 +24,37 @@ app = typer.Typer()
 
 
 @app.command()
-def doctor(model: Model = DEFAULT_MODEL, device: DeviceOption = "auto", precision: PrecisionOption = "auto") -> None:
+def doctor(
+    model: Model = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    language: Annotated[
+        str,
+        typer.Option(
+            "--language",
+            # An editor names it so, because an older server passes over a variable that it does not know.
+            envvar="GREEN_CODE_LANGUAGE",
+            help="Of the report, such as de; English where there is no translation.",
+            metavar="CODE",
+        ),
+    ] = "",
+) -> None:
     """Says what was found: model, device, energy meters, and why others were refused."""
-    console = Console()
+    console, say = Console(), translator(language)
     console.print(f"Green Code {VERSION}, Python {platform.python_version()}", highlight=False)
     for name in _TOLD_PACKAGES:
-        console.print(f"  {name} {_version_of(name)}", highlight=False)
-    render.show_untried(console, untried_versions())
-    console.print(f"  models in {cache_dir()}\n  ledger in {data_dir()}", highlight=False, soft_wrap=True)
+        console.print(f"  {name} {say(_version_of(name))}", highlight=False)
+    render.show_untried(console, untried_versions(), say)
+    for place in (
+        Sentence("models in {folder}", folder=cache_dir()),
+        Sentence("ledger in {folder}", folder=data_dir()),
+    ):
+        console.print(f"  {say(place)}", highlight=False, soft_wrap=True)
     try:
         with open_engine(model, device, precision) as engine:
-            render.show_parts(console, engine)
+            render.show_parts(console, engine, say)
     except EngineError as error:  # what was found before is told all the same
-        render.show_missing_model(console, error)
+        render.show_missing_model(console, error, say)
 
 
 @app.command()
@@ -74,7 +94,7 @@ def _version_of(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "is not installed: GPUs, training and most models but the default one need it"
+        return Sentence("is not installed: GPUs, training and most models but the default one need it")
 
 
 def _power_at_rest_w(device: DeviceChoice) -> float | None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.energy.accounting import add_readings
+from engine.sentences import Sentence
 from engine.types import Phase, Provenance
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from engine.recommendation import Machine, Recommendation
     from engine.types import Completion, EnergyReading
     from lsp_server.cli.tested_versions import UntriedVersion
+    from lsp_server.translation import Say
 
 BASELINE_WORDS = "full depth with KV cache"
 
@@ -108,34 +110,41 @@ def show_totals(console: Console, completions: Sequence[Completion]) -> None:
     console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
-def show_parts(console: Console, engine: Engine) -> None:
-    """Model, device and meter of an engine, and what was refused and why."""
-    exits = ", ".join(map(str, engine.exit_layers))
-    console.print(f"[green]model[/]   {escape(engine.model_name)}, {engine.layers_total} layers, exits after {exits}")
-    if engine.format_refused is not None:
-        console.print(f"        {escape(engine.format_refused)}", highlight=False, soft_wrap=True)
-    console.print(f"[green]device[/]  {escape(engine.device_name)}", highlight=False)
-    if engine.kernels_refused is not None:
-        console.print(f"        {escape(engine.kernels_refused)}", highlight=False, soft_wrap=True)
-    console.print(f"[green]energy[/]  {escape(engine.energy_source)}", highlight=False, soft_wrap=True)
-    for reason in engine.meters_refused:
-        console.print(f"        not used: {escape(reason)}", highlight=False, soft_wrap=True)
+def show_parts(console: Console, engine: Engine, say: Say = str) -> None:
+    """Model, device and meter of an engine, and what was refused and why, in the reader's language."""
+    model = Sentence(
+        "{name}, {n} layers, exits after {exits}",
+        name=engine.model_name,
+        n=engine.layers_total,
+        exits=", ".join(map(str, engine.exit_layers)),
+    )
+    refused = [Sentence("not used: {reason}", reason=reason) for reason in engine.meters_refused]
+    for title, lines in (
+        (Sentence("model"), (model, engine.format_refused)),
+        (Sentence("device"), (engine.device_name, engine.kernels_refused)),
+        (Sentence("energy"), (engine.energy_source, *refused)),
+    ):
+        start = f"[green]{say(title):<8}[/]"
+        for line in filter(None, lines):
+            console.print(f"{start}{escape(say(line))}", highlight=False, soft_wrap=True)
+            start = " " * 8
 
 
-def show_untried(console: Console, untried: Sequence[UntriedVersion] | None) -> None:
+def show_untried(console: Console, untried: Sequence[UntriedVersion] | None, say: Say = str) -> None:
     """The packages in versions that this release was not tested with."""
     if untried is None:
-        console.print("  tested versions unknown: this installation does not list them", highlight=False)
+        told = say(Sentence("tested versions unknown: this installation does not list them"))
+        console.print(f"  {told}", highlight=False)
     elif not untried:
-        console.print("  every package in the version this was tested with", highlight=False)
+        console.print(f"  {say(Sentence('every package in the version this was tested with'))}", highlight=False)
     for package in untried or ():
-        told = f"{package.name} {package.installed} is untried; this was tested with {package.tested}"
-        console.print(f"  [yellow]{escape(told)}[/]", highlight=False, soft_wrap=True)
+        line = Sentence("{name} {installed} is untried; this was tested with {tested}", **package._asdict())
+        console.print(f"  [yellow]{escape(say(line))}[/]", highlight=False, soft_wrap=True)
 
 
-def show_missing_model(console: Console, error: EngineError) -> None:
+def show_missing_model(console: Console, error: EngineError, say: Say = str) -> None:
     """Why there is no engine."""
-    console.print(f"[red]model[/]   {escape(str(error))}", highlight=False, soft_wrap=True)
+    console.print(f"[red]{say(Sentence('model')):<8}[/]{escape(say(error.sentence))}", highlight=False, soft_wrap=True)
 
 
 def show_models(console: Console, models: Sequence[StoredModel]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import ARTIFACTS
-from tests.e2e.workbench import ANSWER_TIMEOUT_MS
+from tests.e2e.workbench import ANSWER_TIMEOUT_MS, LOAD_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import OpenEditor
@@ -27,6 +27,15 @@ def test_a_german_editor_is_told_in_german_why_nothing_is_offered(open_editor: O
         tooltip = window.tooltip()
         window.page.screenshot(path=ARTIFACTS / "german.png")
 
+        window.run_command("Green Code: Diagnose")
+        report = window.page.locator(".editor-instance .view-lines", has_text="Green Code: Diagnose")
+        expect(report).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+        window.page.screenshot(path=ARTIFACTS / "german-doctor.png")
+        doctor = report.inner_text().replace("\xa0", " ")
+
     assert ".env bleibt privat: .env ist ein üblicher Name von Geheimnissen." in tooltip
     assert "smollm2-135m auf CPU" in tooltip
     assert "Energie " in tooltip
+    assert "Nichts steht im Weg." in doctor
+    assert "30 Schichten, Ausstiege nach 3, 6," in doctor
+    assert "möglich ist 0,2 bis 3 mal so" in doctor

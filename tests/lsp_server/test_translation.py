@@ -11,7 +11,8 @@ from string import Formatter
 
 import pytest
 
-from engine.sentences import Sentence, as_data, from_data, joined, translated
+from engine.model.sizes import gigabytes
+from engine.sentences import Sentence, as_data, from_data, joined
 from lsp_server.protocol import RECENT, SNOOZE
 from lsp_server.translation import translator
 from tests.lsp_server.client import BOTH_WAYS, Client, initialize
@@ -22,8 +23,10 @@ SOURCES = [*ROOT.glob("engine/**/*.py"), *ROOT.glob("lsp_server/**/*.py")]
 # The command line and other programs are spoken to in English.
 ENGLISH = {"cli", "replay", "reports.py", "jsonrpc.py", "pygls_internals.py"}
 SERVER = [path for path in ROOT.glob("lsp_server/**/*.py") if not ENGLISH & set(path.parts)]
-# So is whoever reads Doctor's report, which is made to be passed on.
-OF_DOCTOR = {"The file stays private.", "It is not answered yet."}
+# Why a meter is not used is told by Doctor.
+METERS = [
+    ROOT / "engine" / "energy" / f"{name}.py" for name in ("amdgpu", "apple", "detect", "emi", "nvml", "perf", "rapl")
+]
 # Their texts are no sentences of ours: for logs, for other programs, for programmers, for package.json.
 ELSEWHERE = {"debug", "info", "warning", "error", "exception", "JsonRpcInvalidParams", "TypeError", "ValueError"}
 LIKE_A_SENTENCE = re.compile(r"[A-Z{].*\s.*\s.*[.;]\s*", re.DOTALL)
@@ -68,9 +71,9 @@ def test_a_translation_has_the_places_that_its_sentence_has(template: str) -> No
     assert places(GERMAN[template]) == places(template)
 
 
-@pytest.mark.parametrize("path", SERVER, ids=lambda path: path.stem)
-def test_no_sentence_of_the_server_can_only_be_said_in_english(path: Path) -> None:
-    assert {*loose_texts(ast.parse(path.read_text(encoding="utf-8")))} <= OF_DOCTOR
+@pytest.mark.parametrize("path", SERVER + METERS, ids=lambda path: path.stem)
+def test_no_sentence_of_the_server_or_on_meters_can_only_be_said_in_english(path: Path) -> None:
+    assert not [*loose_texts(ast.parse(path.read_text(encoding="utf-8")))]
 
 
 @pytest.mark.parametrize("locale", ["de", "de-AT", "DE_ch"])
@@ -89,6 +92,19 @@ def test_sentences_within_a_sentence_are_translated_too(locale: str) -> None:
     assert say("A text of somebody else's.") == "A text of somebody else's."
 
 
+def test_numbers_have_the_marks_of_the_language_and_names_keep_theirs() -> None:
+    say = translator("de")
+    cost = Sentence("{source}, {low:.2g} to {high:.2g} times as much is possible", source="v1.5", low=0.25, high=3.0)
+
+    assert cost == "v1.5, 0.25 to 3 times as much is possible"
+    assert say(cost) == "v1.5; möglich ist 0,25 bis 3 mal so viel"
+    assert say(gigabytes(1_234_000_000)) == "1,2 GB"
+    assert (
+        say(Sentence("{subject} is said to have {n_layers:,} layers, which no model has.", subject="m", n_layers=12345))
+        == "m soll 12.345 Schichten haben, die kein Modell hat."
+    )
+
+
 @pytest.mark.parametrize("locale", [None, "", "en", "nl", "../de", "d"])
 def test_what_nobody_has_translated_stays_english(locale: str | None) -> None:
     assert translator(locale)(Sentence("On battery")) == "On battery"
@@ -100,7 +116,7 @@ def test_a_sentence_goes_to_another_process_and_into_copies_with_all_that_it_is_
 
     for again in (json.loads(json.dumps(as_data(sentence)), object_hook=from_data), copy.deepcopy(sentence)):
         assert again == sentence
-        assert translated(again, GERMAN) == german
+        assert translator("de")(again) == german
 
 
 @BOTH_WAYS
@@ -122,7 +138,7 @@ async def test_who_has_a_german_editor_is_told_all_in_german(server: AbstractAsy
         of_doctor = (await client.request(RECENT)).status
 
     assert snoozed.message.startswith("Schlummert bis ")
-    assert of_doctor.message.startswith("Snoozed until ")
+    assert of_doctor.message.startswith("Schlummert bis ")
     assert ".env" not in of_doctor.message
 
 

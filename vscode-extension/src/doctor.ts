@@ -8,7 +8,7 @@ import type { ServerClient } from "./client";
 import { doctorReport, RIVALS, type Scoped } from "./doctorReport";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
-import { t } from "./words";
+import { language, t } from "./words";
 
 const SCHEME = "green-code-doctor";
 const TIMEOUT_MS = 120_000;
@@ -62,12 +62,13 @@ async function reportOn({ client, extension, resolve }: DoctorSources): Promise<
   });
 }
 
-/** The server's own doctor; what it says where it fails is part of the report. */
+/** The server's own doctor, in the editor's language; what it says where it fails is part of the report. */
 async function askServer({ command, args, cwd }: ServerCommand): Promise<string> {
-  if (args.at(-1) !== "serve") return "Its command is the user's own, and was not asked.";
+  if (args.at(-1) !== "serve") return t("Its command is the user's own, and was not asked.");
   try {
     const asked = [...args.slice(0, -1), "doctor"];
-    const { stdout } = await promisify(execFile)(command, asked, { cwd, timeout: TIMEOUT_MS });
+    const env = { ...process.env, GREEN_CODE_LANGUAGE: language };
+    const { stdout } = await promisify(execFile)(command, asked, { cwd, env, timeout: TIMEOUT_MS });
     return stdout;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -85,9 +86,9 @@ function settingsInForce({ packageJSON }: vscode.Extension<unknown>): Scoped[] {
     .flatMap((name) => {
       const { globalValue, workspaceValue, workspaceFolderValue } = section.inspect(name) ?? {};
       const scoped: [string, unknown][] = [
-        ["folder", workspaceFolderValue],
-        ["workspace", workspaceValue],
-        ["user", globalValue],
+        [t("folder"), workspaceFolderValue],
+        [t("workspace"), workspaceValue],
+        [t("user"), globalValue],
       ];
       const [scope] = scoped.filter(([, value]) => value !== undefined);
       return scope === undefined ? [] : [{ name, scope: scope[0], value: scope[1] }];

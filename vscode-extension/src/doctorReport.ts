@@ -1,8 +1,9 @@
-/** The words of Doctor's report, in English, because it is made to be passed on. Pure; looks nothing up. */
+/** The words of Doctor's report, which is made to be passed on as well. Pure; looks nothing up. */
 
 import { formatJoules } from "./format";
-import type { RecentRequest } from "./protocol";
-import type { Snapshot } from "./snapshot";
+import type { Outcome, RecentRequest } from "./protocol";
+import type { ServerPhase, Snapshot } from "./snapshot";
+import { t } from "./words";
 
 /** Extensions that offer inline suggestions too: the editor shows the one that is first. */
 export const RIVALS = [
@@ -20,6 +21,7 @@ export const RIVALS = [
 /** A setting that somebody has set. */
 export interface Scoped {
   readonly name: string;
+  /** Where, in words. */
   readonly scope: string;
   readonly value: unknown;
 }
@@ -49,60 +51,84 @@ export interface Findings {
 /** Settings whose values may be names that are nobody's business. */
 const PRIVATE = ["greenCode.privateFiles"];
 
+const PHASES: Readonly<Record<ServerPhase, string>> = {
+  missing: t("missing"),
+  starting: t("starting"),
+  running: t("running"),
+  stopped: t("stopped"),
+};
+
+const OUTCOMES: Readonly<Record<Outcome, string>> = {
+  computed: t("computed"),
+  reused: t("reused"),
+  skipped: t("skipped"),
+};
+
 /** The report, in Markdown that reads well as plain text. */
 export function doctorReport(findings: Findings): string {
-  const { snapshot, server, serverSays, requests, settings } = findings;
+  const { snapshot, server, serverSays, requests, settings, version, editor, remote } = findings;
   const advice = adviceOf(findings);
+  const phase = PHASES[snapshot.server.phase];
   const lines = [
-    "# Green Code Doctor",
+    `# ${t("Green Code: Doctor")}`,
     "",
-    ...(advice.length === 0 ? ["Nothing stands in the way."] : advice.map((each) => `- ${each}`)),
+    ...(advice.length === 0
+      ? [t("Nothing stands in the way.")]
+      : advice.map((each) => `- ${each}`)),
     "",
-    "## Editor",
+    `## ${t("Editor")}`,
     "",
-    `- Green Code ${findings.version} in ${findings.editor}${findings.remote === "" ? "" : `, remote: ${findings.remote}`}`,
-    `- folder: ${findings.isTrusted ? "trusted" : "not trusted, so its settings choose no program, model or private files"}`,
+    `- ${remote === "" ? t("Green Code {0} in {1}", version, editor) : t("Green Code {0} in {1}, remote: {2}", version, editor, remote)}`,
+    `- ${findings.isTrusted ? t("folder: trusted") : t("folder: not trusted, so its settings choose no program, model or private files")}`,
     "",
-    "## Server",
+    `## ${t("Server")}`,
     "",
-    `- command: ${server === "" ? "none was found" : server}`,
-    `- state: ${snapshot.server.phase}${snapshot.installing === "" ? "" : `, installing: ${snapshot.installing}`}`,
+    `- ${t("command: {0}", server === "" ? t("none was found") : server)}`,
+    `- ${snapshot.installing === "" ? t("state: {0}", phase) : t("state: {0}, installing: {1}", phase, snapshot.installing)}`,
     ...sayings(snapshot).map((sentence) => `- ${sentence}`),
     ...(serverSays.trim() === "" ? [] : ["", "```text", serverSays.trimEnd(), "```"]),
     "",
-    "## Meters",
+    `## ${t("Meters")}`,
     "",
-    `- ${snapshot.status?.meter ?? "not known yet"}`,
+    `- ${snapshot.status?.meter ?? t("not known yet")}`,
     ...(snapshot.status?.meterNotes ?? []).map((note) => `- ${note}`),
     "",
-    "## Last requests",
+    `## ${t("Last requests")}`,
     "",
-    ...(requests.length === 0 ? ["None yet."] : requests.toReversed().map(requestLine)),
+    ...(requests.length === 0 ? [t("None yet.")] : requests.toReversed().map(requestLine)),
     "",
-    "## Settings that somebody has set",
+    `## ${t("Settings that somebody has set")}`,
     "",
-    ...(settings.length === 0 ? ["None: all defaults."] : settings.map(settingLine)),
+    ...(settings.length === 0 ? [t("None: all defaults.")] : settings.map(settingLine)),
     "",
   ];
   return withoutHome(lines.join("\n"), findings.home);
 }
 
 function adviceOf({ rivals, inlineSuggest, quickSuggestions, server }: Findings): string[] {
+  const hides = JSON.stringify(quickSuggestions).includes("offWhenInlineCompletions");
   return [
-    ...(server === "" ? ["No server was found: run _Green Code: Install Server_."] : []),
+    ...(server === "" ? [t("No server was found: run _Green Code: Install Server_.")] : []),
     ...(inlineSuggest
       ? []
       : [
-          "`editor.inlineSuggest.enabled` is off, so the editor shows no inline suggestion at all.",
+          t(
+            "`editor.inlineSuggest.enabled` is off, so the editor shows no inline suggestion at all.",
+          ),
         ]),
     ...(rivals.length === 0
       ? []
       : [
-          `Another extension offers inline suggestions too (${rivals.join(", ")}): the editor shows only one at a place.`,
+          t(
+            "Another extension offers inline suggestions too ({0}): the editor shows only one at a place.",
+            rivals.join(", "),
+          ),
         ]),
-    ...(JSON.stringify(quickSuggestions).includes("offWhenInlineCompletions")
+    ...(hides
       ? [
-          "`editor.quickSuggestions` hides the editor's own suggestions wherever an inline provider is there: set it to `on` to have both.",
+          t(
+            "`editor.quickSuggestions` hides the editor's own suggestions wherever an inline provider is there: set it to `on` to have both.",
+          ),
         ]
       : []),
   ];
@@ -115,19 +141,19 @@ function sayings({ server, status }: Snapshot): string[] {
 /** Such as "14:03:11 python, while typing: computed, 24 characters offered, 84 ms, 1.20 J". */
 function requestLine(request: RecentRequest): string {
   const { askedAt, language, byHand, outcome, reason, offeredChars, elapsedS, energyJ } = request;
-  const asked = `${askedAt.slice(11, 19)} ${language}, ${byHand ? "by hand" : "while typing"}`;
+  const asked = `${askedAt.slice(11, 19)} ${language}, ${byHand ? t("by hand") : t("while typing")}`;
   const facts = [
-    outcome,
-    ...(reason === "" ? [`${offeredChars} characters offered`] : []),
+    OUTCOMES[outcome],
+    ...(reason === "" ? [t("{0} characters offered", offeredChars)] : []),
     ...(elapsedS === null ? [] : [`${Math.round(1000 * elapsedS)} ms`]),
-    ...(energyJ === null ? [] : [formatJoules(energyJ, "en")]),
+    ...(energyJ === null ? [] : [formatJoules(energyJ)]),
   ];
   return `- ${asked}: ${facts.join(", ")}${reason === "" ? "" : `. ${reason}`}`;
 }
 
 function settingLine({ name, scope, value }: Scoped): string {
   const shown = PRIVATE.includes(name)
-    ? `${Array.isArray(value) ? value.length : 1} patterns`
+    ? t("{0} patterns", Array.isArray(value) ? value.length : 1)
     : JSON.stringify(value);
   return `- ${name}: ${shown} (${scope})`;
 }

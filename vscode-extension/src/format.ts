@@ -17,13 +17,13 @@ export const PROVENANCES = ["measured", "sampled", "modelled", "mixed", "none"] 
 const JOULES_PER_WATT_HOUR = 3600;
 
 /** Joules with three significant digits and a fitting unit: "850 mJ", "12.4 J", "3.07 kJ". */
-export function formatJoules(energyJ: number | null, locale = language): string {
-  return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J", locale);
+export function formatJoules(energyJ: number | null): string {
+  return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J");
 }
 
 /** The same energy in watt-hours, for people who read electricity bills: "3.44 mWh". */
 export function formatWattHours(energyJ: number | null): string {
-  return energyJ === null ? UNKNOWN : withPrefix(energyJ / JOULES_PER_WATT_HOUR, "Wh", language);
+  return energyJ === null ? UNKNOWN : withPrefix(energyJ / JOULES_PER_WATT_HOUR, "Wh");
 }
 
 /** `part` of `whole` in percent, "25 %"; unknown where there is no whole. */
@@ -71,15 +71,15 @@ export function formatGrams(grams: number): string {
   return `${grams.toLocaleString(language, { maximumSignificantDigits: 2, useGrouping: false })} g`;
 }
 
-function decimal(value: number, digits: number, locale = language): string {
-  return value.toLocaleString(locale, {
+function decimal(value: number, digits: number): string {
+  return value.toLocaleString(language, {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
     useGrouping: false,
   });
 }
 
-function withPrefix(value: number, unit: string, locale: string): string {
+function withPrefix(value: number, unit: string): string {
   const prefixes = [
     { prefix: "M", factor: 1e6 },
     { prefix: "k", factor: 1e3 },
@@ -95,5 +95,5 @@ function withPrefix(value: number, unit: string, locale: string): string {
     factor: 1e-6,
   };
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded / factor))));
-  return `${decimal(rounded / factor, Math.min(digits, 2), locale)} ${prefix}${unit}`;
+  return `${decimal(rounded / factor, Math.min(digits, 2))} ${prefix}${unit}`;
 }

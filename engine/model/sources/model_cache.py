@@ -20,6 +20,7 @@ import cattrs
 from engine import config
 from engine.checksum import sha256_of
 from engine.errors import ModelCorruptError, ModelDownloadError
+from engine.model.sizes import gigabytes
 from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
@@ -228,9 +229,9 @@ def _ensure_room(name: str, needed_bytes: int, kind: Kind) -> None:
             Sentence(
                 "The model {name} needs {needed} of free disk space in {root}, and {free} are left.",
                 name=name,
-                needed=f"{needed_bytes / 1e9:.1f} GB",
+                needed=gigabytes(needed_bytes),
                 root=_root(kind),
-                free=f"{free_bytes / 1e9:.1f} GB",
+                free=gigabytes(free_bytes),
             )
         )
 

@@ -26,6 +26,18 @@ def test_doctor_says_what_was_found(tiny_folder: Path) -> None:
     assert re.search(r"energy  (measured|sampled|modelled): \w+", result.stdout)
 
 
+def test_doctor_speaks_the_language_of_an_editor_that_asks(tiny_folder: Path, tmp_path: Path) -> None:
+    for folder in (tiny_folder, tmp_path):
+        options = ["doctor", "--model", str(folder), "--device", "cpu", "--precision", "fp32"]
+        english, german = (
+            CliRunner().invoke(app, options, env={"COLUMNS": "900", "GREEN_CODE_LANGUAGE": language}).stdout
+            for language in ("en", "de")
+        )
+
+        same = {line.split()[0] for line in german.splitlines() if line in english.splitlines()}
+        assert same == {"Green", "torch", "transformers", "pygls"}  # names and versions
+
+
 def test_doctor_tells_why_there_is_no_model_and_what_it_knows_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from engine.sentences import Sentence
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -60,7 +62,7 @@ def _find() -> _Kernels | str:
     """The kernels, or why there are none."""
     switch = os.environ.get("GREEN_CODE_KERNELS")  # "off", as when they are built, or one set, to try it
     if switch == "off":
-        found: _Kernels | str = "The native kernels are switched off."
+        found: _Kernels | str = Sentence("The native kernels are switched off.")
     else:
         every: tuple[Instructions, ...] = get_args(Instructions)
         found = _open([one for one in every if one == switch] or every)
@@ -70,15 +72,15 @@ def _find() -> _Kernels | str:
 
 
 def _open(wanted: Sequence[Instructions]) -> _Kernels | str:
-    refused = "The native kernels are not for this CPU: it lacks AVX2 or what goes with it."
+    refused = Sentence("The native kernels are not for this CPU: it lacks AVX2 or what goes with it.")
     for one in wanted:
         path = library_file(one)
         try:
             if _is_stale(path):
-                return "The native kernels are older than their sources; install Green Code again."
+                return Sentence("The native kernels are older than their sources; install Green Code again.")
             library = ctypes.CDLL(str(path))
         except OSError as error:
-            refused = f"There are no native kernels: {error}."
+            refused = Sentence("There are no native kernels: {error}.", error=error)
             continue
         if library.green_code_supported():
             return _Kernels(library, one)
