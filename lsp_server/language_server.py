@@ -207,8 +207,7 @@ class GreenCodeServer(LanguageServer):
     def totals(self) -> SessionEnergy:
         """What the session has cost."""
         green_mode = self.restraint.settings.green_mode
-        totals = self.books.totals(green_mode=green_mode, layers_total=self.state.layers_total)
-        return replace(totals, source=totals.source and self.say(totals.source))
+        return self.books.totals(self.say, green_mode=green_mode, layers_total=self.state.layers_total)
 
     def accept(self, completion_id: str, accepted_chars: int | None) -> None:
         """Books that a completion, or so many characters that were left of it, was accepted."""
@@ -342,7 +341,9 @@ class GreenCodeServer(LanguageServer):
 
     def _tell_books(self) -> None:
         self.restraint.look()
-        self._tell_with_energy(replace(self.state, ledger_warning=self.books.warning))
+        if self.books.warning != self.state.ledger_warning:
+            self.tell(replace(self.state, ledger_warning=self.books.warning))
+        self.push_energy()
 
     def _tell_with_energy(self, state: ServerState) -> None:
         self.tell(state)

@@ -114,17 +114,17 @@ class Books:
         self._session = Session()
         self._tell()
 
-    def totals(self, *, green_mode: int, layers_total: int | None) -> SessionEnergy:
+    def totals(self, say: Callable[[str], str], *, green_mode: int, layers_total: int | None) -> SessionEnergy:
         """The session's sums, and today's of all sessions, as they are told to the client."""
         today = self._today.look(self._ledger)
-        return self._session.totals(green_mode=green_mode, layers_total=layers_total, today=today)
+        return self._session.totals(say, green_mode=green_mode, layers_total=layers_total, today=today)
 
     def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
         """What the ledger says of the newest days.
 
         Args:
             params: Which days, and in which parts.
-            say: Says the source of carbon in the person's language.
+            say: Callable[[str], str]s the source of carbon in the person's language.
             rest_after_s: After how many seconds without use a model is given back.
 
         Raises:

@@ -193,7 +193,9 @@ class Ledger:
 
 
 def _execute_all(database: sqlite3.Connection, statements: list[tuple[str, Mapping[str, Any]]]) -> None:
-    if statements:
+    if len(statements) == 1:  # is a transaction by itself
+        _execute(database, *statements[0])
+    elif statements:
         with transaction(database):
             for sql, parameters in statements:
                 _execute(database, sql, parameters)

@@ -16,6 +16,8 @@ from engine.types import FinishReason, Phase, Provenance, combine_provenance
 from lsp_server.protocol import SessionEnergy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.types import Completion
     from lsp_server.books.today import SpentToday
 
@@ -124,8 +126,10 @@ class Session:
         offer.taken += kept
         self._counts["accepted_chars"] += kept
 
-    def totals(self, *, green_mode: int, layers_total: int | None, today: SpentToday) -> SessionEnergy:
-        """The sums as they are told to the client."""
+    def totals(
+        self, say: Callable[[str], str], *, green_mode: int, layers_total: int | None, today: SpentToday
+    ) -> SessionEnergy:
+        """The sums as they are told to the client, whose language is spoken."""
         counts, last = self._counts, self._last
         energy_j = self.energy_j
         n_layered = counts["layered_tokens"]
@@ -134,7 +138,7 @@ class Session:
             started_at=self._started_at.isoformat(timespec="seconds"),
             energy_j=energy_j,
             provenance=combine_provenance(self._provenances).value,
-            source=joined(self._sources, " + ") or None,
+            source=say(joined(self._sources, " + ")) or None,
             baseline_energy_j=self._baseline_j.value,
             saved_j=self._saved_j.value,
             wasted_j=None if energy_j is None else energy_j - (self._accepted_j.value or 0.0),

@@ -10,7 +10,7 @@ import io
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +131,7 @@ def normalised(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=256)  # of a few documents and folders, at every key
 def path_of(uri: str) -> Path | None:
     """The file that a document's name stands for, be it on a disk, in a notebook or not saved yet; None without one.
 

@@ -26,7 +26,7 @@ class Spent:
         """What the session is told to have taken, after so much for each folder."""
         self.cpu_s.update({{"here": HERE, "there": THERE}[name]: value for name, value in cpu_s.items()})
         self.books.read()
-        return self.books.totals(green_mode=20, layers_total=30).projects_j
+        return self.books.totals(str, green_mode=20, layers_total=30).projects_j
 
     def _count(self) -> None:
         self.n_changes += 1
@@ -55,10 +55,10 @@ def test_the_client_is_told_only_where_something_was_read(spent: Spent) -> None:
 
 def test_the_ledger_keeps_it_by_session_and_project(spent: Spent, path: Path) -> None:
     spent.told(here=2.0)
-    first = spent.books.totals(green_mode=20, layers_total=30).session_id
+    first = spent.books.totals(str, green_mode=20, layers_total=30).session_id
     spent.books.begin_session()
     spent.told(here=3.0, there=0.25)
-    second = spent.books.totals(green_mode=20, layers_total=30).session_id
+    second = spent.books.totals(str, green_mode=20, layers_total=30).session_id
     spent.cpu_s[THERE] = 0.5  # nobody tells; the end counts it
     spent.books.close()
 

@@ -8,7 +8,7 @@ from tests.fakes import fake_completion
 
 
 def totals(session: Session) -> SessionEnergy:
-    return session.totals(green_mode=50, layers_total=4, today=SpentToday())
+    return session.totals(str, green_mode=50, layers_total=4, today=SpentToday())
 
 
 def test_nothing_is_known_before_the_first_request() -> None:
