@@ -1,4 +1,4 @@
-// Bundles the extension into two files, or the unit tests into out/test (--tests).
+// Bundles the extension into two files and each page into a script and a style, or the unit tests into out/test (--tests).
 import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { argv } from "node:process";
@@ -49,6 +49,15 @@ if (argv.includes("--tests")) {
     outExtension: { ".js": ".cjs" },
   });
 } else {
+  await build({
+    ...shared,
+    entryPoints: ["media/history.js", "media/slider.js"],
+    outdir: "out",
+    format: "iife",
+    platform: "browser",
+    target: "chrome122", // of the same editor
+    minify: argv.includes("--minify"),
+  });
   const { metafile } = await build({
     ...shared,
     // Two files: even to skim over the language client's library takes longer than all the rest needs to start.

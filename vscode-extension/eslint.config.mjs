@@ -38,16 +38,14 @@ export default defineConfig(
   {
     files: ["media/*.js"],
     languageOptions: {
-      sourceType: "script",
       globals: {
         document: "readonly",
         window: "readonly",
         acquireVsCodeApi: "readonly",
-        find: "readonly",
-        element: "readonly",
-        shape: "readonly",
+        getComputedStyle: "readonly",
+        MutationObserver: "readonly",
+        ResizeObserver: "readonly",
       },
     },
-    rules: { "no-redeclare": ["error", { builtinGlobals: false }] },
   },
 );

@@ -18,6 +18,8 @@ from tests.e2e.workbench import ANSWER_TIMEOUT_MS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import FloatRect, Locator
+
     from tests.e2e.conftest import OpenEditor
     from tests.e2e.workbench import Workbench
 
@@ -76,15 +78,30 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         (period,) = json.loads(exports[1].read_text())["periods"]
         assert (row["key"], float(row["energyJ"])) == ("python", period["energyJ"])
 
+        drawn = set()
         for name in every_theme(window):
             expect(window.page_with("This session").get_by_role("slider")).to_be_visible()
             page.screenshot(path=ARTIFACTS / f"views-{name}.png")
+            drawn.add(history.locator("canvas").evaluate("canvas => canvas.toDataURL()"))
+        assert len(drawn) == len(THEMES)
+        page.set_viewport_size({"width": 640, "height": 760})
+        chart, region = history.locator("canvas"), history.get_by_role("region", name="Figures")
+        expect(region).to_be_visible()
+        wait_until(lambda: boxed(chart)["width"] <= boxed(region)["width"], 10.0, "the chart is as narrow as the view")
+        page.screenshot(path=ARTIFACTS / "history-narrow.png")
 
         history.get_by_role("button", name="Erase…").click()
         page.get_by_role("button", name="Erase", exact=True).click()
         expect(history.locator("#summary")).to_have_text(
             "Nothing was computed in this time.", timeout=ANSWER_TIMEOUT_MS
         )
+
+
+def boxed(locator: Locator) -> FloatRect:
+    """Where it is in the window."""
+    box = locator.bounding_box()
+    assert box is not None
+    return box
 
 
 def every_theme(window: Workbench) -> Iterator[str]:

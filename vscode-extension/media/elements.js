@@ -1,9 +1,7 @@
-// What the scripts of both pages make elements with; it stands before them in the page.
-
-/* exported find, element, shape */
+// What the scripts of both pages make elements with.
 
 /** @param {string} id */
-function find(id) {
+export function find(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
@@ -11,7 +9,7 @@ function find(id) {
  * @param {string} name
  * @param {string} text
  */
-function element(name, text) {
+export function element(name, text) {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
@@ -23,7 +21,7 @@ function element(name, text) {
  * @param {string} name
  * @param {Record<string, string | number>} attributes
  */
-function shape(name, attributes) {
+export function shape(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   return made;

@@ -1,122 +1,123 @@
 // The page of the slider view: shows what the extension sends, and sends back the slider's value.
 
-(() => {
-  /** @typedef {{ greenMode: number, energyPercent: number, keptPercent: number }} Point */
-  /** @typedef {[string, string][]} Lines */
-  /** @typedef {{ greenMode: number, meanings: string[], points: Point[], measured: Point[], curveNote: string, sessionPercent: number | null, axes: { kept: string, energy: string, session: string }, spoken: string[], notice: string, isMissing: boolean, session: Lines, details: Lines, exitLayer: string }} State */
+import "./slider.css";
+import { element, find, shape } from "./elements.js";
 
-  // @ts-expect-error: VS Code defines this function in the page
-  const vscode = acquireVsCodeApi();
-  /** The plot inside the picture, and the least text kept that it shows, in percent. */
-  const PLOT = { left: 34, right: 250, top: 24, bottom: 160, leastKept: 60 };
+/** @typedef {{ greenMode: number, energyPercent: number, keptPercent: number }} Point */
+/** @typedef {[string, string][]} Lines */
+/** @typedef {{ greenMode: number, meanings: string[], points: Point[], measured: Point[], curveNote: string, sessionPercent: number | null, axes: { kept: string, energy: string, session: string }, spoken: string[], notice: string, isMissing: boolean, session: Lines, details: Lines, exitLayer: string }} State */
 
-  const slider = /** @type {HTMLInputElement} */ (find("green-mode"));
+// @ts-expect-error: VS Code defines this function in the page
+const vscode = acquireVsCodeApi();
+/** The plot inside the picture, and the least text kept that it shows, in percent. */
+const PLOT = { left: 34, right: 250, top: 24, bottom: 160, leastKept: 60 };
 
-  /** @type {State | undefined} */
-  let state;
+const slider = /** @type {HTMLInputElement} */ (find("green-mode"));
 
-  slider.addEventListener("input", () => showGreenMode(Number(slider.value)));
-  slider.addEventListener("change", () => vscode.postMessage({ greenMode: Number(slider.value) }));
-  for (const [id, command] of [
-    ["install", "greenCode.installServer"],
-    ["history", "greenCode.showHistory"],
-  ]) {
-    find(String(id)).addEventListener("click", () => vscode.postMessage({ command }));
+/** @type {State | undefined} */
+let state;
+
+slider.addEventListener("input", () => showGreenMode(Number(slider.value)));
+slider.addEventListener("change", () => vscode.postMessage({ greenMode: Number(slider.value) }));
+for (const [id, command] of [
+  ["install", "greenCode.installServer"],
+  ["history", "greenCode.showHistory"],
+]) {
+  find(String(id)).addEventListener("click", () => vscode.postMessage({ command }));
+}
+
+window.addEventListener("message", (event) => {
+  /** @type {State} */
+  const next = event.data;
+  state = next;
+  slider.value = String(next.greenMode);
+  find("welcome").toggleAttribute("hidden", !next.isMissing);
+  find("notice").toggleAttribute("hidden", next.notice === "" || next.isMissing);
+  find("notice").textContent = next.notice;
+  find("curve-note").textContent = next.curveNote;
+  find("nothing").toggleAttribute("hidden", next.session.length > 0);
+  find("more").toggleAttribute("hidden", next.details.length === 0);
+  find("session").replaceChildren(...next.session.flatMap(lineOf));
+  find("details").replaceChildren(...next.details.flatMap(lineOf));
+  find("exit-layer").textContent = next.exitLayer;
+  showGreenMode(next.greenMode);
+});
+
+vscode.postMessage({ ready: true });
+
+/** @param {number} greenMode */
+function showGreenMode(greenMode) {
+  if (state === undefined) return;
+  const meaning = state.meanings[greenMode] ?? "";
+  find("value").textContent = String(greenMode);
+  find("meaning").textContent = meaning;
+  slider.setAttribute("aria-valuetext", `${greenMode}: ${meaning}`);
+  draw(state, greenMode);
+}
+
+/**
+ * Energy over text kept: what was measured, where the slider is, and how much the session takes.
+ *
+ * @param {State} shown
+ * @param {number} greenMode
+ */
+function draw({ points, measured, sessionPercent, axes, spoken }, greenMode) {
+  const now = points[greenMode];
+  const line = points.map((point) => `${x(point)},${y(point.energyPercent)}`).join(" ");
+  const { left, right, top, bottom, leastKept } = PLOT;
+  const parts = [
+    shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
+    shape("line", { class: "axis", x1: left, x2: left, y1: top, y2: bottom }),
+    ...[0, 50, 100].map((energy) => label(`${energy} %`, left - 4, y(energy) + 3, "end")),
+    label(`${leastKept} %`, left, bottom + 13, "middle"),
+    label("100 %", right, bottom + 13, "end"),
+    label(axes.kept, (left + right) / 2, bottom + 13, "middle"),
+    label(axes.energy, 0, 10, "start"),
+    shape("polyline", { class: "line", points: line }),
+    ...measured.flatMap((point) => [
+      shape("circle", { class: "measured", cx: x(point), cy: y(point.energyPercent), r: 2.5 }),
+      label(String(point.greenMode), x(point) - 6, y(point.energyPercent) - 5, "end"),
+    ]),
+  ];
+  if (sessionPercent !== null && sessionPercent <= 100) {
+    const height = y(sessionPercent);
+    parts.push(
+      shape("line", { class: "session", x1: left, x2: right, y1: height, y2: height }),
+      label(axes.session, left + 6, height + 12, "start"),
+    );
   }
-
-  window.addEventListener("message", (event) => {
-    /** @type {State} */
-    const next = event.data;
-    state = next;
-    slider.value = String(next.greenMode);
-    find("welcome").toggleAttribute("hidden", !next.isMissing);
-    find("notice").toggleAttribute("hidden", next.notice === "" || next.isMissing);
-    find("notice").textContent = next.notice;
-    find("curve-note").textContent = next.curveNote;
-    find("nothing").toggleAttribute("hidden", next.session.length > 0);
-    find("more").toggleAttribute("hidden", next.details.length === 0);
-    find("session").replaceChildren(...next.session.flatMap(lineOf));
-    find("details").replaceChildren(...next.details.flatMap(lineOf));
-    find("exit-layer").textContent = next.exitLayer;
-    showGreenMode(next.greenMode);
-  });
-
-  vscode.postMessage({ ready: true });
-
-  /** @param {number} greenMode */
-  function showGreenMode(greenMode) {
-    if (state === undefined) return;
-    const meaning = state.meanings[greenMode] ?? "";
-    find("value").textContent = String(greenMode);
-    find("meaning").textContent = meaning;
-    slider.setAttribute("aria-valuetext", `${greenMode}: ${meaning}`);
-    draw(state, greenMode);
+  if (now !== undefined) {
+    parts.push(shape("circle", { class: "now", cx: x(now), cy: y(now.energyPercent), r: 6 }));
   }
+  find("curve").replaceChildren(...parts);
+  find("curve").setAttribute("aria-label", spoken[greenMode] ?? "");
+}
 
-  /**
-   * Energy over text kept: what was measured, where the slider is, and how much the session takes.
-   *
-   * @param {State} shown
-   * @param {number} greenMode
-   */
-  function draw({ points, measured, sessionPercent, axes, spoken }, greenMode) {
-    const now = points[greenMode];
-    const line = points.map((point) => `${x(point)},${y(point.energyPercent)}`).join(" ");
-    const { left, right, top, bottom, leastKept } = PLOT;
-    const parts = [
-      shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
-      shape("line", { class: "axis", x1: left, x2: left, y1: top, y2: bottom }),
-      ...[0, 50, 100].map((energy) => label(`${energy} %`, left - 4, y(energy) + 3, "end")),
-      label(`${leastKept} %`, left, bottom + 13, "middle"),
-      label("100 %", right, bottom + 13, "end"),
-      label(axes.kept, (left + right) / 2, bottom + 13, "middle"),
-      label(axes.energy, 0, 10, "start"),
-      shape("polyline", { class: "line", points: line }),
-      ...measured.flatMap((point) => [
-        shape("circle", { class: "measured", cx: x(point), cy: y(point.energyPercent), r: 2.5 }),
-        label(String(point.greenMode), x(point) - 6, y(point.energyPercent) - 5, "end"),
-      ]),
-    ];
-    if (sessionPercent !== null && sessionPercent <= 100) {
-      const height = y(sessionPercent);
-      parts.push(
-        shape("line", { class: "session", x1: left, x2: right, y1: height, y2: height }),
-        label(axes.session, left + 6, height + 12, "start"),
-      );
-    }
-    if (now !== undefined) {
-      parts.push(shape("circle", { class: "now", cx: x(now), cy: y(now.energyPercent), r: 6 }));
-    }
-    find("curve").replaceChildren(...parts);
-    find("curve").setAttribute("aria-label", spoken[greenMode] ?? "");
-  }
+/** @param {Point} point */
+function x({ keptPercent }) {
+  const { left, right, leastKept } = PLOT;
+  return left + ((keptPercent - leastKept) / (100 - leastKept)) * (right - left);
+}
 
-  /** @param {Point} point */
-  function x({ keptPercent }) {
-    const { left, right, leastKept } = PLOT;
-    return left + ((keptPercent - leastKept) / (100 - leastKept)) * (right - left);
-  }
+/** @param {number} energyPercent */
+function y(energyPercent) {
+  const { top, bottom } = PLOT;
+  return bottom - (energyPercent / 100) * (bottom - top);
+}
 
-  /** @param {number} energyPercent */
-  function y(energyPercent) {
-    const { top, bottom } = PLOT;
-    return bottom - (energyPercent / 100) * (bottom - top);
-  }
+/** @param {[string, string]} line */
+function lineOf([name, value]) {
+  return [element("dt", name), element("dd", value)];
+}
 
-  /** @param {[string, string]} line */
-  function lineOf([name, value]) {
-    return [element("dt", name), element("dd", value)];
-  }
-
-  /**
-   * @param {string} text
-   * @param {number} left
-   * @param {number} top
-   * @param {string} anchor
-   */
-  function label(text, left, top, anchor) {
-    const made = shape("text", { x: left, y: top, "text-anchor": anchor });
-    made.textContent = text;
-    return made;
-  }
-})();
+/**
+ * @param {string} text
+ * @param {number} left
+ * @param {number} top
+ * @param {string} anchor
+ */
+function label(text, left, top, anchor) {
+  const made = shape("text", { x: left, y: top, "text-anchor": anchor });
+  made.textContent = text;
+  return made;
+}

@@ -26,6 +26,8 @@ export interface HistoryRow {
   readonly name: string;
   /** Joules by phase, in the order of `PHASES`; unknown is 0, because nothing of it can be drawn. */
   readonly phasesJ: readonly number[];
+  /** The same in words. */
+  readonly phases: readonly string[];
   /** In the order of `COLUMNS`. */
   readonly cells: readonly string[];
 }
@@ -160,6 +162,7 @@ function rowOf(by: Span, period: PeriodEnergy): HistoryRow {
   return {
     name: nameOf(by, period.key),
     phasesJ: PHASES.map(({ key }) => period[key] ?? 0),
+    phases: PHASES.map(({ key }) => formatJoules(period[key])),
     cells: [
       formatJoules(energyJ),
       formatJoules(savedJ),

@@ -26,20 +26,21 @@ export function historyOpener(client: ServerClient, extensionUri: vscode.Uri): (
       panel.reveal();
       return;
     }
-    panel = open(client, vscode.Uri.joinPath(extensionUri, "media"));
+    panel = open(client, extensionUri);
     panel.onDidDispose(() => {
       panel = undefined;
     });
   };
 }
 
-function open(client: ServerClient, media: vscode.Uri): vscode.WebviewPanel {
+function open(client: ServerClient, extensionUri: vscode.Uri): vscode.WebviewPanel {
   const panel = vscode.window.createWebviewPanel(
     "greenCode.history",
     t("Green Code: History"),
     vscode.ViewColumn.Active,
-    pageOptions(media),
+    pageOptions(extensionUri),
   );
+  const media = vscode.Uri.joinPath(extensionUri, "media");
   panel.iconPath = {
     light: vscode.Uri.joinPath(media, "leaf-light.svg"),
     dark: vscode.Uri.joinPath(media, "leaf-dark.svg"),
@@ -51,7 +52,7 @@ function open(client: ServerClient, media: vscode.Uri): vscode.WebviewPanel {
     else if (message.action !== undefined) await save(client, params, message.action);
     await webview.postMessage(await contentOf(client, params));
   });
-  void renderPage(webview, media, "history").then((html) => {
+  void renderPage(webview, extensionUri, "history").then((html) => {
     webview.html = html;
   });
   return panel;

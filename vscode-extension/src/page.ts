@@ -1,32 +1,33 @@
-/** A page of ours in a webview: its files from media/, under a strict policy. Knows nothing of what is on it. */
+/** A page of ours in a webview: under a strict policy. Knows nothing of what is on it. */
 
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import { t } from "./words";
 
 /** What pages may do. */
-export function pageOptions(media: vscode.Uri): vscode.WebviewOptions {
-  return { enableScripts: true, localResourceRoots: [media] };
+export function pageOptions(extensionUri: vscode.Uri): vscode.WebviewOptions {
+  return { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(extensionUri, "out")] };
 }
 
 /**
- * The HTML of a page: NAME.html, with NAME.css and NAME.js, and what both pages' scripts share. What stands in double
- * braces there and is no name of a value is a sentence, put in in the editor's language.
+ * The HTML of a page: media/NAME.html, with NAME.css and NAME.js as esbuild has bundled them. What stands in double braces
+ * there and is no name of a value is a sentence, put in in the editor's language.
  */
 export async function renderPage(
   webview: vscode.Webview,
-  media: vscode.Uri,
+  extensionUri: vscode.Uri,
   name: string,
 ): Promise<string> {
-  const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(media, `${name}.html`));
+  const bytes = await vscode.workspace.fs.readFile(
+    vscode.Uri.joinPath(extensionUri, "media", `${name}.html`),
+  );
   const resource = (file: string): string =>
-    webview.asWebviewUri(vscode.Uri.joinPath(media, file)).toString();
+    webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, "out", file)).toString();
   const values: Readonly<Record<string, string>> = {
     cspSource: webview.cspSource,
     nonce: randomBytes(16).toString("base64"),
     style: resource(`${name}.css`),
     script: resource(`${name}.js`),
-    elements: resource("elements.js"),
     locale: vscode.env.language,
   };
   return fillPage(new TextDecoder().decode(bytes), values);

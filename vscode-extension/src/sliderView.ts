@@ -25,16 +25,15 @@ export function registerSliderView(
   client: ServerClient,
   extensionUri: vscode.Uri,
 ): vscode.Disposable {
-  const media = vscode.Uri.joinPath(extensionUri, "media");
   return vscode.window.registerWebviewViewProvider(SLIDER_VIEW, {
-    resolveWebviewView: (view) => resolveView(view, client, media),
+    resolveWebviewView: (view) => resolveView(view, client, extensionUri),
   });
 }
 
 async function resolveView(
   view: vscode.WebviewView,
   client: ServerClient,
-  media: vscode.Uri,
+  extensionUri: vscode.Uri,
 ): Promise<void> {
   const { webview } = view;
   const refresh = (): void => {
@@ -54,6 +53,6 @@ async function resolveView(
   view.onDidDispose(() => {
     subscriptions.dispose();
   });
-  webview.options = pageOptions(media);
-  webview.html = await renderPage(webview, media, "slider");
+  webview.options = pageOptions(extensionUri);
+  webview.html = await renderPage(webview, extensionUri, "slider");
 }
