@@ -1,6 +1,7 @@
 // Bundles the extension into two files and each page into a script and a style, or the unit tests into out/test (--tests).
-import { rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { argv } from "node:process";
 import { build } from "esbuild";
 
@@ -49,7 +50,7 @@ if (argv.includes("--tests")) {
     outExtension: { ".js": ".cjs" },
   });
 } else {
-  await build({
+  const pages = await build({
     ...shared,
     entryPoints: ["media/history.js", "media/slider.js"],
     outdir: "out",
@@ -57,6 +58,7 @@ if (argv.includes("--tests")) {
     platform: "browser",
     target: "chrome122", // of the same editor
     minify: argv.includes("--minify"),
+    metafile: true,
   });
   const { metafile } = await build({
     ...shared,
@@ -74,6 +76,14 @@ if (argv.includes("--tests")) {
   if (libraries.length > 0) {
     throw new Error(`The extension would start with ${libraries.join(", ")} in it.`);
   }
+  const bundled = [...Object.keys(pages.metafile.inputs), ...Object.keys(metafile.inputs)]
+    .map((input) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])
+    .filter((folder) => folder !== undefined);
+  const licences = [...new Set(bundled)].map((folder) => {
+    const name = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+    return `${folder}\n\n${readFileSync(join(folder, name), "utf8").trim()}\n`;
+  });
+  writeFileSync("out/LICENCES.txt", licences.join("\n\n"));
   const { imports } = metafile.outputs["out/connection.js"];
   const missing = imports.filter(({ path }) => path.startsWith("."));
   if (missing.length > 0) {
