@@ -83,7 +83,8 @@ def _fit(observed: Sequence[ObservedToken], model: str) -> ProjectTrust:
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
         odds = [
-            torch.exp(mixed[at][cells[at]] + added[at][certainty]) * (cells[at] > 0) for at in range(len(_FIRST_ODDS))
+            torch.exp(mixed[at].index_select(0, cells[at]) + added[at].index_select(0, certainty)) * (cells[at] > 0)
+            for at in range(len(_FIRST_ODDS))
         ]
         chance = (by_model + odds[0] * shares[0] + odds[1] * shares[1]) / (1 + odds[0] + odds[1])
         pull = sum(((now - then) ** 2).sum() for now, then in zip(mixed, first, strict=True))
