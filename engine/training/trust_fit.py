@@ -13,6 +13,7 @@ import torch
 from engine.errors import TrainingError
 from engine.project.trust import CERTAINTIES, N_CELLS, ProjectTrust, SourceTrust, cell_of, certainty_of
 from engine.training.trust_quality import TrustQuality, judge
+from engine.types import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from engine.corpus.packages import CorpusLanguage
     from engine.project.followers import Followers
     from engine.training.trust_observations import ObservedToken
+    from engine.types import ProgressSink
 
 _SHRINKAGE = 2.0  # strength of the pull towards the odds that fitting begins with
 _FIRST_ODDS = (-2.0, -3.0)  # of files and document, in the mixture
@@ -39,8 +41,13 @@ class FittedTrust:
     by_language: Mapping[CorpusLanguage, TrustQuality]
 
 
-def fit_trust(observed: Sequence[ObservedToken], *, model: str) -> FittedTrust:
+def fit_trust(observed: Sequence[ObservedToken], *, model: str, progress: ProgressSink = no_progress) -> FittedTrust:
     """Fits the trust, and judges it by leaving out one package after another.
+
+    Args:
+        observed: Who knew the tokens of two packages or more.
+        model: The model beside which they were observed.
+        progress: Is called for each package.
 
     Raises:
         TrainingError: If there are fewer than two packages.
@@ -49,7 +56,8 @@ def fit_trust(observed: Sequence[ObservedToken], *, model: str) -> FittedTrust:
     if len(packages) < 2:  # noqa: PLR2004
         raise TrainingError("The trust in projects is judged on packages that it was not fitted on: two are needed.")
     judged: dict[CorpusLanguage, list[tuple[ObservedToken, ProjectTrust]]] = defaultdict(list)
-    for package in packages:
+    for done, package in enumerate(packages):
+        progress(f"Judging on {package}", done, len(packages))
         trust = _fit([token for token in observed if token.package != package], model)
         for token in observed:
             if token.package == package:

@@ -177,7 +177,7 @@ def project(
         found = resolve_model(model, progress=progress)
         loaded = load_model(found.name, found.path, EngineConfig(model=model, device=device), progress=progress)
         observed = observe(loaded, files, blocks_a_package=blocks, seed=seed, progress=progress)
-    fitted = fit_trust(observed, model=model)
+        fitted = fit_trust(observed, model=model, progress=progress)
     TRUST.save(fitted.trust, path)
     console = Console()
     console.print("In packages not seen:", highlight=False)
