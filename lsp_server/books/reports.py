@@ -101,6 +101,7 @@ class Report:
         here: The key of the project that a folder is; "" where none was asked for.
         resting_s: Seconds that a loaded model rested between requests, by "hour" and by "session"; where windows share
             an engine, each has its share.
+        rest_after_s: No longer than so many seconds at a time.
         models: The models that answered.
         reading_total: What it took to read projects, beside all that; None where none was read.
         reading: The same by hour, day, session and project.
@@ -111,6 +112,7 @@ class Report:
     sources: tuple[str, ...] = ()
     here: str = ""
     resting_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    rest_after_s: float = 0.0
     models: tuple[str, ...] = ()
     reading_total: ProjectsRead | None = None
     reading: Mapping[str, Mapping[str, ProjectsRead]] = field(default_factory=dict)
@@ -139,6 +141,7 @@ def read_report(
             by={name: sums_by(database, name, start_s) for name in GROUPS},
             here="" if folder is None else _project_of(database, folder),
             resting_s=resting(database, start_s, most_s=rest_after_s),
+            rest_after_s=rest_after_s,
             models=models_since(database, start_s),
             reading_total=reading_by(database, "''", start_s).get(""),
             reading={name: found for name in READING_GROUPS if (found := reading_by(database, GROUPS[name], start_s))},

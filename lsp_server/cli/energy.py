@@ -74,6 +74,15 @@ def report(
     g_per_kwh: Annotated[
         float | None, typer.Option("--g-per-kwh", help="Your own grams of CO2 per kWh instead.", metavar="G")
     ] = None,
+    rest_after: Annotated[
+        int,
+        typer.Option(
+            "--rest-after",
+            min=1,
+            help="After how many minutes without a key your editor gives the model back: greenCode.restAfterMinutes.",
+            metavar="MINUTES",
+        ),
+    ] = USUAL_MINUTES,
     ledger: Annotated[Path | None, typer.Option("--ledger", help="Another ledger than yours.", metavar="FILE")] = None,
 ) -> None:
     """Sums up the ledger by hour, day, session, project and language.
@@ -89,7 +98,7 @@ def report(
         carbon = own_intensity(g_per_kwh)
     elif country is not None:
         carbon = carbon_intensity(country)
-    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd(), rest_after_s=USUAL_MINUTES * MINUTE_S)
+    found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd(), rest_after_s=rest_after * MINUTE_S)
     rest = rest_power(data_dir() / CALIBRATION_FILE, found.models)
     if as_json:
         sys.stdout.write(json.dumps(shown.as_record(found, carbon, rest), indent=1) + "\n")

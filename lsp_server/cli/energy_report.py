@@ -185,7 +185,10 @@ def _table(title: str, head: Iterable[str]) -> Table:
 
 def _at_rest(report: Report, rest: RestPower | None) -> str:
     seconds = sum(report.resting_s["hour"].values())
-    said = f"Beside that, a loaded model rested between requests for {seconds / 3600:.2f} h"
+    said = (
+        f"Beside that, a loaded model rested between requests for {seconds / 3600:.2f} h, "
+        f"at most {report.rest_after_s / 60:.0f} min at a time (--rest-after)"
+    )
     if rest is None:
         return f"{said}; what that took is not known, for `green-code calibrate` has measured no power at rest."
     told = f"{said}: {joules(seconds * rest.loaded_w)} at {rest.loaded_w:.1f} W of all metered parts, as calibrated"

@@ -123,7 +123,8 @@ class TestRest:
     def test_nobody_guesses_what_it_took_where_it_was_not_measured(self, tmp_path: Path) -> None:
         rested(tmp_path)
 
-        assert "rested between requests for 0.03 h; what that took is not known" in report("--by", "hour").stdout
+        told = report("--by", "hour").stdout
+        assert "rested between requests for 0.03 h, at most 30 min at a time (--rest-after); what that took" in told
         assert {rest["energy_j"] for rest in json.loads(report("--json").stdout)["at_rest"].values()} == {None}
 
     def test_it_has_lines_of_its_own_by_hour(self, tmp_path: Path) -> None:
@@ -151,6 +152,14 @@ class TestRest:
 
         assert [rest["energy_j"] for rest in resting.values()] == [pytest.approx(800, rel=0.01)]
         assert re.search(r"at rest .*\n.* 1\.7 min +8\d\d J", report("--by", "session").stdout)
+
+    def test_it_is_no_longer_at_a_time_than_the_editor_keeps_the_model(self, tmp_path: Path) -> None:
+        rested(tmp_path)
+
+        resting = json.loads(report("--json", "--rest-after", "1").stdout)["at_rest"]
+
+        assert sum(rest["seconds"] for rest in resting.values()) == pytest.approx(60.0)
+        assert "at most 1 min at a time" in report("--rest-after", "1").stdout
 
     def test_without_the_models_part_it_says_so(self, tmp_path: Path) -> None:
         rested(tmp_path)
