@@ -5,6 +5,7 @@ It owns both, and whoever shows them is told by one call. It knows no editor and
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TRY_AGAIN_S = 2.0  # to write what waits, though nobody types; then twice as long each time
+
 
 class Books:
-    """One session after the other, over one ledger.
+    """One session after the other, over one ledger. Belongs to the event loop.
 
     Args:
         ledger: The user's ledger; its file is opened with the first entry, or by `open`.
@@ -55,6 +58,8 @@ class Books:
         self.recent = Recent()
         self._on_change = on_change
         self._logged_warning = ""
+        self._again: asyncio.TimerHandle | None = None
+        self._again_s = TRY_AGAIN_S
 
     @property
     def warning(self) -> str:
@@ -124,7 +129,7 @@ class Books:
 
         Args:
             params: Which days, and in which parts.
-            say: Callable[[str], str]s the source of carbon in the person's language.
+            say: Says the source of carbon in the person's language.
             rest_after_s: After how many seconds without use a model is given back.
 
         Raises:
@@ -161,6 +166,8 @@ class Books:
 
     def close(self) -> None:
         """Writes what waits and closes the ledger."""
+        if self._again is not None:
+            self._again.cancel()
         self._enter_projects()
         self._ledger.close()
 
@@ -179,7 +186,16 @@ class Books:
         if self.warning and self.warning != self._logged_warning:
             logger.warning("%s", self.warning)
         self._logged_warning = self.warning
+        if not self._ledger.is_behind:
+            self._again_s = TRY_AGAIN_S
+        elif self._again is None:
+            self._again = asyncio.get_running_loop().call_later(self._again_s, self._try_again)
         self._on_change()
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._again_s *= 2.0
+        self.open()
 
 
 def _period(key: str, sums: Sums) -> PeriodEnergy:

@@ -92,10 +92,12 @@ class Ledger:
 
     Attributes:
         warning: One sentence when the file is not as it should be; "" when all is well.
+        is_behind: Whether the file could not be written at the last attempt, which may pass.
     """
 
     def __init__(self, path: Path) -> None:
         self.warning = ""
+        self.is_behind = False
         self._file = LedgerFile(path)
         self._waiting: list[tuple[str, Mapping[str, Any]]] = []  # statements not yet in the file
 
@@ -180,12 +182,14 @@ class Ledger:
                 self._file.set_aside()
                 self._try_write()
             self.warning = self._file.notice
+            self.is_behind = False
         except (sqlite3.Error, OSError, DamageError, NewerLedgerError, UnicodeDecodeError) as error:
             self.warning = Sentence(
                 "The energy ledger {path} cannot be written ({reason}); this session is kept in memory until it can.",
                 path=self._file.path,
                 reason=_reason(error),
             )
+            self.is_behind = True
 
     def _try_write(self) -> None:
         _execute_all(self._file.database(), self._waiting)
