@@ -17,7 +17,7 @@ from rich.text import Text
 from engine.errors import EngineError
 from engine.model.torch_missing import needs_torch
 from engine.sentences import Sentence
-from lsp_server.cli import bench, complete, doctor, energy, evaluate, models, reproduce, train
+from lsp_server.cli import bench, complete, demo, doctor, energy, evaluate, models, reproduce, train
 
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(demo.app)
 app.add_typer(complete.app)
 app.add_typer(doctor.app)
 app.add_typer(evaluate.app)

@@ -1,4 +1,4 @@
-"""The commands `green-code complete` and `green-code demo`: one place of a source file, or several."""
+"""The command `green-code complete`: one place of a source file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-import engine as engine_package
 from engine.completion.languages import language_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ConfigError
@@ -39,44 +38,6 @@ _PAUSE_AFTER = re.compile(r"= |\(|\b(?:return|if|in) ")  # where people wait for
 _HEAD_SHARE = 10  # the first tenth of a file gives the model nothing to go on
 
 app = typer.Typer()
-
-
-@app.command()
-def demo(
-    file: Annotated[Path | None, typer.Argument(help="A source file; Green Code's own decoder if left out.")] = None,
-    places: Annotated[int, typer.Option("--places", min=1, max=100, help="How many places to complete.")] = 5,
-    model: Model = DEFAULT_MODEL,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    green_mode: GreenMode = DEFAULT_GREEN_MODE,
-    policy: Policy = None,
-    workspace: Workspace = None,
-    project: ProjectText = True,
-) -> None:
-    """Completes several places of a real source file and shows what each token took."""
-    path = file or Path(engine_package.__file__).parent / "decoding" / "decoder.py"
-    text = read_source(path)
-    console, completions = Console(), []
-    with open_engine(model, device, precision) as engine:
-        render.show_engine(console, engine, green_mode)
-        project_place = place_in_project(engine, path, workspace) if project else None
-        for prefix, rest_of_line, suffix in _pauses(text, places):
-            line, column = prefix.count("\n") + 1, len(prefix) - prefix.rfind("\n")
-            render.show_place(console, f"{path.name}:{line}:{column}")
-            completion = engine.complete(
-                CompletionRequest(
-                    prefix=prefix,
-                    suffix=suffix,
-                    language_id=language_of(path),
-                    green_mode=green_mode,
-                    policy=policy,
-                    place=project_place,
-                )
-            )
-            render.show_completion(console, prefix, completion)
-            render.show_truth(console, rest_of_line)
-            completions.append(completion)
-    render.show_totals(console, completions)
 
 
 @app.command()

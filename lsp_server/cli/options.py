@@ -119,8 +119,24 @@ def place_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path 
     Raises:
         ConfigError: If the folder is none, or the file does not lie in it.
     """
-    from lsp_server.context.git_ignore import repository_root
     from lsp_server.context.project_reader import read_project
+
+    path, folder = file.absolute(), workspace_of(file, workspace)
+    read_project(engine.project(str(folder)), folder, {language_of(path)}, near=[path])
+    return ProjectPlace(project=str(folder), file=str(path))
+
+
+def workspace_of(file: Path, workspace: Path | None) -> Path:
+    """The folder that an editor would have opened.
+
+    Args:
+        file: Lies in it.
+        workspace: The folder; None for the file's git repository, else its folder.
+
+    Raises:
+        ConfigError: If the folder is none, or the file does not lie in it.
+    """
+    from lsp_server.context.git_ignore import repository_root
 
     path = file.absolute()
     folder = (workspace or repository_root(path) or path.parent).absolute()
@@ -128,8 +144,7 @@ def place_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path 
         raise ConfigError(f"The workspace {folder} is no folder.")
     if not path.is_relative_to(folder):
         raise ConfigError(f"The file {path} does not lie in the workspace {folder}.")
-    read_project(engine.project(str(folder)), folder, {language_of(path)}, near=[path])
-    return ProjectPlace(project=str(folder), file=str(path))
+    return folder
 
 
 @contextlib.contextmanager

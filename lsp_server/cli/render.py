@@ -9,12 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from engine.energy.accounting import add_readings
 from engine.sentences import Sentence
-from engine.types import Phase, Provenance
+from engine.types import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from engine.recommendation import Machine, Recommendation
     from engine.types import Completion, EnergyReading
     from lsp_server.cli.tested_versions import UntriedVersion
+    from lsp_server.protocol import SessionEnergy
+    from lsp_server.replay.replay import ReplayRun
     from lsp_server.translation import Say
 
 BASELINE_WORDS = "full depth with KV cache"
@@ -84,30 +85,36 @@ def show_engine(console: Console, engine: Engine, green_mode: int) -> None:
     )
 
 
-def show_place(console: Console, place: str) -> None:
-    """A rule with the name of the place that is completed next."""
-    console.rule(Text(place), align="left", style="dim")
-
-
-def show_truth(console: Console, rest_of_line: str) -> None:
-    """What really stands at the place."""
-    console.print(Text(f"  the file goes on: {rest_of_line}", "dim"), soft_wrap=True)
-
-
-def show_totals(console: Console, completions: Sequence[Completion]) -> None:
-    """What several completions cost together."""
-    energy = add_readings(completion.energy for completion in completions)
-    baselines = [completion.baseline_energy_j for completion in completions]
-    baseline_j = None if None in baselines else sum(joules for joules in baselines if joules is not None)
-    n_tokens = sum(len(completion.tokens) for completion in completions)
-    phases = ", ".join(f"{phase.value} {energy.by_phase.get(phase, 0.0):.2f} J" for phase in Phase)
-    lines = [f"{n_tokens} tokens · {energy.elapsed_s:.2f} s · {_joules(energy)} · {_saved(energy, baseline_j)}"]
-    if energy.energy_j is not None:
-        lines.append(f"by phase (modelled): {phases}")
-    if energy.provenance is Provenance.MODELLED:
-        lines.append(f"No energy counter could be read here. Joules are {energy.provenance.value}: {energy.source}.")
+def show_typed(console: Console, run: ReplayRun, session: SessionEnergy) -> None:
+    """What a person typed, what of it was suggested, and what that cost."""
+    share, costs = round(100 * run.kept_chars / run.typed_chars), run.costs
+    lines = [
+        f"{run.typed_chars} characters, {run.kept_chars} of them ({share} %) from suggestions; {run.keys} keys struck",
+        f"{costs.computed} suggestions computed, {costs.reused} from memory, {costs.skipped} places left alone",
+    ]
+    if session.mean_exit_layer is not None:
+        lines.append(f"a token took {session.mean_exit_layer:.1f} of {session.layers_total} layers")
+    if costs.computed:
+        lines.append(", ".join(_typed_energy(run, session)))
+    if costs.provenance == Provenance.MODELLED.value:
+        lines.append(f"No energy counter could be read here. Joules are {costs.provenance}: {session.source}.")
     console.rule("[bold]in all", align="left", style="dim")
     console.print(Text("\n".join(lines)), soft_wrap=True)
+
+
+def _typed_energy(run: ReplayRun, session: SessionEnergy) -> Iterator[str]:
+    energy_j = run.costs.energy_j
+    if energy_j is None:
+        yield "energy unknown"
+        return
+    yield f"{energy_j:.1f} J {run.costs.provenance}"
+    if run.kept_chars:
+        yield f"{energy_j / run.kept_chars:.2f} J a kept character"
+    if run.costs.wasted_j is not None and energy_j:
+        yield f"{round(100 * run.costs.wasted_j / energy_j)} % for text of which nothing was kept"
+    if session.saved_j is not None and session.baseline_energy_j:
+        saved = round(100 * session.saved_j / session.baseline_energy_j)
+        yield f"{saved} % less than the same suggestions at {BASELINE_WORDS} (modelled)"
 
 
 def show_parts(console: Console, engine: Engine, say: Say = str) -> None:

@@ -50,6 +50,11 @@ class Editor:
         """What the editor has put behind the cursor."""
         return self._closing.behind
 
+    @property
+    def in_sight(self) -> str:
+        """The ghost text, however short it has been there; "" for none."""
+        return "" if self._ghost is None else self._left
+
     def type(self, text: str) -> None:
         """One key, and what comes with it."""
         self._apply(self._closing.typed(text))

@@ -62,6 +62,16 @@ class GreenCodeUnderTest:
         """The server's process."""
         return self._client.pid
 
+    @property
+    def status(self) -> Status | None:
+        """What it said last of itself; None before it said anything."""
+        return self._status
+
+    @property
+    def session(self) -> SessionEnergy | None:
+        """What the document that was begun last has cost so far; None before one was."""
+        return self._session
+
     async def start(self) -> None:
         """Starts the server and waits for its model.
 

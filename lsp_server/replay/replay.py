@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lsp_server.replay.auto_close import PAIRS, AutoClose
 from lsp_server.replay.editor import Editor
@@ -98,6 +98,18 @@ class ReplayRun:
     costs: Costs
 
 
+class Onlooker(Protocol):
+    """Watches a person type. Is called on the event loop, and may ask from any thread what is in sight."""
+
+    def begins(self, in_sight: Callable[[], str]) -> None:
+        """The person begins; `in_sight` says at any time which ghost text stands behind the cursor, "" for none."""
+        ...
+
+    def wrote(self, text: str, *, kept: bool) -> None:
+        """So much more of the stretch is there, typed or kept from a suggestion."""
+        ...
+
+
 async def replay(
     arm: str,
     server: ServerUnderTest,
@@ -107,6 +119,7 @@ async def replay(
     accepted: Callable[[str, str], int],
     pairs: Mapping[str, str] = PAIRS,
     time_scale: float = 1.0,
+    onlooker: Onlooker | None = None,
 ) -> ReplayRun:
     """Types a stretch.
 
@@ -118,6 +131,7 @@ async def replay(
         accepted: Says how many characters of a suggestion (first) the person takes who wants to write the second.
         pairs: What the editor closes by itself, closer by opener.
         time_scale: The person's pauses are multiplied by it; the server's and the editor's are what they are.
+        onlooker: Who watches.
 
     Raises:
         EngineError: The server has failed; said at the key after the request that tells.
@@ -126,7 +140,11 @@ async def replay(
     witness = _Witness(server)
     await witness.begin(stretch.language_id, stretch.before + stretch.after, stretch.path)
     editor = Editor(witness, len(stretch.before), AutoClose(stretch.before, stretch.after, pairs))
-    person = _Person(editor, server, stretch.text, seed=seed, accepted=accepted, time_scale=time_scale)
+    if onlooker is not None:
+        onlooker.begins(lambda: editor.in_sight)
+    person = _Person(
+        editor, server, stretch.text, seed=seed, accepted=accepted, time_scale=time_scale, onlooker=onlooker
+    )
     started_s = loop.time()
     await person.write()
     elapsed_s = loop.time() - started_s
@@ -169,8 +187,9 @@ class _Person:
         seed: int,
         accepted: Callable[[str, str], int],
         time_scale: float,
+        onlooker: Onlooker | None,
     ) -> None:
-        self._editor, self._server, self._text = editor, server, text
+        self._editor, self._server, self._text, self._onlooker = editor, server, text, onlooker
         self._accepted, self._time_scale = accepted, time_scale
         self._strokes = strokes(text, seed)
         self._at = 0
@@ -198,7 +217,8 @@ class _Person:
                 self._editor.step(move.steps)
             else:
                 self._editor.type(self._text[self._at : self._at + move.types])
-            self.keys, self._at = self.keys + move.keys, self._at + move.steps + move.types
+            self.keys = self.keys + move.keys
+            self._go_on(move.steps + move.types, kept=False)
             await self._mend()
 
     async def _mend(self) -> int:
@@ -234,8 +254,13 @@ class _Person:
             await self._server.accepted(offer)
             self.keys += 1
         self.kept[offer.completion_id] = None
-        self._at += length
+        self._go_on(length, kept=True)
         return length
+
+    def _go_on(self, length: int, *, kept: bool) -> None:
+        if self._onlooker is not None:
+            self._onlooker.wrote(self._text[self._at : self._at + length], kept=kept)
+        self._at += length
 
     async def _pause(self, pause_s: float) -> None:
         await asyncio.sleep(pause_s * self._time_scale)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from engine.types import ProgressSink
+    from lsp_server.replay.green_code import GreenCodeUnderTest
     from lsp_server.replay.replay import ReplayRun, Stretch
     from lsp_server.replay.servers import ServerUnderTest
 
@@ -137,7 +138,7 @@ async def replay_in_turns(
     workspace = list(dict.fromkeys(stretch.folder for stretch in stretches if stretch.folder is not None))
     async with AsyncExitStack() as stack:
         servers: dict[str, ServerUnderTest] = {
-            name: await stack.enter_async_context(_green_code(settings, builds.get(name, THIS_BUILD), workspace))
+            name: await stack.enter_async_context(green_code(settings, builds.get(name, THIS_BUILD), workspace))
             for name, settings in arms.items()
         }
         if peer is not None:
@@ -162,9 +163,19 @@ async def replay_in_turns(
 
 
 @asynccontextmanager
-async def _green_code(
+async def green_code(
     settings: RawSettings, command: Sequence[str], workspace: Sequence[Path]
-) -> AsyncIterator[ServerUnderTest]:
+) -> AsyncIterator[GreenCodeUnderTest]:
+    """Our server in a process of its own, with a ledger of its own; it ends with the context.
+
+    Args:
+        settings: As an editor sends them.
+        command: Starts it; the ledger's file is added.
+        workspace: The folders that it is opened in.
+
+    Raises:
+        EngineError: It cannot answer.
+    """
     from lsp_server.replay.green_code import GreenCodeUnderTest
 
     with tempfile.TemporaryDirectory(prefix="green-code-bench-") as folder:

@@ -1,4 +1,4 @@
-"""`complete` and `demo` on a real file and a tiny real model."""
+"""`complete` on a real file and a tiny real model."""
 
 import json
 from pathlib import Path
@@ -68,14 +68,14 @@ def test_a_place_outside_the_file_is_refused(line: int, column: int, sentence: s
     assert str(caught.value) == sentence
 
 
-def test_demo_completes_where_a_person_would_pause() -> None:
+def test_samples_are_taken_where_a_person_would_pause() -> None:
     pauses = list(_pauses(SOURCE, 5))
 
     assert [rest for _, rest, _ in pauses] == ["radius):", "radius * radius", "3 * square"]
     assert all(prefix + rest + suffix == SOURCE for prefix, rest, suffix in pauses)
 
 
-def test_the_places_of_a_demo_are_spread_over_the_file() -> None:
+def test_the_places_of_a_sample_are_spread_over_the_file() -> None:
     text = "".join(f"value_{n} = {n}\n" for n in range(100))
 
     lines = [prefix.count("\n") + 1 for prefix, _, _ in _pauses(text, 3)]
@@ -108,15 +108,6 @@ def test_a_server_elsewhere_completes_without_a_joule(file: Path, monkeypatch: p
     assert server.headers["Authorization"] == "Bearer s3cret"
     assert "energy unknown" in shown.stdout
     assert "s3cret" not in result.output + shown.output
-
-
-def test_demo_shows_each_place_what_stands_there_and_the_sum(file: Path, on_tiny: list[str]) -> None:
-    result = CliRunner().invoke(app, ["demo", str(file), "--places", "2", *on_tiny], catch_exceptions=False)
-
-    assert result.exit_code == 0
-    for words in ("shapes.py:1:10", "shapes.py:2:14", "the file goes on: radius * radius", "in all", " tokens · "):
-        assert words in result.stdout
-    assert "shapes.py:3" not in result.stdout  # two places were asked for
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,10 @@ async def test_ghost_text_is_typed_along() -> None:
 
     editor.type("a")
 
-    assert await seen(editor) == "b"
+    assert await seen(editor) == editor.in_sight == "b"
     editor.type("c")
     assert editor.ghost(0.0) is None
+    assert editor.in_sight == ""
     await editor.rest()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psutil
@@ -46,6 +46,28 @@ async def test_what_fits_is_taken_and_everything_is_counted(server: GreenCodeUnd
     assert run.costs.cpu_s is not None
     assert len(run.answered_s) == run.shown
     assert {broken.rule for broken in run.broken_rules} == {"broken word"}  # it is put before the b behind the cursor
+
+
+class Onlooker:
+    def __init__(self) -> None:
+        self.parts: list[tuple[str, bool]] = []
+        self.sees_nothing_at_first = False
+
+    def begins(self, in_sight: Callable[[], str]) -> None:
+        self.sees_nothing_at_first = in_sight() == ""
+
+    def wrote(self, text: str, *, kept: bool) -> None:
+        self.parts.append((text, kept))
+
+
+async def test_an_onlooker_sees_who_wrote_what(server: GreenCodeUnderTest) -> None:
+    onlooker = Onlooker()
+
+    run = await replay("now", server, STRETCH, seed=3, accepted=kept_characters, onlooker=onlooker)
+
+    assert onlooker.sees_nothing_at_first
+    assert "".join(text for text, _ in onlooker.parts) == STRETCH.text
+    assert sum(len(text) for text, kept in onlooker.parts if kept) == run.kept_chars
 
 
 async def test_what_is_typed_is_the_file(server: GreenCodeUnderTest) -> None:
