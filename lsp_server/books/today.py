@@ -6,8 +6,8 @@ A look reads only the rows that came since the last one: what a row has cost nev
 from __future__ import annotations
 
 import sqlite3
+import time
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lsp_server.books.ledger import known
@@ -34,10 +34,16 @@ class SpentToday:
     sessions: int | None = None
 
 
+def midnight_s(day: tuple[int, int, int]) -> float:
+    """When a day began, local time, be it one on which the clock is changed; in seconds since 1970."""
+    return time.mktime((*day, 0, 0, 0, 0, 0, -1))
+
+
 class Today:
     """The sum since midnight, local time. Nothing is known before the first look."""
 
     def __init__(self) -> None:
+        self._day = (0, 0, 0)
         self._midnight_s = 0.0
         self._last_row = 0
         self._energy_j: float | None = None
@@ -54,20 +60,20 @@ class Today:
         return SpentToday()
 
     def _read(self, database: sqlite3.Connection) -> None:
-        midnight_s = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        day = time.localtime()[:3]
         (newest,) = database.execute("SELECT COALESCE(MAX(rowid), 0) FROM completion").fetchone()
-        if midnight_s != self._midnight_s or newest < self._last_row:  # another day, or somebody emptied the ledger
-            self._begin(midnight_s)
+        if day != self._day or newest < self._last_row:  # another day, or somebody emptied the ledger
+            self._begin(day)
         if newest == self._last_row:
             return
-        for row in database.execute(_SUMS, (self._last_row, newest, midnight_s)):
+        for row in database.execute(_SUMS, (self._last_row, newest, self._midnight_s)):
             self._sessions.add(row["session_id"])
             if (energy_j := known(row["energy_j"])) is not None:
                 self._energy_j = energy_j + (self._energy_j or 0.0)
         self._last_row = newest
 
-    def _begin(self, midnight_s: float) -> None:
-        self._midnight_s = midnight_s
+    def _begin(self, day: tuple[int, int, int]) -> None:
+        self._day, self._midnight_s = day, midnight_s(day)
         self._last_row = 0
         self._energy_j = None
         self._sessions = set()

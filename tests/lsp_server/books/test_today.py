@@ -1,9 +1,14 @@
 import sqlite3
+import sys
+import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from lsp_server.books.ledger import Ledger
-from lsp_server.books.today import SpentToday, Today
+from lsp_server.books.today import SpentToday, Today, midnight_s
 from tests.fakes import fake_completion
 
 
@@ -31,6 +36,27 @@ def test_yesterday_is_not_today(ledger: Ledger, path: Path) -> None:
     ledger.add("two", "b", fake_completion())
 
     assert Today().look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows takes no other time zone for one process")
+@pytest.mark.parametrize(
+    ("day", "began"),
+    [
+        ((2026, 3, 29), "2026-03-29T00:00+01:00"),  # of 23 hours
+        ((2026, 10, 25), "2026-10-25T00:00+02:00"),  # of 25
+        ((2026, 12, 31), "2026-12-31T00:00+01:00"),
+    ],
+)
+def test_a_day_on_which_the_clock_is_changed_begins_when_it_did(
+    monkeypatch: pytest.MonkeyPatch, day: tuple[int, int, int], began: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        found_s = midnight_s(day)
+    time.tzset()
+
+    assert found_s == datetime.fromisoformat(began).timestamp()
 
 
 def test_a_ledger_that_was_emptied_begins_anew(ledger: Ledger) -> None:
