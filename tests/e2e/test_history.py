@@ -78,6 +78,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         (period,) = json.loads(exports[1].read_text())["periods"]
         assert (row["key"], float(row["energyJ"])) == ("python", period["energyJ"])
 
+        window.run_command("Notifications: Clear All Notifications")
         drawn = set()
         for name in every_theme(window):
             expect(window.page_with("This session").get_by_role("slider")).to_be_visible()
@@ -86,7 +87,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         assert len(drawn) == len(THEMES)
         page.set_viewport_size({"width": 640, "height": 760})
         chart, region = history.locator("canvas"), history.get_by_role("region", name="Figures")
-        expect(region).to_be_visible()
+        region.scroll_into_view_if_needed()
         wait_until(lambda: boxed(chart)["width"] <= boxed(region)["width"], 10.0, "the chart is as narrow as the view")
         page.screenshot(path=ARTIFACTS / "history-narrow.png")
 

@@ -96,6 +96,12 @@ def test_doctor_reports_what_runs_and_asking_by_hand_has_a_key(open_editor: Open
         expect(window.page.locator("h2", has_text="Get started with Green Code")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
         expect(window.page.get_by_role("button", name="Install Server")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
         window.page.screenshot(path=ARTIFACTS / "walkthrough.png")
+        window.page.set_viewport_size({"width": 1600, "height": 900})  # in less there is no room for pictures
+        window.page.get_by_role("button", name="See it at work").click()
+        film = window.page.get_by_role("img", name=re.compile("^Film: a function being typed"))
+        expect(film).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+        wait_until(lambda: film.evaluate("film => film.naturalWidth") > 0, 10.0, "the film is there")
+        window.page.screenshot(path=ARTIFACTS / "walkthrough-film.png")
 
 
 def shows(window: Workbench, text: str) -> None:
