@@ -73,10 +73,13 @@ def test_facts_come_through() -> None:
         device_name="d",
         layers_total=3,
         energy_source="e",
-        meters_refused=("One.", "Two."),
+        meters_refused=("One.", Sentence("{n} GPUs.", n=2)),
     )
 
-    assert facts_of(unpacked(packed(record(facts)))) == facts
+    arrived = facts_of(unpacked(packed(record(facts))))
+
+    assert arrived == facts
+    assert isinstance(arrived.meters_refused[1], Sentence)  # to be said in each window's language
 
 
 class _OwnError(MeterError):
