@@ -120,9 +120,9 @@ class Suggester:
             self._offered[question.uri] = (offer, end)
         return suggestion
 
-    def why_nothing(self, uri: str) -> Reason:
-        """Why the newest question about a document was answered with nothing."""
-        return self._why_nothing.get(uri, NOTHING)
+    def why_nothing(self, uri: str) -> Reason | None:
+        """Why the newest question about a document was answered with nothing; None where the engine was lost by it."""
+        return None if self._scheduler.engine is None else self._why_nothing.get(uri, NOTHING)
 
     def accept(self, completion_id: str) -> None:
         """Remembers where an accepted suggestion ends: several lines are welcome there.

@@ -61,4 +61,5 @@ async def test_a_killed_engine_is_one_calm_change_and_then_suggestions_go_on(mee
         assert {status.health for status in first.statuses.messages[told:]} == {"ok"}
         sentences = [status.message for status in first.statuses.messages[told:] if status.model is None]
         assert "The engine has ended and is started again." in sentences
+        assert not any("nothing worth showing" in sentence for sentence in sentences)
         assert first.messages == []
