@@ -77,13 +77,16 @@ export function historyPage(by: Span, result: HistoryResult): HistoryPage {
   };
 }
 
-/** All figures as CSV, one line a period. */
-export function toCsv({ periods }: HistoryResult): string {
+/** All figures as CSV, one line a period; what reading the workspace took in it stands last. */
+export function toCsv({ periods, projects }: HistoryResult): string {
   const [first] = periods;
   if (first === undefined) return "";
   const names = Object.keys(first) as (keyof PeriodEnergy)[];
-  const lines = periods.map((period) => names.map((name) => quote(period[name])).join(","));
-  return [names.join(","), ...lines, ""].join("\n");
+  const readingJ = new Map(projects.map(({ key, energyJ }) => [key, energyJ]));
+  const lines = periods.map((period) =>
+    [...names.map((name) => period[name]), readingJ.get(period.key) ?? null].map(quote).join(","),
+  );
+  return [[...names, "projectsJ"].join(","), ...lines, ""].join("\n");
 }
 
 /** All figures as JSON, with what savings are measured against. */
@@ -93,7 +96,7 @@ export function toJson(by: Span, result: HistoryResult): string {
 
 function summaryOf(result: HistoryResult): string[] {
   const { total, carbonGPerKwh, carbonSource } = result;
-  if (total === null) return [t("Nothing was computed in this time.")];
+  if (total === null) return [t("Nothing was computed in this time."), ...readingOf(result)];
   const { energyJ, savedJ, baselineEnergyJ, wastedJ, acceptedChars, provenance } = total;
   const each = perCharacter(total);
   return [
@@ -131,8 +134,15 @@ function summaryOf(result: HistoryResult): string[] {
             carbonSource ?? "",
           ),
         ]),
+    ...readingOf(result),
     ...restOf(result),
   ];
+}
+
+/** What it took to read the files of workspaces, which is no request's. */
+function readingOf({ projectsJ }: HistoryResult): string[] {
+  if (projectsJ === null) return [];
+  return [t("Beside that {0} to read the workspace, modelled.", formatJoules(projectsJ))];
 }
 
 /** What a model that waits takes beside all that: its energy an hour, where a calibration has measured it. */

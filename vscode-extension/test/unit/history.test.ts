@@ -51,6 +51,22 @@ test("carbon stands beside its source, and is not there where no country was nam
   assert.doesNotMatch(historyPage("day", RESULT).summary.join(), /CO2/);
 });
 
+test("what it took to read the workspace stands beside the requests, and in the exports by period", () => {
+  const reading = { projectsJ: 22.8, projects: [{ key: DAY.key, energyJ: 22.8 }] };
+  const said = "Beside that 22.8 J to read the workspace, modelled.";
+
+  assert.equal(historyPage("day", { ...RESULT, ...reading }).summary.at(-1), said);
+  assert.equal(historyPage("day", { ...RESULT, ...reading, total: null }).summary.at(-1), said);
+  assert.deepEqual(
+    toCsv({ ...RESULT, ...reading })
+      .split("\n")
+      .map((line) => line.split(",").at(-1)),
+    ["projectsJ", "22.8", ""],
+  );
+  assert.equal(toCsv(RESULT).split("\n")[1]?.split(",").at(-1), "");
+  assert.match(toJson("day", { ...RESULT, ...reading }), /"projectsJ": 22.8/);
+});
+
 test("what a model takes that only waits is told by the hour, as far as it was measured", () => {
   const rest = { restS: 5400, restW: 2, restOfModelW: 0.5 };
   const said = (part: object): string[] =>
@@ -95,7 +111,7 @@ test("nothing at all is one sentence", () => {
 test("CSV has a column for every figure, and keeps commas in their cell", () => {
   const [head, line] = toCsv({ ...RESULT, periods: [{ ...DAY, key: 'a,"b"' }] }).split("\n");
 
-  assert.equal(head, Object.keys(DAY).join(","));
+  assert.equal(head, [...Object.keys(DAY), "projectsJ"].join(","));
   assert.match(line ?? "", /^"a,""b""",240,modelled,/);
 });
 
