@@ -62,6 +62,14 @@ def check_configuration(folder: Path) -> Mapping[str, Any]:
     if not folder.is_dir():
         raise ModelNotFoundError(Sentence("There is no folder {folder}.", folder=folder))
     if not (folder / "config.json").is_file():
+        if gguf_file := next(iter(sorted(folder.glob("*.gguf"))), None):
+            raise ModelNotFoundError(
+                Sentence(
+                    "The folder {folder} has no config.json; name its file {file} itself.",
+                    folder=folder,
+                    file=gguf_file,
+                )
+            )
         raise ModelNotFoundError(Sentence("There is no model in {folder}: it has no config.json.", folder=folder))
     settings, subject = settings_of(folder), Sentence("The model in {folder}", folder=folder)
     family = settings.get("model_type")

@@ -90,6 +90,11 @@ def larger_tokenizer(folder: Path) -> None:
     path.write_text(json.dumps(tokenizer))
 
 
+def only_gguf(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "tiny.gguf").write_bytes(b"GGUF")
+
+
 BAD: dict[str, tuple[Change, str]] = {
     "no tokenizer": (without("tokenizer.json"), "lacks its tokenizer"),
     "no weights": (without("model.safetensors"), "lacks its weights"),
@@ -113,6 +118,7 @@ BAD: dict[str, tuple[Change, str]] = {
     "heads of no width": (says(num_attention_heads=5, num_key_value_heads=1, head_dim=None), "5 heads, which do not"),
     "heads of no keys": (says(num_key_value_heads=3), "4 heads for 3 of keys"),
     "no room": (says(max_position_embeddings=1), "room for 1 token"),
+    "a GGUF file alone": (only_gguf, r"has no config.json; name its file .*tiny\.gguf itself"),
     "no JSON": (lambda folder: (folder / "config.json").write_text("[" * 100_000), "does not describe a model"),
     "a larger tokenizer": (larger_tokenizer, r"has \d+ tokens, and the model knows 97"),
 }
