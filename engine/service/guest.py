@@ -166,8 +166,12 @@ class Guest:
             self._project_thread.join()
 
     def hang_up(self) -> None:
-        """Ends the connection."""
+        """Ends the connection, behind what it was told."""
         self._link.close()
+
+    def wait_until_gone(self, timeout_s: float) -> None:
+        """Waits until it has been told everything, if it listens."""
+        self._link.wait_until_closed(timeout_s)
 
     def tell(self, message: Message) -> None:
         """Tells it something that an answer depends on."""

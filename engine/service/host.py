@@ -10,6 +10,7 @@ import itertools
 import logging
 import secrets
 import threading
+import time
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     Load = Callable[[EngineConfig, ProgressSink], HostedEngine]
 
 logger = logging.getLogger(__name__)
+
+_LAST_WORDS_S = 1.0  # for all guests, of whom some may not listen
 
 
 class _NobodyWaitsError(Exception):
@@ -75,8 +78,11 @@ class EngineHost:
             work()
         self._lookups.put(None)
         self._door.close()
-        for guest in self._turns.guests:
+        guests, end_s = self._turns.guests, time.monotonic() + _LAST_WORDS_S
+        for guest in guests:
             guest.hang_up()
+        for guest in guests:  # behind this the process ends
+            guest.wait_until_gone(max(0.0, end_s - time.monotonic()))
         if self._engine is not None:
             self._engine.close()
 

@@ -45,7 +45,8 @@ class Link:
         self._writing = threading.Lock()
         # The number of a closed connection may soon be another's, or a file's: nobody may be about to write to it.
         self._ending = threading.Lock()
-        threading.Thread(target=self._pump, name="link", daemon=True).start()
+        self._pumping = threading.Thread(target=self._pump, name="link", daemon=True)
+        self._pumping.start()
 
     @property
     def n_waiting(self) -> int:
@@ -75,6 +76,10 @@ class Link:
     def close(self) -> None:
         """Ends the connection behind what was posted; both ends' `receive` tell."""
         self._waiting.put(None)
+
+    def wait_until_closed(self, timeout_s: float) -> None:
+        """Waits, behind `close`, until what was posted is written, or nobody will read it; no longer than that."""
+        self._pumping.join(timeout_s)
 
     def _pump(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more

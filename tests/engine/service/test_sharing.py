@@ -312,3 +312,19 @@ def test_it_ends_when_nobody_has_been_there_for_long(meeting: Path) -> None:
 
     assert host.engine.is_closed
     assert list(host.folder.glob("*.json")) == []
+
+
+def test_an_engine_that_can_answer_no_more_says_why_before_it_ends(host: Hosted) -> None:
+    first, second = host.opened(), host.opened()
+
+    def complete(*_: object, **__: object) -> None:
+        raise EngineLostError("Its files were changed.")
+
+    host.engine.complete = complete  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(EngineLostError, match="files were changed"):
+        Asked(first, request("x")).answer()
+    host.thread.join(PATIENCE_S)
+    assert not host.thread.is_alive()
+    with pytest.raises(EngineLostError, match="The engine has ended"):
+        Asked(second, request("x")).answer()
