@@ -77,12 +77,13 @@ if (argv.includes("--tests")) {
     throw new Error(`The extension would start with ${libraries.join(", ")} in it.`);
   }
   const bundled = [...Object.keys(pages.metafile.inputs), ...Object.keys(metafile.inputs)]
-    .map((input) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])
+    .map((input) => /^.*?\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])
     .filter((folder) => folder !== undefined);
   const licences = [...new Set(bundled)].map((folder) => {
     const name = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
-    return `${folder}\n\n${readFileSync(join(folder, name), "utf8").trim()}\n`;
+    return `${folder.replace(/^.*node_modules\//, "")}\n\n${readFileSync(join(folder, name), "utf8").trim()}\n`;
   });
+  if (licences.length === 0) throw new Error("No licence of what is bundled was found.");
   writeFileSync("out/LICENCES.txt", licences.join("\n\n"));
   const { imports } = metafile.outputs["out/connection.js"];
   const missing = imports.filter(({ path }) => path.startsWith("."));

@@ -39,6 +39,7 @@ window.addEventListener("message", (event) => {
   find("more").toggleAttribute("hidden", next.details.length === 0);
   find("session").replaceChildren(...next.session.flatMap(lineOf));
   find("details").replaceChildren(...next.details.flatMap(lineOf));
+  find("exits").toggleAttribute("hidden", next.exitLayer === "");
   find("exit-layer").textContent = next.exitLayer;
   showGreenMode(next.greenMode);
 });

@@ -33,7 +33,11 @@ export async function showDoctor(sources: DoctorSources): Promise<void> {
     { location: vscode.ProgressLocation.Window, title: t("Green Code: Doctor") },
     () => reportOn(sources),
   );
-  const uri = vscode.Uri.from({ scheme: SCHEME, path: "Green Code Doctor.md", query: report });
+  const uri = vscode.Uri.from({
+    scheme: SCHEME,
+    path: `Green Code ${t("Doctor")}.md`,
+    query: report,
+  });
   await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri), {
     preview: true,
   });

@@ -66,9 +66,9 @@ export function formatTime(moment: string): string {
   });
 }
 
-/** Grams with two significant digits: "0.00012 g". */
+/** Grams with two significant digits, which is what is known of them, and a fitting unit: "15 µg". */
 export function formatGrams(grams: number): string {
-  return `${grams.toLocaleString(language, { maximumSignificantDigits: 2, useGrouping: false })} g`;
+  return withPrefix(grams, "g", 2);
 }
 
 function decimal(value: number, digits: number): string {
@@ -79,7 +79,7 @@ function decimal(value: number, digits: number): string {
   });
 }
 
-function withPrefix(value: number, unit: string): string {
+function withPrefix(value: number, unit: string, significant = 3): string {
   const prefixes = [
     { prefix: "M", factor: 1e6 },
     { prefix: "k", factor: 1e3 },
@@ -89,11 +89,11 @@ function withPrefix(value: number, unit: string): string {
   ];
   if (value === 0) return `0 ${unit}`;
   // Rounded before the unit is chosen, so that 999.96 is "1.00 kJ" and not "1000 J".
-  const rounded = Number(value.toPrecision(3));
+  const rounded = Number(value.toPrecision(significant));
   const { prefix, factor } = prefixes.find(({ factor }) => factor <= Math.abs(rounded)) ?? {
     prefix: "µ",
     factor: 1e-6,
   };
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded / factor))));
+  const digits = Math.max(0, significant - 1 - Math.floor(Math.log10(Math.abs(rounded / factor))));
   return `${decimal(rounded / factor, Math.min(digits, 2))} ${prefix}${unit}`;
 }

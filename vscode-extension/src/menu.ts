@@ -23,7 +23,8 @@ export interface OpenFile {
 /** Shows the menu, and runs what is chosen. */
 export async function showMenu(snapshot: Snapshot, file: OpenFile | undefined): Promise<void> {
   const { server, status } = snapshot;
-  const why = server.message === "" ? (status?.message ?? "") : server.message;
+  const reason = status?.message ?? "";
+  const why = reason === "" ? server.message : reason;
   const picked = await vscode.window.showQuickPick(menuOf(snapshot, file), {
     title: "Green Code",
     ...(why === "" ? {} : { placeHolder: why }),

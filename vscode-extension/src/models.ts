@@ -32,16 +32,18 @@ export async function chooseModel(client: ServerClient): Promise<boolean> {
   return (await answer) !== undefined;
 }
 
-/** The entries: what runs well first, then what does not, with the reason. */
+/** The entries: what runs well first, led by what is advised, then what does not, with the reason. */
 export function itemsOf(models: readonly ModelChoice[], current: string): ModelItem[] {
-  const well = models.filter(({ whyNot }) => whyNot === "");
+  const well = models
+    .filter(({ whyNot }) => whyNot === "")
+    .toSorted((left, right) => Number(right.isAdvised) - Number(left.isAdvised));
   const badly = models.filter(({ whyNot }) => whyNot !== "");
   const separator = (label: string): ModelItem => ({
     label,
     kind: vscode.QuickPickItemKind.Separator,
   });
   return [
-    separator(t("Runs well on this machine")),
+    separator(t("Runs well")),
     ...well.map((model) => itemOf(model, current)),
     ...(badly.length === 0 ? [] : [separator(t("Slow or too large here"))]),
     ...badly.map((model) => itemOf(model, current)),

@@ -65,7 +65,7 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
   const power = status?.power ?? "";
   // What is told of one place comes and goes with each key: here it would make the view jump.
   const isOfPlace = status?.silence === "nothing" || status?.silence === "skipped";
-  const notices = [installing, server.message, isOfPlace ? "" : (status?.message ?? ""), power];
+  const notices = [installing, isOfPlace ? "" : (status?.message ?? ""), server.message, power];
   const sessionPercent = used === null ? null : percentOf(used);
   const session = t("This session takes {0} %.", sessionPercent ?? "");
   return {

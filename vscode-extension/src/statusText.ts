@@ -133,13 +133,14 @@ export function renderStatus(snapshot: Snapshot, here: Here): StatusText {
   const { energy, status } = snapshot;
   const remote = remoteLines(status);
   const sentence = sentenceOf(snapshot, here, condition);
+  const words = `${capital(look.words)}.`;
   const figure = !energy?.energyJ ? "" : ` ${formatJoules(energy.energyJ)}`;
   return {
     text: `${condition === "ready" && remote.length > 0 ? CLOUD : look.icon} Green Code${look.text === "" ? figure : `: ${look.text}`}`,
     tooltip: renderTooltip(snapshot, look, sentence),
     accessibilityLabel: [
       `Green Code: ${look.words}.`,
-      ...(sentence === "" ? [] : [sentence]),
+      ...(sentence === "" || sentence === words ? [] : [sentence]),
       ...remote,
       ...(figure === ""
         ? []
@@ -169,19 +170,19 @@ function conditionOf({ server, installing, status }: Snapshot, here: Here): Cond
   return silence === "none" || here.isElsewhere ? "ready" : silence;
 }
 
-/** Why things are as they are: the most basic sentence there is; "" where all is well. */
+/** Why things are as they are: the newest sentence there is; "" where all is well. */
 function sentenceOf(
   { server, installing, status }: Snapshot,
   { languageOff, isFileOff }: Here,
   condition: Condition,
 ): string {
   if (condition === "installing") return t("The server is being installed: {0}.", installing);
-  if (server.message !== "") return server.message;
   if (condition === "disabled") return t("Completions are switched off.");
   if (condition === "off" && isFileOff) return FILE_OFF;
   if (condition === "off" && languageOff !== "")
     return t("Completions are off for {0}.", languageOff);
-  return condition === "ready" ? "" : (status?.message ?? "");
+  const reason = condition === "ready" ? "" : (status?.message ?? "");
+  return reason === "" ? server.message : reason; // that it once stopped is older than any reason
 }
 
 function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: string): string {

@@ -28,8 +28,8 @@ for (const [energyJ, shown] of JOULES) {
 }
 
 test("grams have two digits, however few they are", () => {
-  assert.equal(formatGrams(0.000001234), "0.0000012 g");
-  assert.equal(formatGrams(1234.5), "1200 g");
+  assert.equal(formatGrams(0.000001234), "1.2 µg");
+  assert.equal(formatGrams(1234.5), "1.2 kg");
 });
 
 test("unknown energy is a dash, not zero", () => {

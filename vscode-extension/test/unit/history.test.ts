@@ -47,7 +47,7 @@ test("carbon stands beside its source, and is not there where no country was nam
   const carbon = { carbonGPerKwh: 56, carbonSource: "mean of France in 2023" };
   const told = historyPage("day", { ...RESULT, ...carbon }).summary.at(-1);
 
-  assert.equal(told, "0.0037 g of CO2 equivalents: 56 g per kWh, mean of France in 2023.");
+  assert.equal(told, "3.7 mg of CO2 equivalents: 56 g per kWh, mean of France in 2023.");
   assert.doesNotMatch(historyPage("day", RESULT).summary.join(), /CO2/);
 });
 

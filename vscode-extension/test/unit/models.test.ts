@@ -40,22 +40,22 @@ beforeEach(() => {
   for (const list of [shown.questions, shown.commands]) list.length = 0;
 });
 
-test("each model says what it takes, and one is advised", () => {
+test("each model says what it takes, and what is advised stands first", () => {
   const items = itemsOf(MODELS, "smollm2-135m");
 
   assert.deepEqual(
     items.map(({ label, description, detail }) => [label, description, detail]),
     [
-      ["Runs well on this machine", undefined, undefined],
-      [
-        "smollm2-135m",
-        "in use, Apache-2.0",
-        "about 5 ms a token, 93 MB to fetch, 300 MB of memory, reads one side",
-      ],
+      ["Runs well", undefined, undefined],
       [
         "$(star-full) a/b",
         "advised, Apache-2.0",
         "about 5 ms a token, 1.2 GB to fetch, 300 MB of memory, reads both sides",
+      ],
+      [
+        "smollm2-135m",
+        "in use, Apache-2.0",
+        "about 5 ms a token, 93 MB to fetch, 300 MB of memory, reads one side",
       ],
       ["Slow or too large here", undefined, undefined],
       [

@@ -101,6 +101,14 @@ for (const [silence, text] of SILENCES) {
   });
 }
 
+test("a server that once stopped says so only while there is no reason of now", () => {
+  const restarted = { phase: "running", message: "It was started again." } as const;
+  const snoozed = withStatus({ silence: "snoozed", message: "Snoozed until 12:00." });
+
+  assert.equal(firstLine({ ...RUNNING, server: restarted }), "It was started again.");
+  assert.equal(firstLine({ ...snoozed, server: restarted }), "Snoozed until 12:00.");
+});
+
 test("the reason of a place is gone in another file; a snooze is not", () => {
   const elsewhere = { ...ON, isElsewhere: true };
   const place = withStatus({ silence: "private", message: "It stays private." });
@@ -108,6 +116,15 @@ test("the reason of a place is gone in another file; a snooze is not", () => {
 
   assert.equal(firstLine(place, elsewhere), "Ready.");
   assert.equal(firstLine(snooze, elsewhere), "Snoozed until 12:00.");
+});
+
+test("nothing is read out twice", () => {
+  const { accessibilityLabel } = renderStatus(
+    { ...RUNNING, energy: null },
+    { ...ON, enable: false },
+  );
+
+  assert.equal(accessibilityLabel, "Green Code: completions are switched off.");
 });
 
 test("a language that is switched off is told before anybody types", () => {
