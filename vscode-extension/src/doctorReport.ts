@@ -105,10 +105,19 @@ export function doctorReport(findings: Findings): string {
   return withoutHome(lines.join("\n"), findings.home);
 }
 
-function adviceOf({ rivals, inlineSuggest, quickSuggestions, server }: Findings): string[] {
+function adviceOf(findings: Findings): string[] {
+  const { rivals, inlineSuggest, quickSuggestions, server, snapshot, settings } = findings;
+  const { status } = snapshot;
   const hides = JSON.stringify(quickSuggestions).includes("offWhenInlineCompletions");
   return [
     ...(server === "" ? [t("No server was found: run _Green Code: Install Server_.")] : []),
+    ...(snapshot.server.phase === "stopped"
+      ? [t("The server does not run; what its command says stands below.")]
+      : []),
+    ...(status === null || status.health === "ok" ? [] : [status.message]),
+    ...(settings.some(({ name, value }) => name === "greenCode.enable" && value === false)
+      ? [t("Completions are switched off.")]
+      : []),
     ...(inlineSuggest
       ? []
       : [

@@ -87,3 +87,17 @@ test("who stands in the way is named", () => {
   assert.match(report, /`editor\.inlineSuggest\.enabled` is off/);
   assert.match(report, /`editor\.quickSuggestions` hides/);
 });
+
+test("a server that does not run stands in the way, and so does a switch that is off", () => {
+  const server = { phase: "stopped", message: "It could not be started." } as const;
+  const settings = [{ name: "greenCode.enable", scope: "user", value: false }];
+  const report = doctorReport({
+    ...FINDINGS,
+    snapshot: { ...FINDINGS.snapshot, server },
+    settings,
+  });
+
+  assert.match(report, /- The server does not run; what its command says stands below\./);
+  assert.match(report, /- Completions are switched off\./);
+  assert.doesNotMatch(report, /Nothing stands in the way/);
+});
