@@ -21,7 +21,7 @@ import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
 import { Environments, isWithin, POINTER } from "./setup/environments";
 import { installServer } from "./setup/installation";
-import { offerTorch, tellOnce, tellWhenReady } from "./setup/welcome";
+import { offerTorch, tellOnce, tellWhenReady, wantsSecondServer } from "./setup/welcome";
 import { registerSliderView } from "./sliderView";
 import { createStatusBar } from "./statusBar";
 
@@ -51,6 +51,13 @@ export function activate(context: vscode.ExtensionContext): void {
     isFileOff: (uri) => files.isOff(uri),
   });
   client = started;
+  const askAndInstall = async (withTorch: boolean): Promise<void> => {
+    const command = (await resolve())?.command;
+    const isOurs = command === undefined || isWithin(command, await environments.current());
+    if (isOurs || (await wantsSecondServer(command))) {
+      await install(started, environments, context, logger, withTorch);
+    }
+  };
   const restartIfChanged = (): void => void started.restartIfChanged();
   context.subscriptions.push(
     logger,
@@ -67,8 +74,8 @@ export function activate(context: vscode.ExtensionContext): void {
       logger,
       secrets,
       showHistory: historyOpener(started, context.extensionUri),
-      installServer: onceAtATime(() => install(started, environments, context, logger, false)),
-      addTorch: onceAtATime(() => install(started, environments, context, logger, true)),
+      installServer: onceAtATime(() => askAndInstall(false)),
+      addTorch: onceAtATime(() => askAndInstall(true)),
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(SECTION)) restartIfChanged();

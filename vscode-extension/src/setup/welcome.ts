@@ -40,6 +40,19 @@ async function welcome(memory: vscode.Memento): Promise<void> {
   if (chosen === notNow) await memory.update(DECLINED, true);
 }
 
+/** Whether to install although another server, named by the settings or the PATH, goes before what would be installed. */
+export async function wantsSecondServer(command: string): Promise<boolean> {
+  const install = t("Install Server");
+  const chosen = await vscode.window.showInformationMessage(
+    t(
+      "Green Code: {0} is the server, by your settings or the PATH, and stays it. Install one beside it all the same?",
+      command,
+    ),
+    install,
+  );
+  return chosen === install;
+}
+
 /** Offers what the chosen model lacks, where the server is one that we have installed; once for each model. */
 export function offerTorch(
   client: ServerClient,
