@@ -6,13 +6,13 @@ import { COMMAND, type CommandId } from "./commandIds";
 import { showDoctor, type DoctorSources } from "./doctor";
 import type { FileSwitches } from "./fileSwitches";
 import { figuresOf, GREEN_MODE_MAX, PRESETS } from "./greenMode";
+import { hint } from "./hint";
 import { isLanguageOn, withLanguage } from "./languages";
 import { showMenu, type OpenFile } from "./menu";
 import { chooseModel } from "./models";
 import { askRemoteToken } from "./remoteToken";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
-const MESSAGE_MS = 3000;
 const WALKTHROUGH = "green-code.green-code#start";
 const { t } = vscode.l10n;
 
@@ -139,6 +139,7 @@ async function askSnooze(client: ServerClient): Promise<void> {
 
 async function snooze(client: ServerClient, minutes: number): Promise<void> {
   if (!(await client.snooze(minutes))) hint(noServer());
+  else if (minutes === 0) hint(t("Green Code: awake."));
 }
 
 async function resetSession(client: ServerClient): Promise<void> {
@@ -170,8 +171,4 @@ function parseGreenMode(text: string): number | undefined {
 
 function noServer(): string {
   return t("Green Code: no server is running.");
-}
-
-function hint(message: string): void {
-  vscode.window.setStatusBarMessage(message, MESSAGE_MS);
 }

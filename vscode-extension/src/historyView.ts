@@ -2,6 +2,7 @@
 
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
+import { hint } from "./hint";
 import { historyPage, toCsv, toJson } from "./history";
 import { pageOptions, renderPage } from "./page";
 import type { HistoryParams, Span } from "./protocol";
@@ -92,6 +93,7 @@ async function save(
   if (result === undefined || uri === undefined) return;
   const text = format === "csv" ? toCsv(result) : toJson(params.by, result);
   await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(text));
+  hint(t("Green Code: saved {0}.", uri.fsPath));
 }
 
 async function clear(client: ServerClient): Promise<void> {

@@ -4,6 +4,7 @@
  */
 
 import * as vscode from "vscode";
+import { hint } from "./hint";
 
 const KEY = "greenCode.remoteToken";
 const VARIABLE = "GREEN_CODE_REMOTE_TOKEN";
@@ -36,6 +37,10 @@ export async function askRemoteToken(secrets: vscode.SecretStorage): Promise<voi
     ignoreFocusOut: true,
   });
   if (answer === undefined) return;
-  if (answer.trim() === "") await secrets.delete(KEY);
-  else await secrets.store(KEY, answer.trim());
+  const token = answer.trim();
+  if (token === "") await secrets.delete(KEY);
+  else await secrets.store(KEY, token);
+  hint(
+    token === "" ? t("Green Code: the token is forgotten.") : t("Green Code: the token is kept."),
+  );
 }
