@@ -123,7 +123,9 @@ def _stretch(file: Path, workspace: Path | None, chars: int) -> Stretch:
     )
     stretch = cut(whole, chars)
     if stretch is None:
-        raise ConfigError(f"The file {file} is too short to type {chars} characters in the middle of it.")
+        raise ConfigError(
+            f"The file {file} has too little text, or too few lines, to type {chars} characters in the middle of it."
+        )
     return stretch
 
 
@@ -148,7 +150,8 @@ class _Page:
         first = stretch.before.count("\n") + 1
         last = first + stretch.text.count("\n")
         self._console.rule(Text(f"{stretch.file}, lines {first} to {last}"), align="left", style="dim")
-        self._console.print(Text("\n".join(stretch.before.splitlines()[-_CONTEXT_LINES:]), "dim"))
+        context = Text("\n".join(stretch.before.splitlines()[-_CONTEXT_LINES:]), "dim")
+        self._console.print(context, no_wrap=True, overflow="ellipsis")
 
     def wrote(self, text: str, *, kept: bool) -> None:
         """So much more is there."""

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, VERSION, DeviceChoice, cache_dir, data_dir
+from engine.energy.meter import StatedPowerMeter
 from engine.errors import ConfigError, EngineError
 from engine.sentences import Sentence
 from lsp_server.cli import calibration, render
@@ -75,6 +76,8 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
+    if power_w is not None:
+        StatedPowerMeter(power_w)  # refuses what is no power before a model is fetched
     unloaded_power_w = None if power_w is not None else _power_at_rest_w(device)
     with open_engine(model, device, precision) as engine, progress_bar() as progress:
         made = engine.calibrate(power_w=power_w, unloaded_power_w=unloaded_power_w, progress=progress)

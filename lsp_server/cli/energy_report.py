@@ -24,6 +24,7 @@ BASELINE_WORDS = "full depth with KV cache"
 UNKNOWN = "-"
 RESTING_HEAD = ("time", "metered parts", "of it for the model")
 READING_HEAD = ("CPU time", "energy", "")
+_WIDE = 110  # columns that any table has room in; a narrower terminal breaks its lines, and no figure is cut
 
 
 def as_rows(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None = None) -> list[dict[str, Any]]:
@@ -90,10 +91,11 @@ def show_report(
     console: Console, report: Report, by: str, carbon: CarbonIntensity | None, rest: RestPower | None = None
 ) -> None:
     """A table by one group, the sum, and how its figures were had."""
+    console.width = max(console.width, _WIDE)
     if report.total is None:
         console.print(NO_COMPLETION)
     else:
-        table = _table(by, [name for name, _ in cells(report.total, carbon)])
+        table = _table(by, [name.replace(" ", "\n") for name, _ in cells(report.total, carbon)])
         for key, sums in report.by[by].items():
             table.add_row(name_of(by, key, report.here), *(text for _, text in cells(sums, carbon)))
         table.add_section()
@@ -177,7 +179,7 @@ def _reading(reading: ProjectsRead) -> str:
 
 
 def _table(title: str, head: Iterable[str]) -> Table:
-    table = Table(title, *head, box=None)
+    table = Table(title, *head, box=None, pad_edge=False, collapse_padding=True)
     for column in table.columns[1:]:
         column.justify = "right"
     return table

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 
 from engine.completion.languages import language_of
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.remote.remote_engine import RemoteEngine
     from engine.types import ProgressSink
+
+_FEWEST_BYTES = 10_000  # of a file that is fetched or copied; a smaller total counts steps
 
 Model = Annotated[
     str, typer.Option("--model", help=f"{DEFAULT_MODEL}, a Hugging Face id, or a folder with a model.", metavar="ID")
@@ -152,15 +155,15 @@ def progress_bar(*, counting: bool = False) -> Iterator[ProgressSink]:
     """A progress bar on stderr; without a terminal, the first line of each step.
 
     Args:
-        counting: True where steps are counted, False where bytes are.
+        counting: True where steps are counted; False where bytes are, beside a few steps such as layers.
     """
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    amount = MofNCompleteColumn() if counting else DownloadColumn()
+    amount = TextColumn("{task.fields[amount]}")
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None, visible=False)
+        task = bar.add_task("", total=None, visible=False, amount="")
         said = ""
 
         def sink(message: str, done: int, total: int | None) -> None:
@@ -168,6 +171,11 @@ def progress_bar(*, counting: bool = False) -> Iterator[ProgressSink]:
             if message != said and not console.is_terminal:
                 console.print(message, highlight=False, soft_wrap=True)
             said = message
-            bar.update(task, description=message, completed=done, total=total, visible=True)
+            amount = "" if total is None else _amount(done, total, counting=counting or total < _FEWEST_BYTES)
+            bar.update(task, description=message, completed=done, total=total, visible=True, amount=amount)
 
         yield sink
+
+
+def _amount(done: int, total: int, *, counting: bool) -> str:
+    return f"{done}/{total}" if counting else f"{decimal(done)} of {decimal(total)}"

@@ -173,8 +173,8 @@ def project(
 
     path = output or TRUST.own_path
     with progress_bar(counting=True) as progress:
-        files = gather_recent((language,) if language else RECENT_LANGUAGES, progress=progress)
         found = resolve_model(model, progress=progress)
+        files = gather_recent((language,) if language else RECENT_LANGUAGES, progress=progress)
         loaded = load_model(found.name, found.path, EngineConfig(model=model, device=device), progress=progress)
         observed = observe(loaded, files, blocks_a_package=blocks, seed=seed, progress=progress)
         fitted = fit_trust(observed, model=model, progress=progress)

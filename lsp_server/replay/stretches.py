@@ -58,8 +58,10 @@ def cut(whole: Stretch, chars: int) -> Stretch | None:
 def _whole_file(path: Path) -> Stretch:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The file {path} cannot be read as text: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The file {path} is not UTF-8 text; save it as UTF-8 first.") from error
+    except OSError as error:
+        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from error
     path = path.absolute()
     root = next((folder for folder in path.parents if (folder / ".git").exists()), path.parent)
     return Stretch(

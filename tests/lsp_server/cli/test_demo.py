@@ -59,4 +59,15 @@ def test_a_file_too_short_to_type_in_is_refused_before_a_model_is_loaded(tmp_pat
     done = CliRunner().invoke(app, ["demo", written(tmp_path, "a.py", "a = 1\n"), "--model", "no-such-model"])
 
     assert isinstance(done.exception, ConfigError)
-    assert "a.py is too short to type 300 characters in the middle of it." in str(done.exception)
+    assert "a.py has too little text, or too few lines, to type 300 characters" in str(done.exception)
+
+
+def test_a_long_line_around_the_stretch_is_cut_at_the_terminals_edge(tmp_path: Path, on_tiny: list[str]) -> None:
+    long_line = f"numbers = [{', '.join(['7'] * 400)}]\n"
+    file = written(tmp_path, "table.py", long_line + TEXT)
+    asked = ["demo", file, "--chars", "40", "--time-scale", "0.05", *on_tiny]
+    done = CliRunner().invoke(app, asked, catch_exceptions=False)
+
+    shown = done.stdout.partition("in all")[0]
+    assert f"{long_line[:79]}…\n" in shown
+    assert long_line[-20:] not in shown

@@ -82,3 +82,9 @@ def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.Mo
 
     assert isinstance(result.exception, ConfigError)
     assert "Set HOME to a folder" in str(result.exception)
+
+
+def test_what_is_no_power_is_refused_before_a_model_is_fetched() -> None:
+    done = CliRunner().invoke(app, ["calibrate", "--model", "no-such-model", "--power-w", "-5"])
+
+    assert str(done.exception) == "A power is a number of watts above 0, not -5."

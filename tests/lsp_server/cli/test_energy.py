@@ -58,6 +58,14 @@ class TestReport:
     def test_the_project_of_this_folder_is_marked(self) -> None:
         assert report("--by", "project").stdout.count("(this folder)") == 1
 
+    def test_no_day_and_no_figure_is_cut_in_a_narrow_terminal(self) -> None:
+        narrow, wide = (report("--by", "day", env={"COLUMNS": columns}).stdout for columns in ("50", "200"))
+        table = narrow.partition("Joules were")[0]
+
+        assert narrow == wide
+        assert "…" not in table
+        assert max(map(len, table.splitlines())) <= 80
+
     def test_carbon_is_of_the_country_that_the_user_names(self) -> None:
         kwh = 4 / 3.6e6
 
