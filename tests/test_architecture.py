@@ -163,6 +163,13 @@ def test_torch_is_at_the_top_only_where_tensors_live(name: str) -> None:
     assert not {module.split(".")[0] for module in modules} & HEAVY
 
 
+def test_weights_of_a_folder_are_loaded_in_one_place() -> None:
+    """transformers does not find those that are GGUF there, such as the default model's."""
+    loaders = [name for name, path in FILES.items() if "AutoModelForCausalLM.from_pretrained(" in path.read_text()]
+
+    assert loaders == ["engine.model.reference.gguf", "engine.model.reference.weight_files"]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_modules_stay_small_and_say_what_they_are(name: str) -> None:
     source = FILES[name].read_text(encoding="utf-8")

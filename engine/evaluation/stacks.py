@@ -7,11 +7,15 @@ only the way differs. What a text is worth that was decoded frugally is not aske
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import AutoConfig, AutoTokenizer
 
 from engine.config import EngineConfig
 from engine.decoding.decoder import Decoder
@@ -21,12 +25,13 @@ from engine.evaluation.arms import BASELINE, Situation, all_arms
 from engine.model.loading import load_model
 from engine.model.prepared.native import library
 from engine.model.reference.silence import silenced
+from engine.model.reference.weight_files import load_whole
+from engine.model.sources.llama_gguf import kept_gguf
 from engine.policy.learned import find_learned_policy
 from engine.types import DEFAULT_GREEN_MODE, NeverCancelled, ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.config import Device, PrecisionChoice
     from engine.evaluation.arms import Arm
@@ -239,13 +244,10 @@ class _Library:
     """transformers' own `generate`, with its KV cache."""
 
     def __init__(self, folder: Path, device: Device) -> None:
-        from transformers import AutoModelForCausalLM
-
         self.precision = "fp32" if device == "cpu" else "bf16"
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
         with silenced():
-            self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        self._model = self._model.to(device).eval()
+            self._model: Any = _whole(folder, dtype).to(device).eval()
 
     def run(self, prompt_ids: Sequence[int], n_new: int) -> None:
         self._generate([prompt_ids], n_new, do_sample=False)
@@ -276,11 +278,28 @@ class _Library:
             )
 
 
+def _whole(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers' own
+    return load_whole(folder, AutoConfig.from_pretrained(folder, local_files_only=True), dtype)
+
+
+@contextmanager
+def in_safetensors(folder: Path) -> Iterator[Path]:
+    """A folder with the same model as other libraries read it: the default model's weights are GGUF with us."""
+    if kept_gguf(folder) is None:
+        yield folder
+        return
+    with TemporaryDirectory() as other:
+        _whole(folder, torch.bfloat16).save_pretrained(other)
+        AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(other)
+        yield Path(other)
+
+
 def _served(folder: Path) -> Stack:
     """VLLM in this process, one request at a time."""
     from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # optional, and for GPUs alone
 
-    model = LLM(model=str(folder), dtype="bfloat16", gpu_memory_utilization=0.5, enable_prefix_caching=False)
+    with in_safetensors(folder) as readable:
+        model = LLM(model=str(readable), dtype="bfloat16", gpu_memory_utilization=0.5, enable_prefix_caching=False)
 
     def run(prompt_ids: Sequence[int], n_new: int) -> None:
         wanted = SamplingParams(temperature=0.0, max_tokens=n_new, min_tokens=n_new, ignore_eos=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from engine.errors import ConfigError
 from engine.evaluation.energy_considerations import StackSample, measure_stacks, summarise_stacks
@@ -12,8 +12,9 @@ from engine.evaluation.energy_considerations_page import write_energy_considerat
 from engine.evaluation.request_bins import BinnedRequests, RequestBin, binned, heaviest, published_bins, read_sizes
 from engine.evaluation.resuming import KeptSamples
 from engine.evaluation.spending import Spending, Spent
-from engine.evaluation.stacks import Measure, Stack, Stacks, open_stacks
+from engine.evaluation.stacks import Measure, Stack, Stacks, in_safetensors, open_stacks
 from engine.model.prepared.native import library
+from tests.engine.model.sources.tiny_gguf import store_both_ways
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
@@ -172,3 +173,18 @@ def test_a_real_model_is_run_in_every_way_that_this_machine_has(
     assert [step.behind for step in steps[:-1]] == [step.before for step in steps[1:]]
     assert sum(step.share.value for step in steps) == pytest.approx(1)
     assert all(row.spent.value > 0 for row in found.rows)
+
+
+def test_other_libraries_read_the_model_that_is_kept_as_gguf(tmp_path: Path) -> None:
+    store_both_ways(tmp_path)
+
+    with in_safetensors(tmp_path / "torch") as same, in_safetensors(tmp_path / "numpy") as other:
+        assert same == tmp_path / "torch"
+        ours = AutoModelForCausalLM.from_pretrained(other, dtype=torch.float32, local_files_only=True).state_dict()
+        tokens = AutoTokenizer.from_pretrained(other, local_files_only=True).tokenize("in 12")
+    theirs = AutoModelForCausalLM.from_pretrained(same, dtype=torch.bfloat16, local_files_only=True).state_dict()
+
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(weight, theirs[name].float()) for name, weight in ours.items())
+    assert tokens == ["in", "Ġ", "1", "2"]
+    assert not other.exists()

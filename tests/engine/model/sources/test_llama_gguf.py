@@ -14,16 +14,7 @@ from engine.errors import ModelCorruptError
 from engine.model.reference.gguf import convert_gguf
 from engine.model.reference.weight_files import WeightFiles, load_whole
 from engine.model.sources.llama_gguf import kept_gguf, llama_gguf
-from tests.engine.model.sources.tiny_gguf import TOKENS, tiny_llama, write_tiny_gguf
-
-
-def store_both_ways(folder: Path) -> None:
-    """Stores a tiny model in `folder`: in "torch" as transformers converts it, in "numpy" as we keep it."""
-    write_tiny_gguf(folder / "tiny.gguf")
-    convert_gguf(folder / "tiny.gguf", folder / "torch")
-    plain = llama_gguf(folder / "tiny.gguf")
-    assert plain is not None
-    plain.store(folder / "numpy")
+from tests.engine.model.sources.tiny_gguf import TOKENS, store_both_ways, tiny_llama, write_tiny_gguf
 
 
 @pytest.mark.parametrize("quantisation", [gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q8_0])

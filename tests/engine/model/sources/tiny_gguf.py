@@ -7,6 +7,8 @@ import numpy as np
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedModel
 
+from engine.model.reference.gguf import convert_gguf
+from engine.model.sources.llama_gguf import llama_gguf
 from tests.tiny_models import tiny_model
 
 _BYTES = sorted(ByteLevel.alphabet())
@@ -110,3 +112,12 @@ def _interleaved(weights: np.ndarray, n_heads: int) -> np.ndarray:
     rows, width = weights.shape
     halves = weights.reshape(n_heads, 2, rows // n_heads // 2, width)
     return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(rows, width))
+
+
+def store_both_ways(folder: Path) -> None:
+    """Stores a tiny model in `folder`: in "torch" as transformers converts it, in "numpy" as we keep it."""
+    write_tiny_gguf(folder / "tiny.gguf")
+    convert_gguf(folder / "tiny.gguf", folder / "torch")
+    plain = llama_gguf(folder / "tiny.gguf")
+    assert plain is not None
+    plain.store(folder / "numpy")
