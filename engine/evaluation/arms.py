@@ -4,7 +4,8 @@ All of them run in the product's own decoder, lookup drafts included; only `full
 with a KV cache. Names say what an arm is. `fixed:24` always leaves at layer 24. `green:50` is the product at that
 setting of its slider. `zero:0.8` takes from the project what is right with that chance, before any layer, and goes to
 full depth for the rest; `likely:0.1` does so too, and ends a text that is right with less than that chance.
-`fixed:24+stop@50` borrows the learned policy's STOP at that setting. `green:50-lookup` lacks a part.
+`fixed:24+stop@50` borrows the learned policy's STOP at that setting. `green:20-lookup` lacks a part, and
+`full-depth+lookup` has that part alone.
 """
 
 from __future__ import annotations
@@ -41,7 +42,16 @@ _ZERO_CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 _LIKELY_CHANCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _STOP_MODES = (50, 100)
 _WITHOUT_STOP_MODES = (20, 50, 80, 100)
-_ABLATED_MODE = 50
+
+
+# The parts of an operating point, each as the second point has it and all else as the first.
+_PARTS: Mapping[str, Callable[[OperatingPoint, OperatingPoint], OperatingPoint]] = {
+    "listing": lambda point, other: replace(point, whole_head=other.whole_head),
+    "lookup": lambda point, other: replace(point, lookup=other.lookup),
+    "zero": lambda point, other: replace(point, zero_chance=other.zero_chance),
+    "end": lambda point, other: replace(point, text_chance=other.text_chance),
+}
+_LOSSLESS_PARTS = ("listing", "lookup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,20 +232,33 @@ def _ablations(learned: LearnedPolicy, layers: Sequence[int]) -> list[Arm]:
     def point(mode: int) -> OperatingPoint:
         return plan_for(mode, None, layers, learned).point
 
-    middle, name = point(_ABLATED_MODE), f"green:{_ABLATED_MODE}"
     unstopped = learned.restricted_to((Action.CONTINUE, Action.EXIT, Action.VERIFY))
-    unverified = learned.restricted_to((Action.CONTINUE, Action.EXIT, Action.STOP))
+    without_stop = [
+        replace(
+            _always(f"green:{mode}-stop", "slider", replace(point(mode), text_chance=0.0), unstopped), green_mode=mode
+        )
+        for mode in _WITHOUT_STOP_MODES
+    ]
+    lossless = _always("green:0+exits", "ablation", point(0), learned)
+    return [*without_stop, lossless, *_alone_and_last(learned, unstopped, point(DEFAULT_GREEN_MODE))]
+
+
+def _alone_and_last(learned: LearnedPolicy, unstopped: LearnedPolicy, usual: OperatingPoint) -> list[Arm]:
+    """Each part of the product alone beside plain decoding, and the product without it, where it is added last.
+
+    What may change the text also gives it up where its first word is unlikely, which `+doubt` does alone.
+    """
+    name = f"green:{DEFAULT_GREEN_MODE}"
+    doubting = replace(PLAIN_DECODING, lossless=False, energy_weight=usual.energy_weight)
+    bases = dict.fromkeys(_PARTS, doubting) | dict.fromkeys(_LOSSLESS_PARTS, PLAIN_DECODING)
     stop_only = learned.restricted_to((Action.CONTINUE, Action.STOP))
     return [
+        _always(f"{BASELINE}+doubt", "ablation", doubting, FullDepth()),
         *(
-            replace(
-                _always(f"green:{mode}-stop", "slider", replace(point(mode), text_chance=0.0), unstopped),
-                green_mode=mode,
-            )
-            for mode in _WITHOUT_STOP_MODES
+            _always(f"{BASELINE}+{part}", "ablation", taken(bases[part], usual), FullDepth())
+            for part, taken in _PARTS.items()
         ),
-        _always("green:0+exits", "ablation", point(0), learned),
-        _always(f"{name}-lookup", "ablation", replace(middle, lookup=0), learned),
-        _always(f"{name}-verification", "ablation", middle, unverified),
-        _always(f"{name}-exits", "ablation", middle, stop_only),
+        _always(f"{BASELINE}+exits", "ablation", doubting, unstopped),
+        *(_always(f"{name}-{part}", "ablation", taken(usual, doubting), learned) for part, taken in _PARTS.items()),
+        _always(f"{name}-exits", "ablation", usual, stop_only),
     ]
