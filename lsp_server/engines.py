@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import SharingError
+from engine.sentences import Sentence
 from lsp_server.suggest.scheduler import give_way_to_the_editor
 
 if TYPE_CHECKING:
@@ -55,3 +57,26 @@ class Engines:
         from engine.engine import load_engine
 
         return load_engine(config, progress=progress)
+
+
+def prepare(config: EngineConfig, progress: ProgressSink) -> None:
+    """Fetches and prepares what an engine here needs, in a process of its own.
+
+    Raises:
+        EngineError: What that raises.
+    """
+    from engine.model.sources.apart import run_apart
+
+    run_apart(
+        partial(_prepare_here, config),
+        task=Sentence("prepares the model {name}", name=config.model),
+        progress=progress,
+    )
+
+
+def _prepare_here(config: EngineConfig, *, progress: ProgressSink) -> None:
+    from engine.model.loading import prepare_model
+    from engine.model.sources.store import resolve_model
+
+    files = resolve_model(config.model, progress=progress)
+    prepare_model(files.name, files.path, config, progress=progress)

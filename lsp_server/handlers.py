@@ -43,6 +43,7 @@ from lsp_server.settings_entries import SECTION
 from lsp_server.status import status_of
 from lsp_server.suggest.reasons import Reason
 from lsp_server.suggest.request import insert_text
+from lsp_server.suggest.seams import nothing_to_prepare
 from lsp_server.suggest.suggester import TYPED_ON, Question
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from lsp_server.books.recent import Asked
     from lsp_server.context.documents import OpenDocument
-    from lsp_server.suggest.seams import EngineFactory
+    from lsp_server.suggest.seams import EngineFactory, Preparation
 
 logger = logging.getLogger(__name__)
 
@@ -76,15 +77,14 @@ def _handles(method: str, options: object = None) -> Callable[[_Handler], _Handl
     return register
 
 
-def create_server(engine_factory: EngineFactory, *, ledger_path: Path | None = None) -> GreenCodeServer:
+def create_server(
+    engine_factory: EngineFactory, *, prepare: Preparation = nothing_to_prepare, ledger_path: Path | None = None
+) -> GreenCodeServer:
     """Builds a server that has not begun to listen; `lsp_server.stdio.serve_stdio` runs it.
 
-    Args:
-        engine_factory: Called as `engine_factory(config, progress)` on the engine thread, after the handshake,
-            and again when the settings ask for another engine.
-        ledger_path: The ledger's file; None for the one in the user's data folder.
+    The arguments are `GreenCodeServer`'s; the ledger's file is the one in the user's data folder if left out.
     """
-    server = GreenCodeServer(version=VERSION, engine_factory=engine_factory, ledger_path=ledger_path)
+    server = GreenCodeServer(version=VERSION, engine_factory=engine_factory, prepare=prepare, ledger_path=ledger_path)
     for method, handler, options in _handlers:
         server.feature(method, options)(handler)
     server.command(DID_ACCEPT)(did_accept)
@@ -275,7 +275,7 @@ async def _refusal(ls: GreenCodeServer, document: OpenDocument, *, is_invoked: b
         return refusal
     ls.restraint.look()
     if is_invoked:
-        ls.try_again()
+        ls.engine_keeper.try_again()
         return None
     return ls.restraint.pause
 

@@ -16,9 +16,8 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from engine.completion.acceptance import ACCEPTANCE
-from engine.config import EngineConfig, data_dir
-from engine.errors import EngineError, TorchMissingError
-from engine.sentences import Sentence, joined
+from engine.config import data_dir
+from engine.sentences import Sentence
 from engine.types import PROJECT_ALONE
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import LEDGER_FILE, Ledger, Origin
@@ -27,15 +26,15 @@ from lsp_server.context import notebooks
 from lsp_server.context.documents import OpenDocuments
 from lsp_server.context.surroundings import Surroundings
 from lsp_server.editor_settings import listen_for_settings, pull_settings
+from lsp_server.engine_keeper import EngineKeeper
 from lsp_server.jsonrpc import GreenCodeProtocol, make_converter
-from lsp_server.progress import LoadProgress, as_sentence
+from lsp_server.progress import LoadProgress
 from lsp_server.project import ProjectKeeper
 from lsp_server.protocol import NOT_OFFERED, SESSION_ENERGY, STATUS, NotOffered
 from lsp_server.rest import Rest
-from lsp_server.retries import Retries
 from lsp_server.settings import Settings, engine_config, parse_settings
 from lsp_server.settings_entries import SECTION
-from lsp_server.status import ServerState, engine_facts, status_of
+from lsp_server.status import ServerState, status_of
 from lsp_server.suggest.gate import Gate
 from lsp_server.suggest.power import read_power
 from lsp_server.suggest.quiet import Quiet
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from lsp_server.protocol import SessionEnergy, Status
     from lsp_server.suggest.jobs import Computed
     from lsp_server.suggest.reasons import Reason
-    from lsp_server.suggest.seams import EngineFactory
+    from lsp_server.suggest.seams import CompletionEngine, EngineFactory, Preparation
     from lsp_server.translation import Say
 
 logger = logging.getLogger(__name__)
@@ -65,13 +64,18 @@ class GreenCodeServer(LanguageServer):
 
     Args:
         version: The version of the distribution.
-        engine_factory: Loads an engine.
+        engine_factory: Called as `engine_factory(config, progress)` on the engine thread, after the handshake, and
+            again when the settings ask for another engine.
+        prepare: Called as `prepare(config, progress)` on a thread of its own before that, while the engine that is
+            there goes on answering.
         ledger_path: The ledger's file; None for the one in the user's data folder.
     """
 
     protocol: GreenCodeProtocol
 
-    def __init__(self, *, version: str, engine_factory: EngineFactory, ledger_path: Path | None) -> None:
+    def __init__(
+        self, *, version: str, engine_factory: EngineFactory, prepare: Preparation, ledger_path: Path | None
+    ) -> None:
         super().__init__(
             name="green-code",
             version=version,
@@ -90,6 +94,13 @@ class GreenCodeServer(LanguageServer):
             lambda is_busy: self.tell(replace(self.state, busy=is_busy)),
             self._note_lost,
         )
+        self.engine_keeper = EngineKeeper(
+            self.scheduler,
+            prepare,
+            tell=self._tell_engine,
+            show=lambda: LoadProgress(self, self.say),
+            use=self._use_engine,
+        )
         acceptance = ACCEPTANCE.find()
         gate = Gate(acceptance.chance, acceptance.mean)
         self.suggester = Suggester(self.scheduler, gate, on_reused=self.books.reused, on_skipped=self.books.skipped)
@@ -102,10 +113,7 @@ class GreenCodeServer(LanguageServer):
         self.client_process: ClientProcess | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
         self._stopped: asyncio.Task[bool] | None = None
-        self._loaded_config: EngineConfig | None = None
-        self._retries = Retries(self._load_if_needed)
-        self._load_task: asyncio.Task[None] | None = None
-        self.rest = Rest(self._unload, self._load_if_needed, lambda: self.settings.rest_after_minutes)
+        self.rest = Rest(self.engine_keeper.give_back, self._load_if_needed, lambda: self.settings.rest_after_minutes)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -164,10 +172,8 @@ class GreenCodeServer(LanguageServer):
         return self.protocol.is_initialized and self._stopped is None
 
     async def _stop(self) -> bool:
-        if self._load_task is not None:
-            self._load_task.cancel()
+        self.engine_keeper.close()
         self.rest.cancel()
-        self._retries.cancel()
         is_idle = await self.scheduler.close(STOP_TIMEOUT_S)
         self.quiet.close()
         self.restraint.close()
@@ -175,7 +181,7 @@ class GreenCodeServer(LanguageServer):
         for task in self._tasks:
             task.cancel()
         self.books.close()
-        return is_idle
+        return is_idle and self.engine_keeper.is_idle
 
     def apply_settings(self, raw: object) -> None:
         """Takes over changed settings; the engine is loaded anew only where it must be."""
@@ -227,11 +233,6 @@ class GreenCodeServer(LanguageServer):
             message = why.sentence if why else status_of(self.state, self.say).message or _NOT_LOADED
             self._notify(NOT_OFFERED, NotOffered(message=self.say(message)))
 
-    def try_again(self) -> None:
-        """Loads the engine once more where that has failed."""
-        if self.state.load_failure:
-            self._retries.by_hand()
-
     def tell(self, state: ServerState) -> None:
         """Takes over new facts, and tells the client if their summary changed."""
         self.state = state
@@ -274,53 +275,21 @@ class GreenCodeServer(LanguageServer):
         self.tell(self.state)
 
     def _load_if_needed(self) -> None:
-        config = engine_config(self.settings)
-        if not self.settings.enable:
-            self._unload()
-        elif config != self._loaded_config or self.state.load_failure:
-            self._loaded_config = config
-            self._forget_engine(config.first_step)
-            self._load_task = self.keep(self._load(config))
+        self.engine_keeper.want(engine_config(self.settings) if self.settings.enable else None)
+
+    def _note_lost(self, why: str) -> None:
+        self.engine_keeper.lose(why)
+
+    def _tell_engine(self, **facts: Any) -> None:  # noqa: ANN401 - each fact is of a type of its own
+        self.tell(replace(self.state, **facts))
+        if facts.get("engine"):
+            self.push_energy()
+
+    def _use_engine(self, engine: CompletionEngine | None) -> None:
+        if engine is None:
+            self.project.lose_engine()
         else:
-            self.tell(self.state)
-
-    def _unload(self) -> None:
-        """Gives back what an engine takes, where nobody wants one."""
-        self._forget_engine("")
-        if self._loaded_config is not None:
-            self._loaded_config = None
-            self.keep(self.scheduler.unload())
-
-    def _forget_engine(self, loading: str) -> None:
-        if self._load_task is not None:
-            self._load_task.cancel()
-            self._load_task = None
-        self._retries.cancel()
-        self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, load_failure="", lacks_torch=False, loading=loading))
-
-    async def _load(self, config: EngineConfig) -> None:
-        progress = LoadProgress(self)
-
-        def show(message: str, done: int, total: int | None) -> None:
-            if self._loaded_config is config:
-                self.tell(replace(self.state, loading=as_sentence(message, done, total)))
-                progress.report(self.say(message), done, total)
-
-        try:
-            engine = await self.scheduler.load(config, show)
-        except EngineError as error:
-            logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
-            failure = joined((error.sentence, self._retries.plan(error)))
-            lacks_torch = isinstance(error, TorchMissingError)
-            self.tell(replace(self.state, loading="", load_failure=failure, lacks_torch=lacks_torch))
-        else:
-            self._retries.succeeded()
-            logger.info("%s is ready on %s", engine.model_name, engine.device_name)
             self.project.use_engine(engine.project)
-            self._tell_with_energy(replace(self.state, engine=engine_facts(engine), loading=""))
-        finally:
-            progress.end()
 
     def _note_computed(self, computed: Computed) -> None:
         self.suggester.keep(computed)
@@ -329,12 +298,6 @@ class GreenCodeServer(LanguageServer):
         folder = bytes(self.documents.folder_of(computed.uri) or b"")
         origin = Origin(language_id=computed.request.language_id, folder=folder, engine=self.state.shared_as)
         self.books.computed(computed.completion_id, computed.completion, origin)
-
-    def _note_lost(self, why: str) -> None:
-        self._loaded_config = None
-        self.project.lose_engine()
-        self.tell(replace(self.state, engine=None, loading=why))
-        self._retries.after_loss()
 
     def _note_restraint(self) -> None:
         self._tell_with_energy(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))

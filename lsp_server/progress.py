@@ -17,6 +17,8 @@ from engine.sentences import Sentence
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
+    from lsp_server.translation import Say
+
 logger = logging.getLogger(__name__)
 
 TITLE = "Green Code"
@@ -27,10 +29,11 @@ class LoadProgress:
 
     Args:
         server: The server whose client shows it.
+        say: Says a sentence in the person's language.
     """
 
-    def __init__(self, server: LanguageServer) -> None:
-        self._server = server
+    def __init__(self, server: LanguageServer, say: Say) -> None:
+        self._server, self._say = server, say
         self._token = uuid.uuid4().hex
         self._ended = False
         self._shown = False
@@ -41,7 +44,7 @@ class LoadProgress:
         """Moves the bar; without `total` only the message is shown."""
         if self._shown:
             percentage = min(100, 100 * done // total) if total else None
-            value = types.WorkDoneProgressReport(message=message, percentage=percentage)
+            value = types.WorkDoneProgressReport(message=self._say(message), percentage=percentage)
             self._server.work_done_progress.report(self._token, value)
 
     def end(self) -> None:

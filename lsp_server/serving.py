@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lsp_server.suggest.seams import EngineFactory
+    from lsp_server.suggest.seams import EngineFactory, Preparation
 
 
 def serve(*, in_process: bool = False) -> int:
@@ -21,19 +21,19 @@ def serve(*, in_process: bool = False) -> int:
         in_process: Whether the model is loaded here, whatever the settings say.
     """
 
-    def engines() -> EngineFactory:
-        from lsp_server.engines import Engines, take_token
+    def engines() -> tuple[EngineFactory, Preparation]:
+        from lsp_server.engines import Engines, prepare, take_token
 
-        return Engines(take_token(), may_share=not in_process).load
+        return Engines(take_token(), may_share=not in_process).load, prepare
 
     return serve_with(engines)
 
 
-def serve_with(engines: Callable[[], EngineFactory], *, ledger_path: Path | None = None) -> int:
+def serve_with(engines: Callable[[], tuple[EngineFactory, Preparation]], *, ledger_path: Path | None = None) -> int:
     """The same.
 
     Args:
-        engines: Gives what loads an engine; called once what everybody needs is imported.
+        engines: Gives what loads an engine, and what prepares one; called once what everybody needs is imported.
         ledger_path: The ledger's file; None for the one in the user's data folder.
     """
     gc.disable()  # hardly any of what is imported is garbage: to look for it takes a tenth of the start
@@ -41,7 +41,8 @@ def serve_with(engines: Callable[[], EngineFactory], *, ledger_path: Path | None
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
 
-    server = create_server(engines(), ledger_path=ledger_path)
+    engine_factory, prepare = engines()
+    server = create_server(engine_factory, prepare=prepare, ledger_path=ledger_path)
     gc.freeze()  # nor will it ever be
     gc.enable()
     return serve_stdio(server)

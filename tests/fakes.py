@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.prompt import prompt_for
 from engine.config import EngineConfig
-from engine.errors import EngineError, ModelNotFoundError
+from engine.errors import EngineError, ModelCorruptError, ModelNotFoundError
 from engine.project.projects import Projects
 from engine.sentences import Sentence, joined
 from engine.types import (
@@ -226,6 +226,15 @@ def load_fake_engine(config: EngineConfig, progress: ProgressSink) -> FakeEngine
         progress("Fetching the model", 2, 4)
         threading.Event().wait(0.005)
     return FakeEngine(config)
+
+
+def prepare_fake_engine(config: EngineConfig, progress: ProgressSink) -> None:
+    """Prepares by the precision: "int4" takes until it is given up, "fp32" fails, the others need nothing."""
+    while config.precision == "int4":
+        progress("Rounding the weights", 1, 4)
+        threading.Event().wait(0.005)
+    if config.precision == "fp32":
+        raise ModelCorruptError("The weights cannot be read.")
 
 
 def wait_until_cancelled(cancellation: CancellationToken) -> None:

@@ -70,7 +70,10 @@ ROOMS: dict[str, set[str]] = {
     "lsp_server.settings": {"lsp_server", "lsp_server.protocol"},
     "lsp_server.suggest": {"engine.completion", "lsp_server.context", "lsp_server.settings", "lsp_server.protocol"},
     "lsp_server": {*SERVER, "engine.completion", "engine.recommendation", "lsp_server.pygls_internals"},
-    "lsp_server.engines": {"lsp_server.suggest", "engine.engine", "engine.remote", "engine.service"},
+    "lsp_server.engines": {
+        *("lsp_server.suggest", "engine.engine", "engine.remote", "engine.service"),
+        *("engine.model.sources", "engine.model.loading"),  # to prepare a model in another process
+    },
     "lsp_server.serving": {"lsp_server", "lsp_server.engines", "lsp_server.suggest"},
     "lsp_server.__main__": {"lsp_server.serving", "lsp_server.cli"},
     "lsp_server.replay": {

@@ -91,43 +91,76 @@ def _load_reference(
     return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
 
 
+def prepare_model(name: str, folder: Path, config: EngineConfig, *, progress: ProgressSink = no_progress) -> None:
+    """Has in the cache what `load_model` opens with the same arguments, and loads nothing.
+
+    Raises:
+        EngineError: As `load_model`.
+    """
+    if pick_device(config.device) == "cpu" and config.precision != "fp32":
+        _find_or_prepare(name, folder, config, progress=progress)
+
+
 def _load_fast(
     name: str, folder: Path, config: EngineConfig, *, with_trained_exits: bool, kernels: bool, progress: ProgressSink
 ) -> LoadedModel:
     """Opens the prepared model of the cache, and prepares it first where it is missing."""
+    found = _find_or_prepare(
+        name, folder, config, with_trained_exits=with_trained_exits, kernels=kernels, progress=progress
+    )
+    if found is None:
+        return _load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
+    return _open_prepared(name, *found, config=config, precision=_precision_of(config))
+
+
+def _precision_of(config: EngineConfig) -> Precision:
+    return "int4" if config.precision == "int4" else "int8"
+
+
+def _find_or_prepare(
+    name: str,
+    folder: Path,
+    config: EngineConfig,
+    *,
+    with_trained_exits: bool = True,
+    kernels: bool = True,
+    progress: ProgressSink,
+) -> tuple[Path, PreparedModel] | None:
+    """A folder of the cache, and what is in it; None where the fast runners do not know the model: it runs in fp32."""
     from engine.model.prepared.layout import find_prepared, prepared_name, refuse_other_blocks
     from engine.model.prepared.native import library
 
-    precision: Precision = "int4" if config.precision == "int4" else "int8"
+    precision = _precision_of(config)
     trained_exits_path = TRAINED_EXITS.path(name) if with_trained_exits else None
     native = kernels and library.load() is not None
     key = prepared_name(name, folder, trained_exits_path, config.exit_layers, precision, native=native)
-    if (found := find_prepared(key)) is None:
-        try:
-            if config.precision == "auto":
-                with readable(name):
-                    refuse_other_blocks(name, folder, native=native)  # else every start would import torch first
-            progress(Sentence("Preparing the model for this CPU"), 0, None)
-            call = partial(
-                _prepare,
-                key,
-                name=name,
-                folder=folder,
-                config=config,
-                precision=precision,
-                native=native,
-                with_trained_exits=with_trained_exits,
-            )
-            task = Sentence("prepares the model {name}", name=name)
-            run_apart(call, task=task, progress=progress, environment={} if precision == "int4" else _ONE_THREAD)
-        except UnsupportedModelError as error:
-            if config.precision != "auto":
-                raise
-            logger.info("%s runs in fp32: %s", name, error)
-            return _load_reference(name, folder, config, "cpu", with_trained_exits=with_trained_exits)
-        found = find_prepared(key)
-        assert found is not None
-    return _open_prepared(name, *found, config=config, precision=precision)
+    if (found := find_prepared(key)) is not None:
+        return found
+    try:
+        if config.precision == "auto":
+            with readable(name):
+                refuse_other_blocks(name, folder, native=native)  # else every start would import torch first
+        progress(Sentence("Preparing the model for this CPU"), 0, None)
+        call = partial(
+            _prepare,
+            key,
+            name=name,
+            folder=folder,
+            config=config,
+            precision=precision,
+            native=native,
+            with_trained_exits=with_trained_exits,
+        )
+        task = Sentence("prepares the model {name}", name=name)
+        run_apart(call, task=task, progress=progress, environment={} if precision == "int4" else _ONE_THREAD)
+    except UnsupportedModelError as error:
+        if config.precision != "auto":
+            raise
+        logger.info("%s runs in fp32: %s", name, error)
+        return None
+    found = find_prepared(key)
+    assert found is not None
+    return found
 
 
 def _prepare(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.serving import serve_with
+from lsp_server.suggest.seams import nothing_to_prepare
 
 if TYPE_CHECKING:
     from engine.config import EngineConfig
@@ -36,4 +37,4 @@ if __name__ == "__main__":
 
         return load_engine(config, progress=progress)
 
-    sys.exit(serve_with(lambda: load, ledger_path=options.ledger))
+    sys.exit(serve_with(lambda: (load, nothing_to_prepare), ledger_path=options.ledger))

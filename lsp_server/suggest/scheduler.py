@@ -16,7 +16,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import EngineError, EngineLostError, NeverBegunError, in_short
 from engine.sentences import Sentence
@@ -26,6 +26,7 @@ from lsp_server.suggest.seams import CancellationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from engine.config import EngineConfig
     from engine.types import CompletionRequest, ProgressSink
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from lsp_server.suggest.seams import CompletionEngine, EngineFactory
 
 logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 LEFT_ALONE_S = 0.12  # the editor takes its request back at a key and asks again 50 ms after it, and a little
 ENGINE_NICENESS = 10
@@ -92,18 +95,7 @@ class CompletionScheduler:
         """
         self._engine = None
         self.cancel_all()
-        loop = asyncio.get_running_loop()
-        cancellation = CancellationEvent()
-
-        def forward(message: str, done: int, total: int | None) -> None:
-            loop.call_soon_threadsafe(progress, message, done, total)
-
-        sink = _throttled(forward, cancellation)
-        try:
-            self._engine = await loop.run_in_executor(self._executor, self._replace_engine, config, sink, cancellation)
-        except asyncio.CancelledError:
-            cancellation.cancel()
-            raise
+        self._engine = await reporting(self._executor, partial(self._replace_engine, config), progress)
         return self._engine
 
     async def complete(
@@ -296,6 +288,29 @@ def _fail(run: Run, error: Exception) -> None:
         )
     if run.waiter is not None and not run.waiter.answer.done():
         run.waiter.answer.set_exception(error)
+
+
+async def reporting(
+    executor: Executor, work: Callable[[ProgressSink, CancellationEvent], _Result], progress: ProgressSink
+) -> _Result:
+    """Does long work on a thread of `executor`. Cancelling this gives it up at its next progress report.
+
+    Args:
+        executor: Has the thread.
+        work: Is given whom to tell of its progress, and what is set when it is given up.
+        progress: Called on the event loop, a few times per second at most.
+    """
+    loop = asyncio.get_running_loop()
+    cancellation = CancellationEvent()
+
+    def forward(message: str, done: int, total: int | None) -> None:
+        loop.call_soon_threadsafe(progress, message, done, total)
+
+    try:
+        return await loop.run_in_executor(executor, work, _throttled(forward, cancellation), cancellation)
+    except asyncio.CancelledError:
+        cancellation.cancel()
+        raise
 
 
 def _throttled(progress: ProgressSink, cancellation: CancellationEvent) -> ProgressSink:

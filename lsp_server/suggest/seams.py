@@ -84,6 +84,18 @@ class EngineFactory(Protocol):
         ...
 
 
+class Preparation(Protocol):
+    """Has on the disk what an engine needs; blocks, possibly for minutes; raises `EngineError`."""
+
+    def __call__(self, config: EngineConfig, progress: ProgressSink, /) -> None:
+        """Fetches and prepares, and loads nothing."""
+        ...
+
+
+def nothing_to_prepare(_config: EngineConfig, _progress: ProgressSink, /) -> None:
+    """For an engine that needs nothing, or does it all when it is loaded."""
+
+
 class CancellationEvent:
     """A `Cancellation` that is set on the event loop and polled, or waited for, on the engine thread."""
 

@@ -13,7 +13,7 @@ from lsp_server import rest
 from lsp_server.handlers import create_server
 from lsp_server.stdio import serve_stdio
 from lsp_server.suggest import scheduler
-from tests.fakes import load_fake_engine
+from tests.fakes import load_fake_engine, prepare_fake_engine
 
 LINGER_S = 2.0
 HOST = "tests.engine.service.fake_host"
@@ -28,4 +28,4 @@ if __name__ == "__main__":
     rest.MINUTE_S, scheduler.LEFT_ALONE_S = options.minute, LEFT_ALONE_S
     shared = partial(open_shared, folder=options.meet, linger_s=LINGER_S, host=HOST)
     load = load_fake_engine if options.meet is None else shared
-    sys.exit(serve_stdio(create_server(load, ledger_path=options.ledger)))
+    sys.exit(serve_stdio(create_server(load, prepare=prepare_fake_engine, ledger_path=options.ledger)))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, SharingError
+from engine.model.sources import model_cache
 from engine.types import ProgressSink, no_progress
-from lsp_server.engines import Engines
+from lsp_server.engines import Engines, prepare
+from tests.engine.model.sources.tiny_gguf import store_both_ways
 from tests.fakes import FakeEngine
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HERE, SHARED = FakeEngine(EngineConfig(model="here")), FakeEngine(EngineConfig(model="shared"))
 
@@ -51,3 +57,17 @@ def test_where_none_can_be_shared_one_is_loaded_for_here(caplog: pytest.LogCaptu
 def test_what_a_shared_engine_fails_with_is_not_tried_here() -> None:
     with pytest.raises(ModelNotFoundError):
         Engines("", may_share=True).load(EngineConfig(model="missing", shared=True), no_progress)
+
+
+def test_an_engine_is_prepared_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store_both_ways(tmp_path)
+    steps: list[str] = []
+
+    prepare(EngineConfig(model=str(tmp_path / "numpy"), device="cpu"), lambda message, *_: steps.append(message))
+
+    assert len(model_cache.names(kind="prepared")) == 1
+    assert "Preparing the model for this CPU" in steps
+    prepare(EngineConfig(model=str(tmp_path / "numpy"), device="cpu", precision="fp32"), no_progress)  # needs nothing
+    with pytest.raises(ModelNotFoundError, match="There is no folder"):
+        prepare(EngineConfig(model=str(tmp_path / "gone")), no_progress)

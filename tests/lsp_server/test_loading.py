@@ -129,6 +129,42 @@ async def test_while_the_model_loads_requests_are_answered_with_null(
         assert (await client.ready()).model == "good"
 
 
+@BOTH_WAYS
+async def test_while_another_precision_is_prepared_the_model_that_is_there_answers(client: Client) -> None:
+    client.open("x")
+    client.change_settings({"precision": "int4"})
+    status = await client.status(lambda status: "%" in status.message)
+
+    assert status.message == "Rounding the weights (25 %). Until then suggestions come from the model that is loaded."
+    assert (status.health, status.model is None) == ("ok", False)
+    assert await client.complete(0, 1) is not None
+
+    client.change_settings({"precision": "int8"})  # gives it up
+    await client.ready()
+    assert await client.complete(0, 1) is not None
+
+
+async def test_what_cannot_be_prepared_is_told_and_nothing_else_answers_for_it(client: Client) -> None:
+    client.open("x")
+    client.change_settings({"precision": "fp32"})
+    status = await client.status(lambda status: status.health == "error")
+
+    assert (status.message, status.model) == ("The weights cannot be read.", None)
+    assert await client.complete(0, 1) is None
+
+    client.change_settings({"precision": "auto"})
+    await client.ready()
+    assert await client.complete(0, 1) is not None
+
+
+async def test_a_server_that_still_prepares_ends_in_time(server: AbstractAsyncContextManager[Client]) -> None:
+    async with server as client:
+        await initialize(client)
+        await client.ready()
+        client.change_settings({"precision": "int4"})
+        await client.status(lambda status: "%" in status.message)
+
+
 async def test_a_disabled_server_loads_nothing_until_it_is_enabled(
     server: AbstractAsyncContextManager[Client],
 ) -> None:
