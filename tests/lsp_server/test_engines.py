@@ -12,7 +12,7 @@ from engine.errors import ModelNotFoundError, SharingError
 from engine.model.sources import model_cache
 from engine.types import ProgressSink, no_progress
 from lsp_server.engines import Engines, prepare
-from tests.engine.model.sources.tiny_gguf import store_both_ways
+from tests.engine.model.sources.tiny_gguf import write_tiny_gguf
 from tests.fakes import FakeEngine
 
 if TYPE_CHECKING:
@@ -61,13 +61,15 @@ def test_what_a_shared_engine_fails_with_is_not_tried_here() -> None:
 
 def test_an_engine_is_prepared_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    store_both_ways(tmp_path)
+    write_tiny_gguf(tmp_path / "tiny.gguf", hidden_size=64)
     steps: list[str] = []
 
-    prepare(EngineConfig(model=str(tmp_path / "numpy"), device="cpu"), lambda message, *_: steps.append(message))
+    prepare(EngineConfig(model=str(tmp_path / "tiny.gguf"), device="cpu"), lambda message, *_: steps.append(message))
 
     assert len(model_cache.names(kind="prepared")) == 1
     assert "Preparing the model for this CPU" in steps
-    prepare(EngineConfig(model=str(tmp_path / "numpy"), device="cpu", precision="fp32"), no_progress)  # needs nothing
+    prepare(
+        EngineConfig(model=str(tmp_path / "tiny.gguf"), device="cpu", precision="fp32"), no_progress
+    )  # needs nothing
     with pytest.raises(ModelNotFoundError, match="There is no folder"):
         prepare(EngineConfig(model=str(tmp_path / "gone")), no_progress)
