@@ -80,10 +80,7 @@ def _handles(method: str, options: object = None) -> Callable[[_Handler], _Handl
 def create_server(
     engine_factory: EngineFactory, *, prepare: Preparation = nothing_to_prepare, ledger_path: Path | None = None
 ) -> GreenCodeServer:
-    """Builds a server that has not begun to listen; `lsp_server.stdio.serve_stdio` runs it.
-
-    The arguments are `GreenCodeServer`'s; the ledger's file is the one in the user's data folder if left out.
-    """
+    """Builds a `GreenCodeServer`, see there, that has not begun to listen; `lsp_server.stdio.serve_stdio` runs it."""
     server = GreenCodeServer(version=VERSION, engine_factory=engine_factory, prepare=prepare, ledger_path=ledger_path)
     for method, handler, options in _handlers:
         server.feature(method, options)(handler)
@@ -335,7 +332,8 @@ def clear_history(ls: GreenCodeServer, params: object) -> None:
 def recent(ls: GreenCodeServer, params: object) -> RecentResult:
     """Says what became of the newest requests, and how the server is."""
     without_names = replace(ls.state, not_offered=None, reading="")
-    return RecentResult(requests=ls.books.recent.told(ls.say), status=status_of(without_names, ls.say))
+    status = status_of(without_names, ls.say)
+    return RecentResult(requests=ls.books.recent.told(ls.say), status=status, index=ls.say(ls.project.index))
 
 
 @_handles(MODELS)

@@ -55,6 +55,11 @@ class ProjectKeeper:
         """CPU time that reading each folder has taken since the server started."""
         return self._reader.cpu_s
 
+    @property
+    def index(self) -> str:
+        """What has been read, as a sentence that names no folder; "" before anything was."""
+        return self._reader.index
+
     def use(self, settings: Settings, documents: OpenDocuments) -> None:
         """Takes over settings and the workspace's folders and documents."""
         self._documents, self._private_files = documents, tuple(settings.private_files)

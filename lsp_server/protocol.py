@@ -285,10 +285,12 @@ class RecentResult:
 
     Attributes:
         status: As it is told to the client, but for what would name a file or a folder of the person's.
+        index: How much of the workspace has its say, as one sentence; "" before it was read.
     """
 
     requests: list[RecentRequest]
     status: Status
+    index: str
 
 
 REQUESTS: dict[str, type] = {HISTORY: HistoryParams, SNOOZE: SnoozeParams}

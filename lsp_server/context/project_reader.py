@@ -103,6 +103,7 @@ class ProjectReader:
     """
 
     def __init__(self, on_news: Callable[[str, str], None], on_spent: Callable[[], None]) -> None:
+        self._n_read = self._n_left = 0  # files of all folders
         self._cpu_s: dict[Path, float] = {}  # by folder; the reader's thread's own
         self._counted_s = self._told_s = 0.0
         self._elsewhere_s = self._told_elsewhere_s = 0.0
@@ -118,6 +119,11 @@ class ProjectReader:
     def cpu_s(self) -> Mapping[Path, float]:
         """CPU time that reading each folder has taken so far, wherever it was spent."""
         return dict(self._cpu_s)
+
+    @property
+    def index(self) -> str:
+        """What has been read of all folders, as a sentence that names none; "" before anything was."""
+        return _what_was_read(self._n_read, self._n_left) if self._n_read or self._n_left else ""
 
     @property
     def is_behind(self) -> bool:
@@ -169,6 +175,7 @@ class ProjectReader:
     def stop(self) -> None:
         """Gives up what is being read, and forgets all that was."""
         self._turn += 1
+        self._n_read = self._n_left = 0
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
             self._do(wanted.git.close)
@@ -235,8 +242,8 @@ class ProjectReader:
         self._count(folder, sink)
         self._tell_spent()
         if wanted.turn == self._turn:
-            left = f" {n_left} others are too long, no text, or more than there is room for." if n_left else ""
-            self._on_news(_reading(following), f"{n_read} files of {folder.name} have their say.{left}")
+            self._n_read, self._n_left = self._n_read + n_read, self._n_left + n_left
+            self._on_news(_reading(following), f"{folder.name}: {_what_was_read(n_read, n_left)}")
 
     def _update_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
         try:
@@ -270,6 +277,16 @@ class ProjectReader:
     def _tell_spent(self) -> None:
         self._told_s = self._counted_s
         self._on_spent()
+
+
+def _what_was_read(n_read: int, n_left: int) -> Sentence:
+    if not n_left:
+        return Sentence("{n} files have their say.", n=n_read)
+    return Sentence(
+        "{n} files have their say; {left} others are too long, no text, or more than there is room for.",
+        n=n_read,
+        left=n_left,
+    )
 
 
 def _reading(folder: Path | None) -> str:

@@ -58,6 +58,7 @@ async function reportOn({ client, extension, resolve }: DoctorSources): Promise<
     serverSays: command === undefined ? "" : await askServer(command),
     snapshot: { ...client.snapshot, status: recent?.status ?? client.snapshot.status },
     requests: recent?.requests ?? [],
+    index: recent?.index ?? "",
     settings: settingsInForce(extension),
     rivals: RIVALS.filter((id) => vscode.extensions.getExtension(id) !== undefined),
     inlineSuggest: editor.get("inlineSuggest.enabled") !== false,

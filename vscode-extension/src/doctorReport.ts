@@ -40,6 +40,8 @@ export interface Findings {
   readonly snapshot: Snapshot;
   /** The oldest first. */
   readonly requests: readonly RecentRequest[];
+  /** How much of the workspace has its say; "" where that is not known. */
+  readonly index: string;
   readonly settings: readonly Scoped[];
   readonly rivals: readonly string[];
   readonly inlineSuggest: boolean;
@@ -86,12 +88,16 @@ export function doctorReport(findings: Findings): string {
     `- ${t("command: {0}", server === "" ? t("none was found") : server)}`,
     `- ${snapshot.installing === "" ? t("state: {0}", phase) : t("state: {0}, installing: {1}", phase, snapshot.installing)}`,
     ...sayings(snapshot).map((sentence) => `- ${sentence}`),
+    `- ${t("workspace: {0}", findings.index === "" ? t("not read") : findings.index)}`,
     ...(serverSays.trim() === "" ? [] : ["", "```text", serverSays.trimEnd(), "```"]),
     "",
     `## ${t("Meters")}`,
     "",
     `- ${snapshot.status?.meter ?? t("not known yet")}`,
-    ...(snapshot.status?.meterNotes ?? []).map((note) => `- ${note}`),
+    // The server's own doctor has said why others were refused.
+    ...(serverSays.trim() === "" ? (snapshot.status?.meterNotes ?? []) : []).map(
+      (note) => `- ${note}`,
+    ),
     "",
     `## ${t("Last requests")}`,
     "",

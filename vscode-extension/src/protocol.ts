@@ -152,4 +152,5 @@ export interface RecentRequest {
 export interface RecentResult {
   readonly requests: readonly RecentRequest[];
   readonly status: Status;
+  readonly index: string;
 }

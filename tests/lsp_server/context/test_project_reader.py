@@ -9,6 +9,8 @@ from engine.project.project_text import ProjectText
 from engine.project.projects import Projects
 from lsp_server.context.project_reader import ProjectReader
 
+READ = "2 files have their say; 1 others are too long, no text, or more than there is room for."
+
 
 class Desk:
     """A reader, what it has read, and a way to wait until it rests."""
@@ -72,8 +74,11 @@ def test_a_folder_is_read_and_it_is_said_how_much(desk: Desk) -> None:
     assert desk.names == ["a.py", "b.py"]
     assert desk.news == [
         ("Reading the project project.", ""),
-        ("", "2 files of project have their say. 1 others are too long, no text, or more than there is room for."),
+        ("", f"project: {READ}"),
     ]
+    assert desk.reader.index == READ  # and names no folder
+    desk.reader.stop()
+    assert desk.reader.index == ""
 
 
 def test_it_is_reading_until_the_last_folder_has_been_read(desk: Desk, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ const WELL: Findings = {
     energy: null,
   },
   requests: [],
+  index: "",
   settings: [],
   rivals: [],
   inlineSuggest: true,

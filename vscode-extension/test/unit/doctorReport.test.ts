@@ -37,6 +37,7 @@ const FINDINGS: Findings = {
       energyJ: null,
     },
   ],
+  index: "214 files have their say.",
   settings: [
     { name: "greenCode.greenMode", scope: "workspace", value: 50 },
     { name: "greenCode.privateFiles", scope: "user", value: ["customers/acme/", "!.npmrc"] },
@@ -54,6 +55,8 @@ test("the report says what runs, what its doctor says, and which settings come f
   assert.match(report, /Python 3\.11\.2/);
   assert.match(report, /greenCode\.greenMode: 50 \(workspace\)/);
   assert.match(report, /Nothing stands in the way/);
+  assert.match(report, /- workspace: 214 files have their say\./);
+  assert.match(doctorReport({ ...FINDINGS, index: "" }), /- workspace: not read\n/);
 });
 
 test("the last requests are told, the newest first, with what each cost or why there was none", () => {
