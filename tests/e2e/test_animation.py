@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from engine.config import DEFAULT_MODEL
 from tests.e2e.conftest import ARTIFACTS
@@ -91,7 +92,7 @@ def test_a_film_of_typing_taking_and_sliding(open_editor: OpenEditor) -> None:
         expect(view.get_by_role("slider")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         film.take(1600)
         for key, green_mode in (("Home", 0), ("End", 100)):
-            move_slider(editor, view, key=key, green_mode=green_mode)
+            move_slider(editor, view, partial(Locator.press, key=key), green_mode=green_mode)
             film.take(1400)
 
     ARTIFACTS.mkdir(exist_ok=True)

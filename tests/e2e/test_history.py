@@ -62,6 +62,8 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         expect(history.locator("#summary")).to_contain_text("CO2 equivalents: 56")
         expect(history.get_by_role("img", name=re.compile("^Energy by day: 20"))).to_be_visible()
         expect(history.locator("#rows tr")).to_have_count(1)
+        for control in window.controls(history):
+            expect(control).to_have_accessible_name(re.compile(r"\S"))
         history.locator("#by").select_option("language")
         expect(history.locator("#rows th")).to_have_text("python")
         for format_ in ("csv", "json"):

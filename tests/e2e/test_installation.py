@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 from transformers import PreTrainedTokenizerFast
@@ -29,9 +30,7 @@ INSTALL_TIMEOUT_MS = 600_000
 def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(
     open_editor: OpenEditor, tmp_path: Path
 ) -> None:
-    ours = Path(sys.executable).parent
-    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != ours)
-    with open_editor({"shapes.py": CODE}, path=path, **{"greenCode.interpreter": ""}) as editor:
+    with open_editor({"shapes.py": CODE}, path=path_without_ours(), **{"greenCode.interpreter": ""}) as editor:
         window = editor.window
         page = window.page
         window.open_file("shapes.py")
@@ -64,6 +63,27 @@ def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(
         window.type_at_end("", "", "", "def circle(radius):", "return ")
         assert window.ghost_text()
         assert len([*storage.glob("server-*")]) == 1
+
+
+def test_an_installation_that_is_killed_is_begun_again_by_a_click(open_editor: OpenEditor) -> None:
+    with open_editor({"shapes.py": CODE}, path=path_without_ours(), **{"greenCode.interpreter": ""}) as editor:
+        window = editor.window
+        window.page.get_by_role("button", name="Install Server").click(timeout=LOAD_TIMEOUT_MS)
+        expect(window.status).to_have_attribute("aria-label", re.compile("step 3 of 4"), timeout=LOAD_TIMEOUT_MS)
+
+        for process in psutil.Process(editor.process.pid).children(recursive=True):
+            if "--type=extensionHost" in process.cmdline():
+                process.kill()  # pip goes on without it, into a folder that nobody will use
+        window.page.reload()
+
+        window.page.get_by_role("button", name="Install Server").click(timeout=LOAD_TIMEOUT_MS)
+        ready = re.compile("^Green Code: ready")
+        expect(window.status).to_have_attribute("aria-label", ready, timeout=INSTALL_TIMEOUT_MS)
+        storage = editor.process.settings_file.parent / "globalStorage" / "green-code.green-code"
+        assert len([*storage.glob("server-*")]) == 1
+        window.open_file("shapes.py")
+        window.type_at_end("def rectangle(width, height):", "return ")
+        assert window.ghost_text()
 
 
 def test_a_model_that_needs_pytorch_brings_it_by_a_click(open_editor: OpenEditor, tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from playwright.sync_api import FrameLocator, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, expect
 
 from tests.e2e.code_server import wait_until
 from tests.e2e.conftest import ARTIFACTS
-from tests.e2e.workbench import ANSWER_TIMEOUT_MS, LOAD_TIMEOUT_MS
+from tests.e2e.workbench import ANSWER_TIMEOUT_MS, LOAD_TIMEOUT_MS, Workbench
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.conftest import Editor, OpenEditor
@@ -75,14 +76,17 @@ def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> 
         window.wait_until_ready()
         view = window.open_slider()
 
-        move_slider(editor, view, key="Home", green_mode=0)
+        for control in window.controls(view):
+            expect(control).to_have_accessible_name(re.compile(r"\S"))
+        move_slider(editor, view, lambda slider: slider.press("Home"), green_mode=0)
         window.type_at_end("def rectangle(width, height):", "return ")
         lossless = window.ghost_text()
         row_lossless = newest(editor, green_mode=0)
         expect(view.locator("#exit-layer")).to_have_text("30.0 of 30 layers")
 
         window.press("Tab")
-        move_slider(editor, view, key="End", green_mode=100)
+        move_slider(editor, view, lambda slider: slider.click(), green_mode=50)  # in its middle
+        move_slider(editor, view, lambda slider: slider.press("End"), green_mode=100)
         window.type_at_end("", "", "", "def triangle(width, height):", "return ")
         greenest = window.ghost_text()
         row_greenest = newest(editor, green_mode=100)
@@ -93,6 +97,27 @@ def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> 
         assert (row_lossless["policy"], row_lossless["mean_exit_layer"]) == ("full-depth", 30.0)
         assert row_greenest["policy"] == "learned"
         assert row_greenest["policy_j"] > 0.0
+
+
+def test_two_windows_share_one_model_and_tell_one_day(open_editor: OpenEditor, browser: Browser) -> None:
+    with open_editor({"shapes.py": CODE, "solids.py": CODE}) as editor:
+        editor.window.open_file("shapes.py")
+        editor.window.wait_until_ready()
+        editor.window.type_at_end("def rectangle(width, height):", "return ")
+        assert editor.window.ghost_text()
+
+        second = Workbench(browser.new_page(viewport={"width": 1280, "height": 760}), editor.process.url)
+        second.open_file("solids.py")
+        second.wait_until_ready()
+        second.type_at_end("def rectangle(width, height):", "return ")
+        assert second.ghost_text()
+
+        assert re.search(r"Today [\d.]+ [mk]?J in 2 sessions, all windows", second.tooltip())
+        second.page.screenshot(path=ARTIFACTS / "second-window.png")
+        sessions = ledger(editor, "SELECT session_id, MAX(engine) AS engine FROM completion GROUP BY session_id")
+        assert len(sessions) == 2
+        assert len({row["engine"] for row in sessions} - {""}) == 1
+        second.page.close()
 
 
 def test_a_workspace_with_modules_of_the_same_name_is_never_imported(open_editor: OpenEditor) -> None:
@@ -152,9 +177,9 @@ def complete(file: Path, text: str) -> str:
     return str(json.loads(answer.stdout)["text"])
 
 
-def move_slider(editor: Editor, view: FrameLocator, *, key: str, green_mode: int) -> None:
-    """Moves the slider with the keyboard until the setting is written and the server says that it decodes with it."""
-    view.get_by_role("slider").press(key)
+def move_slider(editor: Editor, view: FrameLocator, move: Callable[[Locator], None], *, green_mode: int) -> None:
+    """Moves the slider until the setting is written and the server says that it decodes with it."""
+    move(view.get_by_role("slider"))
     expect(view.locator("#value")).to_have_text(str(green_mode))
     in_use = re.compile(rf"Green mode in use\s*{green_mode}(?!\d)")
     expect(view.locator("#details")).to_have_text(in_use, use_inner_text=False, timeout=ANSWER_TIMEOUT_MS)

@@ -67,6 +67,10 @@ class Workbench:
         expect(frame.get_by_role("slider")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
         return frame
 
+    def controls(self, page: FrameLocator) -> list[Locator]:
+        """What can be clicked or typed into on a page of ours."""
+        return page.locator("button:visible, input:visible, select:visible, summary:visible, a:visible").all()
+
     def page_with(self, heading: str) -> FrameLocator:
         """The page of ours that has this heading."""
         for frame in self.page.locator("iframe.webview.ready").all():
