@@ -114,7 +114,10 @@ def _doubled_quote(case: _Case) -> bool:
 
 
 def _doubled_end(case: _Case) -> bool:
-    """A comment or a string over several lines is ended that the next line ends: it begins with what ends it."""
+    """A comment or a string over several lines is ended that the next line ends: it begins with what ends it.
+
+    A line that begins and ends with it is a string of its own.
+    """
     if case.rest.strip() or not case.below:
         return False
     below = case.below[0].lstrip()
@@ -126,7 +129,7 @@ def _doubled_end(case: _Case) -> bool:
         for closer, opener in _LONG_COMMENTS.items()
     )
     strings = (
-        case.answer.count(quote) % 2 == 1 and below.startswith(quote) and case.before.count(quote) % 2 == 1
+        below.startswith(quote) and all(text.count(quote) % 2 == 1 for text in (case.before, case.answer, below))
         for quote in _LONG_QUOTES
     )
     return any(comments) or any(strings)
@@ -157,8 +160,13 @@ def _loop(case: _Case) -> bool:
 
 
 def _lone_sign(case: _Case) -> bool:
-    """One sign, or openers and nothing that they open: one key, which the person has as well."""
-    return bool(_WORTHLESS.fullmatch(case.answer.strip()))
+    """One sign, or openers and nothing that they open: one key, which the person has as well.
+
+    Three quotes that end a string are three keys.
+    """
+    answer = case.answer.strip()
+    ends = any(answer.endswith(quote) and case.before.count(quote) % 2 == 1 for quote in _LONG_QUOTES if len(quote) > 1)
+    return bool(_WORTHLESS.fullmatch(answer)) and not ends
 
 
 def _wrong_indentation(case: _Case) -> bool:

@@ -69,6 +69,8 @@ GOOD = [
     ("doubled quote", "python", 'print("‸")\n', "it's"),
     ("doubled quote", "python", 'print("‸")\n', 'a", "b'),
     ("doubled end of a comment or string", "python", 'def f():\n    """Says ‸\n', 'what."""'),
+    ("doubled end of a comment or string", "python", 'A = 1\n"""The first‸\n"""The second."""\n', ' one."""'),
+    ("lone sign", "python", 'A = 1\n"""The first‸\n', '."""'),
     ("doubled end of a comment or string", "python", 'def f():\n    ‸\n    """\n', '"""Says\n    """'),
     ("doubled end of a comment or string", "java", "/** Says ‸\nint a;\n/** b */\n", "what. */"),
     ("doubled tag", "html", "<ul>\n  <li>‸\n</ul>\n", "One</li>"),
