@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _CONTEXT_LINES = 3
 _GHOST_LINES = 3
 _FRAMES_PER_S = 12
+_LONGEST = 2  # times as many characters as are wanted
 
 app = typer.Typer()
 
@@ -126,7 +128,8 @@ def _stretch(file: Path, workspace: Path | None, chars: int) -> Stretch:
         raise ConfigError(
             f"The file {file} has too little text, or too few lines, to type {chars} characters in the middle of it."
         )
-    return stretch
+    most = _LONGEST * chars  # of a long line
+    return replace(stretch, text=stretch.text[:most], after=stretch.text[most:] + stretch.after)
 
 
 class _Page:
@@ -157,13 +160,13 @@ class _Page:
         """So much more is there."""
         *whole, begun = text.split("\n")
         for line in whole:
-            self._console.print(self._text((*self._line, (line, kept))))
+            self._print((*self._line, (line, kept)))
             self._line = ()
         self._line = (*self._line, (begun, kept))
 
     def end(self) -> None:
         """The person is done, behind the last line."""
-        self._console.print(self._text(self._line))
+        self._print(self._line)
 
     def __rich__(self) -> Text:
         """The line that is being written. Asked from another thread."""
@@ -171,6 +174,9 @@ class _Page:
         ghost = self._in_sight() if self._console.is_terminal else ""
         text.append("\n".join(ghost.split("\n")[:_GHOST_LINES]), "dim italic")
         return text
+
+    def _print(self, line: tuple[tuple[str, bool], ...]) -> None:
+        self._console.print(self._text(line), soft_wrap=True)  # a copy of it is the file's text again
 
     def _text(self, line: tuple[tuple[str, bool], ...]) -> Text:
         text = Text()

@@ -115,6 +115,7 @@ def report(
             html.write_text(page(found, carbon, rest), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
+        Console().print(f"The page is {html}", highlight=False, markup=False, soft_wrap=True)
     else:
         assert by in GROUPS
         shown.show_report(Console(), found, by, carbon, rest)

@@ -72,15 +72,17 @@ def show_completion(console: Console, prefix: str, completion: Completion) -> No
     ghost = completion.text or "(nothing worth showing)"
     console.print(Text.assemble(("\n".join(before), "dim"), (ghost, "bold green" if completion.text else "dim italic")))
     if completion.tokens:
+        if completion.layers_total is not None:
+            console.print("  each token, and the layers it took:", style="dim", highlight=False)
         console.print(_exit_layers(completion), soft_wrap=True)
     console.print(f"  {_cost(completion)}", highlight=False, soft_wrap=True)
 
 
 def show_engine(console: Console, engine: Engine, green_mode: int) -> None:
-    """One line on what completes, and how its joules are had."""
+    """One line on what completes."""
     console.print(
         f"[bold]{escape(engine.model_name)}[/] on {escape(engine.device_name)}, {engine.layers_total} layers, "
-        f"green mode {green_mode}; joules: {engine.energy_source}",
+        f"green mode {green_mode}",
         soft_wrap=True,
     )
 
@@ -93,11 +95,15 @@ def show_typed(console: Console, run: ReplayRun, session: SessionEnergy) -> None
         f"{costs.computed} suggestions computed, {costs.reused} from memory, {costs.skipped} places left alone",
     ]
     if session.mean_exit_layer is not None:
-        lines.append(f"a token took {session.mean_exit_layer:.1f} of {session.layers_total} layers")
+        layers = f"a token took {session.mean_exit_layer:.1f} of {session.layers_total} layers"
+        lines.append(f"{layers}; 0 where the project has said the same before")
     if costs.computed:
         lines.append(", ".join(_typed_energy(run, session)))
     if costs.provenance == Provenance.MODELLED.value:
-        lines.append(f"No energy counter could be read here. Joules are {costs.provenance}: {session.source}.")
+        lines.append(
+            f"No energy counter could be read here. Joules are {costs.provenance}: {session.source}; "
+            "`green-code calibrate` fits them to this machine."
+        )
     console.rule("[bold]in all", align="left", style="dim")
     console.print(Text("\n".join(lines)), soft_wrap=True)
 
@@ -107,13 +113,13 @@ def _typed_energy(run: ReplayRun, session: SessionEnergy) -> Iterator[str]:
     if energy_j is None:
         yield "energy unknown"
         return
-    yield f"{energy_j:.1f} J {run.costs.provenance}"
+    yield f"{energy_j:.3g} J {run.costs.provenance}"
     if run.kept_chars:
-        yield f"{energy_j / run.kept_chars:.2f} J a kept character"
+        yield f"{energy_j / run.kept_chars:.2g} J a kept character"
     if run.costs.wasted_j is not None and energy_j:
         yield f"{round(100 * run.costs.wasted_j / energy_j)} % for text of which nothing was kept"
     if session.saved_j is not None and session.baseline_energy_j:
-        saved = round(100 * session.saved_j / session.baseline_energy_j)
+        saved = min(99, round(100 * session.saved_j / session.baseline_energy_j))
         yield f"{saved} % less than the same suggestions at {BASELINE_WORDS} (modelled)"
 
 

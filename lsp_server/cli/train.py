@@ -103,8 +103,8 @@ def policy(
         seed=seed,
     )
     with progress_bar(counting=True) as progress:
-        corpus = gather_corpus(progress=progress)
         files = resolve_model(model, progress=progress)
+        corpus = gather_corpus(progress=progress)
         loaded = load_model(files.name, files.path, EngineConfig(model=model, device=device))
         path = output or POLICY.own_path(files.name)
         trained = train_policy(loaded, corpus, path, plan=plan, progress=progress)
@@ -130,10 +130,12 @@ def acceptance(
     _require("sklearn")
     from engine.completion.acceptance import ACCEPTANCE
     from engine.corpus.datasets import gather_corpus
+    from engine.model.sources.store import resolve_model
     from engine.training.acceptance_fit import ask_places, fit_acceptance
 
     path = output or ACCEPTANCE.own_path
     with progress_bar(counting=True) as progress:
+        resolve_model(model, progress=progress)  # refuses what is no model before text is gathered
         corpus = gather_corpus(progress=progress)
         config = EngineConfig(model=model, device=device)
         asked = ask_places(config, corpus.files["train"], n_files, seed=seed, progress=progress)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from engine.decoding import decoder
 from engine.errors import ConfigError
 from lsp_server.cli.app import app
-from lsp_server.cli.demo import _own_source
+from lsp_server.cli.demo import _own_source, _stretch
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -45,6 +45,14 @@ def test_a_private_file_says_why_nothing_is_offered(tmp_path: Path, on_tiny: lis
 
     assert "id_rsa stays private: *_rsa is a usual name of secrets." in done.stdout
     assert " J " not in done.stdout.partition("in all")[2]
+
+
+def test_of_a_very_long_line_only_so_much_is_typed(tmp_path: Path) -> None:
+    text = 2 * TEXT + "numbers = [" + "1, " * 900 + "]\n" + 2 * TEXT
+    stretch = _stretch(Path(written(tmp_path, "long.py", text)), tmp_path, 900)
+
+    assert len(stretch.text) == 1800
+    assert stretch.before + stretch.text + stretch.after == text
 
 
 def test_our_own_source_is_typed_from_a_copy_which_no_git_ignores(tmp_path: Path) -> None:
