@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.code_server import wait_until
 from tests.e2e.conftest import ARTIFACTS
-from tests.e2e.test_vscode import CODE, accepted
+from tests.e2e.test_vscode import CODE, accepted, ledger
 from tests.e2e.workbench import ANSWER_TIMEOUT_MS
 
 if TYPE_CHECKING:
@@ -81,12 +81,13 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         assert (row["key"], float(row["energyJ"])) == ("python", period["energyJ"])
 
         window.run_command("Notifications: Clear All Notifications")
-        drawn = set()
+        drawn, computed = set(), ledger(editor, "SELECT id FROM completion")
         for name in every_theme(window):
             expect(window.page_with("This session").get_by_role("slider")).to_be_visible()
             page.screenshot(path=ARTIFACTS / f"views-{name}.png")
             drawn.add(history.locator("canvas").evaluate("canvas => canvas.toDataURL()"))
         assert len(drawn) == len(THEMES)
+        assert ledger(editor, "SELECT id FROM completion") == computed  # a theme costs nothing
         page.set_viewport_size({"width": 640, "height": 760})
         chart, region = history.locator("canvas"), history.get_by_role("region", name="Figures")
         region.scroll_into_view_if_needed()
