@@ -102,7 +102,7 @@ def show_typed(console: Console, run: ReplayRun, session: SessionEnergy) -> None
     if costs.provenance == Provenance.MODELLED.value:
         lines.append(
             f"No energy counter could be read here. Joules are {costs.provenance}: {session.source}; "
-            "`green-code calibrate` fits them to this machine."
+            "`green-code calibrate --power-w W` fits them to what this machine takes."
         )
     console.rule("[bold]in all", align="left", style="dim")
     console.print(Text("\n".join(lines)), soft_wrap=True)
