@@ -80,16 +80,14 @@ class EngineKeeper:
     def give_back(self) -> None:
         """Gives back what an engine takes, where nobody wants one."""
         self._stop()
-        self._drop()
-        self._tell(engine=None, load_failure="", lacks_torch=False, loading="")
+        self._drop(load_failure="", lacks_torch=False, loading="")
         if self._wanted is not None:
             self._wanted = None
             self._task = asyncio.create_task(self._scheduler.unload())
 
     def lose(self, why: str) -> None:
         """Loads anew, soon, an engine that can answer no more."""
-        self._drop()
-        self._tell(engine=None, loading=why)
+        self._drop(loading=why)
         self._retries.after_loss()
 
     def try_again(self) -> None:
@@ -111,10 +109,8 @@ class EngineKeeper:
         self._stop()
         self._wanted = config
         goes_on = self._serving is not None and not self._serving.remote_url and not config.remote_url
-        gone = {} if goes_on else {"engine": None}
-        if not goes_on:
-            self._drop()
-        self._tell(**gone, load_failure="", lacks_torch=False, loading=config.first_step)
+        tell = self._tell if goes_on else self._drop
+        tell(load_failure="", lacks_torch=False, loading=config.first_step)
         self._task = asyncio.create_task(self._load(config, prepares_first=goes_on))
 
     def _again(self) -> None:
@@ -127,10 +123,12 @@ class EngineKeeper:
             self._task.cancel()
             self._task = None
 
-    def _drop(self) -> None:
+    def _drop(self, **facts: Any) -> None:  # noqa: ANN401 - each fact is of a type of its own
+        """Has no engine any more, and tells so with what else is to be told."""
         self._serving = None
         self._has_failed = False
         self._use(None)
+        self._tell(engine=None, **facts)
 
     async def _load(self, config: EngineConfig, *, prepares_first: bool) -> None:
         bar = self._show()
@@ -139,15 +137,12 @@ class EngineKeeper:
                 sink = self._sink(config, bar, Sentence("Until then suggestions come from the model that is loaded."))
                 await reporting(self._executor, lambda told, _: self._prepare_beside(config, told), sink)
                 self._drop()
-                self._tell(engine=None)
             engine = await self._scheduler.load(config, self._sink(config, bar))
         except EngineError as error:
             logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
-            self._drop()
-            self._has_failed = True
             failure = joined((error.sentence, self._retries.plan(error)))
-            lacks_torch = isinstance(error, TorchMissingError)
-            self._tell(engine=None, loading="", load_failure=failure, lacks_torch=lacks_torch)
+            self._drop(loading="", load_failure=failure, lacks_torch=isinstance(error, TorchMissingError))
+            self._has_failed = True
             await self._scheduler.unload()
         else:
             self._serving = config

@@ -300,14 +300,11 @@ class GreenCodeServer(LanguageServer):
         self.books.computed(computed.completion_id, computed.completion, origin)
 
     def _note_restraint(self) -> None:
-        self._tell_with_energy(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
+        self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
+        self.push_energy()
 
     def _tell_books(self) -> None:
         self.restraint.look()
         if self.books.warning != self.state.ledger_warning:
             self.tell(replace(self.state, ledger_warning=self.books.warning))
-        self.push_energy()
-
-    def _tell_with_energy(self, state: ServerState) -> None:
-        self.tell(state)
         self.push_energy()
