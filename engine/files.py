@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from engine.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -40,3 +42,18 @@ def disk_error(error: Exception) -> OSError | None:
     """The system's error behind one of a library that is told by its number in the text; None where there is none."""
     code = re.search(r"os error (\d+)", str(error))
     return None if code is None else OSError(int(code[1]), os.strerror(int(code[1])))
+
+
+def read_source(path: Path) -> str:
+    r"""The text of a file, with "\n" line ends.
+
+    Raises:
+        ConfigError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8", newline=None) as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The file {path} is not UTF-8 text; save it as UTF-8 first.") from error
+    except OSError as error:
+        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from error

@@ -15,6 +15,7 @@ from rich.console import Console
 from engine.completion.languages import language_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ConfigError
+from engine.files import read_source
 from engine.types import DEFAULT_GREEN_MODE, CompletionRequest
 from lsp_server.cli import render
 from lsp_server.cli.options import (
@@ -136,21 +137,6 @@ def _parse_place(place: str) -> tuple[Path, int, int]:
     if not (file and line.isdecimal() and column.isdecimal() and int(line) and int(column)):
         raise ConfigError(f"'{place}' is no place in a file; write FILE:LINE:COL, counted from 1, such as app.py:12:5.")
     return Path(file), int(line), int(column)
-
-
-def read_source(path: Path) -> str:
-    r"""The text of a file, with "\n" line ends.
-
-    Raises:
-        ConfigError: It cannot be read, or is not UTF-8.
-    """
-    try:
-        with path.open(encoding="utf-8", newline=None) as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"The file {path} is not UTF-8 text; save it as UTF-8 first.") from error
-    except OSError as error:
-        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from error
 
 
 def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:

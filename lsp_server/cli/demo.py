@@ -15,12 +15,10 @@ from rich.live import Live
 from rich.text import Text
 
 import engine as engine_package
-from engine.completion.languages import language_of
 from engine.config import DEFAULT_MODEL
 from engine.errors import ConfigError
 from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.cli import render
-from lsp_server.cli.complete import read_source
 from lsp_server.cli.options import (
     DeviceOption,
     GreenMode,
@@ -33,7 +31,6 @@ from lsp_server.cli.options import (
 )
 from lsp_server.replay.replay import Stretch, replay
 from lsp_server.replay.server_arms import ACCEPTED, THIS_BUILD, green_code
-from lsp_server.replay.stretches import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,17 +110,9 @@ def _own_source(folder: Path) -> tuple[Path, Path]:
 
 
 def _stretch(file: Path, workspace: Path | None, chars: int) -> Stretch:
-    path, folder = file.absolute(), workspace_of(file, workspace)
-    whole = Stretch(
-        file=file.name,
-        language_id=language_of(path),
-        before="",
-        text=read_source(path),
-        after="",
-        path=path,
-        folder=folder,
-    )
-    stretch = cut(whole, chars)
+    from lsp_server.replay.stretches import cut, whole_file  # with the corpus, which no other command needs at once
+
+    stretch = cut(whole_file(file, workspace_of(file, workspace)), chars)
     if stretch is None:
         raise ConfigError(
             f"The file {file} has too little text, or too few lines, to type {chars} characters in the middle of it."
@@ -152,7 +141,7 @@ class _Page:
         stretch = self._stretch
         first = stretch.before.count("\n") + 1
         last = first + stretch.text.count("\n")
-        self._console.rule(Text(f"{stretch.file}, lines {first} to {last}"), align="left", style="dim")
+        self._console.rule(Text(f"{Path(stretch.file).name}, lines {first} to {last}"), align="left", style="dim")
         context = Text("\n".join(stretch.before.splitlines()[-_CONTEXT_LINES:]), "dim")
         self._console.print(context, no_wrap=True, overflow="ellipsis")
 

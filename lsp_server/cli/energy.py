@@ -39,7 +39,8 @@ def verify(
 ) -> None:
     """Decodes places as the product does and at full depth with a KV cache, and says how far the model was off."""
     from engine.corpus.installed import installed_held_out
-    from lsp_server.cli.complete import read_source, requests_of
+    from engine.files import read_source
+    from lsp_server.cli.complete import requests_of
 
     texts = [(path, read_source(path)) for path in files or ()]
     texts = texts or [(Path(file.path), file.text) for file in installed_held_out()[:places]]

@@ -10,6 +10,8 @@ from engine.completion.languages import language_of
 from engine.corpus.datasets import gather_corpus, unpack
 from engine.corpus.packages import read_package_list
 from engine.errors import ConfigError
+from engine.files import read_source
+from lsp_server.context.git_ignore import repository_root
 from lsp_server.replay.replay import Stretch
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def stretches_of(
         ConfigError: If a file cannot be read as text, or none is long enough.
         TrainingError: If the held-out files cannot be had.
     """
-    whole = [_whole_file(path) for path in paths] if paths else _held_out(n_files, folder, progress)
+    whole = [whole_file(path) for path in paths] if paths else _held_out(n_files, folder, progress)
     stretches = [stretch for stretch in (cut(file, chars) for file in whole) if stretch is not None]
     if not stretches:
         raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
@@ -55,17 +57,21 @@ def cut(whole: Stretch, chars: int) -> Stretch | None:
     return replace(whole, before=text[:start], text=text[start:end], after=text[end:])
 
 
-def _whole_file(path: Path) -> Stretch:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"The file {path} is not UTF-8 text; save it as UTF-8 first.") from error
-    except OSError as error:
-        raise ConfigError(f"The file {path} cannot be read: {error.strerror}.") from error
-    path = path.absolute()
-    root = next((folder for folder in path.parents if (folder / ".git").exists()), path.parent)
+def whole_file(path: Path, folder: Path | None = None) -> Stretch:
+    """All of a file, as it would be opened in `folder`; None for its git repository, else its folder.
+
+    Raises:
+        ConfigError: It cannot be read, or is not UTF-8.
+    """
+    text, path = read_source(path), path.absolute()
     return Stretch(
-        file=str(path), language_id=language_of(path), before="", text=text, after="", path=path, folder=root
+        file=str(path),
+        language_id=language_of(path),
+        before="",
+        text=text,
+        after="",
+        path=path,
+        folder=folder or repository_root(path) or path.parent,
     )
 
 
