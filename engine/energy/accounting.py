@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from engine.energy.cost_model import phase_energy_j
 from engine.energy.load import FOREIGN_SHARE
 from engine.sentences import Sentence
-from engine.types import EnergyReading, Phase, Provenance, Work, combine_provenance
+from engine.types import EnergyReading, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from engine.energy.cost_model import DeviceCostModel
     from engine.energy.meter import EnergyMeter, EnergyWindow
+    from engine.types import Phase, Work
 
 
 def energy_source(meter: EnergyMeter | None, cost_model: DeviceCostModel) -> str:
@@ -69,30 +70,6 @@ def account(
     if cost_model is None or scale is None:
         return reading, None
     return reading, sum(phase_energy_j(cost_model, baseline).values()) * scale
-
-
-def add_readings(readings: Iterable[EnergyReading]) -> EnergyReading:
-    """Sums readings: joules, seconds and phases.
-
-    Unknown joules add nothing, and make the sum `MIXED`; a sum of unknown joules only is unknown.
-    """
-    parts = list(readings)
-    known_j = [part.energy_j for part in parts if part.energy_j is not None]
-    by_phase: dict[Phase, float] = {}
-    for part in parts:
-        for phase, phase_j in part.by_phase.items():
-            by_phase[phase] = by_phase.get(phase, 0.0) + phase_j
-    ranges = [part.range_j or (part.energy_j, part.energy_j) for part in parts if part.energy_j is not None]
-    return EnergyReading(
-        energy_j=sum(known_j) if known_j else None,
-        provenance=combine_provenance(part.provenance for part in parts),
-        source=" + ".join(dict.fromkeys(part.source for part in parts if part.source)),
-        elapsed_s=sum(part.elapsed_s for part in parts),
-        by_phase=by_phase,
-        range_j=(sum(low for low, _ in ranges), sum(high for _, high in ranges))
-        if any(part.range_j for part in parts)
-        else None,
-    )
 
 
 def _range_j(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.energy.accounting import account, add_readings, energy_source
+from engine.energy.accounting import account, energy_source
 from engine.energy.meter import EnergyWindow
 from engine.types import EnergyReading, Phase, Provenance, Work
 from tests.engine.energy.fakes import FakeClock, FakeMeter
@@ -82,13 +82,10 @@ def test_a_calibrated_model_may_be_off_by_twice_its_mean_error() -> None:
     assert reading.source == "round numbers, 0.8 to 1.2 times as much is possible"
 
 
-def test_measured_joules_have_no_range_and_widen_no_sum() -> None:
+def test_measured_joules_have_no_range() -> None:
     measured, _ = account(WORK, cost_model=ROUND, window=window_of(80.0, 2.0), elapsed_s=2.0, baseline=BASELINE)
-    modelled, _ = account(WORK, cost_model=ROUND, window=None, elapsed_s=2.0, baseline=BASELINE)
 
     assert measured.range_j is None
-    assert add_readings([measured, measured]).range_j is None
-    assert add_readings([measured, modelled]).range_j == (80.0 + 8.0, 80.0 + 120.0)
 
 
 def test_other_programs_work_in_a_counter_is_marked_and_widens_the_range_downwards() -> None:
@@ -126,45 +123,3 @@ def test_request_cancelled_before_any_work_costs_nothing() -> None:
     reading, baseline_j = account({}, cost_model=ROUND, window=None, elapsed_s=0.0, baseline={})
 
     assert (reading.energy_j, reading.provenance, baseline_j) == (0.0, Provenance.MODELLED, 0.0)
-
-
-def test_sum_of_readings_adds_joules_seconds_and_phases() -> None:
-    one = EnergyReading(
-        energy_j=2.0, provenance=Provenance.MODELLED, source="model", elapsed_s=1.0, by_phase={Phase.DECODE: 2.0}
-    )
-    two = replace(one, energy_j=3.0, by_phase={Phase.DECODE: 1.0, Phase.PREFILL: 2.0})
-
-    assert add_readings([one, two]) == EnergyReading(
-        energy_j=5.0,
-        provenance=Provenance.MODELLED,
-        source="model",
-        elapsed_s=2.0,
-        by_phase={Phase.DECODE: 3.0, Phase.PREFILL: 2.0},
-    )
-
-
-def test_sum_with_an_unknown_part_is_marked_mixed() -> None:
-    known = EnergyReading(energy_j=2.0, provenance=Provenance.MEASURED, source="counter", elapsed_s=1.0)
-    unknown = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=1.0)
-
-    total = add_readings([known, unknown])
-
-    assert (total.energy_j, total.provenance, total.source) == (2.0, Provenance.MIXED, "counter")
-
-
-def test_sum_of_different_kinds_names_both_sources() -> None:
-    measured = EnergyReading(energy_j=2.0, provenance=Provenance.MEASURED, source="counter", elapsed_s=1.0)
-    modelled = EnergyReading(energy_j=1.0, provenance=Provenance.MODELLED, source="model", elapsed_s=1.0)
-
-    total = add_readings([measured, modelled, measured])
-
-    assert (total.energy_j, total.provenance, total.source) == (5.0, Provenance.MIXED, "counter + model")
-
-
-@pytest.mark.parametrize("n_unknown", [0, 2])
-def test_sum_of_nothing_known_is_unknown_and_not_zero(n_unknown: int) -> None:
-    unknown = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=1.0)
-
-    total = add_readings([unknown] * n_unknown)
-
-    assert (total.energy_j, total.provenance) == (None, Provenance.NONE)
