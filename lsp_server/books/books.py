@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine.config import data_dir
 from engine.energy.carbon import carbon_intensity
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W
-from lsp_server.books.reading import reading_by
+from lsp_server.books.reading import reading_by, reading_total
 from lsp_server.books.recent import Recent
 from lsp_server.books.reports import GROUPS, READING_GROUPS, models_since, sums_by
 from lsp_server.books.resting import resting
@@ -145,7 +145,7 @@ class Books:
             total = sums_by(database, "", start_s)
             rest_s = sum(resting(database, start_s, most_s=rest_after_s)["hour"].values())
             rest = rest_power(data_dir() / CALIBRATION_FILE, models_since(database, start_s))
-            projects_total = reading_by(database, "''", start_s).get("")
+            projects_total = reading_total(database, start_s)
             projects = reading_by(database, GROUPS[params.by], start_s) if params.by in READING_GROUPS else {}
         return HistoryResult(
             periods=[_period(key, sums) for key, sums in periods.items()],

@@ -45,6 +45,11 @@ def reading_by(database: sqlite3.Connection, key: str, start_s: float) -> dict[s
     return {UNKNOWN_DAY if row["key"] is None else row["key"]: _reading(row) for row in found}
 
 
+def reading_total(database: sqlite3.Connection, start_s: float) -> ProjectsRead | None:
+    """The sum over all; None where no project was read since `start_s`."""
+    return reading_by(database, "''", start_s).get("")
+
+
 def _reading(row: sqlite3.Row) -> ProjectsRead:
     return ProjectsRead(
         cpu_s=known(row["cpu_s"]) or 0.0,

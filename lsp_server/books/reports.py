@@ -13,7 +13,7 @@ from engine.errors import ConfigError
 from engine.types import combine_provenance
 from lsp_server.books.ledger import UNKNOWN_DAY, Ledger, count, known, provenance_of
 from lsp_server.books.ledger_file import CLOSE_TIMEOUT_S, connect, know_projects
-from lsp_server.books.reading import ProjectsRead, reading_by
+from lsp_server.books.reading import ProjectsRead, reading_by, reading_total
 from lsp_server.books.resting import resting
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def read_report(
             resting_s=resting(database, start_s, most_s=rest_after_s),
             rest_after_s=rest_after_s,
             models=models_since(database, start_s),
-            reading_total=reading_by(database, "''", start_s).get(""),
+            reading_total=reading_total(database, start_s),
             reading={name: found for name in READING_GROUPS if (found := reading_by(database, GROUPS[name], start_s))},
         )
 
