@@ -57,6 +57,7 @@ logger = logging.getLogger(__name__)
 
 _NOT_LOADED = Sentence("The model is not loaded yet.")
 STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
+TELL_BOOKS_AFTER_S = 0.3  # what is booked until then is told in one message
 
 
 class GreenCodeServer(LanguageServer):
@@ -86,7 +87,7 @@ class GreenCodeServer(LanguageServer):
         self.settings = Settings()
         self.state = ServerState()
         ledger = Ledger(ledger_path or data_dir() / LEDGER_FILE)
-        self.books = Books(ledger, self._tell_books, lambda: self.project.cpu_s)
+        self.books = Books(ledger, self._note_books, lambda: self.project.cpu_s)
         self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)), self.books.read)
         self.scheduler = CompletionScheduler(
             engine_factory,
@@ -112,6 +113,7 @@ class GreenCodeServer(LanguageServer):
         self.say: Say = str  # in the language of the editor; known from the handshake on
         self.client_process: ClientProcess | None = None  # the editor; known from the handshake on
         self._sent_status: Status | None = None
+        self._books_timer: asyncio.TimerHandle | None = None
         self._stopped: asyncio.Task[bool] | None = None
         self.rest = Rest(self.engine_keeper.give_back, self._load_if_needed, lambda: self.settings.rest_after_minutes)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,6 +182,8 @@ class GreenCodeServer(LanguageServer):
         self.project.close()
         for task in self._tasks:
             task.cancel()
+        if self._books_timer is not None:
+            self._books_timer.cancel()
         self.books.close()
         return is_idle and self.engine_keeper.is_idle
 
@@ -303,7 +307,12 @@ class GreenCodeServer(LanguageServer):
         self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
         self.push_energy()
 
+    def _note_books(self) -> None:
+        if self._books_timer is None:
+            self._books_timer = asyncio.get_running_loop().call_later(TELL_BOOKS_AFTER_S, self._tell_books)
+
     def _tell_books(self) -> None:
+        self._books_timer = None
         self.restraint.look()
         if self.books.warning != self.state.ledger_warning:
             self.tell(replace(self.state, ledger_warning=self.books.warning))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 STATUS = "greenCode/status"  # notification, server to client, after each change
-SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, after each change
+SESSION_ENERGY = "greenCode/sessionEnergy"  # notification, server to client, soon after a change
 NOT_OFFERED = "greenCode/notOffered"  # notification, server to client, where a person asked by hand and gets nothing
 RESET_SESSION = "greenCode/resetSession"  # request, client to server: no params, answers SessionEnergy
 HISTORY = "greenCode/history"  # request, client to server: HistoryParams, answers HistoryResult

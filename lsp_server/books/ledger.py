@@ -10,6 +10,7 @@ laptop-class CPU, WAL).
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import math
@@ -109,10 +110,7 @@ class Ledger:
         """Writes one completion, and where it was asked for."""
         row = _row(session_id, completion_id, completion)
         row |= {"language": origin.language_id, "project": origin.folder, "engine": origin.engine}
-        columns = ", ".join(row)
-        values = ", ".join("project_of(:project)" if column == "project" else f":{column}" for column in row)
-        insert = f"INSERT OR IGNORE INTO completion ({columns}) VALUES ({values})"  # noqa: S608 - names of ours
-        self._waiting.append((insert, row))
+        self._waiting.append((_insert(tuple(row)), row))
         self._write_waiting()
 
     def add_reading(self, session_id: str, folder: bytes, *, cpu_s: float, energy_j: float) -> None:
@@ -233,6 +231,12 @@ def provenance_of(name: str) -> Provenance:
 def _now_s() -> float:
     """Seconds since 1970 by the clock on the wall, wherever that may stand."""
     return min(max(0.0, time.time()), _LAST_S)
+
+
+@functools.cache
+def _insert(columns: tuple[str, ...]) -> str:
+    values = ", ".join("project_of(:project)" if column == "project" else f":{column}" for column in columns)
+    return f"INSERT OR IGNORE INTO completion ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - names of ours
 
 
 def _row(session_id: str, completion_id: str, completion: Completion) -> dict[str, Any]:

@@ -6,7 +6,6 @@ It keeps sums in memory and knows no database and no protocol but the record it 
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ class Session:
         self._phase_j = {phase: _Sum() for phase in Phase}
         self._provenances: set[Provenance] = set()
         self._sources: dict[str, None] = {}  # in order of appearance
-        self._counts: Counter[str] = Counter()
+        self._counts = _Counts()
         self._last: Completion | None = None
         self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted; the newest
 
@@ -60,15 +59,14 @@ class Session:
         self._sources[energy.source] = None
         cancelled = completion.finish_reason is FinishReason.CANCELLED
         layers = [token.exit_layer for token in completion.tokens if token.exit_layer is not None]
-        self._counts.update(
-            requests=1,
-            cancelled=int(cancelled),
-            offered=int(bool(completion.text)),
-            offered_chars=len(completion.text),
-            tokens=len(completion.tokens),
-            layers=sum(layers),
-            layered_tokens=len(layers),
-        )
+        counts = self._counts
+        counts.requests += 1
+        counts.cancelled += cancelled
+        counts.offered += bool(completion.text)
+        counts.offered_chars += len(completion.text)
+        counts.tokens += len(completion.tokens)
+        counts.layers += sum(layers)
+        counts.layered_tokens += len(layers)
         self._open_offers[completion_id] = _Offer(energy_j=energy.energy_j, chars=len(completion.text))
         if len(self._open_offers) > MAX_OPEN_OFFERS:
             del self._open_offers[next(iter(self._open_offers))]
@@ -82,15 +80,16 @@ class Session:
             completion_id: The earlier completion.
             offered_chars: What was left of it to offer; only more than was ever offered of it is counted.
         """
-        self._counts["reused"] += 1
+        self._counts.reused += 1
         offer = self._open_offers.get(completion_id)
         if offer is not None and offered_chars > offer.chars:
-            self._counts.update(offered=int(not offer.chars), offered_chars=offered_chars - offer.chars)
+            self._counts.offered += not offer.chars
+            self._counts.offered_chars += offered_chars - offer.chars
             offer.chars = offered_chars
 
     def skip(self) -> None:
         """Counts a request that never reached the engine."""
-        self._counts["skipped"] += 1
+        self._counts.skipped += 1
 
     def add_reading(self, energy_j: float) -> None:
         """Adds what it took to read a project, beside all requests."""
@@ -122,9 +121,9 @@ class Session:
         kept = min(chars, offer.chars - offer.taken)
         if not offer.taken:
             self._accepted_j.add(offer.energy_j)
-            self._counts["accepted"] += 1
+            self._counts.accepted += 1
         offer.taken += kept
-        self._counts["accepted_chars"] += kept
+        self._counts.accepted_chars += kept
 
     def totals(
         self, say: Callable[[str], str], *, green_mode: int, layers_total: int | None, today: SpentToday
@@ -132,7 +131,7 @@ class Session:
         """The sums as they are told to the client, whose language is spoken."""
         counts, last = self._counts, self._last
         energy_j = self.energy_j
-        n_layered = counts["layered_tokens"]
+        n_layered = counts.layered_tokens
         return SessionEnergy(
             session_id=self.session_id,
             started_at=self._started_at.isoformat(timespec="seconds"),
@@ -147,16 +146,16 @@ class Session:
             policy_j=self._phase_j[Phase.POLICY].value,
             verification_j=self._phase_j[Phase.VERIFICATION].value,
             projects_j=self._projects_j.value,
-            requests=counts["requests"],
-            offered=counts["offered"],
-            accepted=counts["accepted"],
-            cancelled=counts["cancelled"],
-            reused=counts["reused"],
-            skipped=counts["skipped"],
-            offered_chars=counts["offered_chars"],
-            accepted_chars=counts["accepted_chars"],
-            tokens=counts["tokens"],
-            mean_exit_layer=counts["layers"] / n_layered if n_layered else None,
+            requests=counts.requests,
+            offered=counts.offered,
+            accepted=counts.accepted,
+            cancelled=counts.cancelled,
+            reused=counts.reused,
+            skipped=counts.skipped,
+            offered_chars=counts.offered_chars,
+            accepted_chars=counts.accepted_chars,
+            tokens=counts.tokens,
+            mean_exit_layer=counts.layers / n_layered if n_layered else None,
             layers_total=layers_total,
             last_mean_exit_layer=last.mean_exit_layer if last else None,
             last_energy_j=last.energy.energy_j if last else None,
@@ -165,6 +164,21 @@ class Session:
             today_j=today.energy_j,
             today_sessions=today.sessions,
         )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Counts:
+    requests: int = 0
+    offered: int = 0
+    accepted: int = 0
+    cancelled: int = 0
+    reused: int = 0
+    skipped: int = 0
+    offered_chars: int = 0
+    accepted_chars: int = 0
+    tokens: int = 0
+    layers: int = 0  # that the tokens below left at, added up
+    layered_tokens: int = 0  # whose exit is known
 
 
 @dataclass(slots=True, kw_only=True)

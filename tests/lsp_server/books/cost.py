@@ -1,7 +1,7 @@
 """What it takes to book a request, in CPU time of the thread: `python -m tests.lsp_server.books.cost [TIMES]`.
 
 A real server, whose engine is a fake and whose client reads nothing, enters requests of 24 tokens into a ledger on the
-disk: their joules, the session's sums, the ledger's row, and what the client is told.
+disk: their joules, the session's sums, the ledger's row; and what the client is told of all that was booked meanwhile.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ WORK = {Phase.PREFILL: PREFILL, Phase.DECODE: DECODE, Phase.POLICY: Work(policy_
 
 
 async def measure(times: int, folder: Path) -> dict[str, list[float]]:
-    """Milliseconds of each kind of entry: `account`, `computed`, `reused`, `accepted`."""
+    """Milliseconds of each kind of entry: `account`, `computed`, `reused`, `accepted`, `told`."""
     client = InProcess(folder / "ledger.sqlite3")
     await client.start(None)
+    client.server.protocol.set_writer(_Deaf())
     taken_ms: dict[str, list[float]] = defaultdict(list)
     for n in range(times):
         for name, enter in _entries(client, f"{n:032}"):
@@ -47,6 +48,16 @@ async def measure(times: int, folder: Path) -> dict[str, list[float]]:
         await asyncio.sleep(0)
     await client.server.stop()
     return taken_ms
+
+
+class _Deaf:
+    """A client that reads nothing."""
+
+    def write(self, data: bytes) -> None:
+        """Drops it."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 def _entries(client: InProcess, completion_id: str) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -64,6 +75,7 @@ def _entries(client: InProcess, completion_id: str) -> Iterator[tuple[str, Calla
     yield "computed", lambda: client.server._note_computed(computed)
     yield "reused", lambda: client.server.books.reused(completion_id, 20)
     yield "accepted", lambda: client.server.accept(completion_id, None)
+    yield "told", client.server._tell_books
 
 
 def main() -> None:

@@ -1,9 +1,13 @@
 """A short run of what books requests; the long one is `python -m tests.lsp_server.books.cost`."""
 
+import asyncio
+import json
 from pathlib import Path
 from statistics import median
 
+from lsp_server.protocol import SESSION_ENERGY
 from tests.lsp_server.books.cost import measure
+from tests.lsp_server.in_process import InProcess
 
 MOST_MS = 1.0
 
@@ -13,3 +17,34 @@ async def test_a_request_is_booked_within_a_millisecond(tmp_path: Path) -> None:
 
     assert median(map(sum, zip(taken_ms["account"], taken_ms["computed"], strict=True))) < MOST_MS
     assert median(taken_ms["accepted"]) < MOST_MS
+
+
+async def test_what_is_booked_in_a_moment_is_told_in_one_message(tmp_path: Path) -> None:
+    client = InProcess(tmp_path / "ledger.sqlite3")
+    await client.start(None)
+    heard = _Heard()
+    client.server.protocol.set_writer(heard)
+
+    for _ in range(5):
+        client.server.books.skipped()
+    first = await asyncio.wait_for(heard.energies.get(), 10)
+    client.server.books.skipped()
+    second = await asyncio.wait_for(heard.energies.get(), 10)
+
+    assert (first["skipped"], second["skipped"]) == (5, 6)
+    await client.server.stop()
+
+
+class _Heard:
+    """A client that keeps the energies it is told."""
+
+    def __init__(self) -> None:
+        self.energies = asyncio.Queue[dict[str, int]]()
+
+    def write(self, data: bytes) -> None:
+        message = json.loads(data.partition(b"\r\n\r\n")[2])
+        if message["method"] == SESSION_ENERGY:
+            self.energies.put_nowait(message["params"])
+
+    def close(self) -> None:
+        """There is nothing to close."""
