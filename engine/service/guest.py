@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.errors import EngineError, EngineLostError, in_short
 from engine.sentences import Sentence
 from engine.service import wire
-from engine.service.wire import error_message, record, request_of
+from engine.service.known_text import KnownText
+from engine.service.wire import error_message, request_of
 from engine.types import PROJECT_ALONE
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Guest:
         self.number = number
         self._link, self._turns, self._lookups = link, turns, lookups
         self._engine, self._meanwhile, self._on_open = engine, meanwhile, on_open
+        self._text = KnownText()
         self._running: dict[int, GuestRequest] = {}
         self._lock = threading.Lock()
         self._projects: set[str] = set()
@@ -187,7 +189,7 @@ class Guest:
             case wire.OPEN:
                 self._on_open(self, message)
             case wire.COMPLETE:
-                self._ask(message["id"], request_of(message["request"]))
+                self._ask(message["id"], self._text.restored(request_of(message["request"]), message["kept"]))
             case wire.CANCEL:
                 self._cancel(message["id"])
             case wire.PROJECT if message["call"] in _PROJECT_CALLS:
@@ -248,7 +250,7 @@ class Guest:
             logger.exception("A completion failed")
             self._end(number, error_message(EngineError(_fault(error)), number))
         else:
-            self._end(number, {"is": wire.DONE, "id": number, "completion": record(completion)})
+            self._end(number, {"is": wire.DONE, "id": number, "completion": completion})
 
     def _end(self, number: int, message: Message) -> None:
         with self._lock:

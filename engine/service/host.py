@@ -21,7 +21,7 @@ from engine.service import wire
 from engine.service.guest import Guest, GuestRequest
 from engine.service.link import Link
 from engine.service.turns import Turns
-from engine.service.wire import SharedFacts, config_of, error_message, record
+from engine.service.wire import SharedFacts, config_of, error_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,7 +185,7 @@ class EngineHost:
                 energy_source=engine.energy_source,
                 meters_refused=engine.meters_refused,
             )
-            guest.tell({"is": wire.READY, "facts": record(facts)})
+            guest.tell({"is": wire.READY, "facts": facts})
         finally:
             with self._lock:
                 self._loading.discard(guest)

@@ -20,7 +20,7 @@ from engine.service import wire
 from engine.service.endpoint import Endpoint
 from engine.service.link import Link
 from engine.service.shared_engine import SharedEngine
-from engine.service.wire import error_of, facts_of, record
+from engine.service.wire import error_of, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def open_shared(
 
 def _opened(link: Link, endpoint: Endpoint, config: EngineConfig, progress: ProgressSink) -> SharedEngine | None:
     """The engine; None where it left before it said a word."""
-    link.send({"do": wire.OPEN, "config": record(config)})
+    link.send({"do": wire.OPEN, "config": config})
     is_known = False
     while (message := link.receive()) is not None:
         is_known = True

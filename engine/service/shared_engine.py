@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from engine.errors import EngineLostError, NeverBegunError
 from engine.sentences import Sentence
 from engine.service import wire
-from engine.service.wire import completion_of, error_of, record
+from engine.service.known_text import KnownText
+from engine.service.wire import completion_of, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,9 @@ class SharedEngine:
         self._link, self._facts = link, facts
         self._numbers = itertools.count(1)
         self._inboxes: dict[int, SimpleQueue[Message | None]] = {}  # None: no answer will come, or none is wanted
+        self._readers: dict[int, Callable[[str], None]] = {}  # of the texts as they grow
         self._lock = threading.Lock()
+        self._text, self._asking = KnownText(), threading.Lock()
         self._is_lost = False
         threading.Thread(target=self._read, name="shared engine", daemon=True).start()
 
@@ -89,13 +92,15 @@ class SharedEngine:
     ) -> Completion:
         """Blocks until the text is there, and tells it as it grows, from "" on when its turn has come.
 
+        It is told of on another thread, which must not be kept.
+
         Raises:
             EngineError: The engine's own.
             EngineLostError: Its process has ended, or is about to.
             NeverBegunError: It was cancelled before its turn came.
         """
-        with self._inbox() as (number, inbox):
-            self._link.send({"do": wire.COMPLETE, "id": number, "request": record(request)})
+        with self._inbox(on_text) as (number, inbox):
+            self._ask(number, request)
             cancellation.when_cancelled(lambda: inbox.put(None))
             is_told = False
             while True:
@@ -105,8 +110,6 @@ class SharedEngine:
                 if message is None:
                     is_told = True
                     self._link.send({"do": wire.CANCEL, "id": number})
-                elif message["is"] == wire.TEXT:
-                    on_text(message["text"])
                 elif message["is"] == wire.DONE:
                     return completion_of(message["completion"])
                 elif message["is"] == wire.WITHDRAWN:
@@ -144,33 +147,51 @@ class SharedEngine:
         """Leaves the engine to others."""
         self._link.close()
 
+    def _ask(self, number: int, request: CompletionRequest) -> None:
+        with self._asking:  # what is left out is known by what was sent before
+            new, kept = self._text.shortened(request)
+            self._link.send({"do": wire.COMPLETE, "id": number, "request": new, "kept": kept})
+
     @contextlib.contextmanager
-    def _inbox(self) -> Iterator[tuple[int, SimpleQueue[Message | None]]]:
+    def _inbox(
+        self, on_text: Callable[[str], None] = lambda _: None
+    ) -> Iterator[tuple[int, SimpleQueue[Message | None]]]:
         number = next(self._numbers)
         inbox: SimpleQueue[Message | None] = SimpleQueue()
         with self._lock:
             if self._is_lost:
                 raise EngineLostError(_LOST)
-            self._inboxes[number] = inbox
+            self._inboxes[number], self._readers[number] = inbox, on_text
         try:
             yield number, inbox
         finally:
             with self._lock:
-                del self._inboxes[number]
+                del self._inboxes[number], self._readers[number]
 
     def _read(self) -> None:
         while (message := self._link.receive()) is not None:
             if message["is"] == wire.LOG:
                 logging.getLogger(message["name"]).log(message["level"], "%s", message["text"])
                 continue
+            number = message.get("id", 0)
             with self._lock:
-                inbox = self._inboxes.get(message.get("id", 0))
-            if inbox is not None:
+                inbox, on_text = self._inboxes.get(number), self._readers.get(number)
+            if message["is"] == wire.TEXT and on_text is not None:
+                self._tell(on_text, message["text"])
+            elif inbox is not None:
                 inbox.put(message)
         with self._lock:
             self._is_lost = True
             for inbox in self._inboxes.values():
                 inbox.put(None)
+
+    @staticmethod
+    def _tell(on_text: Callable[[str], None], text: str) -> None:
+        """Here, on the thread that reads: to wake the one that asked for each word takes more than the word."""
+        try:
+            on_text(text)
+        except Exception:
+            logger.exception("A text could not be told of")
 
 
 class SharedProject:

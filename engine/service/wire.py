@@ -1,14 +1,14 @@
 """What travels between a server and the shared engine: messages of JSON, and the engine's records in them.
 
 Never pickle: a message can make records, and nothing else. Both ends are of one version (`engine.service.endpoint`), so
-no field is optional. It knows no socket.
+no field is optional, and none is named. It knows no socket.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine import errors
 from engine.config import EngineConfig
@@ -28,7 +28,14 @@ from engine.types import (
     Work,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Message = dict[str, Any]
+Row = list[Any]
+"""A record as it travels: what its fields hold, in their order."""
+
+_Record = TypeVar("_Record")
 
 # From a server. OPEN asks for the engine; COMPLETE, CANCEL and PROJECT name what they are about by "id".
 OPEN, COMPLETE, CANCEL, PROJECT = "open", "complete", "cancel", "project"
@@ -52,8 +59,8 @@ class SharedFacts:
 
 
 def packed(message: Message) -> bytes:
-    """A message as it travels. Lone surrogates, which documents may have, come through."""
-    return json.dumps(message, separators=(",", ":")).encode("ascii")
+    """A message as it travels, with the records in it. Lone surrogates, which documents may have, come through."""
+    return _ENCODER.encode(message).encode("ascii")
 
 
 def unpacked(data: bytes) -> Message:
@@ -62,43 +69,43 @@ def unpacked(data: bytes) -> Message:
     Raises:
         ValueError: It is none.
     """
-    message = json.loads(data, object_hook=from_data)
+    message = _DECODER.decode(data.decode("ascii"))
     if not isinstance(message, dict):
         raise ValueError("no message")  # noqa: TRY004 - who reads asks for one kind
     return message
 
 
-def config_of(data: Message) -> EngineConfig:
-    """The configuration that `asdict` made this of."""
-    layers = data["exit_layers"]
-    return EngineConfig(**data | {"exit_layers": None if layers is None else tuple(layers)})
+def config_of(row: Row) -> EngineConfig:
+    """The configuration that became this."""
+    return _made(EngineConfig, row, exit_layers=lambda layers: None if layers is None else tuple(layers))
 
 
-def facts_of(data: Message) -> SharedFacts:
-    """The facts that `asdict` made this of."""
-    return SharedFacts(**data | {"meters_refused": tuple(data["meters_refused"])})
+def facts_of(row: Row) -> SharedFacts:
+    """The facts that became this."""
+    return _made(SharedFacts, row, meters_refused=tuple)
 
 
-def request_of(data: Message) -> CompletionRequest:
-    """The request that `asdict` made this of."""
-    place = data["place"]
-    records = {
-        "snippets": tuple(Snippet(**snippet) for snippet in data["snippets"]),
-        "prompt": PromptOptions(**data["prompt"]),
-        "place": None if place is None else ProjectPlace(**place),
-    }
-    return CompletionRequest(**data | records)
+def request_of(row: Row) -> CompletionRequest:
+    """The request that became this."""
+    return _made(
+        CompletionRequest,
+        row,
+        snippets=lambda snippets: tuple(_made(Snippet, snippet) for snippet in snippets),
+        prompt=lambda prompt: _made(PromptOptions, prompt),
+        place=lambda place: None if place is None else _made(ProjectPlace, place),
+    )
 
 
-def completion_of(data: Message) -> Completion:
-    """The completion that `asdict` made this of."""
-    records = {
-        "tokens": tuple(CompletionToken(**token) for token in data["tokens"]),
-        "finish_reason": FinishReason(data["finish_reason"]),
-        "energy": _energy_of(data["energy"]),
-        "work": {Phase(phase): Work(**work) for phase, work in data["work"].items()},
-    }
-    return Completion(**data | records)
+def completion_of(row: Row) -> Completion:
+    """The completion that became this."""
+    return _made(
+        Completion,
+        row,
+        tokens=lambda tokens: tuple(_made(CompletionToken, token) for token in tokens),
+        finish_reason=FinishReason,
+        energy=_energy_of,
+        work=lambda work: {Phase(phase): _made(Work, amount) for phase, amount in work.items()},
+    )
 
 
 def error_message(error: EngineError, about: int) -> Message:
@@ -114,15 +121,32 @@ def error_of(message: Message) -> EngineError:
     return error
 
 
-def record(value: SharedFacts | EngineConfig | CompletionRequest | Completion) -> Message:
-    """A record as it travels."""
-    return asdict(value, dict_factory=lambda fields: {name: as_data(field) for name, field in fields})
+def _energy_of(row: Row) -> EnergyReading:
+    return _made(
+        EnergyReading,
+        row,
+        provenance=Provenance,
+        by_phase=lambda by_phase: {Phase(phase): energy_j for phase, energy_j in by_phase.items()},
+        range_j=lambda range_j: None if range_j is None else tuple(range_j),
+    )
 
 
-def _energy_of(data: Message) -> EnergyReading:
-    records = {
-        "provenance": Provenance(data["provenance"]),
-        "by_phase": {Phase(phase): energy_j for phase, energy_j in data["by_phase"].items()},
-        "range_j": None if data["range_j"] is None else tuple(data["range_j"]),
-    }
-    return EnergyReading(**data | records)
+def _made(kind: type[_Record], row: Row, **fields: Callable[[Any], Any]) -> _Record:
+    """The record of a row, with what becomes of some fields on the way."""
+    values = dict(zip(_names(kind), row, strict=True))
+    for name, made in fields.items():
+        values[name] = made(values[name])
+    return kind(**values)
+
+
+def _row(record: Any) -> Row:  # noqa: ANN401 - any record
+    return [as_data(getattr(record, name)) for name in _names(type(record))]
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    names: tuple[str, ...] = vars(kind)["__slots__"]  # of a record, its fields
+    return names
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_row)
+_DECODER = json.JSONDecoder(object_hook=from_data)

@@ -33,7 +33,7 @@ from lsp_server.suggest.scheduler import give_way_to_the_editor
 from lsp_server.suggest.seams import CancellationEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from engine.types import ProgressSink
     from lsp_server.replay.replay import ReplayRun, Stretch
@@ -74,14 +74,14 @@ class SocketCosts:
     Attributes:
         alone_ms: For each request to an engine in this process.
         shared_ms: For each request to a shared one.
-        request_ms: How long the requests took in all.
+        whole_ms: How long each took in all, to the one and to the other.
         reload_s: From no engine's process to a loaded engine.
         join_s: To come to one that is loaded.
     """
 
     alone_ms: Sequence[float]
     shared_ms: Sequence[float]
-    request_ms: Sequence[float]
+    whole_ms: Mapping[Sharing, Sequence[float]]
     reload_s: float
     join_s: float
 
@@ -185,28 +185,28 @@ def socket_costs(stretch: Stretch, model: str, *, n_requests: int, progress: Pro
         open_shared(config, no_progress, folder=folder).close()
         joined_s = time.perf_counter()
         alone = here.submit(load_engine, config).result()
-        taken: dict[str, list[float]] = {"alone": [], "shared": []}
-        whole_ms = []
+        taken: dict[Sharing, list[float]] = {"alone": [], "shared": []}
+        whole: dict[Sharing, list[float]] = {"alone": [], "shared": []}
         for number, request in enumerate(requests):
             progress("Asking in turns", number, len(requests))
-            asked: tuple[tuple[str, ThreadPoolExecutor, CompletionEngine], ...] = (
+            asked: list[tuple[Sharing, ThreadPoolExecutor, CompletionEngine]] = [
                 ("alone", here, alone),
                 ("shared", waiting, shared),
-            )
-            for kind, thread, engine in asked:  # on threads like those of a server
+            ]
+            for kind, thread, engine in asked[:: 1 if number % 2 else -1]:  # on threads like those of a server
                 ask = partial(engine.complete, request, cancellation=CancellationEvent(), on_text=lambda _: None)
                 begun_s = time.perf_counter()
                 completion = thread.submit(ask).result()
                 took_s = time.perf_counter() - begun_s
                 taken[kind].append(1000 * (took_s - completion.elapsed_s))
-                whole_ms.append(1000 * took_s)
+                whole[kind].append(1000 * took_s)
         alone.close()
         shared.close()
         _wait_for_end(Endpoint.of(config, folder))
     return SocketCosts(
         alone_ms=taken["alone"],
         shared_ms=taken["shared"],
-        request_ms=whole_ms,
+        whole_ms=whole,
         reload_s=loaded_s - started_s,
         join_s=joined_s - loaded_s,
     )

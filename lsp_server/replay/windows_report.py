@@ -46,7 +46,9 @@ def rows(opened: Sequence[WindowsTaken], costs: SocketCosts, typed: Sequence[Seq
         what = f"window {index + 1}, from its start to its first answer"
         found.append(both(what, "s", 2, lambda one, index=index: one.first_s[index]))  # type: ignore[misc]
     found.append(both("cores taken while nothing happens", "", 4, lambda one: one.idle_cpu))
+    whole_ms = [median(costs.whole_ms[sharing]) for sharing in ("alone", "shared")]
     found += [
+        ("a request to the model, median", *(f"{ms:.2f} ms" for ms in whole_ms), f"{whole_ms[1] / whole_ms[0]:.2f}"),
         ("beyond the engine's own time, a request, median", *_pair(median, costs), ""),
         ("the same, the slowest of twenty", *_pair(lambda values: percentile(values, 0.95), costs), ""),
         ("from no engine to a loaded one", "", f"{costs.reload_s:.2f} s", ""),

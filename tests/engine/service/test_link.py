@@ -57,3 +57,18 @@ def test_a_connection_is_not_closed_while_somebody_writes_to_it() -> None:
     assert ours.closed
     assert not watched.is_closed_too_soon
     theirs.close()
+
+
+@pytest.mark.parametrize("size", [10, 20_000])
+def test_what_is_posted_arrives_in_its_order_and_waits_for_no_reader(size: int) -> None:
+    ours, theirs = Pipe()
+    link, other = Link(ours), Link(theirs)
+    n_messages = 4_000_000 // (size + 1000)  # more than there is room for
+
+    for number in range(n_messages):
+        link.post({"number": number, "text": "x" * size})
+    link.close()
+
+    assert link.n_waiting > 0
+    arrived = list(iter(other.receive, None))
+    assert [message["number"] for message in arrived] == list(range(n_messages))

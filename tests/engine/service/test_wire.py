@@ -9,6 +9,7 @@ from engine.config import EngineConfig
 from engine.errors import DeviceError, EngineError, EngineLostError, MeterError
 from engine.sentences import Sentence
 from engine.service.wire import (
+    Row,
     SharedFacts,
     completion_of,
     config_of,
@@ -16,7 +17,6 @@ from engine.service.wire import (
     error_of,
     facts_of,
     packed,
-    record,
     request_of,
     unpacked,
 )
@@ -49,21 +49,27 @@ COMPLETIONS = [
 ]
 
 
+def travelled(record: Completion | CompletionRequest | EngineConfig | SharedFacts) -> Row:
+    """A record, as it arrives in a message."""
+    arrived: Row = unpacked(packed({"record": record}))["record"]
+    return arrived
+
+
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_requests_come_through(request_: CompletionRequest) -> None:
-    assert request_of(unpacked(packed(record(request_)))) == request_
+    assert request_of(travelled(request_)) == request_
 
 
 @pytest.mark.parametrize("completion", COMPLETIONS)
 def test_completions_come_through(completion: Completion) -> None:
-    assert completion_of(unpacked(packed(record(completion)))) == completion
+    assert completion_of(travelled(completion)) == completion
 
 
 @pytest.mark.parametrize(
     "config", [EngineConfig(), EngineConfig(model="m", threads=2, exit_layers=(2, 4), shared=True)]
 )
 def test_configurations_come_through(config: EngineConfig) -> None:
-    assert config_of(unpacked(packed(record(config)))) == config
+    assert config_of(travelled(config)) == config
 
 
 def test_facts_come_through() -> None:
@@ -76,7 +82,7 @@ def test_facts_come_through() -> None:
         meters_refused=("One.", Sentence("{n} GPUs.", n=2)),
     )
 
-    arrived = facts_of(unpacked(packed(record(facts))))
+    arrived = facts_of(travelled(facts))
 
     assert arrived == facts
     assert isinstance(arrived.meters_refused[1], Sentence)  # to be said in each window's language

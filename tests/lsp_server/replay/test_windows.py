@@ -52,13 +52,20 @@ def taken(sharing: windows.Sharing, mb: float) -> WindowsTaken:
 
 def test_lines_compare_medians() -> None:
     opened = [taken("alone", mb) for mb in (300, 100, 200)] + [taken("shared", 50)]
-    costs = SocketCosts(alone_ms=[0.1], shared_ms=[0.5, 1.5], request_ms=[100.0], reload_s=0.9, join_s=0.01)
+    costs = SocketCosts(
+        alone_ms=[0.1],
+        shared_ms=[0.5, 1.5],
+        whole_ms={"alone": [20.0], "shared": [20.0, 21.0]},
+        reload_s=0.9,
+        join_s=0.01,
+    )
 
     found = {what: figures for what, *figures in rows(opened, costs, [])}
 
     assert found["resident memory of 2 windows"] == ["200 MB", "50 MB", "0.25"]
     assert found["window 2, from its start to its first answer"] == ["2.00 s", "0.50 s", "0.25"]
     assert found["cores taken while nothing happens"] == ["0.0000", "0.0000", ""]
+    assert found["a request to the model, median"] == ["20.00 ms", "20.50 ms", "1.02"]
     assert found["beyond the engine's own time, a request, median"] == ["0.10 ms", "1.00 ms", ""]
     assert found["the same, the slowest of twenty"] == ["0.10 ms", "1.50 ms", ""]
 
