@@ -27,6 +27,7 @@ from engine.energy.calibration import (
     save_calibration,
 )
 from engine.energy.cost_model import default_cost_model
+from engine.energy.power_limits import cpu_power_limit_w
 from engine.errors import MeterError
 from engine.model.loaded import synchronize
 from engine.model.prepared.native import library
@@ -35,7 +36,7 @@ from engine.policy.baselines import FixedExit
 from engine.types import NeverCancelled, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engine.energy.calibration import Calibration
     from engine.energy.cost_model import DeviceCostModel
@@ -86,6 +87,22 @@ def calibrate_model(
     Raises:
         MeterError: If there is no counter, it failed, or the result cannot be kept.
     """
+    made = calibrate(
+        workload_runner(loaded),
+        meter=meter,
+        prior=default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime),
+        exit_layers=loaded.model.exit_layers,
+        max_positions=loaded.model.max_positions,
+        limit_w=cpu_power_limit_w(_cpu_name()) if loaded.device == "cpu" else None,
+        progress=progress,
+    )
+    made = replace(made, model=replace(made.model, unloaded_power_w=unloaded_power_w))
+    save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), made.model, facts=_facts(loaded))
+    return made
+
+
+def workload_runner(loaded: LoadedModel) -> Callable[[Workload], Mapping[Phase, Work]]:
+    """Runs workloads on a model, waits for its device, and gives the work done."""
     point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
     reused: dict[int, Decoder] = {}  # by length of prompt
 
@@ -105,17 +122,7 @@ def calibrate_model(
         synchronize(loaded.device)
         return decoder.work.by_phase()
 
-    made = calibrate(
-        run,
-        meter=meter,
-        prior=default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime),
-        exit_layers=loaded.model.exit_layers,
-        max_positions=loaded.model.max_positions,
-        progress=progress,
-    )
-    made = replace(made, model=replace(made.model, unloaded_power_w=unloaded_power_w))
-    save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), made.model, facts=_facts(loaded))
-    return made
+    return run
 
 
 def calibration_key_of(loaded: LoadedModel) -> str:

@@ -19,6 +19,7 @@ import cattrs
 from engine.energy.cost_model import COEFFICIENTS, DeviceCostModel
 from engine.energy.fit import coefficient_intervals, fit_cost_model
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
+from engine.energy.power_limits import SOURCE as LIMITS_FROM
 from engine.errors import MeterError
 from engine.files import written_whole
 from engine.types import Phase, Provenance, Work, no_progress
@@ -96,6 +97,7 @@ def calibrate(
     prior: DeviceCostModel,
     exit_layers: Sequence[int],
     max_positions: int,
+    limit_w: float | None = None,
     progress: ProgressSink = no_progress,
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
@@ -109,6 +111,7 @@ def calibrate(
         prior: The shipped default, whose proportions hold where the grid is silent.
         exit_layers: The model's exits, ascending, without the last layer.
         max_positions: Longest text of the model, in tokens.
+        limit_w: What the CPU is built to take at most, to be told where somebody has to state a power.
         progress: Is called for each window.
         clock: Seconds, as the windows count them.
         wait: Waits some seconds while the machine is at rest.
@@ -119,7 +122,7 @@ def calibrate(
     if meter is None:
         raise MeterError(
             "There is nothing to calibrate with: no energy counter of this machine may be read. State the power that "
-            "it takes at work to calibrate by time, such as `green-code calibrate --power-w 20`."
+            f"it takes at work to calibrate by time, such as `green-code calibrate --power-w 20`{_at_most(limit_w)}."
         )
     grid = workload_grid(prior.n_layers, exit_layers, max_positions)
     progress("Measuring the idle power", 0, len(grid) + 1)
@@ -306,6 +309,11 @@ def _measure(
     if active_j <= 0:
         raise MeterError("The machine drew no more power at work than at rest; calibrate again while it is quiet.")
     return work, active_j
+
+
+def _at_most(limit_w: float | None) -> str:
+    """What whoever states a power may hold it against."""
+    return "" if limit_w is None else f"; with all its cores this CPU is built for {limit_w:g} W ({LIMITS_FROM})"
 
 
 def _describe(workload: Workload) -> str:

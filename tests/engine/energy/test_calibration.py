@@ -188,6 +188,8 @@ def test_calibration_without_a_counter_is_one_sentence() -> None:
 
     with pytest.raises(MeterError, match=r"^There is nothing to calibrate with: no energy counter"):
         calibrate(device.run, meter=None, prior=PRIOR, exit_layers=(), max_positions=8192)
+    with pytest.raises(MeterError, match=r"with all its cores this CPU is built for 105 W \(CodeCarbon, MIT\)\.$"):
+        calibrate(device.run, meter=None, prior=PRIOR, exit_layers=(), max_positions=8192, limit_w=105.0)
 
 
 def test_counter_that_stands_still_cannot_calibrate() -> None:
