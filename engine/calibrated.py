@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.types import Phase, ProgressSink, Work
 
 _CPU_INFO = Path("/proc/cpuinfo")
+_AS_IT_COMES = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
 _OLD_CALIBRATION = (
     "The calibration is of a release that did not count the length of the context, so its share is estimated; "
     "run `green-code calibrate` to measure it."
@@ -101,9 +102,10 @@ def calibrate_model(
     return made
 
 
-def workload_runner(loaded: LoadedModel) -> Callable[[Workload], Mapping[Phase, Work]]:
+def workload_runner(
+    loaded: LoadedModel, point: OperatingPoint = _AS_IT_COMES
+) -> Callable[[Workload], Mapping[Phase, Work]]:
     """Runs workloads on a model, waits for its device, and gives the work done."""
-    point = OperatingPoint(energy_weight=1.0, lossless=False, fill=Fill.PROPAGATE)
     reused: dict[int, Decoder] = {}  # by length of prompt
 
     def run(workload: Workload) -> Mapping[Phase, Work]:

@@ -10,9 +10,9 @@ count as in decoding, so that the two tokens a keystroke adds are not costed as 
            + context_passes e + (context_tokens - context_passes) f
 
 `a / L` is one position's compute in one of L layers; d / c weighs the head in layers, as both are linear in weights.
-Attention reads the cache as a layer reads its weights: a position attended costs its keys and values' bytes, once a
-pass (e), and compute for each further position that attends to it (f). So the longer the prompt, the dearer each token
-that is decoded behind it, which Solovyeva and Castor measured on GPUs (arXiv 2602.05712).
+Attention reads the cache as a layer reads its weights, at a price of its own: a position attended costs its keys and
+values' bytes, once a pass (e), and compute for each further position that attends to it (f). So the longer the prompt,
+the dearer each token that is decoded behind it, which Solovyeva and Castor measured on GPUs (arXiv 2602.05712).
 """
 
 from __future__ import annotations
@@ -40,31 +40,43 @@ GPU_J_PER_POLICY_CHECK = 4.6e-3
 Its own checks cost about 29 mJ (OPT 2.7B: +0.8 % of 544 J over 150 checks)."""
 
 CPU_ACTIVE_POWER_W = 17.5
-"""Assumption: the package power that decoding adds on a laptop, between 15 and 20 W."""
+"""Assumption: the package power that a busy core adds on a laptop, between 15 and 20 W."""
 
-CPU_J_PER_WEIGHT_BYTE = CPU_ACTIVE_POWER_W / 20e9
-"""Assumption: weights stream from memory at about 20 GB/s; 0.88 nJ a byte."""
 
-CPU_J_PER_FLOP: Mapping[Runtime, float] = {
-    "torch": CPU_ACTIVE_POWER_W / 100e9,
-    "onnx": CPU_ACTIVE_POWER_W / 210e9,
-    "native": CPU_ACTIVE_POWER_W / 410e9,
-    "native-avx2": CPU_ACTIVE_POWER_W / 140e9,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTimes:
+    """What computing on one core takes, in picoseconds of CPU time; a joule is that times `CPU_ACTIVE_POWER_W`.
+
+    Attributes:
+        weight_byte_ps: A byte of weights, read for one position.
+        flop_ps: A FLOP of a product with weights, for each further position.
+        context_byte_ps: A byte of keys and values, read for one position.
+        context_flop_ps: A FLOP of attention, for each further position; it is computed in fp32 by all of them.
+    """
+
+    weight_byte_ps: float
+    flop_ps: float
+    context_byte_ps: float
+    context_flop_ps: float
+
+
+CPU_TIMES: Mapping[Runtime, CpuTimes] = {
+    "native": CpuTimes(weight_byte_ps=32.0, flop_ps=2.0, context_byte_ps=70.0, context_flop_ps=5.3),
+    "native-avx2": CpuTimes(weight_byte_ps=49.0, flop_ps=7.2, context_byte_ps=62.0, context_flop_ps=11.0),
+    "onnx": CpuTimes(weight_byte_ps=50.0, flop_ps=4.8, context_byte_ps=50.0, context_flop_ps=11.4),
+    "torch": CpuTimes(weight_byte_ps=50.0, flop_ps=10.0, context_byte_ps=50.0, context_flop_ps=11.4),
 }
-"""Assumption for PyTorch: prompts of some hundred tokens reach about 100 GFLOP/s in fp32; 0.18 nJ a FLOP. The others
-multiply int8 by int8: 256 positions of the default model take them 0.26 and 0.13 s on two cores with AVX-512 VNNI,
-and 0.38 s with AVX2 alone (measured), times the power; 0.08, 0.04 and 0.13 nJ a FLOP."""
-
-CPU_J_PER_CONTEXT_FLOP = CPU_ACTIVE_POWER_W / 88e9
-"""Attention is computed in fp32, whatever the weights are held in: a further row takes 25 ps a FLOP on one core with
-AVX2 where a product of int8 takes 15.5 (measured, engine/LOG.md, "What the length of the context costs"); 0.20 nJ."""
+"""Those of our kernels are measured: fitted to windows of the default model, and held to others (engine/LOG.md, "Prices
+of the kernels' own"). VNNI makes products of int8 three times as fast and attention over half floats less so; hence the
+cache has a price of its own. The others are assumptions: 20 GB/s, prompts at 210 and 100 GFLOP/s in int8 and fp32."""
 
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""
 
 SHIPPED_SPREAD = (0.2, 3.0)
 """How many times the shipped joules the truth may be. Assumption: CPUs add 5 to 65 W and stream weights at 10 to 60
-GB/s, seldom one extreme with the other: 0.2 to 2.6 nJ a byte against 0.88. Today's GPUs take a quarter of the above."""
+GB/s, seldom one extreme with the other: 0.2 to 2.6 nJ a byte against 0.56 and 0.86. Today's GPUs take a quarter of the
+above."""
 
 FLOPS_PER_PARAM = 2
 """A multiplication and an addition a weight and position."""
@@ -164,16 +176,20 @@ def energy_j(model: DeviceCostModel, work: Work) -> float:
 
 
 def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime = "torch") -> DeviceCostModel:
-    """The shipped cost model: weight bytes for decoding, FLOPs for prefill. Not fitted, so its error is not known.
+    """The shipped cost model: weight bytes for decoding, FLOPs for prefill. Not fitted here, so its error is not known.
 
     `token_j` is 0: the embedding reads one row, and GREEN-CODE's cost of a token at depth 0 (0.68 J) is already below
     its LM head's bytes (0.96 J), which stand in `head_pass_j`.
     """
-    byte_j, flop_j, context_flop_j, check_j = (
-        (GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK)
-        if device == "cuda"
-        else (CPU_J_PER_WEIGHT_BYTE, CPU_J_PER_FLOP[runtime], CPU_J_PER_CONTEXT_FLOP, CPU_J_PER_POLICY_CHECK)
-    )
+    if device == "cuda":
+        byte_j, flop_j, check_j = GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK
+        context_byte_j, context_flop_j = byte_j, flop_j
+    else:
+        took, check_j = CPU_TIMES[runtime], CPU_J_PER_POLICY_CHECK
+        byte_j, flop_j, context_byte_j, context_flop_j = (
+            picoseconds * 1e-12 * CPU_ACTIVE_POWER_W
+            for picoseconds in (took.weight_byte_ps, took.flop_ps, took.context_byte_ps, took.context_flop_ps)
+        )
     param_j = geometry.bytes_per_param * byte_j
     return DeviceCostModel(
         prefill_token_j=geometry.n_layers * geometry.layer_params * FLOPS_PER_PARAM * flop_j,
@@ -186,7 +202,7 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
         source=Sentence("shipped default by weight bytes"),
         relative_error=None,
         idle_power_w=None,
-        context_pass_j=geometry.context_bytes * byte_j,
+        context_pass_j=geometry.context_bytes * context_byte_j,
         context_token_j=geometry.context_flops * context_flop_j,
     )
 

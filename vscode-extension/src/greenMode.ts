@@ -18,8 +18,8 @@ export interface Measured {
 }
 
 export const MEASURED: readonly Measured[] = [
-  { greenMode: 0, savedPercent: 51, lostPercent: 0 },
-  { greenMode: 20, savedPercent: 84, lostPercent: 3 },
+  { greenMode: 0, savedPercent: 50, lostPercent: 0 },
+  { greenMode: 20, savedPercent: 83, lostPercent: 3 },
   { greenMode: 50, savedPercent: 87, lostPercent: 9 },
   { greenMode: 80, savedPercent: 92, lostPercent: 17 },
   { greenMode: 100, savedPercent: 96, lostPercent: 32 },

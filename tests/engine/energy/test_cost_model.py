@@ -58,18 +58,6 @@ def test_further_positions_attend_to_a_cache_that_was_read_already() -> None:
     assert energy_j(ROUND, Work(context_passes=500, context_tokens=500 + 400 + 300)) == pytest.approx(1.0 + 0.7)
 
 
-def test_a_longer_prompt_makes_each_decoded_token_dearer() -> None:
-    model = default_cost_model(replace(SMOLLM2_135M, bytes_per_param=1.03), "cpu", "native-avx2")
-
-    def token_j(prompt_tokens: int) -> float:
-        work = baseline_work(Work(), prompt_tokens=prompt_tokens, tokens=25, n_layers=30)[Phase.DECODE]
-        return energy_j(model, work) / 25
-
-    # Measured on the kernels: 11.4 ms for the layers of a token, and 10.4 more behind 4,000 (head apart).
-    assert token_j(4000) - token_j(0) == pytest.approx(10.4 / 11.4 * 30 * model.layer_pass_j, rel=0.2)
-    assert 1.02 < token_j(512) / token_j(0) < 1.10
-
-
 def test_further_positions_of_the_head_cost_as_many_layers_as_it_weighs() -> None:
     assert energy_j(ROUND, Work(head_passes=1, head_tokens=5)) == pytest.approx(30.0 + 4 * (4.0 / 4) * 3.0)
 
