@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from engine.project.contexts import LONGEST, LinearContexts, SortedContexts
+from engine.project.contexts import LONGEST, LinearContexts, SortedContexts, _sorted_places
 
 N_TOKENS = 6  # so few that everything repeats
 
@@ -48,6 +48,20 @@ def test_only_places_count_that_a_wanted_token_follows(seed: int) -> None:
 
         assert found.lengths.max() == longest
         assert all(allowed[ids[place + 1]] for place in found.places.tolist() if place + 1 < len(ids))
+
+
+@pytest.mark.parametrize("key_bits", [64, 20])  # places are sorted with their keys, or by them where these are long
+@pytest.mark.parametrize("seed", range(5))
+def test_places_stand_in_the_order_of_the_tokens_before_them(
+    seed: int, key_bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.project.contexts._KEY_BITS", key_bits)
+    ids = random_text(seed, 3000)
+
+    text = ids.tolist()
+    in_order = sorted(range(len(text)), key=lambda place: text[max(0, place + 1 - LONGEST) : place + 1][::-1])
+
+    assert _sorted_places(ids).tolist() == in_order
 
 
 def test_more_than_the_longest_agreement_is_not_told_apart() -> None:
