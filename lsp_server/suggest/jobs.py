@@ -1,7 +1,7 @@
 """`Job`, a request that waits for its answer, and `Run`, one computation, whose answer may go to a newer job.
 
 Typing on does not make a computation useless where it agrees with what is typed: the newer job takes the older one's
-place. Both belong to the event loop's thread. They know no engine, no queue and no thread.
+place. Both belong to the event loop's thread, but for `Run.grow`. They know no engine, no queue and no thread.
 """
 
 from __future__ import annotations
@@ -108,9 +108,18 @@ class Run:
         # accepted suggestion, where blocks end, and typing while nothing is known yet".
         return typed is not None and agrees(self._text, typed)
 
-    def grow(self, text: str) -> None:
-        """Keeps the text so far; cancels the run where it does not serve the waiting job."""
+    def grow(self, text: str) -> bool:
+        """Keeps the text so far. From the engine's thread.
+
+        Returns:
+            Whether a newer job waits, so that `judge` may find that the text does not serve it. Each token would else
+            wake the event loop, for nothing.
+        """
         self._text, self._is_begun = text, True
+        return self.waiter is not None and self.waiter is not self.job
+
+    def judge(self) -> None:
+        """Cancels the run where its text does not serve the waiting job."""
         if self.waiter is not None and not self.would_serve(self.waiter.uri, self.waiter.request):
             self.cancellation.cancel()
             self._dismiss()

@@ -203,7 +203,8 @@ class CompletionScheduler:
         loop = asyncio.get_running_loop()
 
         def on_text(text: str) -> None:
-            loop.call_soon_threadsafe(run.grow, text)
+            if run.grow(text):
+                loop.call_soon_threadsafe(run.judge)
 
         call = partial(engine.complete, run.job.request, cancellation=run.cancellation, on_text=on_text)
         try:
