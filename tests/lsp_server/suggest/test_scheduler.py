@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
-from unittest.mock import Mock
 
 import pytest
 
@@ -125,19 +124,6 @@ async def test_of_fifty_superseded_requests_two_reach_the_engine(desk: Desk) -> 
     assert [n for n, answer in enumerate(answers) if answer is not None] == [50]
     assert len(desk.engine.requests) == 2
     assert len(desk.computed) == 2  # and what the first one cost is known
-
-
-async def test_a_text_that_grows_wakes_the_event_loop_once_it_is_whole(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop = asyncio.get_running_loop()
-    wake = Mock(wraps=loop.call_soon_threadsafe)
-    monkeypatch.setattr(loop, "call_soon_threadsafe", wake)
-    desk.engine.word_s = 0.0
-
-    assert await desk.scheduler.complete("a.py", "id", CompletionRequest(prefix="slowly"))
-
-    assert wake.call_count == 1
 
 
 @pytest.mark.parametrize(("typed", "rest"), [("", "one two three"), ("on", "e two three"), ("one two t", "hree")])
