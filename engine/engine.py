@@ -189,7 +189,7 @@ class Engine:
 
     def n_unread(self, request: CompletionRequest) -> int:
         """How many tokens of a request's prompt the model would have to read; on the thread that completes."""
-        return self._texts.n_unread(request)
+        return self._texts.n_unread(request, self._plan_of(request).point)
 
     def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None] = ignore_text) -> Completion:
         """Completes by the project alone, which takes no layer; from any thread, while another completes.
@@ -220,7 +220,7 @@ class Engine:
             on_text(text)
 
         with window:
-            run = self._texts.for_request(request, reads=plan.point.runs_layers)
+            run = self._texts.for_request(request, plan.point)
             decoded = run.decode(
                 plan.policy,
                 plan.point,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
-    from engine.types import CancellationToken, CompletionRequest, Work
+    from engine.types import CancellationToken, CompletionRequest, ProjectPlace, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +91,26 @@ class TextDecoder:
         """The prompt in tokens, with room for the answer in the model's positions."""
         return self._prompt_ids(self._healed(site.prompt)[0], max_new_tokens)
 
-    def for_request(self, request: CompletionRequest, *, reads: bool) -> TextRun:
+    def for_request(self, request: CompletionRequest, point: OperatingPoint) -> TextRun:
         """A request's site made ready as `at` does, in the window that is open there if a cache still holds it."""
-        max_new_tokens = request.max_new_tokens
-        start = self._windows.start(request.prefix, request.prompt)
+        reads, max_new_tokens = point.runs_layers, request.max_new_tokens
+        share = self.window_share(request.place, point)
+        start = self._windows.start(request.prefix, request.prompt, share)
         run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens, reads=reads)
-        if reads and not run.is_begun and start != (fresh := window_start(request.prefix, request.prompt)):
+        if reads and not run.is_begun and start != (fresh := window_start(request.prefix, request.prompt, share)):
             start = fresh
             run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens)
         if reads:
             self._windows.note(request.prefix, start)
         return run
 
-    def n_unread(self, request: CompletionRequest) -> int:
+    def window_share(self, place: ProjectPlace | None, point: OperatingPoint) -> float:
+        """How much of the window is read in a document: all of it where no project has been read that it is part of."""
+        return point.window_share if place is not None and self.projects.text(place.project).n_tokens else 1.0
+
+    def n_unread(self, request: CompletionRequest, point: OperatingPoint) -> int:
         """How many tokens of a request's prompt the model would have to read."""
-        start = self._windows.start(request.prefix, request.prompt)
+        start = self._windows.start(request.prefix, request.prompt, self.window_share(request.place, point))
         prompt_ids = self.prompt_ids(site_for(request, start=start), max_new_tokens=request.max_new_tokens)
         return self._decoders.n_unread(prompt_ids)
 

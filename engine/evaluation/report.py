@@ -26,6 +26,7 @@ TABLE, NUMBERS, PLOT = "evaluation.md", "evaluation.json", "evaluation.png"
 _COLUMNS = (
     "arm",
     "decode energy saved",
+    "prompt energy saved",
     "kept text lost",
     "lost of full depth's text",
     "kept, chars",
@@ -131,6 +132,7 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
     return [
         arm,
         runs.saved(arm, "decode_j").as_percent(),
+        runs.saved(arm, "prompt_j").as_percent(),
         runs.saved(arm, "kept").as_percent(),
         runs.saved(arm, "kept_of_full").as_percent(),
         f"{kept.value:.1f}",
@@ -175,10 +177,10 @@ def _markdown(
         (
             f"{len(places)} places ({languages}) in {conditions.source}, {conditions.seeds} seed(s), at most "
             f"{conditions.max_new_tokens} tokens. {conditions.device}. Exits: {conditions.exits}. "
-            f"Decode energy is modelled ({conditions.cost_model}): decoding, policy and verification, the prompt "
-            f"apart. Savings and losses are relative to `{BASELINE}`, plain decoding through all "
-            f"{conditions.n_layers} layers with a KV cache; in "
-            "brackets, 95 % intervals by paired bootstrap over places."
+            f"Energy is modelled ({conditions.cost_model}): decode energy is decoding, policy and verification, "
+            "prompt energy is reading all of the prompt. Savings and losses are relative to "
+            f"`{BASELINE}`, plain decoding through all {conditions.n_layers} layers with a KV cache; in brackets, 95 % "
+            "intervals by paired bootstrap over places."
         ),
         *(f"\n{note}" for note in conditions.notes),
         "",

@@ -1,20 +1,22 @@
 """START HERE for evaluation: `run_arms()` decodes every arm at every place and says what each cost and gave.
 
 Arms take turns at each place, in another order at each, so that a machine that grows slow or warm is fair to all of
-them; the prompt stays in the KV cache, so that they differ in decoding only. `engine.evaluation.statistics` says what
-the numbers mean together.
+them; the prompt stays in the KV cache, so that they differ in decoding only, and in how much of the window they read.
+`engine.evaluation.statistics` says what the numbers mean together.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.completion.kept import kept_characters
+from engine.completion.prompt import build_prompt
 from engine.completion.site import offered
-from engine.energy.cost_model import phase_energy_j
+from engine.completion.window import window_start
+from engine.energy.cost_model import energy_j, phase_energy_j, prompt_work
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
@@ -22,7 +24,7 @@ from engine.policy.base import PLAIN_DECODING, OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
 from engine.text import TextDecoder
-from engine.types import FinishReason, Phase, ProgressSink, no_progress
+from engine.types import FinishReason, Phase, ProgressSink, PromptOptions, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from engine.evaluation.places import Place
     from engine.model.loaded import LoadedModel
     from engine.policy.base import Action, ExitCandidate, ExitPolicy
-    from engine.text import DecodedText
+    from engine.text import DecodedText, TextRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Timed:
 
     Attributes:
         said: What came out.
+        n_prompt: Tokens of the prompt.
         decode_s: Seconds from that position, which gives the first token, to the end. When tokens are certain is not
             asked: several that are judged at once come late.
         cpu_s: Processor time of this process meanwhile, all threads, in seconds.
@@ -47,6 +50,7 @@ class Timed:
     """
 
     said: DecodedText
+    n_prompt: int
     decode_s: float
     cpu_s: float
     policy_s: float
@@ -60,7 +64,7 @@ class PlaceRun:
         arm: Its name.
         place: Index of the place.
         decode_j: Decoding, policy and verification; the prompt apart.
-        prefill_j: The prompt's positions that the cache did not hold.
+        prompt_j: All of the prompt, read from an empty cache.
         layer_passes: Layers read behind the prompt.
         head_passes: Times the LM head was read.
         weight_bytes: What these passes read of the weights.
@@ -81,7 +85,7 @@ class PlaceRun:
     arm: str
     place: int
     decode_j: float
-    prefill_j: float
+    prompt_j: float
     layer_passes: int
     head_passes: float
     weight_bytes: float
@@ -181,28 +185,42 @@ class _Bench:
     Attributes:
         loaded: The model.
         place: The place.
-        run: The product's own way to decode there.
+        run: The product's own way to decode there, behind all of the window.
     """
 
     def __init__(self, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
         self.loaded, self.place, self._max_new_tokens = texts.loaded, place, max_new_tokens
-        self.run = texts.at(place.site, max_new_tokens=max_new_tokens)
-        self.decode(FullDepth(), PLAIN_DECODING, max_new_tokens=1)  # fills the cache
+        self._texts = texts
+        self._runs: dict[int, TextRun] = {}  # by where the window begins
+        self.run = self._run_for(PLAIN_DECODING)
 
     def decode(
         self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None, may_give_up: bool = True
     ) -> Timed:
         """Decodes once; by default to the product's own length limit, and unlikely texts as far as the product does."""
+        run = self._run_for(point)
         timed = _TimedPolicy(policy)
         begun_s, cpu_begun_s = time.perf_counter(), time.process_time()
-        said = self.run.decode(
+        said = run.decode(
             timed,
             point,
             max_new_tokens=max_new_tokens or self._max_new_tokens,
             may_give_up=may_give_up,
         )
         decode_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_begun_s
-        return Timed(said=said, decode_s=decode_s, cpu_s=cpu_s, policy_s=timed.elapsed_s)
+        return Timed(said=said, n_prompt=len(run.prompt_ids), decode_s=decode_s, cpu_s=cpu_s, policy_s=timed.elapsed_s)
+
+    def _run_for(self, point: OperatingPoint) -> TextRun:
+        """What reads as much of the window as an operating point does; its prompt is in the cache."""
+        site = self.place.site
+        share = self._texts.window_share(site.place, point)
+        start = window_start(site.prefix, PromptOptions(), share)
+        if start not in self._runs:
+            if share < 1.0:
+                site = replace(site, prompt=build_prompt(site.prefix, site.suffix, start=start))
+            self._runs[start] = run = self._texts.at(site, max_new_tokens=self._max_new_tokens)
+            run.decode(FullDepth(), PLAIN_DECODING, max_new_tokens=1)
+        return self._runs[start]
 
 
 class _TimedPolicy:
@@ -250,7 +268,7 @@ def _judged(
         arm=arm,
         place=index,
         decode_j=sum(joules[phase] for phase in charged),
-        prefill_j=joules[Phase.PREFILL],
+        prompt_j=energy_j(cost_model, prompt_work(timed.n_prompt, timed.n_prompt, bench.loaded.model.n_layers)),
         layer_passes=layer_passes,
         head_passes=head_passes,
         weight_bytes=weights * geometry.bytes_per_param,

@@ -48,6 +48,8 @@ class OperatingPoint:
             text may differ from full depth's; None for never.
         text_chance: Least chance that all of a text is right with which it goes on; 0 for whatever the chance.
         runs_layers: False ends the text before the first token that would need a layer.
+        window_share: How much of the window onto a document is read where a project has its say: its index knows what
+            stands above, so what is left out leaves the model before its first layer.
         whole_head: Chooses each token from the whole vocabulary at once, as plain decoding does; else from a listing,
             and the whole head judges several of them in one pass.
     """
@@ -60,6 +62,7 @@ class OperatingPoint:
     zero_chance: float | None = None
     text_chance: float = 0.0
     runs_layers: bool = True
+    window_share: float = 1.0
     whole_head: bool = False
 
 

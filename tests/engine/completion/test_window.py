@@ -63,3 +63,19 @@ def test_several_documents_have_one_each() -> None:
         first[0] + DOCUMENT[8000:8300],
         first[1] + other[8000:8300],
     ]
+
+
+def test_a_part_of_a_window_is_no_longer_than_its_share_and_follows_the_text_as_closely() -> None:
+    prefixes = [DOCUMENT[:end] for end in range(6000, 9000)]
+
+    lengths = [len(prefix) - window_start(prefix, OPTIONS, share=0.5) for prefix in prefixes]
+
+    assert max(lengths) <= OPTIONS.window_chars / 2
+    assert min(lengths) > OPTIONS.window_chars / 4
+
+
+def test_a_whole_window_that_is_open_is_read_on_where_a_part_would_do() -> None:
+    windows = OpenWindows()
+    (before,) = typed(windows, [DOCUMENT[:8000]])
+
+    assert DOCUMENT[windows.start(DOCUMENT[:8010], OPTIONS, share=0.5) : 8010] == before + DOCUMENT[8000:8010]

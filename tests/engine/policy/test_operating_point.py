@@ -51,6 +51,14 @@ def test_a_greener_mode_never_goes_deeper() -> None:
     assert layers == sorted(layers, reverse=True)
 
 
+def test_a_greener_mode_reads_no_more_of_the_window_and_a_lossless_one_all_of_it() -> None:
+    shares = [plan_for(mode, None, LAYERS).point.window_share for mode in range(101)]
+
+    assert shares[0] == plan_for(100, "full-depth", LAYERS).point.window_share == 1.0
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] > 0.2
+
+
 @pytest.mark.parametrize("spec", ["full-depth", "fixed:24", "fixed:30", "confidence:0.8"])
 def test_a_policy_is_found_by_its_name(spec: str) -> None:
     assert plan_for(0, spec, LAYERS).policy.name == spec
