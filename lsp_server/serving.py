@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from lsp_server.late_records import import_late
+from lsp_server.unread import end_if_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,10 @@ def serve_with(engines: Callable[[], tuple[EngineFactory, Preparation]], *, ledg
         engines: Gives what loads an engine, and what prepares one; called once what everybody needs is imported.
         ledger_path: The ledger's file; None for the one in the user's data folder.
     """
+    is_serving = end_if_unread()
     gc.disable()  # hardly any of what is imported is garbage: to look for it takes a tenth of the start
+    from lsp_server.late_records import import_late
+
     import_late()
     from lsp_server.handlers import create_server
     from lsp_server.stdio import serve_stdio
@@ -45,4 +48,5 @@ def serve_with(engines: Callable[[], tuple[EngineFactory, Preparation]], *, ledg
     server = create_server(engine_factory, prepare=prepare, ledger_path=ledger_path)
     gc.freeze()  # nor will it ever be
     gc.enable()
+    is_serving.set()
     return serve_stdio(server)

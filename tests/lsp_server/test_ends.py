@@ -103,3 +103,30 @@ def test_a_client_whose_end_nobody_asks_about_is_gone(ledger: Path) -> None:
         editor.stdin.close()  # it ends, and stays a zombie until `wait` below; our pipes stay open
         assert client.ends_within(SOON_S) == 1
     editor.wait()
+
+
+_NEVER_STARTED = """
+import threading
+from lsp_server import late_records, serving
+late_records.import_late = threading.Event().wait  # as on a machine that is too busy to import anything
+serving.serve()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no telling that nobody reads")
+def test_a_server_that_still_starts_ends_with_its_client() -> None:
+    command = [sys.executable, "-c", _NEVER_STARTED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, bufsize=0) as process:
+        client = RawClient(process)
+        client.send({"id": 1, "method": "initialize", "params": {}})
+        client.stdout.close()
+        assert client.ends_within(SOON_S) == 1
+
+
+def test_a_server_that_starts_answers_what_came_before_its_input_ended(ledger: Path) -> None:
+    with raw_client(ledger) as client:
+        params: dict[str, Any] = {"processId": None, "capabilities": {}, "rootUri": None}
+        client.send({"id": 1, "method": "initialize", "params": params}, *SHUTDOWN_AND_EXIT)
+        client.stdin.close()
+        assert b'"serverInfo"' in client.stdout.read()
+        assert client.process.wait(PATIENCE_S) == 0
