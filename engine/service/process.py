@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from engine.memory import give_memory_back
+from engine.memory import give_memory_back, keep_one_arena
 from engine.service import wire
 from engine.service.endpoint import Endpoint
 from engine.service.host import EngineHost
@@ -45,6 +45,7 @@ def run(load: Load) -> None:
     parameters = json.loads(sys.argv[1])
     _leave_the_parent()
     faulthandler.enable()
+    keep_one_arena()
     endpoint = Endpoint(
         folder=Path(parameters["folder"]),
         name=parameters["name"],

@@ -1,5 +1,6 @@
 """lsprotocol's records are what they always are, each finished when it is first used."""
 
+import hmac
 import json
 import subprocess
 import sys
@@ -55,3 +56,21 @@ def test_late_records_are_as_others_and_few_are_finished_at_first() -> None:
     assert late["fields"] == plain["fields"]
     assert late["uses"] == plain["uses"]
     assert late["finished"] < 10 < plain["finished"]
+
+
+WITHOUT_OPENSSL = """
+import sys
+from lsp_server.late_records import import_late
+import_late()
+import lsp_server.handlers, lsp_server.stdio, engine.service.opened
+import hmac
+assert not {"_ssl", "_hashlib"} & sys.modules.keys()
+assert hmac.new(b"token", b"x", "sha256").hexdigest() == sys.argv[1]
+import ssl
+assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
+"""
+
+
+def test_a_server_starts_without_openssl_and_may_import_it_later() -> None:
+    right = hmac.new(b"token", b"x", "sha256").hexdigest()
+    subprocess.run([sys.executable, "-c", WITHOUT_OPENSSL, right], check=True)
