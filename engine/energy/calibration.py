@@ -7,6 +7,7 @@ its `Work` and the counter's joules are all that is looked at.
 from __future__ import annotations
 
 import json
+import random
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
@@ -37,7 +38,8 @@ NEW_TOKENS = (1, 12, 32)
 LONG_PROMPT_TOKENS = 1536
 """As long as the product's longest: what a token attends to there costs a third of what its layers do."""
 WINDOW_S = 1.0
-"""Shortest window of a workload; with three depths there are 21 of them, half a minute in all."""
+"""Shortest window of a workload in a round; with three depths there are 21 workloads, two thirds of a minute in all."""
+ROUNDS = 2
 IDLE_S = 3.0
 
 CALIBRATION_FILE = "calibration.json"  # in the user's data folder
@@ -64,7 +66,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibratedWindow:
-    """One workload as it was measured: its work, its active joules, and what the other windows say of it."""
+    """One workload as it was measured in all rounds: its work, its active joules, and what the others say of it."""
 
     workload: Workload
     work: Work
@@ -125,23 +127,26 @@ def calibrate(
             f"it takes at work to calibrate by time, such as `green-code calibrate --power-w 20`{_at_most(limit_w)}."
         )
     grid = workload_grid(prior.n_layers, exit_layers, max_positions)
-    progress("Measuring the idle power", 0, len(grid) + 1)
+    # In another order each round, so that a machine that grows warm makes no workload dearer than the others.
+    turns = [workload for round_ in range(ROUNDS) for workload in random.Random(round_).sample(grid, len(grid))]  # noqa: S311
+    progress("Measuring the idle power", 0, len(turns) + 1)
     # Only a counter sees the machine at rest; a stated power is without that.
     is_counted = meter.provenance is not Provenance.MODELLED
     idle_power_w = measure_idle_power_w(meter, clock=clock, wait=wait) if is_counted else None
     run(grid[0])  # warms up: a first run allocates memory and chooses kernels
-    samples = []
-    for done, workload in enumerate(grid, start=1):
-        progress(_describe(workload), done, len(grid) + 1)
-        samples.append(_measure(run, workload, meter, idle_power_w or 0.0, clock))
-    fit = fit_cost_model(samples, prior=prior, source=f"calibrated with {meter.name}")
-    progress("Calibrated", len(grid) + 1, len(grid) + 1)
+    measured = dict.fromkeys(grid, (Work(), 0.0))
+    for done, workload in enumerate(turns, start=1):
+        progress(_describe(workload), done, len(turns) + 1)
+        work, energy_j = _measure(run, workload, meter, idle_power_w or 0.0, clock)
+        measured[workload] = measured[workload][0] + work, measured[workload][1] + energy_j
+    fit = fit_cost_model(list(measured.values()), prior=prior, source=f"calibrated with {meter.name}")
+    progress("Calibrated", len(turns) + 1, len(turns) + 1)
     return Calibration(
         model=replace(fit.model, idle_power_w=idle_power_w),
         prior=prior,
         windows=tuple(
             CalibratedWindow(workload=workload, work=work, energy_j=energy_j, predicted_j=predicted_j)
-            for workload, (work, energy_j), predicted_j in zip(grid, samples, fit.predicted_j, strict=True)
+            for (workload, (work, energy_j)), predicted_j in zip(measured.items(), fit.predicted_j, strict=True)
         ),
     )
 

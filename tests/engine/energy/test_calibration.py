@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.energy.calibration import (
+    ROUNDS,
     Workload,
     calibrate,
     calibration_key,
@@ -49,11 +50,13 @@ class ReplayedDevice:
     clock: FakeClock = field(default_factory=FakeClock)
     meter: FakeMeter = field(default_factory=lambda: FakeMeter(counter_j=0.0))
     noise: float = 0.0  # of a run's joules, one standard deviation
+    warming: float = 0.0  # how much dearer work becomes each second
     random: random.Random = field(default_factory=lambda: random.Random(3))
 
     def run(self, workload: Workload) -> dict[Phase, Work]:
         work = work_of(workload, self.costs.n_layers)
         active_j = request_j(self.costs, work) * self.random.gauss(1.0, self.noise)
+        active_j *= 1.0 + self.warming * (self.clock.now_s - FakeClock().now_s)
         self.rest(active_j / ACTIVE_POWER_W)
         self.draw(active_j)
         return work
@@ -68,17 +71,7 @@ class ReplayedDevice:
 
 
 def test_calibration_recovers_the_device_and_its_idle_power() -> None:
-    device = ReplayedDevice()
-
-    model = calibrate(
-        device.run,
-        meter=device.meter,
-        prior=PRIOR,
-        exit_layers=(3, 15, 24),
-        max_positions=8192,
-        clock=device.clock,
-        wait=device.rest,
-    ).model
+    model = calibrated(ReplayedDevice())
 
     assert model.layer_pass_j == pytest.approx(DEVICE.layer_pass_j, rel=0.03)
     assert model.prefill_token_j == pytest.approx(DEVICE.prefill_token_j, rel=0.03)
@@ -115,10 +108,8 @@ def test_a_power_that_is_none_is_refused(power_w: float) -> None:
         StatedPowerMeter(power_w)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.05])
-def test_windows_that_were_held_out_are_predicted(noise: float) -> None:
-    device = ReplayedDevice(noise=noise)
-    model = calibrate(
+def calibrated(device: ReplayedDevice) -> DeviceCostModel:
+    return calibrate(
         device.run,
         meter=device.meter,
         prior=PRIOR,
@@ -128,10 +119,26 @@ def test_windows_that_were_held_out_are_predicted(noise: float) -> None:
         wait=device.rest,
     ).model
 
-    for prompt_tokens, reuses_prompt in product((50, 300, 1000, 4000), (False, True)):
-        workload = Workload(prompt_tokens=prompt_tokens, new_tokens=24, exit_layer=21, reuses_prompt=reuses_prompt)
-        work = work_of(workload, PRIOR.n_layers)
-        assert request_j(model, work) == pytest.approx(request_j(DEVICE, work), rel=0.1)
+
+def held_out(model: DeviceCostModel) -> list[float]:
+    """Predicted joules over the device's own, of windows that no calibration sees."""
+    workloads = [
+        Workload(prompt_tokens=prompt_tokens, new_tokens=24, exit_layer=21, reuses_prompt=reuses_prompt)
+        for prompt_tokens, reuses_prompt in product((50, 300, 1000, 4000), (False, True))
+    ]
+    works = [work_of(workload, PRIOR.n_layers) for workload in workloads]
+    return [request_j(model, work) / request_j(DEVICE, work) for work in works]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_windows_that_were_held_out_are_predicted(noise: float) -> None:
+    assert held_out(calibrated(ReplayedDevice(noise=noise))) == pytest.approx([1.0] * 8, rel=0.1)
+
+
+def test_a_machine_that_grows_warm_makes_no_work_dearer_than_other_work() -> None:
+    dearer = held_out(calibrated(ReplayedDevice(warming=0.005)))  # a quarter from the first window to the last
+
+    assert max(dearer) < 1.08 * min(dearer)
 
 
 def test_calibration_tells_its_progress_to_the_end() -> None:
@@ -148,7 +155,7 @@ def test_calibration_tells_its_progress_to_the_end() -> None:
         wait=device.rest,
     )
 
-    n_windows = len(workload_grid(PRIOR.n_layers, (15,), 8192)) + 1
+    n_windows = ROUNDS * len(workload_grid(PRIOR.n_layers, (15,), 8192)) + 1
     assert steps == [(done, n_windows) for done in range(n_windows + 1)]
 
 
