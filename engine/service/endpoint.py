@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LOG_FILE = "engine.log"
 BACKLOG = 64  # servers that come at the same moment
+# When what both sides say to each other was installed: a version may be installed anew, with other code.
+WRITTEN_NS = max(file.stat().st_mtime_ns for file in Path(__file__).parent.glob("*.py"))
 _MOST_PATH_BYTES = 100  # of a socket; systems end at 104 or 108
 _BREATH_S = 0.1
 _STALE_S = 60.0  # from which on a socket that nobody listens at is no engine that is just starting
@@ -70,7 +72,7 @@ class Endpoint:
         working_folder = Path.cwd() if _is_relative(config.model) else Path.home()
         parts = {
             "version": VERSION,
-            "code": str(Path(__file__).parents[2]),
+            "code": [str(Path(__file__).parents[2]), WRITTEN_NS],
             "python": sys.executable,
             "folders": [str(cache_dir()), str(data_dir()), str(working_folder)],
             "config": asdict(replace(config, shared=True)),
