@@ -191,7 +191,7 @@ class Engine:
         """How many tokens of a request's prompt the model would have to read; on the thread that completes."""
         return self._texts.n_unread(request, self._plan_of(request).point)
 
-    def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None] = ignore_text) -> Completion:
+    def look_up(self, request: CompletionRequest) -> Completion:
         """Completes by the project alone, which takes no layer; from any thread, while another completes.
 
         No counter tells what it took apart from what is computed meanwhile.
@@ -200,7 +200,7 @@ class Engine:
             ConfigError: If the green mode means nothing.
         """
         plan = self._plan_of(replace(request, policy=PROJECT_ALONE))
-        return self._completed(request, plan, EnergyWindow(None), on_text)
+        return self._completed(request, plan, EnergyWindow(None), ignore_text)
 
     def _completed(
         self,

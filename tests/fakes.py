@@ -111,7 +111,7 @@ class FakeEngine:
         assert not self.is_closed
         order = (request.prefix.split() or [""])[-1]
         if request.policy == PROJECT_ALONE:
-            return self.look_up(request, on_text=on_text)
+            return self.look_up(request)
         self.requests.append(request)
         self.started.set()
         if order == "crash":
@@ -139,7 +139,7 @@ class FakeEngine:
         """Many for a long prompt."""
         return 1000 if request.prefix.endswith("long") else 1
 
-    def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None]) -> Completion:
+    def look_up(self, request: CompletionRequest) -> Completion:
         """By the project alone."""
         self.looked_up.append(request)
         return fake_completion(" to all" if request.prefix.endswith("known") else "", energy_j=0.0, exit_layers=())

@@ -68,7 +68,7 @@ class HostedEngine(Protocol):
         """How many tokens of a prompt would have to be read; on the thread that completes."""
         ...
 
-    def look_up(self, request: CompletionRequest, *, on_text: Callable[[str], None]) -> Completion:
+    def look_up(self, request: CompletionRequest) -> Completion:
         """Completes by the project alone; while another thread completes."""
         ...
 
@@ -124,7 +124,7 @@ class Guest:
     Args:
         link: To it.
         turns: For what the engine's thread has to do.
-        lookups: For what a project alone is asked, which takes a moment and waits for nobody's turn.
+        looking_up: Held while a project alone is asked, which takes a moment and waits for nobody's turn.
         number: No other guest's.
         engine: Gives the engine, once it is loaded.
         meanwhile: Gives what may be done while a long prompt is read.
@@ -135,7 +135,7 @@ class Guest:
         self,
         link: Link,
         turns: Turns[Guest],
-        lookups: queue.SimpleQueue[Callable[[], None] | None],
+        looking_up: threading.Lock,
         number: int,
         *,
         engine: Callable[[], HostedEngine],
@@ -143,7 +143,7 @@ class Guest:
         on_open: Callable[[Guest, Message], None],
     ) -> None:
         self.number = number
-        self._link, self._turns, self._lookups = link, turns, lookups
+        self._link, self._turns, self._looking_up = link, turns, looking_up
         self._engine, self._meanwhile, self._on_open = engine, meanwhile, on_open
         self._text = KnownText()
         self._running: dict[int, GuestRequest] = {}
@@ -207,7 +207,8 @@ class Guest:
         with self._lock:
             self._running[number] = asked
         if request.policy == PROJECT_ALONE:
-            self._lookups.put(asked)
+            with self._looking_up:  # here and now: to wake another thread may take longer
+                self._complete(asked)
         else:
             self._turns.put(self, asked)
 
@@ -221,7 +222,7 @@ class Guest:
             self._end(number, {"is": wire.WITHDRAWN, "id": number})
 
     def _complete(self, asked: GuestRequest) -> None:
-        """On the engine's thread; for a project alone, on the one beside it."""
+        """On the engine's thread; for a project alone, on the one that reads."""
         number, request, cancellation = asked.number, asked.request, asked.cancellation
         if cancellation.is_cancelled:
             self._end(number, {"is": wire.WITHDRAWN, "id": number})
@@ -230,12 +231,12 @@ class Guest:
         def on_text(text: str) -> None:
             self._link.post({"is": wire.TEXT, "id": number, "text": text})
 
-        on_text("")  # its turn has come
         try:
             engine = self._engine()
             if request.policy == PROJECT_ALONE:
-                completion = engine.look_up(request, on_text=on_text)
+                completion = engine.look_up(request)  # it is there before anybody could read how it grows
             else:
+                on_text("")  # its turn has come
                 engine.use_windows(len(self._turns.guests))
                 completion = engine.complete(
                     request, cancellation=cancellation, meanwhile=self._meanwhile, on_text=on_text

@@ -1,6 +1,6 @@
 """`EngineHost`: one engine, and the servers that share it. It loads with the first, and ends some time after the last.
 
-One thread computes, the one that `serve` is called on, and one looks things up in projects; nothing is polled. It owns
+One thread computes, the one that `serve` is called on, and one reads what each server says; nothing is polled. It owns
 no process and no file.
 """
 
@@ -12,7 +12,6 @@ import secrets
 import threading
 import time
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, SharingError, in_short
@@ -57,7 +56,7 @@ class EngineHost:
     def __init__(self, load: Load, door: Door, *, linger_s: float, at_rest: Callable[[], None] | None = None) -> None:
         self._load, self._door = load, door
         self._turns: Turns[Guest] = Turns(linger_s, at_rest)
-        self._lookups: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._looking_up = threading.Lock()
         self._name = secrets.token_hex(8)
         self._engine: HostedEngine | None = None
         self._config: EngineConfig | None = None
@@ -72,11 +71,8 @@ class EngineHost:
 
     def serve(self) -> None:
         """Computes what servers ask for, until none has been there for long, or `end` is called."""
-        # Started here, it has this thread's priority.
-        threading.Thread(target=self._look_up, name="look-up", daemon=True).start()
         while (work := self._turns.take()) is not None:
             work()
-        self._lookups.put(None)
         self._door.close()
         guests, end_s = self._turns.guests, time.monotonic() + _LAST_WORDS_S
         for guest in guests:
@@ -110,11 +106,6 @@ class EngineHost:
         finally:
             self._is_between = False
 
-    def _look_up(self) -> None:
-        """In a thread of its own: projects are asked at each key, and the engine's thread may be busy for long."""
-        while (work := self._lookups.get()) is not None:
-            work()
-
     def _let_in(self) -> None:
         while (connection := self._door.wait()) is not None:
             threading.Thread(target=self._welcome, args=(connection,), name="guest", daemon=True).start()
@@ -129,7 +120,7 @@ class EngineHost:
         guest = Guest(
             Link(connection),
             self._turns,
-            self._lookups,
+            self._looking_up,
             number,
             engine=self._loaded,
             meanwhile=self._short_work,

@@ -72,8 +72,8 @@ def test_what_computes_gives_way_and_what_answers_does_not(meeting: Path) -> Non
 
     niceness = sorted(os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads())
 
-    assert len(niceness) > 2
-    assert niceness[-3] < niceness[-2] == niceness[-1]  # those that compute, and that look things up
+    assert len(niceness) > 1
+    assert niceness[-2] < niceness[-1]  # the one that computes
     engine.close()
 
 
