@@ -212,20 +212,21 @@ def teach_exits(
         EngineError: If the model or the text cannot be had, or the training fails.
     """
     from engine.corpus.datasets import CORPUS_LANGUAGES, gather_corpus
+    from engine.model.families import FAMILIES
     from engine.model.loading import load_model
     from engine.model.reference.trained_exits import find_trained_exits
+    from engine.model.sources.model_folder import settings_of
     from engine.model.sources.store import resolve_model
     from engine.model.trained_exit_files import TRAINED_EXITS
     from engine.training.agreement import quality_table
     from engine.training.exits import TrainingPlan, train_exits
+    from engine.training.model_card import model_card
 
-    plan = plan or TrainingPlan()
+    plan, languages = plan or TrainingPlan(), languages or CORPUS_LANGUAGES
     with progress_bar() as progress:
         files = resolve_model(model, progress=progress)
     with progress_bar(counting=True) as progress:
-        corpus = gather_corpus(
-            languages=languages or CORPUS_LANGUAGES, benchmarks=(benchmark,) if benchmark else (), progress=progress
-        )
+        corpus = gather_corpus(languages=languages, benchmarks=(benchmark,) if benchmark else (), progress=progress)
         config = EngineConfig(model=model, device=device)
         loaded = load_model(files.name, files.path, config, with_trained_exits=False, reference=True)
         path = output or TRAINED_EXITS.own_path(files.name)
@@ -233,11 +234,15 @@ def teach_exits(
         if further and start is None:
             raise TrainingError(f"The model {files.name} has no trained exits to go on from: leave out --further.")
         trained = train_exits(loaded, corpus, path, plan=plan, start=start, progress=progress)
+    licence = FAMILIES[settings_of(files.path)["model_type"]].licence
+    path.with_suffix(".md").write_text(model_card(trained, licence=licence, languages=languages), encoding="utf-8")
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
     if plan.joint_tokens and not trained.jointly:
         console.print("The joint training made the last layer worse; the layers stay as they were.", soft_wrap=True)
-    console.print(f"The trained exits are in {path}", highlight=False, soft_wrap=True)
+    console.print(
+        f"The trained exits are in {path}, and what to know of them is beside it", highlight=False, soft_wrap=True
+    )
 
 
 def _require(package: str) -> None:
