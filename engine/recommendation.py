@@ -135,7 +135,8 @@ def teaching_s(sizes: ModelSizes, n_tokens: int, machine: Machine) -> float:
 
 def _rated(model: KnownModel, machine: Machine) -> Recommendation:
     sizes, needs = model.sizes, model.sizes.needs
-    cost = default_cost_model(sizes.geometry, "cpu", machine.runtime)
+    runtime: Runtime = machine.runtime if sizes.runs_rounded else "torch"
+    cost = default_cost_model(sizes.geometry, "cpu", runtime)
     a_token_ms = token_ms(sizes, machine)
     why_not = needs.why_not_here(free_disk_bytes=machine.free_disk_bytes, memory_bytes=machine.memory_bytes)
     if not why_not and needs.running_bytes > _WELL_MEMORY * machine.memory_bytes:

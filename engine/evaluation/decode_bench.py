@@ -119,10 +119,10 @@ def _peers(
         yield [LlamaCpp(file, threads=count, max_positions=_MAX_POSITIONS) for count in counts]
 
 
-def cold_start(config: EngineConfig, text: str) -> ColdStart:
+def cold_start(config: EngineConfig, text: str, *, n_starts: int = _COLD_STARTS) -> ColdStart:
     """The fastest of a few starts of a process, the disk warm; each completes behind `text`."""
     starts = []
-    for _ in range(_COLD_STARTS):
+    for _ in range(n_starts):
         done = subprocess.run(  # noqa: S603 - our own code
             [sys.executable, "-I", "-c", _COLD_START, config.model, config.precision, config.device],
             input=text,

@@ -194,6 +194,10 @@ class Stepper:
         rows = prefill(model, self._cache, token_ids, position=0, counter=PhaseCounter(), check=_go_on)
         model.choices(model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers))  # waits for a GPU
 
+    def back_to(self, n_positions: int) -> None:
+        """Forgets the steps behind a prompt of so many tokens, which then need not be read again."""
+        self._cache.crop(n_positions)
+
     @torch.inference_mode()
     def step(self, token_id: int, depth: int | None = None, *, whole_head: bool = False) -> None:
         """Up to `depth` and the head over a listing; at full depth and with the whole head where none is given."""

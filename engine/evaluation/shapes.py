@@ -24,17 +24,22 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from engine.config import EngineConfig
 from engine.energy.cost_model import default_cost_model
 from engine.evaluation.decode_bench import cold_start, read_prompts
-from engine.evaluation.decode_speed import Measured, Stepper, steps, timed
-from engine.model.loading import load_model
+from engine.evaluation.decode_speed import OURS, Measured, Stepper, ratio, steps, timed
+from engine.evaluation.llama_cpp import LlamaCpp, is_installed, quantized
+from engine.evaluation.shape_gguf import write_gguf
+from engine.model.loaded import cpu_threads
+from engine.model.loading import load_model, prepare_model
 from engine.model.sources import model_cache
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.evaluation.decode_speed import Ratio
     from engine.model.catalogue import KnownModel
+    from engine.types import Precision
 
-_PROMPT_TOKENS, _STEPS = 128, 8
+_PROMPT_TOKENS, _STEPS = 256, 8
 _POSITIONS = 2048
 _SEED, _SPREAD = 0, 0.02  # of the weights, as most models begin their training
 
@@ -47,12 +52,14 @@ class ShapeReport:
         name: The model whose sizes these are.
         device: Where it ran, for people.
         n_params: Its weights.
-        prepared_s: Seconds until it could be opened, its weights rounded.
-        peak_bytes: The most memory of the process that prepared it; None where the system does not say.
+        prepared_s: Seconds until it could be opened, its weights rounded; next to none where it runs as it is.
+        peak_bytes: The most memory of the process that prepared it, or else of one that loaded it; None where the
+            system does not say.
         resident_bytes: Memory of an engine's process behind a completion, the model in it.
-        prefill_ms: A prompt of 128 tokens.
+        prefill_ms: A prompt of 256 tokens.
         by_depth_ms: A token and the whole head, by layers run.
         by_depth_j: The same in modelled joules.
+        peer: The same weights at the same bits in llama.cpp; None where it is not installed, or does not have them so.
     """
 
     name: str
@@ -64,12 +71,34 @@ class ShapeReport:
     prefill_ms: float
     by_depth_ms: dict[int, float]
     by_depth_j: dict[int, float]
+    peer: PeerTimes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerTimes:
+    """llama.cpp, with the number of threads by which its token is fastest.
+
+    Attributes:
+        name: Its format and threads.
+        prefill_ms: The same prompt.
+        token_ms: A token at full depth.
+        prefill: Our time of the prompt as a multiple of its, round by round.
+        decode: The same of a token at full depth.
+    """
+
+    name: str
+    prefill_ms: float
+    token_ms: float
+    prefill: Ratio
+    decode: Ratio
 
 
 def measure_shape(
     known: KnownModel, *, rounds: int = 3, threads: int | None = None, progress: ProgressSink = no_progress
 ) -> ShapeReport:
-    """Writes random weights of a model's sizes into a folder for a while, prepares them as ever, and decodes.
+    """Writes random weights of a model's sizes into a folder for a while, and decodes with what the product would run.
+
+    On a CPU that is int8, or fp32 on PyTorch where no fast runner knows the family's blocks.
 
     Args:
         known: The model.
@@ -84,29 +113,40 @@ def measure_shape(
         progress(f"Writing random weights of {known.name}'s sizes", 0, None)
         write_shape(known, Path(folder))
         name = str(Path(folder).resolve())
-        config = EngineConfig(model=name, device="cpu", precision="int8", threads=threads)
+        config = EngineConfig(model=name, device="cpu", threads=threads)
         started_s = time.perf_counter()
         try:
-            loaded = load_model(name, Path(name), config, progress=progress)
+            prepare_model(name, Path(name), config, progress=progress)
             prepared_s, peak = time.perf_counter() - started_s, _peak_of_children()
-            start = cold_start(config, read_prompts()[0])
+            # Before it is loaded here: in fp32 there is hardly room for two.
+            start = cold_start(config, read_prompts()[0][-_PROMPT_TOKENS:], n_starts=1)
+            if not known.sizes.runs_rounded:
+                peak = _peak_of_children()
+            loaded = load_model(name, Path(name), config, progress=progress)
         finally:
             for prepared in model_cache.prepared_from(name):
                 model_cache.remove(prepared, kind="prepared")  # what is open stays until it is closed
+        peers = _peers(known, Path(folder), config, loaded.precision)
     model, geometry = loaded.model, loaded.model.geometry
     cost = default_cost_model(geometry, "cpu", loaded.runtime)
     ids = torch.randint(known.sizes.n_vocabulary, (_PROMPT_TOKENS + _STEPS,), generator=_generator()).tolist()
-    stepper, prompt = Stepper(loaded), Measured()
+    ours = Stepper(loaded)
+    runners: list[tuple[str, LlamaCpp | Stepper]] = [*((peer.name, peer) for peer in peers), (OURS, ours)]
+    prompt: dict[str, Measured] = defaultdict(Measured)
+    step: dict[str, Measured] = defaultdict(Measured)
     by_depth: dict[int, Measured] = defaultdict(Measured)
     model.use_cores(all_cores=True)
     for round_ in range(rounds + 1):
         progress("Rounds of decoding", round_, rounds + 1)
         if round_ == 1:
-            prompt, by_depth = Measured(), defaultdict(Measured)
+            prompt, step, by_depth = (defaultdict(Measured) for _ in range(3))
+        for name, runner in runners:
+            timed(prompt[name], 1, partial(runner.prefill, ids[:_PROMPT_TOKENS]))
+            timed(step[name], _STEPS, partial(steps, runner.step, ids[_PROMPT_TOKENS:]))
         for depth in (*model.exit_layers, model.n_layers):
-            timed(prompt, 1, partial(stepper.prefill, ids[:_PROMPT_TOKENS]))
-            step = partial(stepper.step, depth=depth, whole_head=True)
-            timed(by_depth[depth], _STEPS, partial(steps, step, ids[_PROMPT_TOKENS:]))
+            ours.back_to(_PROMPT_TOKENS)
+            a_step = partial(ours.step, depth=depth, whole_head=True)
+            timed(by_depth[depth], _STEPS, partial(steps, a_step, ids[_PROMPT_TOKENS:]))
     return ShapeReport(
         name=known.name,
         device=loaded.device_name,
@@ -114,9 +154,33 @@ def measure_shape(
         prepared_s=prepared_s,
         peak_bytes=peak,
         resident_bytes=start.resident_bytes,
-        prefill_ms=1e3 * statistics.median(prompt.wall_s),
+        prefill_ms=1e3 * statistics.median(prompt[OURS].wall_s),
         by_depth_ms={depth: 1e3 * statistics.median(found.wall_s) for depth, found in by_depth.items()},
         by_depth_j={depth: cost.token_j + depth * cost.layer_pass_j + cost.head_pass_j for depth in by_depth},
+        peer=_peer_times(prompt, step),
+    )
+
+
+def _peers(known: KnownModel, folder: Path, config: EngineConfig, precision: Precision) -> list[LlamaCpp]:
+    """llama.cpp with these weights at these bits, on all threads and on one; it keeps its file open."""
+    if not is_installed() or precision in {"fp32", "bf16"} or (file := write_gguf(known, folder)) is None:
+        return []
+    rounded = quantized(file, precision, folder)
+    counts = sorted({1, cpu_threads(config)}, reverse=True)
+    return [LlamaCpp(rounded, threads=count, max_positions=2 * _PROMPT_TOKENS) for count in counts]
+
+
+def _peer_times(prompt: dict[str, Measured], step: dict[str, Measured]) -> PeerTimes | None:
+    peers = [name for name in step if name != OURS]
+    if not peers:
+        return None
+    fastest = min(peers, key=lambda name: statistics.median(step[name].wall_s))
+    return PeerTimes(
+        name=fastest,
+        prefill_ms=1e3 * statistics.median(prompt[fastest].wall_s),
+        token_ms=1e3 * statistics.median(step[fastest].wall_s),
+        prefill=ratio(prompt[OURS].wall_s, prompt[fastest].wall_s),
+        decode=ratio(step[OURS].wall_s, step[fastest].wall_s),
     )
 
 
@@ -154,6 +218,8 @@ def _settings(known: KnownModel) -> dict[str, Any]:
         "eos_token_id": None,
         "pad_token_id": None,
     }
+    if known.family == "opt":
+        settings |= {"ffn_dim": sizes.mlp_width, "word_embed_proj_dim": sizes.width}
     if known.family == "granitemoehybrid":
         attends = {"layer_types": ["full_attention"] * sizes.n_layers, "position_embedding_type": "rope"}
         settings |= attends | {"shared_intermediate_size": sizes.mlp_width, "num_local_experts": 0}

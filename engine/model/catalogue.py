@@ -118,6 +118,14 @@ CATALOGUE = (
         sizes=_sizes(36, 2048, (16, 2, 128), 11_008, 151_936),
     ),
     KnownModel(
+        name="facebook/opt-2.7b",
+        family="opt",
+        format=None,
+        licence="research only",
+        is_free=False,
+        sizes=replace(_sizes(32, 2560, (32, 32, 80), 10_240, 50_272), is_gated=False, runs_rounded=False),
+    ),
+    KnownModel(
         name="bigcode/starcoder2-3b",
         family="starcoder2",
         format="StarCoder2",

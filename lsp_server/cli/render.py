@@ -231,10 +231,12 @@ def decode_table(report: DecodeReport) -> Table:
 
 def shape_table(report: ShapeReport) -> Table:
     """What a model of random weights takes."""
-    peak = "" if report.peak_bytes is None else f", {report.peak_bytes / 1e6:,.0f} MB at the peak of preparing"
+    peak = "" if report.peak_bytes is None else f", {report.peak_bytes / 1e6:,.0f} MB at the peak before"
+    peer = report.peer
     table = Table(
         title=f"{report.name}'s sizes, random weights, {report.device}: {report.resident_bytes / 1e6:,.0f} MB with an "
-        f"engine{peak}; 128 tokens of prompt {report.prefill_ms:,.0f} ms"
+        f"engine{peak}; 256 tokens of prompt {report.prefill_ms:,.0f} ms",
+        caption=f"Of {peer.name}'s time: full-depth decode {peer.decode}, prefill {peer.prefill}" if peer else None,
     )
     for column in ("layers", "a token, ms", "a token, J (modelled)"):
         table.add_column(column, justify="right")

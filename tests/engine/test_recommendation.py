@@ -31,7 +31,7 @@ def test_every_known_model_is_of_a_family_and_has_its_familys_format() -> None:
     for model in CATALOGUE:
         assert model.format is None or model.format in FAMILIES[model.family].formats
         assert model.format in {None, *(each.name for each in FORMATS)}
-        assert FAMILIES[model.family].runtimes
+        assert model.sizes.runs_rounded == bool(FAMILIES[model.family].runtimes)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ def test_every_known_model_is_of_a_family_and_has_its_familys_format() -> None:
         ("Qwen/Qwen2.5-Coder-0.5B", 494e6),
         ("deepseek-ai/deepseek-coder-1.3b-base", 1.35e9),
         ("Qwen/Qwen2.5-Coder-1.5B", 1.54e9),
+        ("facebook/opt-2.7b", 2.65e9),
         ("bigcode/starcoder2-3b", 3.03e9),
         ("meta-llama/Llama-3.2-3B", 3.21e9),
         ("JetBrains/Mellum-4b-base", 4.0e9),
@@ -87,9 +88,10 @@ def test_all_but_the_default_model_need_pytorch(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_time_and_joules_grow_with_what_is_read() -> None:
-    rated = recommend(WORKSTATION)
+    rated = sorted(recommend(WORKSTATION), key=lambda each: each.model.sizes.token_bytes)
 
     assert [each.token_j for each in rated] == sorted(each.token_j for each in rated)
+    assert rated[-1].model.name == "facebook/opt-2.7b"  # in fp32: twice what 7 billion weights take in int8
     assert teaching_s(CATALOGUE[0].sizes, 132_000, LAPTOP) == pytest.approx(2 * 134.5e6 * 132_000 / 200e9, rel=0.01)
 
 
