@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engine.types import Precision
 
 _PROMPT_TOKENS, _STEPS = 256, 8
+_FP32_STEPS = 2  # each takes half a second
 _POSITIONS = 2048
 _SEED, _SPREAD = 0, 0.02  # of the weights, as most models begin their training
 
@@ -129,7 +130,8 @@ def measure_shape(
         peers = _peers(known, Path(folder), config, loaded.precision)
     model, geometry = loaded.model, loaded.model.geometry
     cost = default_cost_model(geometry, "cpu", loaded.runtime)
-    ids = torch.randint(known.sizes.n_vocabulary, (_PROMPT_TOKENS + _STEPS,), generator=_generator()).tolist()
+    n_steps = _STEPS if known.sizes.runs_rounded else _FP32_STEPS
+    ids = torch.randint(known.sizes.n_vocabulary, (_PROMPT_TOKENS + n_steps,), generator=_generator()).tolist()
     ours = Stepper(loaded)
     runners: list[tuple[str, LlamaCpp | Stepper]] = [*((peer.name, peer) for peer in peers), (OURS, ours)]
     prompt: dict[str, Measured] = defaultdict(Measured)
@@ -142,11 +144,11 @@ def measure_shape(
             prompt, step, by_depth = (defaultdict(Measured) for _ in range(3))
         for name, runner in runners:
             timed(prompt[name], 1, partial(runner.prefill, ids[:_PROMPT_TOKENS]))
-            timed(step[name], _STEPS, partial(steps, runner.step, ids[_PROMPT_TOKENS:]))
+            timed(step[name], n_steps, partial(steps, runner.step, ids[_PROMPT_TOKENS:]))
         for depth in (*model.exit_layers, model.n_layers):
             ours.back_to(_PROMPT_TOKENS)
             a_step = partial(ours.step, depth=depth, whole_head=True)
-            timed(by_depth[depth], _STEPS, partial(steps, a_step, ids[_PROMPT_TOKENS:]))
+            timed(by_depth[depth], n_steps, partial(steps, a_step, ids[_PROMPT_TOKENS:]))
     return ShapeReport(
         name=known.name,
         device=loaded.device_name,
