@@ -43,7 +43,7 @@ library_name: green-code
 
 Exits after layers {", ".join(map(str, info.exit_layers))}: {learned}.{shortlist}
 
-- **Made** on {info.created} by Green Code {VERSION}, from {info.train_tokens:,} tokens of {" and ".join(languages)}
+- **Made** on {info.created} by Green Code {VERSION}, from {info.train_tokens:,} tokens of {", ".join(languages)}
   (corpus {info.corpus_sha256[:16]}).
 - **For** the weights with the fingerprint {info.fingerprint}; others are refused.
 - **Licence**: {licence}, by the model's family; the model's own card says what holds, for these exits too.

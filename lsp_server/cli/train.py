@@ -222,11 +222,11 @@ def teach_exits(
     from engine.training.exits import TrainingPlan, train_exits
     from engine.training.model_card import model_card
 
-    plan, languages = plan or TrainingPlan(), languages or CORPUS_LANGUAGES
+    plan, wanted = plan or TrainingPlan(), languages or CORPUS_LANGUAGES
     with progress_bar() as progress:
         files = resolve_model(model, progress=progress)
     with progress_bar(counting=True) as progress:
-        corpus = gather_corpus(languages=languages, benchmarks=(benchmark,) if benchmark else (), progress=progress)
+        corpus = gather_corpus(languages=wanted, benchmarks=(benchmark,) if benchmark else (), progress=progress)
         config = EngineConfig(model=model, device=device)
         loaded = load_model(files.name, files.path, config, with_trained_exits=False, reference=True)
         path = output or TRAINED_EXITS.own_path(files.name)
@@ -235,7 +235,7 @@ def teach_exits(
             raise TrainingError(f"The model {files.name} has no trained exits to go on from: leave out --further.")
         trained = train_exits(loaded, corpus, path, plan=plan, start=start, progress=progress)
     licence = FAMILIES[settings_of(files.path)["model_type"]].licence
-    path.with_suffix(".md").write_text(model_card(trained, licence=licence, languages=languages), encoding="utf-8")
+    path.with_suffix(".md").write_text(model_card(trained, licence=licence, languages=wanted), encoding="utf-8")
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
     if plan.joint_tokens and not trained.jointly:

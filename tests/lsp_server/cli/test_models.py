@@ -8,7 +8,6 @@ from engine.config import EngineConfig
 from engine.corpus import datasets
 from engine.corpus.datasets import Corpus
 from engine.errors import ModelError
-from engine.model import sizes
 from engine.model.loading import load_model
 from engine.model.reference.eager import TorchRunner
 from lsp_server.cli.app import app
@@ -39,7 +38,7 @@ def test_adding_a_model_makes_it_an_early_exit_model(
     told = card.read_text()
     assert told.startswith(f"---\nbase_model: {info.model}\n")
     assert f"Exits after layers {', '.join(map(str, info.exit_layers))}: a linear map for each; the model's own" in told
-    assert f"from {info.train_tokens:,} tokens of python and java" in told
+    assert f"from {info.train_tokens:,} tokens of python, java" in told
     assert "Apache-2.0, MIT, or the maker's own terms" in told
     assert f"| {loaded.model.n_layers} | 1.000 " in told  # the last layer agrees with itself
 
@@ -47,7 +46,7 @@ def test_adding_a_model_makes_it_an_early_exit_model(
 def test_exits_that_the_machine_cannot_teach_are_refused_before_anything_is_fetched(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sizes.psutil, "virtual_memory", lambda: SimpleNamespace(total=100_000_000))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=100_000_000))
     monkeypatch.setattr(datasets, "gather_corpus", lambda **_: pytest.fail("text was gathered"))
 
     result = CliRunner().invoke(app, ["models", "add", str(tiny_folder), "--device", "cpu"])
