@@ -50,6 +50,7 @@ _PARTS: Mapping[str, Callable[[OperatingPoint, OperatingPoint], OperatingPoint]]
     "lookup": lambda point, other: replace(point, lookup=other.lookup),
     "zero": lambda point, other: replace(point, zero_chance=other.zero_chance),
     "end": lambda point, other: replace(point, text_chance=other.text_chance),
+    "window": lambda point, other: replace(point, window_share=other.window_share),
 }
 _LOSSLESS_PARTS = ("listing", "lookup")
 

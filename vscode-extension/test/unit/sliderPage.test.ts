@@ -34,9 +34,9 @@ const RUNNING: Snapshot = {
 
 test("a position lies on the curve at what was measured, and between it on a line", () => {
   assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 50, keptPercent: 100 });
-  assert.deepEqual(pointAt(80), { greenMode: 80, energyPercent: 8, keptPercent: 83 });
-  assert.deepEqual(pointAt(90), { greenMode: 90, energyPercent: 6, keptPercent: 75.5 });
-  assert.deepEqual(pointAt(100), { greenMode: 100, energyPercent: 4, keptPercent: 68 });
+  assert.deepEqual(pointAt(80), { greenMode: 80, energyPercent: 7, keptPercent: 84 });
+  assert.deepEqual(pointAt(90), { greenMode: 90, energyPercent: 5.5, keptPercent: 78 });
+  assert.deepEqual(pointAt(100), { greenMode: 100, energyPercent: 4, keptPercent: 72 });
 });
 
 test("the greener, the less energy and the less text", () => {
