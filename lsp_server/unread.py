@@ -25,7 +25,7 @@ def _watch(output: int, is_serving: threading.Event) -> None:
 
     reader = select.poll()
     reader.register(output, 0)  # that it has gone is told in any case
-    reader.poll()
-    if not is_serving.is_set():
+    is_gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in reader.poll())
+    if is_gone and not is_serving.is_set():  # what is no pipe may not be watched, and says so at once
         os._exit(1)
     os.close(output)
