@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from engine.model.reference.trained_exits import TrainedExits
 from engine.model.stored_exits import TrainedExitsInfo
 from engine.policy.base import Action, ExitCandidate, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import ConfidenceThreshold, FixedExit, FullDepth
+from engine.policy.operating_point import plan_for
 from engine.types import FinishReason, NeverCancelled, Phase
 from tests.engine.decoding.fakes import CancelAfter, RandomPolicy
 from tests.tiny_models import early_exit_model, greedy, tiny_model
@@ -68,6 +70,18 @@ class TestEveryFamily:
         tokens = decode(Decoder(early_exit), policy, LOSSLESS)
 
         assert ids(tokens) == greedy(model, PROMPT, 24)
+
+    def test_the_stand_in_for_a_policy_leaves_at_one_exit_and_at_0_at_none(self, family: str, seed: int) -> None:
+        model = tiny_model(family, seed)
+        early_exit = early_exit_model(model, exit_layers=(2, 4))
+        lossless, greenest = (plan_for(mode, None, (2, 4, 6)) for mode in (0, 100))
+
+        tokens = decode(Decoder(early_exit), greenest.policy, replace(greenest.point, text_chance=0.0))
+
+        exits = [token.exit_layer for token in tokens]
+        assert {*exits} == {4, 6}  # the nearest to 0.7 of the layers; all where waiting rows have become too many
+        assert exits.count(4) > 0.75 * len(exits)
+        assert ids(decode(Decoder(early_exit), lossless.policy, lossless.point)) == greedy(model, PROMPT, 24)
 
     def test_exact_fill_leaves_the_cache_that_full_depth_would(self, family: str, seed: int) -> None:
         model = early_exit_model(tiny_model(family, seed), exit_layers=(2, 4))
