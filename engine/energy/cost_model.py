@@ -63,12 +63,12 @@ class CpuTimes:
 CPU_TIMES: Mapping[Runtime, CpuTimes] = {
     "native": CpuTimes(weight_byte_ps=32.0, flop_ps=2.0, context_byte_ps=70.0, context_flop_ps=5.3),
     "native-avx2": CpuTimes(weight_byte_ps=49.0, flop_ps=7.2, context_byte_ps=62.0, context_flop_ps=11.0),
-    "onnx": CpuTimes(weight_byte_ps=50.0, flop_ps=4.8, context_byte_ps=50.0, context_flop_ps=11.4),
+    "onnx": CpuTimes(weight_byte_ps=64.0, flop_ps=3.65, context_byte_ps=178.0, context_flop_ps=7.0),
     "torch": CpuTimes(weight_byte_ps=50.0, flop_ps=10.0, context_byte_ps=50.0, context_flop_ps=11.4),
 }
-"""Those of our kernels are measured: fitted to windows of the default model, and held to others (engine/LOG.md, "Prices
-of the kernels' own"). VNNI makes products of int8 three times as fast and attention over half floats less so; hence the
-cache has a price of its own. The others are assumptions: 20 GB/s, prompts at 210 and 100 GFLOP/s in int8 and fp32."""
+"""Those of int8 are measured: fitted to windows of the default model, and held to others (engine/LOG.md, "Prices of the
+kernels' own"). VNNI makes products of int8 three times as fast and attention over half floats less so; hence the cache
+has a price of its own. Those of PyTorch in fp32 are assumptions: 20 GB/s, and prompts at 100 GFLOP/s."""
 
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""

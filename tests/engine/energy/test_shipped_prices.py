@@ -13,9 +13,14 @@ from tests.engine.energy.test_cost_model import SMOLLM2_135M
 from tests.engine.energy.test_fit import request_j, work_of
 
 if TYPE_CHECKING:
-    from engine.types import Runtime
+    from engine.types import ModelGeometry, Runtime
 
 INT8 = replace(SMOLLM2_135M, bytes_per_param=1.03125)
+GEOMETRIES: dict[Runtime, ModelGeometry] = {
+    "native": INT8,
+    "native-avx2": INT8,
+    "onnx": replace(SMOLLM2_135M, bytes_per_param=1.0625).with_cache(key_width=192, query_width=576, bytes_per_value=4),
+}
 # CPU ms of one core (engine/LOG.md, "Prices of the kernels' own"): the prompt read, and 32 tokens decoded behind it.
 TOOK_MS: dict[Runtime, dict[int, tuple[float, float]]] = {
     "native": {
@@ -34,6 +39,14 @@ TOOK_MS: dict[Runtime, dict[int, tuple[float, float]]] = {
         3072: (8544.1, 378.3),
         4000: (12680.9, 428.9),
     },
+    "onnx": {
+        50: (51.1, 324.8),
+        128: (131.8, 363.9),
+        512: (545.2, 402.2),
+        1536: (2125.7, 655.7),
+        3072: (5576.3, 1164.6),
+        4000: (8511.6, 1348.6),
+    },
 }
 HELD_OUT = [(runtime, length) for runtime, lengths in TOOK_MS.items() for length in lengths]
 
@@ -42,7 +55,7 @@ def modelled_ms(runtime: Runtime, prompt_tokens: int, new_tokens: int, *, reuses
     workload = Workload(
         prompt_tokens=prompt_tokens, new_tokens=new_tokens, exit_layer=INT8.n_layers, reuses_prompt=reuses_prompt
     )
-    spent_j = request_j(default_cost_model(INT8, "cpu", runtime), work_of(workload, INT8.n_layers))
+    spent_j = request_j(default_cost_model(GEOMETRIES[runtime], "cpu", runtime), work_of(workload, INT8.n_layers))
     return 1e3 * spent_j / CPU_ACTIVE_POWER_W
 
 
