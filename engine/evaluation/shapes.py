@@ -54,8 +54,8 @@ class ShapeReport:
         device: Where it ran, for people.
         n_params: Its weights.
         prepared_s: Seconds until it could be opened, its weights rounded; next to none where it runs as it is.
-        peak_bytes: The most memory of the process that prepared it, or else of one that loaded it; None where the
-            system does not say.
+        peak_bytes: The most memory of the process that prepared it, or else of one that loaded it; None where that
+            cannot be told, as behind a larger model in the same process.
         resident_bytes: Memory of an engine's process behind a completion, the model in it.
         prefill_ms: A prompt of 256 tokens.
         by_depth_ms: A token and the whole head, by layers run.
@@ -248,9 +248,12 @@ def _generator() -> torch.Generator:
 
 
 def _peak_of_children() -> int | None:
+    """None where this process has been as large: a child counts as large as its parent was when it began."""
     if sys.platform == "win32":
         return None
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    most, own = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
+    if most <= own:
+        return None
     return most if sys.platform == "darwin" else 1024 * most

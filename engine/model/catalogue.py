@@ -72,7 +72,7 @@ CATALOGUE = (
         family="granitemoehybrid",
         format="Granite 4",
         licence="Apache-2.0",
-        sizes=_sizes(28, 1024, (16, 4, 64), 2048, 100_352),
+        sizes=replace(_sizes(28, 1024, (16, 4, 64), 2048, 100_352), is_folded=True),
     ),
     KnownModel(
         name="Qwen/Qwen2.5-Coder-0.5B",
@@ -107,7 +107,7 @@ CATALOGUE = (
         family="granitemoehybrid",
         format="Granite 4",
         licence="Apache-2.0",
-        sizes=_sizes(40, 2048, (16, 4, 128), 4096, 100_352),
+        sizes=replace(_sizes(40, 2048, (16, 4, 128), 4096, 100_352), is_folded=True),
     ),
     KnownModel(
         name="Qwen/Qwen2.5-Coder-3B",
@@ -131,7 +131,7 @@ CATALOGUE = (
         format="StarCoder2",
         licence="OpenRAIL-M",
         is_free=False,
-        sizes=replace(_sizes(30, 3072, (24, 2, 128), 12_288, 49_152), is_gated=False),
+        sizes=replace(_sizes(30, 3072, (24, 2, 128), 12_288, 49_152), is_gated=False, is_folded=True),
     ),
     KnownModel(
         name="meta-llama/Llama-3.2-3B",

@@ -41,6 +41,7 @@ class ModelSizes:
         n_vocabulary: Tokens.
         is_tied: Whether the head is the embedding.
         is_gated: Whether the MLP has a gate.
+        is_folded: Whether numbers are folded into embedding and head while it is prepared, each a copy for a while.
         runs_rounded: Whether a fast runner knows its blocks, so that a CPU holds it in int8; else in fp32.
     """
 
@@ -53,6 +54,7 @@ class ModelSizes:
     n_vocabulary: int
     is_tied: bool = True
     is_gated: bool = True
+    is_folded: bool = False
     runs_rounded: bool = True
 
     @property
@@ -96,7 +98,7 @@ class ModelSizes:
         prepared = self.token_bytes + self.head_params * _FP16_BYTES if self.runs_rounded else 0
         download = self.n_params * _FP16_BYTES
         # Preparing holds embedding and head in fp32, and a layer with what is laid out of it, or the rounded head.
-        ends = self.head_params * (1 if self.is_tied else 2) * _FP32_BYTES
+        ends = self.head_params * ((1 if self.is_tied else 2) + self.is_folded) * _FP32_BYTES
         checked = self.head_params * _INT8_BYTES + self.n_vocabulary * _CHECKED_BYTES
         preparing = ends + max(2 * self.layer_params * _FP32_BYTES, checked) + _PREPARING_BYTES
         running = self.token_bytes + cache + (_PROCESS_BYTES if self.runs_rounded else _PREPARING_BYTES)
@@ -187,6 +189,7 @@ def sizes_of(settings: Mapping[str, Any]) -> ModelSizes | None:
             n_vocabulary=int(settings["vocab_size"]),
             is_tied=bool(settings.get("tie_word_embeddings", family is not None and family.name != "llama")),
             is_gated=family is None or family.name not in ("starcoder2", "opt"),
+            is_folded=family is not None and family.name in ("granite", "granitemoehybrid", "starcoder2"),
             runs_rounded=family is not None and bool(family.runtimes),
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

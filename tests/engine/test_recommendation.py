@@ -68,6 +68,20 @@ def test_nothing_is_advised_where_nothing_fits() -> None:
     assert all("preparing it takes" in each.why_not for each in small)
 
 
+@pytest.mark.parametrize(
+    ("name", "measured_bytes"),  # by `green-code bench shapes`, each in a process of its own
+    [
+        ("ibm-granite/granite-4.0-350m-base", 1342e6),
+        ("Qwen/Qwen2.5-Coder-0.5B", 1242e6),
+        ("Qwen/Qwen2.5-Coder-1.5B", 1757e6),
+    ],
+)
+def test_the_memory_to_prepare_a_model_is_foretold(name: str, measured_bytes: float) -> None:
+    (sizes,) = (model.sizes for model in CATALOGUE if model.name == name)
+
+    assert sizes.needs.preparing_bytes == pytest.approx(measured_bytes, rel=0.2)
+
+
 def test_each_model_says_why_it_does_not_run_well() -> None:
     reasons = {each.model.name: each.why_not for each in recommend(LAPTOP)}
 
