@@ -2,14 +2,15 @@
 
 lsprotocol has 550 records, of which a server uses a few dozen; to finish all took most of a server's start. It knows no
 record by name, and its names are private ones of lsprotocol 2025.0. Where that was imported before, nothing changes.
-Nor does it load OpenSSL, which takes 5 MB and 6 ms, and of which nothing is asked here: not by asyncio, nor by hashlib,
-which has the same sums of its own.
+Nor does it load OpenSSL, which takes 5 MB and 6 ms, and of which nothing is asked here: not by asyncio, nor by hashlib
+where Python has the same sums of its own.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import attrs
@@ -39,7 +40,8 @@ def import_late() -> None:
 
 def _import_without_openssl() -> None:
     """Imports those that are made for a Python without it; who needs TLS imports it later as ever."""
-    hidden = [name for name in ("ssl", "_hashlib") if name not in sys.modules]
+    unneeded = ("ssl", "_hashlib") if _has_sums_of_its_own() else ("ssl",)
+    hidden = [name for name in unneeded if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment] # cannot be imported
     import asyncio  # noqa: F401
@@ -48,6 +50,12 @@ def _import_without_openssl() -> None:
 
     for name in hidden:
         del sys.modules[name]
+
+
+def _has_sums_of_its_own() -> bool:
+    """Whether Python was built with them (`--with-builtin-hashlib-hashes`); elsewhere OpenSSL's have to do."""
+    sha2 = ("_sha2",) if sys.version_info >= (3, 12) else ("_sha256", "_sha512")
+    return all(find_spec(name) is not None for name in ("_md5", "_sha1", *sha2, "_sha3", "_blake2"))
 
 
 def _unfinished(record: type[_Record]) -> type[_Record]:

@@ -1,5 +1,6 @@
 """lsprotocol's records are what they always are, each finished when it is first used."""
 
+import hashlib
 import hmac
 import json
 import subprocess
@@ -74,3 +75,19 @@ assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
 def test_a_server_starts_without_openssl_and_may_import_it_later() -> None:
     right = hmac.new(b"token", b"x", "sha256").hexdigest()
     subprocess.run([sys.executable, "-c", WITHOUT_OPENSSL, right], check=True)
+
+
+OPENSSL_ALONE = """
+import sys
+sys.modules.update(dict.fromkeys(("_md5", "_sha1", "_sha2", "_sha256", "_sha512", "_sha3")))  # as they were not built
+from lsp_server.late_records import import_late
+import_late()
+import hashlib
+assert hashlib.sha256(b"x").hexdigest() == sys.argv[1]
+"""
+
+
+def test_a_python_whose_sums_are_openssls_alone_takes_those() -> None:
+    right = hashlib.sha256(b"x").hexdigest()
+    done = subprocess.run([sys.executable, "-c", OPENSSL_ALONE, right], capture_output=True, text=True, check=True)
+    assert done.stderr == ""  # hashlib tells of each sum that is missing
