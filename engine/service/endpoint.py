@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 LOG_FILE = "engine.log"
 BACKLOG = 64  # servers that come at the same moment
-# When what both sides say to each other was installed: a version may be installed anew, with other code.
-WRITTEN_NS = max(file.stat().st_mtime_ns for file in Path(__file__).parent.glob("*.py"))
 _MOST_PATH_BYTES = 100  # of a socket; systems end at 104 or 108
 _BREATH_S = 0.1
 _STALE_S = 60.0  # from which on a socket that nobody listens at is no engine that is just starting
@@ -72,7 +70,7 @@ class Endpoint:
         working_folder = Path.cwd() if _is_relative(config.model) else Path.home()
         parts = {
             "version": VERSION,
-            "code": [str(Path(__file__).parents[2]), WRITTEN_NS],
+            "code": [str(Path(__file__).parents[2]), _WRITTEN_NS],
             "python": sys.executable,
             "folders": [str(cache_dir()), str(data_dir()), str(working_folder)],
             "config": asdict(replace(config, shared=True)),
@@ -203,6 +201,23 @@ class Door:
             Client(self._address).close()  # wakes who waits
         with contextlib.suppress(OSError):  # somebody has cleared the folder
             self._listener.close()
+
+
+def written_ns(engine: Path) -> int:
+    """When the newest was written of what both sides say to each other: messages, and the records in them.
+
+    A version may be installed anew, with other code.
+
+    Args:
+        engine: The folder of the engine's code.
+
+    Returns:
+        Nanoseconds, as files have them.
+    """
+    return max(file.stat().st_mtime_ns for folder in (engine, engine / "service") for file in folder.glob("*.py"))
+
+
+_WRITTEN_NS = written_ns(Path(__file__).parents[1])  # as this process has read it
 
 
 def _is_relative(model: str) -> bool:

@@ -29,9 +29,12 @@ logger = logging.getLogger(__name__)
 
 _LOST = Sentence("The engine has ended and is started again.")
 
+_Inbox = SimpleQueue["Message | None"]
+"""Of one request: its answers; None where none will come, or none is wanted."""
+
 
 class SharedEngine:
-    """The engine behind a link. One thread at a time, projects aside.
+    """The engine behind a link. From any thread.
 
     Args:
         link: To the engine's process, which has said that it is ready.
@@ -45,8 +48,7 @@ class SharedEngine:
         self.projects_cpu_s = 0.0
         self._link, self._facts = link, facts
         self._numbers = itertools.count(1)
-        self._inboxes: dict[int, SimpleQueue[Message | None]] = {}  # None: no answer will come, or none is wanted
-        self._readers: dict[int, Callable[[str], None]] = {}  # of the texts as they grow
+        self._waiting: dict[int, tuple[_Inbox, Callable[[str], None]]] = {}  # by number, with who hears a text grow
         self._lock = threading.Lock()
         self._text, self._asking = KnownText(), threading.Lock()
         self._is_lost = False
@@ -92,7 +94,7 @@ class SharedEngine:
     ) -> Completion:
         """Blocks until the text is there, and tells it as it grows, from "" on when its turn has come.
 
-        It is told of on another thread, which must not be kept.
+        That is told on another thread, which must not be kept.
 
         Raises:
             EngineError: The engine's own.
@@ -153,36 +155,36 @@ class SharedEngine:
             self._link.send({"do": wire.COMPLETE, "id": number, "request": new, "kept": kept})
 
     @contextlib.contextmanager
-    def _inbox(
-        self, on_text: Callable[[str], None] = lambda _: None
-    ) -> Iterator[tuple[int, SimpleQueue[Message | None]]]:
+    def _inbox(self, on_text: Callable[[str], None] = lambda _: None) -> Iterator[tuple[int, _Inbox]]:
         number = next(self._numbers)
-        inbox: SimpleQueue[Message | None] = SimpleQueue()
+        inbox: _Inbox = SimpleQueue()
         with self._lock:
             if self._is_lost:
                 raise EngineLostError(_LOST)
-            self._inboxes[number], self._readers[number] = inbox, on_text
+            self._waiting[number] = inbox, on_text
         try:
             yield number, inbox
         finally:
             with self._lock:
-                del self._inboxes[number], self._readers[number]
+                del self._waiting[number]
 
     def _read(self) -> None:
         while (message := self._link.receive()) is not None:
             if message["is"] == wire.LOG:
                 logging.getLogger(message["name"]).log(message["level"], "%s", message["text"])
                 continue
-            number = message.get("id", 0)
             with self._lock:
-                inbox, on_text = self._inboxes.get(number), self._readers.get(number)
-            if message["is"] == wire.TEXT and on_text is not None:
+                waiting = self._waiting.get(message.get("id", 0))
+            if waiting is None:
+                continue
+            inbox, on_text = waiting
+            if message["is"] == wire.TEXT:
                 self._tell(on_text, message["text"])
-            elif inbox is not None:
+            else:
                 inbox.put(message)
         with self._lock:
             self._is_lost = True
-            for inbox in self._inboxes.values():
+            for inbox, _ in self._waiting.values():
                 inbox.put(None)
 
     @staticmethod
