@@ -129,6 +129,22 @@ def test_a_request_that_waits_for_its_turn_can_be_taken_back(host: Hosted) -> No
     assert [asked.prefix for asked in host.engine.requests] == ["hold"]
 
 
+def test_a_text_arrives_whole_behind_those_that_were_taken_back_or_refused(host: Hosted) -> None:
+    held, engine = Asked(host.opened(), request("hold")), host.opened()
+    until(host.engine.started.is_set)
+    taken_back = Asked(engine, request("a document"))
+    taken_back.cancellation.cancel()
+    with pytest.raises(NeverBegunError):
+        taken_back.answer()
+    held.cancellation.cancel()
+    with pytest.raises(EngineError):
+        Asked(engine, request("a document to refuse")).answer()
+
+    Asked(engine, request("a document to read")).answer()
+
+    assert host.engine.requests[-1].prefix == "a document to read"
+
+
 def test_a_server_that_dies_takes_its_request_along(host: Hosted) -> None:
     first, second = host.opened(), host.opened()
     held = Asked(first, request("hold"))
