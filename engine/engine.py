@@ -231,7 +231,7 @@ class Engine:
             )
         token_texts = self._loaded.tokenization.token_texts(run.prompt_ids, decoded.token_ids)
         unread = prompt_work(decoded.unread_tokens, len(run.prompt_ids), self.layers_total)
-        energy, baseline_energy_j = account(
+        energy, baseline_energy_j, saved_range_j = account(
             decoded.work,
             cost_model=self.cost_model,
             window=window,
@@ -253,6 +253,7 @@ class Engine:
             finish_reason=decoded.finish_reason,
             energy=energy,
             baseline_energy_j=baseline_energy_j,
+            saved_range_j=saved_range_j,
             work=decoded.work,
             prompt_tokens=len(run.prompt_ids),
             reused_tokens=decoded.reused_tokens,

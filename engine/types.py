@@ -255,6 +255,7 @@ class Completion:
         energy: Joules of this request.
         baseline_energy_j: Joules of the same request at full depth with a KV cache and no early stop, always
             modelled; None where no cost model fits.
+        saved_range_j: Between which joules the truth about `saved_j` is likely to lie; None where that is.
         work: What was computed, by phase.
         prompt_tokens: Length of the prompt in tokens; None where a server did not say.
         reused_tokens: How many of them were still in the KV cache of an earlier request; None likewise.
@@ -268,6 +269,7 @@ class Completion:
     finish_reason: FinishReason
     energy: EnergyReading
     baseline_energy_j: float | None
+    saved_range_j: tuple[float, float] | None
     work: Mapping[Phase, Work]
     prompt_tokens: int | None
     reused_tokens: int | None

@@ -80,6 +80,8 @@ class SessionEnergy:
         baseline_energy_j: The requests whose energy is known, at full depth with KV cache and no early stop; always
             modelled.
         saved_j: What those of baseline_energy_j took less than that; always modelled.
+        saved_low_j: From how many joules the truth about saved_j is likely to lie; None where that is not known.
+        saved_high_j: To how many.
         wasted_j: Energy of requests whose text was never accepted.
         prefill_j: Active energy by phase; the split is always modelled. So decode_j, policy_j, verification_j.
         projects_j: What it took to read the workspace's files, beside all that; always modelled, from CPU time.
@@ -109,6 +111,8 @@ class SessionEnergy:
     source: str | None
     baseline_energy_j: float | None
     saved_j: float | None
+    saved_low_j: float | None
+    saved_high_j: float | None
     wasted_j: float | None
     prefill_j: float | None
     decode_j: float | None
@@ -174,6 +178,8 @@ class PeriodEnergy:
     wasted_j: float | None
     baseline_energy_j: float | None
     saved_j: float | None
+    saved_low_j: float | None
+    saved_high_j: float | None
     requests: int
     cancelled: int
     reused: int

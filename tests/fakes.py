@@ -46,7 +46,7 @@ def fake_completion(
     exit_layers: tuple[int | None, ...] = (2, 4),
     green_mode: int = 50,
 ) -> Completion:
-    """A completion whose figures are easy to add up: 2 J spent, 5 J at full depth."""
+    """A completion whose figures are easy to add up: 2 J spent, 5 J at full depth, 1 to 6 J of the 3 J saved."""
     return Completion(
         text=text,
         tokens=tuple(CompletionToken(text="t", exit_layer=layer) for layer in exit_layers),
@@ -59,6 +59,7 @@ def fake_completion(
             by_phase={} if energy_j is None else {Phase.PREFILL: energy_j / 4, Phase.DECODE: energy_j * 3 / 4},
         ),
         baseline_energy_j=5.0,
+        saved_range_j=None if energy_j is None else (1.0, 6.0),
         work={Phase.DECODE: Work(tokens=len(exit_layers))},
         prompt_tokens=10,
         reused_tokens=3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.energy.cost_model import phase_energy_j
 from engine.energy.load import FOREIGN_SHARE
@@ -26,6 +26,20 @@ def energy_source(meter: EnergyMeter | None, cost_model: DeviceCostModel) -> str
     return Sentence("measured: {source}", source=meter.name)
 
 
+class Account(NamedTuple):
+    """What one request cost, and what that is to be compared with.
+
+    Attributes:
+        reading: Its active joules.
+        baseline_j: Those of its baseline, always modelled; None where it cannot be told.
+        saved_range_j: Between which joules the baseline less the cost is likely to lie; None where that is.
+    """
+
+    reading: EnergyReading
+    baseline_j: float | None
+    saved_range_j: tuple[float, float] | None
+
+
 def account(
     work: Mapping[Phase, Work],
     *,
@@ -33,12 +47,17 @@ def account(
     window: EnergyWindow | None,
     elapsed_s: float,
     baseline: Mapping[Phase, Work],
-) -> tuple[EnergyReading, float | None]:
+) -> Account:
     """Gives the active joules of one request and those of its baseline.
 
     A trusted window gives the total, less the idle power where a calibration measured it; the cost model splits it by
     phase. Without one the total is modelled as well. The baseline was never run: it is the total times the modelled
     baseline over the modelled work, so that a model that is wrong by a factor is right about the ratio.
+
+    So where the total is modelled, cost and baseline come of the same prices: what is wrong is one factor in both, and
+    in their difference; the share that is saved stays. Where it is measured, the counter stands for that factor, and
+    the model's error moves the baseline alone, perhaps below the cost; for a model that was never fitted that is wider
+    than need be, but nothing narrower is known. Other programs' work in a counter is a factor in both again.
 
     Args:
         work: What was computed.
@@ -46,9 +65,6 @@ def account(
         window: The closed window round the request, or None.
         elapsed_s: The request's time, in seconds.
         baseline: The same request at full depth with a KV cache.
-
-    Returns:
-        The reading, and the baseline in joules, always modelled; None where it cannot be told.
     """
     modelled = phase_energy_j(cost_model, work) if cost_model else {}
     modelled_j = sum(modelled.values())
@@ -58,7 +74,8 @@ def account(
     elif cost_model:
         total_j, source, provenance, scale = modelled_j, cost_model.told, Provenance.MODELLED, 1.0
     else:
-        return EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s), None
+        reading = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s)
+        return Account(reading, None, None)
     reading = EnergyReading(
         energy_j=total_j,
         provenance=provenance,
@@ -68,8 +85,9 @@ def account(
         range_j=_range_j(cost_model, window, total_j, provenance),
     )
     if cost_model is None or scale is None:
-        return reading, None
-    return reading, sum(phase_energy_j(cost_model, baseline).values()) * scale
+        return Account(reading, None, None)
+    baseline_j = sum(phase_energy_j(cost_model, baseline).values()) * scale
+    return Account(reading, baseline_j, _saved_range_j(cost_model, window, total_j, baseline_j, provenance))
 
 
 def _range_j(
@@ -83,6 +101,21 @@ def _range_j(
         return None
     low, high = cost_model.spread
     return low * energy_j, high * energy_j
+
+
+def _saved_range_j(
+    cost_model: DeviceCostModel,
+    window: EnergyWindow | None,
+    energy_j: float,
+    baseline_j: float,
+    provenance: Provenance,
+) -> tuple[float, float]:
+    """Between which joules the saving is likely to lie; `account` says why."""
+    both, baseline = cost_model.spread, (1.0, 1.0)
+    if provenance is not Provenance.MODELLED:
+        both, baseline = (1.0 - (_marked_share(window) or 0.0), 1.0), cost_model.spread
+    ends = [times * (factor * baseline_j - energy_j) for times in both for factor in baseline]
+    return min(ends), max(ends)
 
 
 def _marked_share(window: EnergyWindow | None) -> float | None:

@@ -192,7 +192,7 @@ class _Bench:
                 said = run.decode(policy, arm.point, max_new_tokens=MAX_NEW_TOKENS, may_give_up=False)
                 token_ids, work, text, layers = list(said.token_ids), said.work, said.text, sum(said.exit_layers)
             elapsed_s = time.perf_counter() - begun_s
-        reading, _ = account(work, cost_model=self._cost, window=window, elapsed_s=elapsed_s, baseline=work)
+        reading = account(work, cost_model=self._cost, window=window, elapsed_s=elapsed_s, baseline=work).reading
         return Sample(
             arm=UNCACHED if arm is None else arm.name,
             energy_j=reading.energy_j or 0.0,

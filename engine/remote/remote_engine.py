@@ -149,6 +149,7 @@ class RemoteEngine:
             finish_reason=reason,
             energy=self._energy.end(elapsed_s),
             baseline_energy_j=None,
+            saved_range_j=None,
             work={},
             prompt_tokens=text.prompt_tokens,
             reused_tokens=text.reused_tokens,

@@ -104,6 +104,7 @@ def completion_of(row: Row) -> Completion:
         tokens=lambda tokens: tuple(_made(CompletionToken, token) for token in tokens),
         finish_reason=FinishReason,
         energy=_energy_of,
+        saved_range_j=_range_of,
         work=lambda work: {Phase(phase): _made(Work, amount) for phase, amount in work.items()},
     )
 
@@ -127,8 +128,12 @@ def _energy_of(row: Row) -> EnergyReading:
         row,
         provenance=Provenance,
         by_phase=lambda by_phase: {Phase(phase): energy_j for phase, energy_j in by_phase.items()},
-        range_j=lambda range_j: None if range_j is None else tuple(range_j),
+        range_j=_range_of,
     )
+
+
+def _range_of(ends: Row | None) -> tuple[Any, ...] | None:
+    return None if ends is None else tuple(ends)
 
 
 def _made(kind: type[_Record], row: Row, **fields: Callable[[Any], Any]) -> _Record:

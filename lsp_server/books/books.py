@@ -210,6 +210,8 @@ def _period(key: str, sums: Sums) -> PeriodEnergy:
         wasted_j=sums.wasted_j,
         baseline_energy_j=sums.baseline_energy_j,
         saved_j=sums.saved_j,
+        saved_low_j=sums.saved_low_j,
+        saved_high_j=sums.saved_high_j,
         requests=sums.requests,
         cancelled=sums.cancelled,
         reused=sums.reused,

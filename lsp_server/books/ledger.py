@@ -242,6 +242,7 @@ def _insert(columns: tuple[str, ...]) -> str:
 def _row(session_id: str, completion_id: str, completion: Completion) -> dict[str, Any]:
     """One completion as a row of the table."""
     by_phase = completion.energy.by_phase
+    saved_low_j, saved_high_j = completion.saved_range_j or (None, None)
     return {
         "id": completion_id,
         "session_id": session_id,
@@ -256,6 +257,8 @@ def _row(session_id: str, completion_id: str, completion: Completion) -> dict[st
         "energy_j": completion.energy.energy_j,
         **{f"{phase.value}_j": by_phase.get(phase) for phase in Phase},
         "baseline_energy_j": completion.baseline_energy_j,
+        "saved_low_j": saved_low_j,
+        "saved_high_j": saved_high_j,
         # The first version of the file takes no NULL in these: 0 is not known there.
         "prompt_tokens": completion.prompt_tokens or 0,
         "reused_tokens": completion.reused_tokens or 0,

@@ -83,6 +83,11 @@ MIGRATIONS = (
         provenance TEXT NOT NULL
     );
     """,
+    """
+    -- Between which joules the truth about baseline_energy_j - energy_j is likely to lie.
+    ALTER TABLE completion ADD COLUMN saved_low_j REAL;
+    ALTER TABLE completion ADD COLUMN saved_high_j REAL;
+    """,
 )
 _MOST_VERSIONS = 1000  # a number beyond was written by no release of ours
 

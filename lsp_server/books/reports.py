@@ -41,6 +41,8 @@ _SUMS = """
            SUM(energy_j * (accepted_at IS NULL)) AS wasted_j,
            SUM(CASE WHEN energy_j IS NOT NULL THEN baseline_energy_j END) AS baseline_energy_j,
            SUM(baseline_energy_j - energy_j) AS saved_j,
+           COUNT(saved_low_j) = COUNT(baseline_energy_j - energy_j) AS is_range_known,
+           SUM(saved_low_j) AS saved_low_j, SUM(saved_high_j) AS saved_high_j,
            COUNT(*) AS requests, TOTAL(finish_reason = 'cancelled') AS cancelled, TOTAL(reused) AS reused,
            COUNT(accepted_at) AS accepted, TOTAL(offered_chars) AS offered_chars, TOTAL(accepted_chars) AS kept_chars,
            TOTAL(CASE WHEN energy_j IS NOT NULL THEN accepted_chars END) AS known_kept_chars,
@@ -67,6 +69,9 @@ class Sums:
         wasted_j: The part of `energy_j` that went into text nobody accepted.
         baseline_energy_j: The same requests at full depth with a KV cache, modelled.
         saved_j: Baseline less cost, of requests for which both are known.
+        saved_low_j: From how many joules the truth about that is likely to lie; None where one of these requests is of
+            a release that did not say. What is wrong is wrong in the same way each time, so the ends add up.
+        saved_high_j: To how many.
         kept_chars: Characters accepted.
         kept_chars_per_j: The same for each joule, where joules are known.
     """
@@ -80,6 +85,8 @@ class Sums:
     wasted_j: float | None
     baseline_energy_j: float | None
     saved_j: float | None
+    saved_low_j: float | None
+    saved_high_j: float | None
     requests: int
     cancelled: int
     reused: int
@@ -206,6 +213,8 @@ def _sums(row: sqlite3.Row) -> Sums:
         wasted_j=known(row["wasted_j"]),
         baseline_energy_j=known(row["baseline_energy_j"]),
         saved_j=known(row["saved_j"]),
+        saved_low_j=known(row["saved_low_j"]) if row["is_range_known"] else None,
+        saved_high_j=known(row["saved_high_j"]) if row["is_range_known"] else None,
         requests=row["requests"],
         cancelled=count(row["cancelled"]),
         reused=count(row["reused"]),

@@ -32,7 +32,7 @@ class Session:
         self._energy_j = _Sum()
         self._accepted_j = _Sum()
         self._baseline_j = _Sum()
-        self._saved_j = _Sum()
+        self._saved_j, self._saved_low_j, self._saved_high_j = _Sum(), _Sum(), _Sum()
         self._projects_j = _Sum()
         self._phase_j = {phase: _Sum() for phase in Phase}
         self._provenances: set[Provenance] = set()
@@ -53,6 +53,9 @@ class Session:
         if completion.saved_j is not None:  # else a share of the one in the other would compare different requests
             self._baseline_j.add(completion.baseline_energy_j)
             self._saved_j.add(completion.saved_j)
+            low_j, high_j = completion.saved_range_j or (None, None)
+            self._saved_low_j.add(low_j)  # ends add up, for what is wrong is wrong in the same way each time
+            self._saved_high_j.add(high_j)
         for phase, energy_j in energy.by_phase.items():
             self._phase_j[phase].add(energy_j)
         self._provenances.add(energy.provenance)
@@ -140,6 +143,8 @@ class Session:
             source=say(joined(self._sources, " + ")) or None,
             baseline_energy_j=self._baseline_j.value,
             saved_j=self._saved_j.value,
+            saved_low_j=self._saved_low_j.value,
+            saved_high_j=self._saved_high_j.value,
             wasted_j=None if energy_j is None else energy_j - (self._accepted_j.value or 0.0),
             prefill_j=self._phase_j[Phase.PREFILL].value,
             decode_j=self._phase_j[Phase.DECODE].value,

@@ -14,13 +14,13 @@ from lsp_server.cli.energy_report import (
     READING_HEAD,
     RESTING_HEAD,
     cells,
-    joules,
     name_of,
     reading_cells,
     resting_cells,
     resting_record,
     sentences,
 )
+from lsp_server.cli.render import joules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,20 +85,22 @@ def page(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None 
 
 
 def _tiles(total: Sums, carbon: CarbonIntensity | None) -> str:
-    tiles = [(text, name) for name, text in cells(total, carbon) if name]
-    tiles[0] = (tiles[0][0], f"energy, {total.provenance}")
-    return '<div class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
+    return '<div class="tiles">' + "".join(_tile(*tile) for tile in cells(total, carbon)) + "</div>"
 
 
-def _tile(text: str, name: str) -> str:
+def _tile(name: str, text: str, note: str) -> str:
     name = {"a joule": "kept characters a joule", "for nothing": "for text nobody kept"}.get(name, name)
-    return f'<div class="tile"><b>{escape(text)}</b><span>{escape(name)}</span></div>'
+    under = f"{name}, {note}" if note else name
+    return f'<div class="tile"><b>{escape(text)}</b><span>{escape(under)}</span></div>'
 
 
 def _section(title: str, chart: str, by: str, report: Report, carbon: CarbonIntensity | None) -> str:
     groups = report.by[by]
-    head = [name for name, _ in cells(next(iter(groups.values())), carbon)]
-    rows = {name_of(by, key, report.here): [text for _, text in cells(sums, carbon)] for key, sums in groups.items()}
+    head = [name for name, *_ in cells(next(iter(groups.values())), carbon)]
+    rows = {
+        name_of(by, key, report.here): [f"{text} ({note})" if note else text for _, text, note in cells(sums, carbon)]
+        for key, sums in groups.items()
+    }
     return f"<h2>{escape(title)}</h2>{chart}{_table(by, head, rows)}"
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from lsp_server.books.reports import Sums
+from lsp_server.cli.render import BASELINE_WORDS, UNKNOWN, between, joules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from lsp_server.books.reports import Report
 
 NO_COMPLETION = "There is no completion in the ledger for this time."
-BASELINE_WORDS = "full depth with KV cache"
-UNKNOWN = "-"
 RESTING_HEAD = ("time", "metered parts", "of it for the model")
 READING_HEAD = ("CPU time", "energy", "")
 _WIDE = 110  # columns that any table has room in; a narrower terminal breaks its lines, and no figure is cut
@@ -95,11 +94,11 @@ def show_report(
     if report.total is None:
         console.print(NO_COMPLETION)
     else:
-        table = _table(by, [name.replace(" ", "\n") for name, _ in cells(report.total, carbon)])
+        table = _table(by, [name.replace(" ", "\n") for name, *_ in cells(report.total, carbon)])
         for key, sums in report.by[by].items():
-            table.add_row(name_of(by, key, report.here), *(text for _, text in cells(sums, carbon)))
+            table.add_row(name_of(by, key, report.here), *_with_notes(cells(sums, carbon)))
         table.add_section()
-        table.add_row("in all", *(text for _, text in cells(report.total, carbon)))
+        table.add_row("in all", *_with_notes(cells(report.total, carbon)))
         console.print(table)
     if report.resting_s.get(by):
         table = _table("at rest", RESTING_HEAD)
@@ -115,20 +114,24 @@ def show_report(
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
-def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str]]:
-    """The figures that a table shows, each with its column's name."""
+def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str, str]]:
+    """The figures that a table shows: each one's column, itself, and what is to be known of it, which may be ""."""
     grams = figures(sums, carbon)["carbon_g"]
     shown = [
-        ("energy", joules(sums.energy_j)),
-        ("", sums.provenance),
-        ("saved", joules(sums.saved_j)),
-        ("for nothing", joules(sums.wasted_j)),
-        ("requests", str(sums.requests)),
-        ("accepted", str(sums.accepted)),
-        ("kept characters", str(sums.kept_chars)),
-        ("a joule", UNKNOWN if sums.kept_chars_per_j is None else f"{sums.kept_chars_per_j:.2f}"),
+        ("energy", joules(sums.energy_j), sums.provenance),
+        ("saved", joules(sums.saved_j), between(sums.saved_low_j, sums.saved_high_j)),
+        ("for nothing", joules(sums.wasted_j), ""),
+        ("requests", str(sums.requests), ""),
+        ("accepted", str(sums.accepted), ""),
+        ("kept characters", str(sums.kept_chars), ""),
+        ("a joule", UNKNOWN if sums.kept_chars_per_j is None else f"{sums.kept_chars_per_j:.2f}", ""),
     ]
-    return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else f"{grams:.3g} g")]
+    return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else f"{grams:.3g} g", "")]
+
+
+def _with_notes(cells: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Each figure over its note: side by side they would not fit into a terminal."""
+    return (f"{text}\n{note}".rstrip() for _, text, note in cells)
 
 
 def resting_cells(resting: dict[str, float | None]) -> list[str]:
@@ -168,7 +171,9 @@ def _of_requests(report: Report, total: Sums) -> list[str]:
     said += [f"By phase (modelled): {', '.join(f'{phase} {joules(phase_j)}' for phase, phase_j in phases.items())}."]
     if total.saved_j is not None and total.baseline_energy_j:
         share = total.saved_j / total.baseline_energy_j
-        said.append(f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}.")
+        told = f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}"
+        ends = between(total.saved_low_j, total.saved_high_j)
+        said.append(f"{told}; {ends} is possible." if ends else f"{told}.")
     return said
 
 
@@ -206,10 +211,3 @@ def name_of(by: str, key: str, here: str) -> str:
     if by == "project" and key and key == here:
         return f"{key} (this folder)"
     return key or ("no folder" if by == "project" else "unknown")
-
-
-def joules(energy_j: float | None) -> str:
-    """Joules for people; a dash where they are not known."""
-    if energy_j is None:
-        return UNKNOWN
-    return f"{energy_j / 1000:.2f} kJ" if abs(energy_j) >= 1000 else f"{energy_j:.3g} J"  # noqa: PLR2004

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lsp_server.translation import Say
 
 BASELINE_WORDS = "full depth with KV cache"
+UNKNOWN = "-"
 
 _CONTEXT_LINES = 3
 _WIDE = 150  # columns of a table of models with reasons; a narrower terminal breaks its lines
@@ -56,6 +57,8 @@ def completion_json(completion: Completion) -> str:
             "energy_by_phase_j": {phase.value: joules for phase, joules in energy.by_phase.items()},
             "baseline_energy_j": completion.baseline_energy_j,
             "baseline": BASELINE_WORDS,
+            "saved_j": completion.saved_j,
+            "saved_range_j": completion.saved_range_j,
             "prompt_tokens": completion.prompt_tokens,
             "reused_tokens": completion.reused_tokens,
             "model": completion.model,
@@ -120,7 +123,9 @@ def _typed_energy(run: ReplayRun, session: SessionEnergy) -> Iterator[str]:
         yield f"{round(100 * run.costs.wasted_j / energy_j)} % for text of which nothing was kept"
     if session.saved_j is not None and session.baseline_energy_j:
         saved = min(99, round(100 * session.saved_j / session.baseline_energy_j))
-        yield f"{saved} % less than the same suggestions at {BASELINE_WORDS} (modelled)"
+        ends = between(session.saved_low_j, session.saved_high_j)
+        told = f"{joules(session.saved_j)} ({ends})" if ends else joules(session.saved_j)
+        yield f"{told} or {saved} % less than the same suggestions at {BASELINE_WORDS} (modelled)"
 
 
 def show_parts(console: Console, engine: Engine, say: Say = str) -> None:
@@ -284,20 +289,38 @@ def _cost(completion: Completion) -> str:
     parts = [f"{len(completion.tokens)} tokens", f"{completion.elapsed_s:.2f} s", _joules(energy)]
     if completion.mean_exit_layer is not None:
         parts.insert(1, f"mean exit {completion.mean_exit_layer:.1f} of {completion.layers_total} layers")
-    return " · ".join([*parts, _saved(energy, completion.baseline_energy_j)])
+    return " · ".join([*parts, _saved(completion)])
 
 
 def _joules(energy: EnergyReading) -> str:
     if energy.energy_j is None:
         return "energy unknown"
-    between = "" if energy.range_j is None else " ({:.2g} to {:.2g} J)".format(*energy.range_j)
-    return f"{energy.energy_j:.2f} J {energy.provenance.value}{between}"
+    told = f"{energy.energy_j:.2f} J {energy.provenance.value}"
+    return told if energy.range_j is None else f"{told} ({between(*energy.range_j)})"
 
 
-def _saved(energy: EnergyReading, baseline_j: float | None) -> str:
-    if energy.energy_j is None or not baseline_j:
+def _saved(completion: Completion) -> str:
+    saved_j, ends_j, baseline_j = completion.saved_j, completion.saved_range_j, completion.baseline_energy_j
+    if saved_j is None or ends_j is None or not baseline_j:
         return f"saving against {BASELINE_WORDS} unknown"
-    percent = round(100 * (1.0 - energy.energy_j / baseline_j))
+    percent = round(100 * saved_j / baseline_j)
     if not percent:
         return f"as much as {BASELINE_WORDS} (modelled)"
-    return f"{abs(percent)} % {'saved' if percent > 0 else 'more'} against {BASELINE_WORDS} (modelled)"
+    word, sign = ("saved", 1) if percent > 0 else ("more", -1)
+    told_j = f"{joules(sign * saved_j)} ({between(*sorted(sign * end_j for end_j in ends_j))})"
+    return f"{abs(percent)} % {word}, {told_j}, against {BASELINE_WORDS} (modelled)"
+
+
+def joules(energy_j: float | None) -> str:
+    """Joules for people; a dash where they are not known."""
+    if energy_j is None:
+        return UNKNOWN
+    return f"{energy_j / 1000:.2f} kJ" if abs(energy_j) >= 1000 else f"{energy_j:.3g} J"  # noqa: PLR2004
+
+
+def between(low_j: float | None, high_j: float | None) -> str:
+    """Between which joules the truth is likely to lie, "1.2 to 18 J"; "" where that is not known."""
+    if low_j is None or high_j is None:
+        return ""
+    (low, unit), high = joules(low_j).split(), joules(high_j)
+    return f"{low} to {high}" if high.endswith(f" {unit}") else f"{low} {unit} to {high}"

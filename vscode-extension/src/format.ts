@@ -21,6 +21,17 @@ export function formatJoules(energyJ: number | null): string {
   return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J");
 }
 
+/** Joules, and between which the truth is likely to lie where that is known: "3.56 J (712 mJ to 10.7 J)". */
+export function formatWithin(
+  energyJ: number | null,
+  lowJ: number | null,
+  highJ: number | null,
+): string {
+  const joules = formatJoules(energyJ);
+  if (lowJ === null || highJ === null) return joules;
+  return t("{0} ({1} to {2})", joules, formatJoules(lowJ), formatJoules(highJ));
+}
+
 /** The same energy in watt-hours, for people who read electricity bills: "3.44 mWh". */
 export function formatWattHours(energyJ: number | null): string {
   return energyJ === null ? UNKNOWN : withPrefix(energyJ / JOULES_PER_WATT_HOUR, "Wh");

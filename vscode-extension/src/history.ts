@@ -9,6 +9,7 @@ import {
   formatShare,
   formatTime,
   formatWattHours,
+  formatWithin,
 } from "./format";
 import type { HistoryResult, PeriodEnergy, Span } from "./protocol";
 import { t } from "./words";
@@ -97,7 +98,8 @@ export function toJson(by: Span, result: HistoryResult): string {
 function summaryOf(result: HistoryResult): string[] {
   const { total, carbonGPerKwh, carbonSource } = result;
   if (total === null) return [t("Nothing was computed in this time."), ...readingOf(result)];
-  const { energyJ, savedJ, baselineEnergyJ, wastedJ, acceptedChars, provenance } = total;
+  const { energyJ, savedJ, savedLowJ, savedHighJ, baselineEnergyJ } = total;
+  const { wastedJ, acceptedChars, provenance } = total;
   const each = perCharacter(total);
   return [
     energyJ === null
@@ -112,8 +114,8 @@ function summaryOf(result: HistoryResult): string[] {
       ? []
       : [
           t(
-            "Saved {0} ({1}) against {2}, modelled.",
-            formatJoules(savedJ),
+            "Saved {0}, {1}, against {2}, modelled.",
+            formatWithin(savedJ, savedLowJ, savedHighJ),
             formatShare(savedJ, baselineEnergyJ),
             t(BASELINE),
           ),
@@ -168,14 +170,14 @@ function restOf({ restS, restW, restOfModelW }: HistoryResult): string[] {
 }
 
 function rowOf(by: Span, period: PeriodEnergy): HistoryRow {
-  const { energyJ, savedJ, wastedJ, acceptedChars, requests } = period;
+  const { energyJ, savedJ, savedLowJ, savedHighJ, wastedJ, acceptedChars, requests } = period;
   return {
     name: nameOf(by, period.key),
     phasesJ: PHASES.map(({ key }) => period[key] ?? 0),
     phases: PHASES.map(({ key }) => formatJoules(period[key])),
     cells: [
       formatJoules(energyJ),
-      formatJoules(savedJ),
+      formatWithin(savedJ, savedLowJ, savedHighJ),
       formatJoules(wastedJ),
       String(acceptedChars),
       formatJoules(perCharacter(period)),

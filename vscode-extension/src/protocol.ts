@@ -51,6 +51,8 @@ export interface SessionEnergy {
   readonly source: string | null;
   readonly baselineEnergyJ: number | null;
   readonly savedJ: number | null;
+  readonly savedLowJ: number | null;
+  readonly savedHighJ: number | null;
   readonly wastedJ: number | null;
   readonly prefillJ: number | null;
   readonly decodeJ: number | null;
@@ -97,6 +99,8 @@ export interface PeriodEnergy {
   readonly wastedJ: number | null;
   readonly baselineEnergyJ: number | null;
   readonly savedJ: number | null;
+  readonly savedLowJ: number | null;
+  readonly savedHighJ: number | null;
   readonly requests: number;
   readonly cancelled: number;
   readonly reused: number;

@@ -1,6 +1,13 @@
 /** What the slider view shows, ready to be shown. Pure; draws nothing. */
 
-import { BASELINE, formatExitLayer, formatJoules, formatProvenance, formatShare } from "./format";
+import {
+  BASELINE,
+  formatExitLayer,
+  formatJoules,
+  formatProvenance,
+  formatShare,
+  formatWithin,
+} from "./format";
 import {
   GREEN_MODE_MAX,
   MEASURED,
@@ -106,8 +113,8 @@ function percentOf({ savedJ, baselineEnergyJ }: SessionEnergy): number | null {
 }
 
 function sessionLines(energy: SessionEnergy): Line[] {
-  const { energyJ, provenance, savedJ, baselineEnergyJ, acceptedChars, wastedJ, projectsJ } =
-    energy;
+  const { energyJ, provenance, savedJ, savedLowJ, savedHighJ, baselineEnergyJ } = energy;
+  const { acceptedChars, wastedJ, projectsJ } = energy;
   return [
     [
       t("Spent"),
@@ -120,7 +127,7 @@ function sessionLines(energy: SessionEnergy): Line[] {
       : ([
           [
             t("Saved against {0}, modelled", t(BASELINE)),
-            `${formatJoules(savedJ)} (${formatShare(savedJ, baselineEnergyJ)})`,
+            `${formatWithin(savedJ, savedLowJ, savedHighJ)}, ${formatShare(savedJ, baselineEnergyJ)}`,
           ],
         ] as const)),
     [t("Characters kept"), String(acceptedChars)],

@@ -14,6 +14,7 @@ import {
   formatShare,
   formatTime,
   formatWattHours,
+  formatWithin,
 } from "./format";
 import type { SessionEnergy, Silence, Status } from "./protocol";
 import type { Snapshot } from "./snapshot";
@@ -244,12 +245,13 @@ function spentLine({ energyJ, startedAt, source }: SessionEnergy): string {
   );
 }
 
-function savedLine({ savedJ, baselineEnergyJ }: SessionEnergy): string {
+function savedLine(energy: SessionEnergy): string {
+  const { savedJ, savedLowJ, savedHighJ, baselineEnergyJ } = energy;
   if (savedJ === null || baselineEnergyJ === null) return "";
   if (savedJ <= 0) return t("**Saved** nothing yet against {0}", t(BASELINE));
   return t(
-    "**Saved** {0} ({1}) against {2}, modelled",
-    formatJoules(savedJ),
+    "**Saved** {0}, {1}, against {2}, modelled",
+    formatWithin(savedJ, savedLowJ, savedHighJ),
     formatShare(savedJ, baselineEnergyJ),
     t(BASELINE),
   );

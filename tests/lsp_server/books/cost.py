@@ -66,8 +66,8 @@ def _entries(client: InProcess, completion_id: str) -> Iterator[tuple[str, Calla
 
     def enter_joules() -> None:
         nonlocal completion
-        energy, baseline_j = account(WORK, cost_model=ROUND, window=None, elapsed_s=0.4, baseline=baseline)
-        completion = replace(completion, energy=energy, baseline_energy_j=baseline_j)
+        energy, baseline_j, range_j = account(WORK, cost_model=ROUND, window=None, elapsed_s=0.4, baseline=baseline)
+        completion = replace(completion, energy=energy, baseline_energy_j=baseline_j, saved_range_j=range_j)
 
     yield "account", enter_joules
     request = CompletionRequest(prefix="def area():\n    ", suffix="", language_id="python")

@@ -42,10 +42,23 @@ def test_everything_is_summed_up(path: Path) -> None:
     assert total is not None
     assert (total.energy_j, total.prefill_j, total.decode_j, total.policy_j) == (4.0, 1.0, 3.0, None)
     assert (total.wasted_j, total.baseline_energy_j, total.saved_j, total.provenance) == (2.0, 10.0, 6.0, "mixed")
+    assert (total.saved_low_j, total.saved_high_j) == (2.0, 12.0)
     assert (total.requests, total.cancelled, total.accepted, total.kept_chars) == (3, 1, 2, 13)
     assert total.kept_chars_per_j == 4 / 4.0  # characters whose joules are not known are left out
     assert total.elapsed_s == 1.5
     assert read_report(path).sources == ("measured: fake counter",)
+
+
+def test_sums_with_a_request_whose_range_no_release_wrote_have_none(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE completion SET saved_low_j = NULL, saved_high_j = NULL WHERE id = 'a'")
+
+    report = read_report(path)
+
+    assert report.total is not None
+    assert (report.total.saved_j, report.total.saved_low_j, report.total.saved_high_j) == (6.0, None, None)
+    rust = report.by["language"]["rust"]
+    assert (rust.saved_j, rust.saved_low_j, rust.saved_high_j) == (3.0, 1.0, 6.0)
 
 
 def test_each_group_adds_up_to_the_whole(path: Path) -> None:

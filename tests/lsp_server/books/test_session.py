@@ -15,6 +15,7 @@ def test_nothing_is_known_before_the_first_request() -> None:
     empty = totals(Session())
 
     assert (empty.energy_j, empty.saved_j, empty.wasted_j, empty.mean_exit_layer) == (None, None, None, None)
+    assert (empty.saved_low_j, empty.saved_high_j) == (None, None)
     assert (empty.provenance, empty.source, empty.requests) == ("none", None, 0)
 
 
@@ -26,6 +27,7 @@ def test_requests_add_up() -> None:
     sums = totals(session)
 
     assert (sums.energy_j, sums.baseline_energy_j, sums.saved_j) == (4.0, 10.0, 6.0)
+    assert (sums.saved_low_j, sums.saved_high_j) == (2.0, 12.0)
     assert (sums.prefill_j, sums.decode_j, sums.policy_j) == (1.0, 3.0, None)
     assert (sums.requests, sums.offered, sums.cancelled, sums.offered_chars, sums.tokens) == (2, 1, 1, 3, 3)
     assert sums.mean_exit_layer == pytest.approx(10 / 3)

@@ -91,10 +91,14 @@ def typed(device: CountedDevice, n_requests: int) -> tuple[SessionEnergy, float,
         full = baseline_work(
             work[Phase.PREFILL], prompt_tokens=prompt_tokens, tokens=workload.new_tokens, n_layers=DEVICE.n_layers
         )
-        energy, full_j = account(work, cost_model=model, window=window, elapsed_s=window.elapsed_s, baseline=full)
+        energy, full_j, range_j = account(
+            work, cost_model=model, window=window, elapsed_s=window.elapsed_s, baseline=full
+        )
         baseline_j += sum(phase_energy_j(DEVICE, full).values())
         provenances.add(energy.provenance)
-        session.record(str(n), replace(fake_completion("four"), energy=energy, baseline_energy_j=full_j))
+        completion = fake_completion("four")
+        completion = replace(completion, energy=energy, baseline_energy_j=full_j, saved_range_j=range_j)
+        session.record(str(n), completion)
     totals = session.totals(str, green_mode=20, layers_total=DEVICE.n_layers, today=SpentToday())
     return totals, baseline_j, provenances
 
@@ -116,4 +120,7 @@ def test_what_is_derived_is_true_to_a_percent() -> None:
     assert totals.energy_j == pytest.approx(device.active_j, rel=0.01)
     assert totals.baseline_energy_j == pytest.approx(baseline_j, rel=0.01)
     assert totals.saved_j == pytest.approx(baseline_j - device.active_j, rel=0.01)
+    assert totals.saved_low_j is not None
+    assert totals.saved_high_j is not None
+    assert totals.saved_low_j < baseline_j - device.active_j < totals.saved_high_j
     assert totals.wasted_j == totals.energy_j

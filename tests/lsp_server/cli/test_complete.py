@@ -92,6 +92,8 @@ def test_complete_prints_one_json_object(file: Path, on_tiny: list[str]) -> None
     assert said["energy_provenance"] in {"measured", "sampled", "modelled", "mixed"}
     assert said["energy_j"] == pytest.approx(sum(said["energy_by_phase_j"].values()))
     assert said["baseline"] == "full depth with KV cache"
+    low_j, high_j = said["saved_range_j"]
+    assert low_j <= said["saved_j"] == said["baseline_energy_j"] - said["energy_j"] <= high_j
 
 
 def test_a_server_elsewhere_completes_without_a_joule(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

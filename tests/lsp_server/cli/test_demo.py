@@ -37,6 +37,7 @@ def test_the_stretch_is_written_and_what_it_cost_is_told(tmp_path: Path, on_tiny
     assert "53 characters, " in told
     assert "\n0 suggestions computed" not in told
     assert re.search(r"\d J (modelled|measured|sampled)", told)
+    assert re.search(r"\d J \(\S+ to \S+ J\) or -?\d+ % less than the same suggestions at full depth", told)
 
 
 def test_a_private_file_says_why_nothing_is_offered(tmp_path: Path, on_tiny: list[str]) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -49,11 +50,13 @@ class TestReport:
         lines = report("--by", "language").stdout.splitlines()
 
         assert next(line.split() for line in lines if "python" in line) == (
-            ["python", "2", "J", "measured", "3", "J", "0", "J", "1", "1", "4", "2.00"]
+            ["python", "2", "J", "3", "J", "0", "J", "1", "1", "4", "2.00"]
         )
-        assert next(line.split() for line in lines if "in all" in line)[2:5] == ["4", "J", "measured"]
+        assert next(line.split() for line in lines if "in all" in line)[2:4] == ["4", "J"]
+        notes = [below.split() for line, below in pairwise(lines) if line.startswith(("python", "in all"))]
+        assert notes == [["measured", "1", "to", "6", "J"], ["measured", "2", "to", "12", "J"]]
         assert "Joules were measured: fake counter." in lines
-        assert "Saved is against full depth with KV cache (modelled): 60% of 10 J." in lines
+        assert "Saved is against full depth with KV cache (modelled): 60% of 10 J; 2 to 12 J is possible." in lines
 
     def test_the_project_of_this_folder_is_marked(self) -> None:
         assert report("--by", "project").stdout.count("(this folder)") == 1
@@ -82,12 +85,9 @@ class TestReport:
         rows = list(csv.DictReader(io.StringIO(report("--csv").stdout)))
 
         assert {row["by"] for row in rows} == {"all", "hour", "day", "session", "project", "language"}
-        assert (rows[0]["by"], rows[0]["energy_j"], rows[0]["wasted_j"], rows[0]["policy_j"]) == (
-            "all",
-            "4.0",
-            "2.0",
-            "",
-        )
+        total = [rows[0][name] for name in ("by", "energy_j", "wasted_j", "policy_j", "saved_low_j", "saved_high_j")]
+        assert total == ["all", "4.0", "2.0", "", "2.0", "12.0"]
+        assert json.loads(report("--json").stdout)["total"]["saved_high_j"] == 12.0
 
     def test_the_page_is_one_file_that_fetches_nothing(self, tmp_path: Path) -> None:
         assert report("--html", str(tmp_path / "page.html"), "--country", "FRA").exit_code == 0
@@ -101,6 +101,8 @@ class TestReport:
         assert "&lt;$x$&gt;" in page
         assert "<$x$>" not in page
         assert "measured" in page
+        assert "<td>6 J (2 to 12 J)</td>" in page
+        assert "<b>6 J</b><span>saved, 2 to 12 J</span>" in page
 
     def test_a_page_that_cannot_be_written_is_one_sentence(self, tmp_path: Path) -> None:
         assert_refused(["--html", str(tmp_path / "no" / "page.html")], "cannot be written: No such file")

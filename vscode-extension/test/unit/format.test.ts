@@ -6,6 +6,7 @@ import {
   formatJoules,
   formatShare,
   formatWattHours,
+  formatWithin,
 } from "../../src/format";
 
 const JOULES: readonly (readonly [energyJ: number, shown: string])[] = [
@@ -30,6 +31,12 @@ for (const [energyJ, shown] of JOULES) {
 test("grams have two digits, however few they are", () => {
   assert.equal(formatGrams(0.000001234), "1.2 µg");
   assert.equal(formatGrams(1234.5), "1.2 kg");
+});
+
+test("a range stands behind its joules, and is left out where it is not known", () => {
+  assert.equal(formatWithin(3, -0.5, 9), "3.00 J (-500 mJ to 9.00 J)");
+  assert.equal(formatWithin(3, null, null), "3.00 J");
+  assert.equal(formatWithin(null, null, null), "–");
 });
 
 test("unknown energy is a dash, not zero", () => {

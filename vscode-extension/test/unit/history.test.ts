@@ -14,6 +14,8 @@ const DAY: PeriodEnergy = {
   wastedJ: 180,
   baselineEnergyJ: 600,
   savedJ: 360,
+  savedLowJ: 72,
+  savedHighJ: 1080,
   requests: 410,
   cancelled: 20,
   reused: 900,
@@ -37,7 +39,7 @@ const RESULT: HistoryResult = {
 test("the sum says what was spent, saved, kept and wasted, and how that is known", () => {
   assert.deepEqual(historyPage("day", RESULT).summary, [
     "Spent 240 J (66.7 mWh), modelled.",
-    "Saved 360 J (60 %) against full depth with KV cache, modelled.",
+    "Saved 360 J (72.0 J to 1.08 kJ), 60 %, against full depth with KV cache, modelled.",
     "Kept 640 characters, 375 mJ each.",
     "180 J went into suggestions that were not kept.",
   ]);
@@ -88,6 +90,7 @@ test("a bar is made of the phases, and a row has a cell for each column", () => 
   assert.deepEqual(row.phasesJ, [40, 30, 165, 5]);
   assert.equal(row.phasesJ.length, PHASES.length);
   assert.equal(row.cells.length, COLUMNS.length);
+  assert.equal(row.cells[1], "360 J (72.0 J to 1.08 kJ)");
 });
 
 test("who cannot see the chart is told its bars", () => {
@@ -95,7 +98,8 @@ test("who cannot see the chart is told its bars", () => {
 });
 
 test("what is not known is no zero in the table", () => {
-  const unknown = { ...DAY, energyJ: null, savedJ: null, wastedJ: null, acceptedChars: 0 };
+  const saved = { savedJ: null, savedLowJ: null, savedHighJ: null };
+  const unknown = { ...DAY, ...saved, energyJ: null, wastedJ: null, acceptedChars: 0 };
   const [row] = historyPage("day", { ...RESULT, periods: [unknown] }).rows;
 
   assert.deepEqual(row?.cells.slice(0, 3), ["–", "–", "–"]);

@@ -10,6 +10,8 @@ const ENERGY = {
   provenance: "modelled",
   baselineEnergyJ: 16,
   savedJ: 4,
+  savedLowJ: 0.8,
+  savedHighJ: 12,
   wastedJ: 5,
   prefillJ: 4,
   decodeJ: 3,
@@ -52,6 +54,15 @@ test("the greener, the less energy and the less text", () => {
 test("the session stands beside the curve, in percent of full depth", () => {
   assert.equal(sliderPage(RUNNING, 20).sessionPercent, 75);
   assert.equal(sliderPage({ ...RUNNING, energy: null }, 20).sessionPercent, null);
+});
+
+test("what was saved stands beside between which joules that may be", () => {
+  const saved = (change: Partial<SessionEnergy>): unknown =>
+    sliderPage({ ...RUNNING, energy: { ...ENERGY, ...change } }, 20).session[1];
+  const label = "Saved against full depth with KV cache, modelled";
+
+  assert.deepEqual(saved({}), [label, "4.00 J (800 mJ to 12.0 J), 25 %"]);
+  assert.deepEqual(saved({ savedLowJ: null, savedHighJ: null }), [label, "4.00 J, 25 %"]);
 });
 
 test("the phases have words that people know", () => {

@@ -26,6 +26,8 @@ const ENERGY: SessionEnergy = {
   source: "shipped default by weight bytes",
   baselineEnergyJ: 16,
   savedJ: 3.56,
+  savedLowJ: 0.712,
+  savedHighJ: 10.68,
   wastedJ: 5,
   prefillJ: 4,
   decodeJ: 8,
@@ -186,12 +188,12 @@ test("what was spent stands beside a comparison, and how it was had", () => {
   assert.match(tooltip, /Energy modelled: shipped default by weight bytes/);
 });
 
-test("what was saved names its baseline and that it is modelled", () => {
+test("what was saved names its range, its baseline and that it is modelled", () => {
   const { tooltip } = renderStatus(RUNNING, ON);
 
   assert.match(
     tooltip,
-    /\*\*Saved\*\* 3\.56 J \(22 %\) against full depth with KV cache, modelled/,
+    /\*\*Saved\*\* 3\.56 J \(712 mJ to 10\.7 J\), 22 %, against full depth with KV cache, modelled/,
   );
 });
 
