@@ -1,4 +1,4 @@
-"""`import_late`: what a server imports and hardly uses: lsprotocol's records, each finished when it is first used.
+"""`import_late`: imports lsprotocol's records, each finished when it is first used, and what else is hardly used.
 
 lsprotocol has 550 records, of which a server uses a few dozen; to finish all took most of a server's start. It knows no
 record by name, and its names are private ones of lsprotocol 2025.0. Where that was imported before, nothing changes.
@@ -23,7 +23,7 @@ _finishing = threading.RLock()  # a record's fields may be records
 
 
 def import_late() -> None:
-    """Imports both; to be called before anybody else does, while no other thread imports anything."""
+    """Imports it all; to be called before anybody else does, while no other thread imports anything."""
     if _RECORDS in sys.modules:
         return
     _import_without_openssl()
