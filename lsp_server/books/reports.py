@@ -70,7 +70,8 @@ class Sums:
         baseline_energy_j: The same requests at full depth with a KV cache, modelled.
         saved_j: Baseline less cost, of requests for which both are known.
         saved_low_j: From how many joules the truth about that is likely to lie; None where one of these requests is of
-            a release that did not say. What is wrong is wrong in the same way each time, so the ends add up.
+            a release that did not say. What is wrong is wrong in the same way each time, so ends are added; a request
+            that took more than its baseline makes the range a little wider than need be.
         saved_high_j: To how many.
         kept_chars: Characters accepted.
         kept_chars_per_j: The same for each joule, where joules are known.

@@ -54,7 +54,7 @@ class Session:
             self._baseline_j.add(completion.baseline_energy_j)
             self._saved_j.add(completion.saved_j)
             low_j, high_j = completion.saved_range_j or (None, None)
-            self._saved_low_j.add(low_j)  # ends add up, for what is wrong is wrong in the same way each time
+            self._saved_low_j.add(low_j)  # as the reports of the ledger add them
             self._saved_high_j.add(high_j)
         for phase, energy_j in energy.by_phase.items():
             self._phase_j[phase].add(energy_j)
