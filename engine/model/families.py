@@ -30,6 +30,9 @@ class Family:
         runtimes: The fast runners that know its blocks; every family runs on torch.
         formats: The prompt formats of those of its models that fill in the middle, by their names in
             `engine.completion.fim`: which one a model has is told by its tokenizer.
+        is_gated: Whether its MLP has a gate.
+        is_folded: Whether numbers are folded into embedding and head while a model is prepared: copies, for a while.
+        mlp_setting: What config.json calls the width of its MLP.
         licence: What its models are licensed under, as far as it is one thing; each model's card says what holds.
     """
 
@@ -39,6 +42,9 @@ class Family:
     models: str
     runtimes: tuple[PreparedRuntime, ...] = ()
     formats: tuple[str, ...] = ()
+    is_gated: bool = True
+    is_folded: bool = False
+    mlp_setting: str = "intermediate_size"
     licence: str
 
 
@@ -87,6 +93,7 @@ FAMILIES: Mapping[str, Family] = {
             models="Granite 3 dense",
             runtimes=("native", "onnx"),
             formats=("Granite 4",),
+            is_folded=True,
             licence="Apache-2.0",
         ),
         Family(
@@ -96,6 +103,8 @@ FAMILIES: Mapping[str, Family] = {
             models="Granite 4 without recurrent layers, such as granite-4.0-350m",
             runtimes=("native", "onnx"),
             formats=("Granite 4",),
+            is_folded=True,
+            mlp_setting="shared_intermediate_size",
             licence="Apache-2.0",
         ),
         Family(
@@ -105,9 +114,19 @@ FAMILIES: Mapping[str, Family] = {
             models="StarCoder2",
             runtimes=("native", "onnx"),
             formats=("StarCoder2",),
+            is_gated=False,
+            is_folded=True,
             licence="OpenRAIL-M",
         ),
-        Family(name="opt", gguf_name="opt", title="OPT", models="OPT", licence="OPT-175B, for research only"),
+        Family(
+            name="opt",
+            gguf_name="opt",
+            title="OPT",
+            models="OPT",
+            is_gated=False,
+            mlp_setting="ffn_dim",
+            licence="OPT-175B, for research only",
+        ),
     )
 }
 _ATTENDS = frozenset({"attention", "full_attention", "sliding_attention"})

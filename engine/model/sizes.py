@@ -176,7 +176,6 @@ class Needs:
 def sizes_of(settings: Mapping[str, Any]) -> ModelSizes | None:
     """The sizes that config.json gives; None where it leaves some to defaults."""
     family = FAMILIES.get(str(settings.get("model_type")))
-    inner = {"granitemoehybrid": "shared_intermediate_size", "opt": "ffn_dim"}
     try:
         heads, width = int(settings["num_attention_heads"]), int(settings["hidden_size"])
         return ModelSizes(
@@ -185,11 +184,11 @@ def sizes_of(settings: Mapping[str, Any]) -> ModelSizes | None:
             n_heads=heads,
             n_kv_heads=int(settings.get("num_key_value_heads") or heads),
             head_dim=int(settings.get("head_dim") or width // heads),
-            mlp_width=int(settings[inner.get(str(settings.get("model_type")), "intermediate_size")]),
+            mlp_width=int(settings["intermediate_size" if family is None else family.mlp_setting]),
             n_vocabulary=int(settings["vocab_size"]),
             is_tied=bool(settings.get("tie_word_embeddings", family is not None and family.name != "llama")),
-            is_gated=family is None or family.name not in ("starcoder2", "opt"),
-            is_folded=family is not None and family.name in ("granite", "granitemoehybrid", "starcoder2"),
+            is_gated=family is None or family.is_gated,
+            is_folded=family is not None and family.is_folded,
             runs_rounded=family is not None and bool(family.runtimes),
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
