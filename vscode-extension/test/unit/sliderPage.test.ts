@@ -35,10 +35,10 @@ const RUNNING: Snapshot = {
 };
 
 test("a position lies on the curve at what was measured, and between it on a line", () => {
-  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 50, keptPercent: 100 });
-  assert.deepEqual(pointAt(80), { greenMode: 80, energyPercent: 7, keptPercent: 84 });
-  assert.deepEqual(pointAt(90), { greenMode: 90, energyPercent: 5.5, keptPercent: 78 });
-  assert.deepEqual(pointAt(100), { greenMode: 100, energyPercent: 4, keptPercent: 72 });
+  assert.deepEqual(pointAt(0), { greenMode: 0, energyPercent: 49, keptPercent: 100 });
+  assert.deepEqual(pointAt(80), { greenMode: 80, energyPercent: 8, keptPercent: 82 });
+  assert.deepEqual(pointAt(90), { greenMode: 90, energyPercent: 6, keptPercent: 76 });
+  assert.deepEqual(pointAt(100), { greenMode: 100, energyPercent: 4, keptPercent: 70 });
 });
 
 test("the greener, the less energy and the less text", () => {
