@@ -191,7 +191,7 @@ class Engine:
         """How many tokens of a request's prompt the model would have to read; on the thread that completes."""
         return self._texts.n_unread(request, self._plan_of(request).point)
 
-    def look_up(self, request: CompletionRequest) -> Completion:
+    def complete_from_project(self, request: CompletionRequest) -> Completion:
         """Completes by the project alone, which takes no layer; from any thread, while another completes.
 
         No counter tells what it took apart from what is computed meanwhile.

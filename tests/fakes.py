@@ -112,7 +112,7 @@ class FakeEngine:
         assert not self.is_closed
         order = (request.prefix.split() or [""])[-1]
         if request.policy == PROJECT_ALONE:
-            return self.look_up(request)
+            return self.complete_from_project(request)
         self.requests.append(request)
         self.started.set()
         if order == "crash":
@@ -140,7 +140,7 @@ class FakeEngine:
         """Many for a long prompt."""
         return 1000 if request.prefix.endswith("long") else 1
 
-    def look_up(self, request: CompletionRequest) -> Completion:
+    def complete_from_project(self, request: CompletionRequest) -> Completion:
         """By the project alone."""
         self.looked_up.append(request)
         return fake_completion(" to all" if request.prefix.endswith("known") else "", energy_j=0.0, exit_layers=())

@@ -68,7 +68,7 @@ class HostedEngine(Protocol):
         """How many tokens of a prompt would have to be read; on the thread that completes."""
         ...
 
-    def look_up(self, request: CompletionRequest) -> Completion:
+    def complete_from_project(self, request: CompletionRequest) -> Completion:
         """Completes by the project alone; while another thread completes."""
         ...
 
@@ -124,7 +124,7 @@ class Guest:
     Args:
         link: To it.
         turns: For what the engine's thread has to do.
-        looking_up: Held while a project alone is asked, which takes a moment and waits for nobody's turn.
+        asking_project: Held while a project alone is asked, which takes a moment and waits for nobody's turn.
         number: No other guest's.
         engine: Gives the engine, once it is loaded.
         meanwhile: Gives what may be done while a long prompt is read.
@@ -135,7 +135,7 @@ class Guest:
         self,
         link: Link,
         turns: Turns[Guest],
-        looking_up: threading.Lock,
+        asking_project: threading.Lock,
         number: int,
         *,
         engine: Callable[[], HostedEngine],
@@ -143,7 +143,7 @@ class Guest:
         on_open: Callable[[Guest, Message], None],
     ) -> None:
         self.number = number
-        self._link, self._turns, self._looking_up = link, turns, looking_up
+        self._link, self._turns, self._asking_project = link, turns, asking_project
         self._engine, self._meanwhile, self._on_open = engine, meanwhile, on_open
         self._text = KnownText()
         self._running: dict[int, GuestRequest] = {}
@@ -207,7 +207,7 @@ class Guest:
         with self._lock:
             self._running[number] = asked
         if request.policy == PROJECT_ALONE:
-            with self._looking_up:  # here and now: to wake another thread may take longer
+            with self._asking_project:  # here and now: to wake another thread may take longer
                 self._complete(asked)
         else:
             self._turns.put(self, asked)
@@ -234,7 +234,7 @@ class Guest:
         try:
             engine = self._engine()
             if request.policy == PROJECT_ALONE:
-                completion = engine.look_up(request)  # it is there before anybody could read how it grows
+                completion = engine.complete_from_project(request)  # it is there before anybody could read how it grows
             else:
                 on_text("")  # its turn has come
                 engine.use_windows(len(self._turns.guests))

@@ -56,7 +56,7 @@ class EngineHost:
     def __init__(self, load: Load, door: Door, *, linger_s: float, at_rest: Callable[[], None] | None = None) -> None:
         self._load, self._door = load, door
         self._turns: Turns[Guest] = Turns(linger_s, at_rest)
-        self._looking_up = threading.Lock()
+        self._asking_project = threading.Lock()
         self._name = secrets.token_hex(8)
         self._engine: HostedEngine | None = None
         self._config: EngineConfig | None = None
@@ -120,7 +120,7 @@ class EngineHost:
         guest = Guest(
             Link(connection),
             self._turns,
-            self._looking_up,
+            self._asking_project,
             number,
             engine=self._loaded,
             meanwhile=self._short_work,

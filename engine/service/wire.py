@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Message = dict[str, Any]
-Row = list[Any]
+Values = list[Any]
 """A record as it travels: what its fields hold, in their order."""
 
 _Record = TypeVar("_Record")
@@ -75,32 +75,32 @@ def unpacked(data: bytes) -> Message:
     return message
 
 
-def config_of(row: Row) -> EngineConfig:
+def config_of(values: Values) -> EngineConfig:
     """The configuration that became this."""
-    return _made(EngineConfig, row, exit_layers=lambda layers: None if layers is None else tuple(layers))
+    return _made(EngineConfig, values, exit_layers=lambda layers: None if layers is None else tuple(layers))
 
 
-def facts_of(row: Row) -> SharedFacts:
+def facts_of(values: Values) -> SharedFacts:
     """The facts that became this."""
-    return _made(SharedFacts, row, meters_refused=tuple)
+    return _made(SharedFacts, values, meters_refused=tuple)
 
 
-def request_of(row: Row) -> CompletionRequest:
+def request_of(values: Values) -> CompletionRequest:
     """The request that became this."""
     return _made(
         CompletionRequest,
-        row,
+        values,
         snippets=lambda snippets: tuple(_made(Snippet, snippet) for snippet in snippets),
         prompt=lambda prompt: _made(PromptOptions, prompt),
         place=lambda place: None if place is None else _made(ProjectPlace, place),
     )
 
 
-def completion_of(row: Row) -> Completion:
+def completion_of(values: Values) -> Completion:
     """The completion that became this."""
     return _made(
         Completion,
-        row,
+        values,
         tokens=lambda tokens: tuple(_made(CompletionToken, token) for token in tokens),
         finish_reason=FinishReason,
         energy=_energy_of,
@@ -122,29 +122,29 @@ def error_of(message: Message) -> EngineError:
     return error
 
 
-def _energy_of(row: Row) -> EnergyReading:
+def _energy_of(values: Values) -> EnergyReading:
     return _made(
         EnergyReading,
-        row,
+        values,
         provenance=Provenance,
         by_phase=lambda by_phase: {Phase(phase): energy_j for phase, energy_j in by_phase.items()},
         range_j=_range_of,
     )
 
 
-def _range_of(ends: Row | None) -> tuple[Any, ...] | None:
+def _range_of(ends: Values | None) -> tuple[Any, ...] | None:
     return None if ends is None else tuple(ends)
 
 
-def _made(kind: type[_Record], row: Row, **fields: Callable[[Any], Any]) -> _Record:
-    """The record of a row, with what becomes of some fields on the way."""
-    values = dict(zip(_names(kind), row, strict=True))
+def _made(kind: type[_Record], values: Values, **fields: Callable[[Any], Any]) -> _Record:
+    """The record of those values, with what becomes of some fields on the way."""
+    by_name = dict(zip(_names(kind), values, strict=True))
     for name, made in fields.items():
-        values[name] = made(values[name])
-    return kind(**values)
+        by_name[name] = made(by_name[name])
+    return kind(**by_name)
 
 
-def _row(record: Any) -> Row:  # noqa: ANN401 - any record
+def _values_of(record: Any) -> Values:  # noqa: ANN401 - any record
     return [as_data(getattr(record, name)) for name in _names(type(record))]
 
 
@@ -153,5 +153,5 @@ def _names(kind: type) -> tuple[str, ...]:
     return names
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_row)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_values_of)
 _DECODER = json.JSONDecoder(object_hook=from_data)

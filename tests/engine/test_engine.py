@@ -188,7 +188,7 @@ def test_a_project_is_asked_while_the_model_completes(engine: Engine) -> None:
     expected = engine.complete(completing).text
 
     with ThreadPoolExecutor(1) as beside:
-        texts = beside.submit(lambda: [engine.look_up(request).text for request in asked * 5])
+        texts = beside.submit(lambda: [engine.complete_from_project(request).text for request in asked * 5])
         completed = [engine.complete(completing).text for _ in range(5)]
 
     assert any(alone)

@@ -9,8 +9,8 @@ from engine.config import EngineConfig
 from engine.errors import DeviceError, EngineError, EngineLostError, MeterError
 from engine.sentences import Sentence
 from engine.service.wire import (
-    Row,
     SharedFacts,
+    Values,
     completion_of,
     config_of,
     error_message,
@@ -49,9 +49,9 @@ COMPLETIONS = [
 ]
 
 
-def travelled(record: Completion | CompletionRequest | EngineConfig | SharedFacts) -> Row:
+def travelled(record: Completion | CompletionRequest | EngineConfig | SharedFacts) -> Values:
     """A record, as it arrives in a message."""
-    arrived: Row = unpacked(packed({"record": record}))["record"]
+    arrived: Values = unpacked(packed({"record": record}))["record"]
     return arrived
 
 
