@@ -331,10 +331,10 @@ def _identity(path: str) -> _Identity | None:
 
 
 def _take_from_others(path: Path) -> None:
-    """Takes all rights on a file or a folder from everybody else; one that is not ours stays as it is."""
+    """Takes all rights on a file or a folder from everybody else; one that is not ours, or shared, stays as it is."""
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & _OTHERS:
+        if mode & _OTHERS and not mode & stat.S_ISVTX:  # as /tmp has, which is root's own
             path.chmod(mode & ~_OTHERS)
 
 

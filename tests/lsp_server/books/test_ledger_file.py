@@ -222,3 +222,16 @@ def test_files_and_folder_are_private_to_the_user(path: Path) -> None:
     ledger.add("session", "b", fake_completion())
     assert rights() == wanted
     ledger.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_folder_that_everybody_shares_stays_shared(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.parent.chmod(0o1777)  # as /tmp
+
+    ledger = Ledger(path)
+    ledger.add("session", "a", fake_completion())
+    ledger.close()
+
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o1777
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
