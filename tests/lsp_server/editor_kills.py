@@ -102,7 +102,7 @@ class _Kills:
             for task in asking:
                 await task  # raises what went wrong there
         endpoint = Endpoint.of(SHARED, self._meeting)
-        until(lambda: endpoint.process_id is None)
+        until(lambda: endpoint.process_id is None and not list(self._meeting.glob("*.sock")))  # which goes last
         self._look_around()
         return self._seen
 
