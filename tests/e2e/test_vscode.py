@@ -59,13 +59,14 @@ def test_a_completion_is_shown_accepted_and_accounted_for(open_editor: OpenEdito
         assert row["accepted_chars"] == len(ghost)
 
         expect(window.status).to_have_text(re.compile(r"^\s*Green Code [\d.]+ [mk]?J\s*$"), timeout=ANSWER_TIMEOUT_MS)
+        kept = re.compile(rf"Kept {len(ghost)} of \d+ characters, [\d.]+ [mk]?J each")  # a moment after it is booked
+        wait_until(lambda: kept.search(window.tooltip()), WAIT_S, "the tooltip tells what was kept")
         tooltip = window.tooltip()
         window.page.screenshot(path=ARTIFACTS / "tooltip.png")
 
         assert re.search(r"Spent [\d.]+ [mk]?J \([\d.]+ [mµ]?Wh\) since .*: a 10 W lamp for", tooltip)
         assert re.search(r"Energy (modelled|measured|sampled): \w+", tooltip)
         assert re.search(r"Saved .* against full depth with KV cache", tooltip)
-        assert re.search(rf"Kept {len(ghost)} of \d+ characters, [\d.]+ [mk]?J each", tooltip)
 
 
 def test_the_slider_changes_what_a_completion_costs(open_editor: OpenEditor) -> None:
