@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 _NOT_LOADED = Sentence("The model is not loaded yet.")
 STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
-TELL_BOOKS_AFTER_S = 0.3  # what is booked until then is told in one message
+TELL_BOOKS_AFTER_S = 0.3  # what is booked until then without having been computed is told in one message
 
 
 class GreenCodeServer(LanguageServer):
@@ -302,6 +302,7 @@ class GreenCodeServer(LanguageServer):
         folder = bytes(self.documents.folder_of(computed.uri) or b"")
         origin = Origin(language_id=computed.request.language_id, folder=folder, engine=self.state.shared_as)
         self.books.computed(computed.completion_id, computed.completion, origin)
+        self._tell_books()  # before the answer is sent: whoever has it may look at once what it has cost
 
     def _note_restraint(self) -> None:
         self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))
@@ -312,7 +313,9 @@ class GreenCodeServer(LanguageServer):
             self._books_timer = asyncio.get_running_loop().call_later(TELL_BOOKS_AFTER_S, self._tell_books)
 
     def _tell_books(self) -> None:
-        self._books_timer = None
+        if self._books_timer is not None:
+            self._books_timer.cancel()
+            self._books_timer = None
         self.restraint.look()
         if self.books.warning != self.state.ledger_warning:
             self.tell(replace(self.state, ledger_warning=self.books.warning))

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from lsp_server.protocol import SESSION_ENERGY
 from tests.lsp_server.books.cost import measure
@@ -33,6 +34,42 @@ async def test_what_is_booked_in_a_moment_is_told_in_one_message(tmp_path: Path)
 
     assert (first["skipped"], second["skipped"]) == (5, 6)
     await client.server.stop()
+
+
+async def test_what_a_request_has_cost_is_told_before_its_answer_is_sent(tmp_path: Path) -> None:
+    client = InProcess(tmp_path / "ledger.sqlite3")
+    await client.start(None)
+    sent = _Sent(client)
+    client.server.protocol.set_writer(sent)
+    uri = "file:///a.py"
+    document = {"uri": uri, "languageId": "python", "version": 1, "text": "x"}
+    client.tell("textDocument/didOpen", {"textDocument": document})
+
+    place = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 1}, "context": {"triggerKind": 1}}
+    assert await client.ask("textDocument/inlineCompletion", place)
+
+    [answer] = [at for at, message in enumerate(sent.messages) if "method" not in message]
+    assert [message["params"]["requests"] for message in sent.messages[:answer] if _is_energy(message)] == [1]
+    await client.server.stop()
+
+
+def _is_energy(message: dict[str, Any]) -> bool:
+    return message.get("method") == SESSION_ENERGY
+
+
+class _Sent:
+    """Keeps what a client is sent, which gets it as well."""
+
+    def __init__(self, client: InProcess) -> None:
+        self._client = client
+        self.messages: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> None:
+        self.messages.append(json.loads(data.partition(b"\r\n\r\n")[2]))
+        self._client.write(data)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class _Heard:
