@@ -23,8 +23,7 @@ async def test_a_request_is_booked_within_a_millisecond(tmp_path: Path) -> None:
 async def test_what_is_booked_in_a_moment_is_told_in_one_message(tmp_path: Path) -> None:
     client = InProcess(tmp_path / "ledger.sqlite3")
     await client.start(None)
-    heard = _Heard()
-    client.server.protocol.set_writer(heard)
+    heard = _Heard(client)
 
     for _ in range(5):
         client.server.books.skipped()
@@ -39,8 +38,7 @@ async def test_what_is_booked_in_a_moment_is_told_in_one_message(tmp_path: Path)
 async def test_what_a_request_has_cost_is_told_before_its_answer_is_sent(tmp_path: Path) -> None:
     client = InProcess(tmp_path / "ledger.sqlite3")
     await client.start(None)
-    sent = _Sent(client)
-    client.server.protocol.set_writer(sent)
+    heard = _Heard(client)
     uri = "file:///a.py"
     document = {"uri": uri, "languageId": "python", "version": 1, "text": "x"}
     client.tell("textDocument/didOpen", {"textDocument": document})
@@ -48,8 +46,8 @@ async def test_what_a_request_has_cost_is_told_before_its_answer_is_sent(tmp_pat
     place = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 1}, "context": {"triggerKind": 1}}
     assert await client.ask("textDocument/inlineCompletion", place)
 
-    [answer] = [at for at, message in enumerate(sent.messages) if "method" not in message]
-    assert [message["params"]["requests"] for message in sent.messages[:answer] if _is_energy(message)] == [1]
+    [answer] = [at for at, message in enumerate(heard.messages) if "method" not in message]
+    assert [message["params"]["requests"] for message in heard.messages[:answer] if _is_energy(message)] == [1]
     await client.server.stop()
 
 
@@ -57,31 +55,21 @@ def _is_energy(message: dict[str, Any]) -> bool:
     return message.get("method") == SESSION_ENERGY
 
 
-class _Sent:
-    """Keeps what a client is sent, which gets it as well."""
+class _Heard:
+    """Keeps what a client is sent from now on, which gets it as well."""
 
     def __init__(self, client: InProcess) -> None:
         self._client = client
         self.messages: list[dict[str, Any]] = []
-
-    def write(self, data: bytes) -> None:
-        self.messages.append(json.loads(data.partition(b"\r\n\r\n")[2]))
-        self._client.write(data)
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-
-class _Heard:
-    """A client that keeps the energies it is told."""
-
-    def __init__(self) -> None:
         self.energies = asyncio.Queue[dict[str, int]]()
+        client.server.protocol.set_writer(self)
 
     def write(self, data: bytes) -> None:
         message = json.loads(data.partition(b"\r\n\r\n")[2])
-        if message["method"] == SESSION_ENERGY:
+        self.messages.append(message)
+        if _is_energy(message):
             self.energies.put_nowait(message["params"])
+        self._client.write(data)
 
     def close(self) -> None:
         """There is nothing to close."""
