@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 from typing import TYPE_CHECKING
 
+from engine.errors import EngineError
 from lsp_server.unread import end_if_unread
 
 if TYPE_CHECKING:
@@ -35,7 +37,11 @@ def serve_with(engines: Callable[[], tuple[EngineFactory, Preparation]], *, ledg
     Args:
         engines: Gives what loads an engine, and what prepares one; called once what everybody needs is imported.
         ledger_path: The ledger's file; None for the one in the user's data folder.
+
+    Raises:
+        EngineError: Its input or its output is closed.
     """
+    _need_streams()
     is_serving = end_if_unread()
     gc.disable()  # hardly any of what is imported is garbage: to look for it takes a tenth of the start
     from lsp_server.late_records import import_late
@@ -50,3 +56,12 @@ def serve_with(engines: Callable[[], tuple[EngineFactory, Preparation]], *, ledg
     gc.enable()
     is_serving.set()
     return serve_stdio(server)
+
+
+def _need_streams() -> None:
+    """Looks before any file is opened, which would take a closed one's number."""
+    try:
+        os.fstat(0), os.fstat(1)
+    except OSError as error:
+        sentence = "the server speaks with an editor over its standard input and output, and one of them is closed."
+        raise EngineError(sentence) from error

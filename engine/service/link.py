@@ -76,10 +76,11 @@ class Link:
         """Writes a message soon, behind what was posted before; never waits.
 
         Where there is room it is written at once: to wake another thread for it takes the time of some tokens' texts.
+        Once the connection has ended it is dropped.
         """
         data = packed(message)
         with self._posting:
-            if self._n_waiting or not self._is_written_at_once(data):
+            if (self._n_waiting or not self._is_written_at_once(data)) and self._pumping.is_alive():
                 self._n_waiting += 1
                 self._waiting.put(data)
 

@@ -123,6 +123,20 @@ def test_a_server_that_still_starts_ends_with_its_client() -> None:
         assert client.ends_within(SOON_S) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell closes no stream")
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_server_without_an_input_or_an_output_says_so(closed: str) -> None:
+    command = f'"{sys.executable}" -m lsp_server serve {closed}'
+    with subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        said = process.communicate(timeout=PATIENCE_S)[1]
+
+    assert process.returncode == 1
+    assert said.startswith("green-code: the server speaks with an editor over its standard input and output")
+    assert said.count("\n") == 1
+
+
 def test_a_server_that_starts_answers_what_came_before_its_input_ended(ledger: Path) -> None:
     with raw_client(ledger) as client:
         params: dict[str, Any] = {"processId": None, "capabilities": {}, "rootUri": None}

@@ -72,3 +72,16 @@ def test_what_is_posted_arrives_in_its_order_and_waits_for_no_reader(size: int) 
     assert link.n_waiting > 0
     arrived = list(iter(other.receive, None))
     assert [message["number"] for message in arrived] == list(range(n_messages))
+
+
+def test_what_is_posted_behind_the_end_is_dropped() -> None:
+    ours, theirs = Pipe()
+    link = Link(ours)
+    theirs.close()
+    assert link.receive() is None
+    link.wait_until_closed(10)
+
+    for _ in range(3):
+        link.post({"text": "x"})
+
+    assert link.n_waiting == 0

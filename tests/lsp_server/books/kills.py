@@ -6,6 +6,7 @@ writers share it.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import multiprocessing
@@ -97,10 +98,13 @@ def _lost(path: Path, told: set[str]) -> list[str]:
 
 def main() -> None:
     """Kills who writes."""
-    times, seed = (*map(int, sys.argv[1:]), *(500, 0)[len(sys.argv) - 1 :])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("times", type=int, nargs="?", default=500)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        faults = kill(times, Path(folder), seed)
-    print(f"{times} times two writers were killed: {len(faults)} faults", *faults[:20], sep="\n")  # noqa: T201
+        faults = kill(asked.times, Path(folder), asked.seed)
+    print(f"{asked.times} times two writers were killed: {len(faults)} faults", *faults[:20], sep="\n")  # noqa: T201
     sys.exit(bool(faults))
 
 
