@@ -15,6 +15,7 @@ and what to do. Borders (command line, server) print the sentence and never the 
     ├── DeviceError            the device asked for is not there, or is out of memory
     ├── SharingError           the engine cannot be shared with other windows here
     ├── EngineLostError        the engine must be loaded anew: its process or its files are gone
+    ├── OutdatedError          Green Code was installed anew beneath this process
     ├── NeverBegunError        a request was taken back before its turn came
     ├── MeterError             an energy counter is missing or may not be read
     │   └── CounterResetError      it began anew between two readings
@@ -84,6 +85,10 @@ class SharingError(EngineError):
 
 class EngineLostError(EngineError):
     """The engine can answer no more and must be loaded anew: its process has ended, or its files were changed."""
+
+
+class OutdatedError(EngineError):
+    """Green Code was installed anew: what this process has in memory does not fit the files any more."""
 
 
 class NeverBegunError(EngineError):

@@ -11,7 +11,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import EngineError, TorchMissingError
+from engine.errors import EngineError, OutdatedError, TorchMissingError
 from engine.sentences import Sentence, joined
 from lsp_server.progress import as_sentence
 from lsp_server.retries import Retries
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.config import EngineConfig
     from engine.types import ProgressSink
     from lsp_server.progress import LoadProgress
+    from lsp_server.protocol import Remedy
     from lsp_server.suggest.scheduler import CompletionScheduler
     from lsp_server.suggest.seams import CompletionEngine, Preparation
 
@@ -80,7 +81,7 @@ class EngineKeeper:
     def give_back(self) -> None:
         """Gives back what an engine takes, where nobody wants one."""
         self._stop()
-        self._drop(load_failure="", lacks_torch=False, loading="")
+        self._drop(load_failure="", remedy="none", loading="")
         if self._wanted is not None:
             self._wanted = None
             self._task = asyncio.create_task(self._scheduler.unload())
@@ -110,7 +111,7 @@ class EngineKeeper:
         self._wanted = config
         goes_on = self._serving is not None and not self._serving.remote_url and not config.remote_url
         tell = self._tell if goes_on else self._drop
-        tell(load_failure="", lacks_torch=False, loading=config.first_step)
+        tell(load_failure="", remedy="none", loading=config.first_step)
         self._task = asyncio.create_task(self._load(config, prepares_first=goes_on))
 
     def _again(self) -> None:
@@ -141,7 +142,7 @@ class EngineKeeper:
         except EngineError as error:
             logger.error("%s", error)  # noqa: TRY400 - one sentence; the trace is logged where it is of use
             failure = joined((error.sentence, self._retries.plan(error)))
-            self._drop(loading="", load_failure=failure, lacks_torch=isinstance(error, TorchMissingError))
+            self._drop(loading="", load_failure=failure, remedy=_remedy_for(error))
             self._has_failed = True
             await self._scheduler.unload()
         else:
@@ -167,3 +168,9 @@ class EngineKeeper:
                 bar.report(message, done, total)
 
         return show
+
+
+def _remedy_for(error: EngineError) -> Remedy:
+    if isinstance(error, TorchMissingError):
+        return "torch"
+    return "restart" if isinstance(error, OutdatedError) else "none"

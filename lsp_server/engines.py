@@ -10,6 +10,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.code_in_use import need_code_in_use
 from engine.errors import SharingError
 from engine.sentences import Sentence
 from lsp_server.suggest.scheduler import give_way_to_the_editor
@@ -41,7 +42,13 @@ class Engines:
         self._token, self._may_share = token, may_share
 
     def load(self, config: EngineConfig, progress: ProgressSink) -> CompletionEngine:
-        """Loads what the configuration says; where it says that an engine is shared and it cannot be, one for here."""
+        """Loads what the configuration says; where it says that an engine is shared and it cannot be, one for here.
+
+        Raises:
+            OutdatedError: Before it imports or starts what would not fit the code of this process.
+            EngineError: What loading raises.
+        """
+        need_code_in_use()
         if config.remote_url:
             from engine.remote.remote_engine import load_remote_engine
 
@@ -65,6 +72,7 @@ def prepare(config: EngineConfig, progress: ProgressSink) -> None:
     Raises:
         EngineError: What that raises.
     """
+    need_code_in_use()
     from engine.model.sources.apart import run_apart
 
     run_apart(

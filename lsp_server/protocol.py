@@ -25,6 +25,7 @@ DID_ACCEPT = (
 Health = Literal["ok", "warning", "error"]
 Span = Literal["hour", "day", "session", "language"]
 Outcome = Literal["computed", "reused", "skipped"]
+Remedy = Literal["none", "torch", "restart"]
 Silence = Literal["none", "off", "snoozed", "paused", "private", "skipped", "nothing"]
 
 
@@ -36,7 +37,8 @@ class Status:
         health: "ok", "warning" (works, with something to know), "error" (gives no completions).
         quiescent: False while something is under way (loading, downloading, completing).
         message: One sentence for people; "" when there is nothing to say.
-        lacks_torch: Whether there are no completions because PyTorch is not installed, which the model needs here.
+        remedy: What brings completions back: "torch", which the model needs and is not installed, or a "restart" of the
+            server; else "none".
         silence: Why nothing is offered though all is well: switched off, snoozed, paused by itself, a private file, a
             place where a suggestion is seldom kept, or no suggestion worth showing at the last place; else "none".
         power: On battery, saving, or not known: what follows from it, as one sentence; "" on mains.
@@ -50,7 +52,7 @@ class Status:
     health: Health
     quiescent: bool
     message: str
-    lacks_torch: bool
+    remedy: Remedy
     silence: Silence
     power: str
     model: str | None

@@ -12,7 +12,7 @@ from lsp_server.protocol import Status
 from lsp_server.suggest.reasons import Reason
 
 if TYPE_CHECKING:
-    from lsp_server.protocol import Health
+    from lsp_server.protocol import Health, Remedy
     from lsp_server.suggest.seams import CompletionEngine
     from lsp_server.translation import Say
 
@@ -42,7 +42,7 @@ class ServerState:
         loading: What the load is doing just now.
         reading: Which project is being read.
         load_failure: Why there is no engine.
-        lacks_torch: Whether that is because PyTorch is not installed.
+        remedy: What would bring one.
         settings_problems: One sentence for each setting that has a bad value.
         request_failure: Why the newest request failed; gone with the next one that succeeds.
         ledger_warning: Why the ledger is not written as it should be.
@@ -57,7 +57,7 @@ class ServerState:
     loading: str = ""
     reading: str = ""
     load_failure: str = ""
-    lacks_torch: bool = False
+    remedy: Remedy = "none"
     settings_problems: tuple[str, ...] = field(default=())
     request_failure: str = ""
     ledger_warning: str = ""
@@ -108,7 +108,7 @@ def status_of(state: ServerState, say: Say = str) -> Status:
         health=health,
         quiescent=not (state.loading or state.reading or state.busy),
         message=" ".join(dict.fromkeys(map(say, sentences))),
-        lacks_torch=state.lacks_torch,
+        remedy=state.remedy,
         silence=silence.kind,
         power=say(state.power),
         model=engine.model if engine else None,

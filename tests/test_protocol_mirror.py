@@ -23,7 +23,7 @@ from tests.extension_settings import (
 
 TYPESCRIPT = (EXTENSION / "src" / "protocol.ts").read_text(encoding="utf-8")
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
-ALIASES = ("Health", "Outcome", "Silence", "Span")
+ALIASES = ("Health", "Outcome", "Remedy", "Silence", "Span")
 MESSAGES = {name: value for name, value in vars(protocol).items() if name.isupper() and "/" in value}
 
 

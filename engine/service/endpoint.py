@@ -23,6 +23,7 @@ from multiprocessing.connection import Client, Listener, answer_challenge, deliv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.code_in_use import WRITTEN_NS
 from engine.config import APP_NAME, VERSION, cache_dir, data_dir
 from engine.errors import SharingError
 
@@ -70,7 +71,7 @@ class Endpoint:
         working_folder = Path.cwd() if _is_relative(config.model) else Path.home()
         parts = {
             "version": VERSION,
-            "code": [str(Path(__file__).parents[2]), _WRITTEN_NS],
+            "code": [str(Path(__file__).parents[2]), WRITTEN_NS],
             "python": sys.executable,
             "folders": [str(cache_dir()), str(data_dir()), str(working_folder)],
             "config": asdict(replace(config, shared=True)),
@@ -201,23 +202,6 @@ class Door:
             Client(self._address).close()  # wakes who waits
         with contextlib.suppress(OSError):  # somebody has cleared the folder
             self._listener.close()
-
-
-def written_ns(engine: Path) -> int:
-    """When the newest was written of what both sides say to each other: messages, and the records in them.
-
-    A version may be installed anew, with other code.
-
-    Args:
-        engine: The folder of the engine's code.
-
-    Returns:
-        Nanoseconds, as files have them.
-    """
-    return max(file.stat().st_mtime_ns for folder in (engine, engine / "service") for file in folder.glob("*.py"))
-
-
-_WRITTEN_NS = written_ns(Path(__file__).parents[1])  # as this process has read it
 
 
 def _is_relative(model: str) -> bool:

@@ -11,7 +11,7 @@ def test_a_ready_server_says_what_runs_where_and_how_joules_are_had() -> None:
         health="ok",
         quiescent=True,
         message="",
-        lacks_torch=False,
+        remedy="none",
         silence="none",
         power="",
         model="smollm2-135m",
@@ -62,6 +62,6 @@ def test_a_snooze_goes_before_a_pause_and_a_pause_before_the_last_place() -> Non
 
 
 def test_a_load_that_fails_for_want_of_torch_says_that_to_the_client() -> None:
-    status = status_of(ServerState(load_failure="PyTorch is needed.", lacks_torch=True))
+    status = status_of(ServerState(load_failure="PyTorch is needed.", remedy="torch"))
 
-    assert (status.health, status.lacks_torch) == ("error", True)
+    assert (status.health, status.remedy) == ("error", "torch")

@@ -159,7 +159,9 @@ export class ServerClient implements vscode.Disposable {
           this.#update({ server: { ...this.#snapshot.server, phase: "running" } });
         },
         onStatus: (status) => {
+          const isNews = status.remedy !== this.#snapshot.status?.remedy;
           this.#update({ status });
+          if (isNews && status.remedy === "restart") void this.restart();
         },
         onEnergy: (energy) => {
           this.#update({ energy });

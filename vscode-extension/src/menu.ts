@@ -45,7 +45,7 @@ export function menuOf(snapshot: Snapshot, file: OpenFile | undefined): MenuItem
   const preset = PRESETS.find((each) => each.greenMode === greenMode);
   return [
     ...(isMissing ? [item("cloud-download", t("Install server"), COMMAND.installServer)] : []),
-    ...(status?.lacksTorch === true
+    ...(status?.remedy === "torch"
       ? [item("cloud-download", t("Add PyTorch"), COMMAND.addTorch)]
       : []),
     ...(isSnoozed ? [item("bell", t("Wake up"), COMMAND.wakeUp)] : []),

@@ -23,13 +23,14 @@ export type Span = "hour" | "day" | "session" | "language";
 
 export type Outcome = "computed" | "reused" | "skipped";
 
+export type Remedy = "none" | "torch" | "restart";
 export type Silence = "none" | "off" | "snoozed" | "paused" | "private" | "skipped" | "nothing";
 
 export interface Status {
   readonly health: Health;
   readonly quiescent: boolean;
   readonly message: string;
-  readonly lacksTorch: boolean;
+  readonly remedy: Remedy;
   readonly silence: Silence;
   readonly power: string;
   readonly model: string | null;

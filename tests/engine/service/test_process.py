@@ -15,7 +15,7 @@ import pytest
 
 from engine.config import EngineConfig
 from engine.errors import EngineLostError, SharingError
-from engine.service.endpoint import Endpoint, written_ns
+from engine.service.endpoint import Endpoint
 from engine.service.opened import open_shared
 from engine.types import CompletionRequest, no_progress
 from tests.engine.service.hosted import PATIENCE_S, SHARED, Asked, until
@@ -196,23 +196,11 @@ def test_who_asks_for_something_else_meets_elsewhere(meeting: Path, monkeypatch:
     names.append(Endpoint.of(SHARED, meeting).name)
     monkeypatch.setattr("engine.service.endpoint.VERSION", "0.0.1")
     names.append(Endpoint.of(SHARED, meeting).name)
-    monkeypatch.setattr("engine.service.endpoint._WRITTEN_NS", 1)  # the same version, installed anew
+    monkeypatch.setattr("engine.service.endpoint.WRITTEN_NS", 1)  # the same version, installed anew
     names.append(Endpoint.of(SHARED, meeting).name)
 
     assert len(set(names)) == 6  # whether it is shared is no difference
     assert names[0] == names[3]
-
-
-@pytest.mark.parametrize("changed", ["types.py", "service/wire.py"])
-def test_code_is_newer_where_a_message_or_a_record_in_it_has_changed(tmp_path: Path, changed: str) -> None:
-    (tmp_path / "service").mkdir()
-    for name in ("types.py", "config.py", "service/wire.py", "service/guest.py"):
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, ns=(1000, 1000))
-
-    os.utime(tmp_path / changed, ns=(2000, 2000))
-
-    assert written_ns(tmp_path) == 2000
 
 
 def test_a_folder_named_from_where_the_server_works_is_another_elsewhere(

@@ -61,7 +61,7 @@ export function offerTorch(
   let offered = "";
   return client.onDidChange(({ status, installing }) => {
     const { model } = readSettings();
-    if (status?.lacksTorch !== true || installing !== "" || offered === model) return;
+    if (status?.remedy !== "torch" || installing !== "" || offered === model) return;
     offered = model;
     void isOurs().then((ours) => (ours ? askForTorch(model) : undefined));
   });

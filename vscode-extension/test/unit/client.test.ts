@@ -123,6 +123,19 @@ test("what a server said is forgotten when it stops", async () => {
   assert.match(client.snapshot.server.message, /was started again/);
 });
 
+test("a server that was installed anew beneath its process is started again, once", async () => {
+  const client = newClient();
+  await client.restart();
+  const outdated = newest();
+
+  outdated.notify(STATUS, { health: "error", remedy: "restart" });
+  outdated.notify(STATUS, { health: "error", remedy: "restart" });
+  await client.stop(); // behind what is queued
+
+  assert.equal(outdated.isDisposed, true);
+  assert.equal(clients.length, 2);
+});
+
 test("a server that stops too often stays off", async () => {
   fate.restarts = false;
   const client = newClient();

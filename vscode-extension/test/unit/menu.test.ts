@@ -12,7 +12,7 @@ const READY: Snapshot = {
     health: "ok",
     quiescent: true,
     message: "",
-    lacksTorch: false,
+    remedy: "none",
     silence: "none",
     power: "",
     model: "smollm2-135m",

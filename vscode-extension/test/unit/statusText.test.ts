@@ -8,7 +8,7 @@ const STATUS: Status = {
   health: "ok",
   quiescent: true,
   message: "",
-  lacksTorch: false,
+  remedy: "none",
   silence: "none",
   power: "",
   model: "smollm2-135m",
