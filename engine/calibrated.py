@@ -149,7 +149,7 @@ def _facts(loaded: LoadedModel) -> dict[str, str]:
     else:
         computes = "" if instructions is None else sha256_of(library.library_file(instructions))[:12]
     return {
-        "processor": loaded.processor if loaded.device == "cuda" else _cpu_name(),
+        "processor": _cpu_name() if loaded.device == "cpu" else loaded.processor,
         "model": f"{loaded.model.fingerprint} {loaded.model.exits_fingerprint}",
         "kernel library": computes,
     }

@@ -18,8 +18,8 @@ VERSION = "0.1.0"
 DEFAULT_MODEL = "smollm2-135m"
 _MOST_LETTERS = 120  # of a folder's name; file systems end at 255 bytes, and more is put behind it
 
-Device = Literal["cpu", "cuda"]
-DeviceChoice = Literal["auto", "cpu", "cuda"]
+Device = Literal["cpu", "cuda", "xpu"]
+DeviceChoice = Literal["auto", "cpu", "cuda", "xpu"]
 PrecisionChoice = Literal["auto", "fp32", "int8", "int4"]
 
 
@@ -29,7 +29,7 @@ class EngineConfig:
 
     Attributes:
         model: "smollm2-135m", a Hugging Face id such as "Qwen/Qwen2.5-Coder-0.5B", or a local folder.
-        device: "auto" takes an NVIDIA GPU where torch finds one, else the CPU.
+        device: "auto" takes an NVIDIA GPU where torch finds one, else the CPU. "xpu" is an Intel GPU.
         precision: How a CPU holds the weights. "auto" is int8 where the fast runner knows the model's blocks, and fp32
             elsewhere; "fp32" is the reference that tests compare with. A GPU always holds bf16.
         threads: CPU threads; None takes the physical cores.

@@ -309,7 +309,7 @@ class Engine:
             [_Place(self._loaded, self._plan_of(request), request) for request in requests],
             cost_model=self.cost_model,
             meter=self.meter_report.meter,
-            on_gpu=self._loaded.device == "cuda",
+            on_gpu=self._loaded.device != "cpu",
             rounds=rounds,
             progress=progress,
         )

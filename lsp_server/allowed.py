@@ -99,6 +99,7 @@ DEVICE = one_of(
     auto="An NVIDIA GPU where there is one, else the CPU.",
     cpu="The CPU.",
     cuda="An NVIDIA GPU.",
+    xpu="An Intel GPU, with PyTorch's build for XPU.",
 )
 ON_BATTERY = one_of(
     greener="Green mode is at least 50 until the machine is on mains again; 0, which is lossless, stays 0.",

@@ -78,9 +78,9 @@ class Settings:
         "folder.",
     ] = DEFAULT_MODEL
     device: Annotated[DeviceChoice, DEVICE, "Where the model runs."] = "auto"
-    precision: Annotated[
-        PrecisionChoice, PRECISION, "Precision of the weights on a CPU. An NVIDIA GPU always holds bf16."
-    ] = "auto"
+    precision: Annotated[PrecisionChoice, PRECISION, "Precision of the weights on a CPU. A GPU always holds bf16."] = (
+        "auto"
+    )
     threads: Annotated[
         int | None,
         or_null(whole(1, MAX_THREADS)),

@@ -181,7 +181,7 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
     `token_j` is 0: the embedding reads one row, and GREEN-CODE's cost of a token at depth 0 (0.68 J) is already below
     its LM head's bytes (0.96 J), which stand in `head_pass_j`.
     """
-    if device == "cuda":
+    if device != "cpu":
         byte_j, flop_j, check_j = GPU_J_PER_WEIGHT_BYTE, GPU_J_PER_FLOP, GPU_J_PER_POLICY_CHECK
         context_byte_j, context_flop_j = byte_j, flop_j
     else:

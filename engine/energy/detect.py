@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.energy.amdgpu import HWMON_ROOT, open_amdgpu_meter
+from engine.energy.amdgpu import open_amdgpu_meter
 from engine.energy.apple import open_apple_meter
 from engine.energy.emi import open_emi_meter
+from engine.energy.hwmon import HWMON_ROOT
+from engine.energy.intelgpu import INTEGRATED_ADDRESS, open_intel_meter, pci_address_of
 from engine.energy.meter import CompositeMeter, EnergyMeter
 from engine.energy.nvml import open_nvml_meter
 from engine.energy.perf import PERF_ROOT, open_perf_meter
@@ -45,6 +47,7 @@ def detect_meter(
     nvml: ModuleType | None = None,
     gpu_uuid: str | None = None,
     amd_address: str | None = None,
+    intel_address: str | None = None,
     hwmon: Path = HWMON_ROOT,
     powercap: Path = POWERCAP_ROOT,
     perf: Path = PERF_ROOT,
@@ -52,17 +55,19 @@ def detect_meter(
     apple: ModuleType | None = None,
     system: str = sys.platform,
 ) -> MeterReport:
-    """Finds the energy counters of what `device` uses: the CPU package, and with "cuda" the GPU as well.
+    """Finds the energy counters of what `device` uses: the CPU package, and on a GPU the GPU as well.
 
-    Each part of the machine is counted by the first of its meters that opens, so that no joule is counted twice. On
-    "cuda" other counters without the GPU's are refused: they would show a small part of the joules as if it were all.
+    Each part of the machine is counted by the first of its meters that opens, so that no joule is counted twice. On a
+    GPU other counters without the GPU's are refused: they would show a small part of the joules as if it were all. The
+    graphics of an Intel CPU are no part of their own: the package's counter has them.
 
     Args:
         device: Where the model runs.
         nvml: The module to reach NVIDIA GPUs through; None imports `pynvml`.
         gpu_uuid: The NVIDIA GPU in use; None asks torch.
         amd_address: The place of the AMD GPU in use on the PCI bus; None asks torch whether it runs on one.
-        hwmon: The folder of AMD's GPUs on Linux.
+        intel_address: That of the Intel GPU in use; None asks torch.
+        hwmon: The folder of AMD's and Intel's GPUs on Linux.
         powercap: The folder of the CPU's counters on Linux.
         perf: The folder of perf's devices, which have the same counters for programs with a right of their own.
         emi: What reads them on Windows; None is this machine's.
@@ -79,16 +84,22 @@ def detect_meter(
     ]
     # For each part its meters, the best first.
     sources: dict[str, list[Callable[[], EnergyMeter]]] = {"CPU": of_system.get(system, of_linux)}
+    open_gpu: Callable[[], EnergyMeter] | None = None
     if device == "cuda":
         if amd_address is None and nvml is None and gpu_uuid is None:
             amd_address = _torch_amd_address()
-        open_gpu: Callable[[], EnergyMeter] = (
+        open_gpu = (
             partial(open_amdgpu_meter, hwmon, pci_address=amd_address or None)
             if amd_address is not None
             else lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())
         )
-        sources = {"GPU": [open_gpu], **sources}
-    return choose_meter(sources, needed="GPU" if device == "cuda" else None)
+    elif device == "xpu":
+        address = intel_address or _torch_intel_address()
+        if address != INTEGRATED_ADDRESS:
+            open_gpu = partial(open_intel_meter, hwmon, pci_address=address)
+    if open_gpu is None:
+        return choose_meter(sources, needed=None)
+    return choose_meter({"GPU": [open_gpu], **sources}, needed="GPU")
 
 
 def choose_meter(sources: Mapping[str, Sequence[Callable[[], EnergyMeter]]], *, needed: str | None) -> MeterReport:
@@ -155,3 +166,15 @@ def _torch_amd_address() -> str | None:
     gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
     place = [int(getattr(gpu, name, -1)) for name in ("pci_domain_id", "pci_bus_id", "pci_device_id")]
     return "" if -1 in place else "{:04x}:{:02x}:{:02x}.0".format(*place)
+
+
+def _torch_intel_address() -> str | None:
+    """The place of torch's current Intel GPU on the PCI bus; None where it does not say."""
+    import torch  # as above
+
+    if not torch.xpu.is_available():
+        return None
+    gpu = torch.xpu.get_device_properties(torch.xpu.current_device())
+    if getattr(gpu, "is_integrated_gpu", False):
+        return INTEGRATED_ADDRESS
+    return pci_address_of(getattr(getattr(gpu, "uuid", None), "bytes", b""))

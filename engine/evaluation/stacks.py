@@ -128,7 +128,7 @@ def open_stacks(
         name, folder, EngineConfig(model=name, device=device, threads=threads, precision="auto"), reference=True
     )
     ours = _Ours(reference, f"our loop, PyTorch, {reference.precision}")
-    if device == "cuda":
+    if device != "cpu":
         rest = _on_gpu(folder, ours)
     else:
         try:

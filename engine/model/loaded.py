@@ -74,10 +74,11 @@ def cpu_threads(config: EngineConfig) -> int:
 
 def synchronize(device: Device) -> None:
     """Waits until the device has done what it was given, so that clocks and counters may be read."""
-    if device == "cuda":
-        import torch
+    if device == "cpu":
+        return
+    import torch
 
-        torch.cuda.synchronize()
+    (torch.cuda if device == "cuda" else torch.xpu).synchronize()
 
 
 @contextlib.contextmanager

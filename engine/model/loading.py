@@ -71,14 +71,14 @@ def load_model(
         UnsupportedModelError: If no adapter knows the model's family, or no runner for the precision asked for.
     """
     device = pick_device(config.device)
-    if device == "cuda" and config.precision != "auto":
+    if device != "cpu" and config.precision != "auto":
         raise ConfigError(
             Sentence(
                 "On a GPU the precision is always bf16; set it to 'auto', not '{precision}'.",
                 precision=config.precision,
             )
         )
-    if device == "cuda" or reference or config.precision == "fp32":
+    if device != "cpu" or reference or config.precision == "fp32":
         return _load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
     return _load_fast(name, folder, config, with_trained_exits=with_trained_exits, kernels=kernels, progress=progress)
 
@@ -244,16 +244,25 @@ def _open_prepared(
 
 
 def pick_device(choice: DeviceChoice) -> Device:
-    """The device to run on, "cpu" or "cuda".
+    """The device to run on.
 
     Raises:
-        DeviceError: If "cuda" was asked for and torch finds no NVIDIA GPU.
-        TorchMissingError: If "cuda" was asked for and there is no torch.
+        DeviceError: If a GPU was asked for and torch finds none of its kind.
+        TorchMissingError: If a GPU was asked for and there is no torch.
     """
     if choice == "cpu" or (choice == "auto" and not (_has_nvidia_driver() and is_torch_there())):
         return "cpu"
     with needs_torch(Sentence("To run on a GPU")):
         import torch
+    if choice == "xpu":
+        if not torch.xpu.is_available():
+            raise DeviceError(
+                Sentence(
+                    "The device 'xpu' was asked for, but PyTorch finds no Intel GPU; install its build for XPU, or "
+                    "set the device to 'auto' or 'cpu'."
+                )
+            )
+        return "xpu"
     available = torch.cuda.is_available()
     if choice == "cuda" and not available:
         raise DeviceError(

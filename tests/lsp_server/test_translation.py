@@ -25,7 +25,8 @@ ENGLISH = {"cli", "replay", "reports.py", "jsonrpc.py", "pygls_internals.py"}
 SERVER = [path for path in ROOT.glob("lsp_server/**/*.py") if not ENGLISH & set(path.parts)]
 # Why a meter is not used is told by Doctor.
 METERS = [
-    ROOT / "engine" / "energy" / f"{name}.py" for name in ("amdgpu", "apple", "detect", "emi", "nvml", "perf", "rapl")
+    ROOT / "engine" / "energy" / f"{name}.py"
+    for name in ("amdgpu", "apple", "detect", "emi", "hwmon", "intelgpu", "nvml", "perf", "rapl")
 ]
 # Their texts are no sentences of ours: for logs, for other programs, for programmers, for package.json.
 ELSEWHERE = {"debug", "info", "warning", "error", "exception", "JsonRpcInvalidParams", "TypeError", "ValueError"}

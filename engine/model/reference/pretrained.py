@@ -75,7 +75,7 @@ def load_reference(
         trained_exits.adapt(model)
         if layers is not None:
             layers.trained_exits = trained_exits
-    model = _to_device(model.eval(), device, name) if device == "cuda" else model.eval()
+    model = model.eval() if device == "cpu" else _to_device(model.eval(), device, name)
     runner_class = GraphRunner if device == "cuda" else TorchRunner
     return LoadedModel(
         name=name,
@@ -87,12 +87,18 @@ def load_reference(
         ),
         tokenization=Tokenization(tokenizer, _eos_ids(model)),
         device=device,
-        processor="CPU" if device == "cpu" else torch.cuda.get_device_name(),
+        processor=_processor(device),
         threads=threads if device == "cpu" else None,
         precision="fp32" if device == "cpu" else "bf16",
         runtime="torch",
         files=files,
     )
+
+
+def _processor(device: Device) -> str:
+    if device == "cpu":
+        return "CPU"
+    return str((torch.cuda if device == "cuda" else torch.xpu).get_device_name())
 
 
 def _to_device(model: Any, device: Device, name: str) -> Any:
