@@ -20,7 +20,6 @@ from engine.decoding.stopping import StopCondition
 from engine.energy.accounting import account, energy_source
 from engine.energy.cost_model import baseline_work, prompt_work
 from engine.energy.detect import MeterReport, detect_meter
-from engine.energy.load import cpu_load
 from engine.energy.meter import EnergyWindow, StatedPowerMeter
 from engine.energy.verification import verify
 from engine.model.loaded import synchronize
@@ -176,7 +175,7 @@ class Engine:
         """
         plan = self._plan_of(request)
         self._loaded.model.use_cores(all_cores=plan.all_cores)
-        window = EnergyWindow(self.meter_report.meter, load=cpu_load)
+        window = EnergyWindow(self.meter_report.meter)
 
         def between() -> None:
             if (work := meanwhile()) is not None:

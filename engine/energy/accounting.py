@@ -119,7 +119,7 @@ def _saved_range_j(
 
 
 def _marked_share(window: EnergyWindow | None) -> float | None:
-    """Other programs' share of the CPU's work in a window, where it is worth a mark."""
+    """Other programs' share of the work in a window, where it is worth a mark."""
     share = None if window is None else window.foreign_share
     return share if share is not None and share >= FOREIGN_SHARE else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from engine.energy.load import watch_cpu
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
 from engine.types import Provenance
@@ -74,6 +75,8 @@ class AppleMeter:
         if energy_mj < last_mj:
             raise CounterResetError(Sentence("The Mac's energy counter began anew."))
         return energy_mj / 1000.0
+
+    watch = staticmethod(watch_cpu)
 
     def close(self) -> None:
         """Does nothing: the library holds nothing open between readings."""

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from engine.energy.load import watch_cpu
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
 from engine.types import Provenance
@@ -128,6 +129,8 @@ class EmiMeter:
         if last is not None and any(now < before for now, before in zip(energies, last, strict=True)):
             raise CounterResetError(Sentence("The CPU's energy counter began anew."))
         return sum(energies) * J_PER_PICOWATT_HOUR
+
+    watch = staticmethod(watch_cpu)
 
     def close(self) -> None:
         """Closes the devices."""

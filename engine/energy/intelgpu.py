@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.energy.hwmon import HWMON_ROOT, find_gpu
+from engine.energy.load import watch_nobody
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
 from engine.types import Provenance
@@ -98,6 +99,8 @@ class IntelGpuMeter:
         if not 0 <= step_j <= most_j:
             raise CounterResetError(Sentence("The GPU's energy counter began anew."))
         return energy_j
+
+    watch = staticmethod(watch_nobody)
 
     def close(self) -> None:
         """Does nothing: each reading closes its file."""

@@ -6,9 +6,12 @@ Reads the system's own account of CPU seconds, which ticks every 10 ms on Linux.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOREIGN_SHARE = 0.2
 """From which share on a figure is marked: less is what any desktop does, and within what a window may be off anyway."""
@@ -40,3 +43,14 @@ def foreign_share(start: CpuLoad, end: CpuLoad) -> float | None:
     if max(own_s, all_s) < _LEAST_S:
         return None
     return max(0.0, 1.0 - own_s / all_s) if all_s > 0 else 0.0
+
+
+def watch_cpu() -> Callable[[], float | None]:
+    """Begins to watch the CPU: what it returns tells the others' share since; None where it cannot be told."""
+    start = cpu_load()
+    return lambda: foreign_share(start, cpu_load())
+
+
+def watch_nobody() -> Callable[[], None]:
+    """For what cannot be watched."""
+    return lambda: None

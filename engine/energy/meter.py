@@ -10,15 +10,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from engine.energy.load import foreign_share
+from engine.energy.load import watch_nobody
 from engine.errors import ConfigError, CounterResetError, MeterError
 from engine.types import Provenance, combine_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
-
-    from engine.energy.load import CpuLoad
 
 WINDOW_SAFETY_FACTOR = 5.0
 """Refresh periods a window must span. Either end may lag by up to one period, so their difference is off by at most one
@@ -54,6 +52,14 @@ class EnergyMeter(Protocol):
         """
         ...
 
+    def watch(self) -> Callable[[], float | None]:
+        """Begins to watch who else is at work on what is counted.
+
+        Returns:
+            What tells the others' share of the work since; None where nobody can tell.
+        """
+        ...
+
     def close(self) -> None:
         """Gives back what the meter holds; it is not read afterwards."""
         ...
@@ -68,15 +74,15 @@ class EnergyWindow:
         trusted: True when there is a meter, it could be read at both ends, it advanced, and the window spans
             `WINDOW_SAFETY_FACTOR` refresh periods.
         refusal: Why the window is not trusted, one sentence; None when it is.
-        foreign_share: Other programs' share of the CPU's work meanwhile; None where nobody looked or it cannot be told.
+        foreign_share: Other programs' share of the work meanwhile, on what the meter counts; None where it cannot be
+            told or the window is not trusted.
     """
 
     __slots__ = (
         "_clock",
-        "_load",
         "_meter",
+        "_others",
         "_start_j",
-        "_start_load",
         "_start_s",
         "elapsed_s",
         "energy_j",
@@ -84,17 +90,10 @@ class EnergyWindow:
         "refusal",
     )
 
-    def __init__(
-        self,
-        meter: EnergyMeter | None,
-        *,
-        clock: Callable[[], float] = time.perf_counter,
-        load: Callable[[], CpuLoad] | None = None,
-    ) -> None:
+    def __init__(self, meter: EnergyMeter | None, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._meter = meter
         self._clock = clock
-        self._load = load
-        self._start_load: CpuLoad | None = None
+        self._others: Callable[[], float | None] = watch_nobody()
         self.foreign_share: float | None = None
         self._start_j = 0.0
         self._start_s = 0.0
@@ -134,9 +133,9 @@ class EnergyWindow:
 
     def __enter__(self) -> EnergyWindow:
         if self._meter:
-            self._start_load = self._load() if self._load else None
             try:
                 self._start_j = _read_at_start(self._meter)
+                self._others = self._meter.watch()
             except MeterError as error:
                 self._meter, self.refusal = None, str(error)
         self._start_s = self._clock()
@@ -162,9 +161,8 @@ class EnergyWindow:
             self.refusal = str(meter_error)
             return
         self.refusal = _refusal(self._meter, energy_j, self.elapsed_s)
-        self.energy_j = None if self.refusal else energy_j
-        if self._load and self._start_load:
-            self.foreign_share = foreign_share(self._start_load, self._load())
+        if self.refusal is None:
+            self.energy_j, self.foreign_share = energy_j, self._others()
 
 
 class StatedPowerMeter:
@@ -192,6 +190,8 @@ class StatedPowerMeter:
         """Reads the clock."""
         return self._power_w * self._clock()
 
+    watch = staticmethod(watch_nobody)
+
     def close(self) -> None:
         """Does nothing."""
 
@@ -207,6 +207,7 @@ class CompositeMeter:
         assert parts, "a composite of nothing measures nothing"
         assert len({id(meter) for meter in parts.values()}) == len(parts), "one meter stands for two parts"
         self._meters = tuple(parts.values())
+        self._last_j = (0.0,) * len(self._meters)
 
     @property
     def name(self) -> str:
@@ -229,7 +230,21 @@ class CompositeMeter:
         Raises:
             MeterError: A part can no longer be read; a sum without it would pass for the whole.
         """
-        return sum(meter.read_j() for meter in self._meters)
+        self._last_j = tuple(meter.read_j() for meter in self._meters)
+        return sum(self._last_j)
+
+    def watch(self) -> Callable[[], float | None]:
+        """Begins to watch every part; each share counts by the part's joules, and nobody is seen where none is told."""
+        others, start_j = [meter.watch() for meter in self._meters], self._last_j
+
+        def foreign_share() -> float | None:
+            shares = [told() for told in others]
+            spent_j = [end - start for start, end in zip(start_j, self._last_j, strict=True)]
+            if all(share is None for share in shares) or sum(spent_j) <= 0:
+                return None
+            return sum(joules * (share or 0.0) for share, joules in zip(shares, spent_j, strict=True)) / sum(spent_j)
+
+        return foreign_share
 
     def close(self) -> None:
         """Closes every part."""

@@ -12,6 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from engine.energy.gpu_load import GpuLoad
+from engine.energy.load import watch_nobody
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
 from engine.types import Provenance
@@ -65,6 +67,7 @@ class NvmlCounterMeter:
 
     def __init__(self, nvml: ModuleType, handle: object, *, name: str) -> None:
         self.name = name
+        self.watch = GpuLoad(nvml, handle).watch
         self._nvml = nvml
         self._handle = handle
         self._last_mj = 0
@@ -105,9 +108,16 @@ class SampledPowerMeter:
         *,
         name: str,
         release: Callable[[], None] = lambda: None,
+        watch: Callable[[], Callable[[], float | None]] = watch_nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Takes what reads the watts, and what is called by the name, when it is closed, and to watch others.
+
+        Raises:
+            MeterError: The power cannot be read.
+        """
         self.name = name
+        self.watch = watch
         self._read_power_w = read_power_w
         self._release = release
         self._clock = clock
@@ -174,7 +184,9 @@ def _open_gpu(nvml: ModuleType, gpu_uuid: str | None) -> EnergyMeter:
         except nvml.NVMLError as error:
             raise _refused(nvml, error) from None
 
-    return SampledPowerMeter(read_power_w, name=f"NVML power, {gpu}", release=nvml.nvmlShutdown)
+    return SampledPowerMeter(
+        read_power_w, name=f"NVML power, {gpu}", release=nvml.nvmlShutdown, watch=GpuLoad(nvml, handle).watch
+    )
 
 
 def _is_cut(nvml: ModuleType, handle: object) -> bool:

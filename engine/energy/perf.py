@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.energy.load import watch_cpu
 from engine.energy.rapl import RAPL_REFRESH_S
 from engine.errors import MeterError
 from engine.sentences import Sentence
@@ -107,6 +108,8 @@ class PerfMeter:
         except (OSError, struct.error) as error:
             told = Sentence("The CPU's energy counter can no longer be read through perf: {error}.", error=error)
             raise MeterError(told) from None
+
+    watch = staticmethod(watch_cpu)
 
     def close(self) -> None:
         """Closes the counters."""

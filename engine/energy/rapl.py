@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.energy.load import watch_cpu
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
 from engine.types import Provenance
@@ -88,6 +89,8 @@ class RaplMeter:
                 Sentence("The CPU's energy counter began anew for {domains}.", domains=" & ".join(anew))
             )
         return sum(counter.total_uj for counter in self._counters.values()) / 1e6
+
+    watch = staticmethod(watch_cpu)
 
     def close(self) -> None:
         """Does nothing: each reading closes its files."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pynvml
 
 from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
@@ -34,6 +38,7 @@ class FakeMeter:
     refresh_s: float = 0.1
     counter_j: float | None = 1000.0
     closed: bool = False
+    others: float | None = None
     has_begun_anew: bool = False
 
     def read_j(self) -> float:
@@ -43,6 +48,9 @@ class FakeMeter:
         if self.counter_j is None:
             raise MeterError("The fake counter is gone.")
         return self.counter_j
+
+    def watch(self) -> Callable[[], float | None]:
+        return lambda: self.others
 
     def close(self) -> None:
         self.closed = True

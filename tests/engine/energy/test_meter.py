@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from engine.energy.load import CpuLoad
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, CompositeMeter, EnergyWindow
 from engine.types import Provenance
 from tests.engine.energy.fakes import FakeClock, FakeMeter
@@ -57,13 +56,38 @@ def test_window_is_trusted_only_when_it_spans_several_refresh_periods(periods: f
 
 
 def test_window_knows_how_much_of_the_work_was_others() -> None:
-    meter, clock, loads = FakeMeter(), FakeClock(), iter([CpuLoad(1.0, 10.0), CpuLoad(2.0, 14.0)])
+    meter, clock = FakeMeter(others=0.75), FakeClock()
 
-    with EnergyWindow(meter, clock=clock, load=lambda: next(loads)) as window:
+    with EnergyWindow(meter, clock=clock) as window:
         clock.wait(2.0)
         meter.counter_j = 1042.0
 
     assert window.foreign_share == 0.75
+
+
+def test_nobody_is_asked_of_others_where_the_window_is_not_trusted() -> None:
+    meter, clock = FakeMeter(others=0.75), FakeClock()
+
+    with EnergyWindow(meter, clock=clock) as window:
+        clock.wait(0.1)
+
+    assert window.foreign_share is None
+
+
+@pytest.mark.parametrize(
+    ("of_gpu", "of_cpu", "share"),
+    [(0.0, 0.9, 0.09), (0.5, 0.5, 0.5), (None, 0.9, 0.09), (0.5, None, 0.45), (None, None, None)],
+)
+def test_others_count_by_the_joules_of_the_part_that_they_were_at_work_on(
+    of_gpu: float | None, of_cpu: float | None, share: float | None
+) -> None:
+    gpu, cpu, clock = FakeMeter(others=of_gpu), FakeMeter(others=of_cpu), FakeClock()
+
+    with EnergyWindow(CompositeMeter({"GPU": gpu, "CPU": cpu}), clock=clock) as window:
+        clock.wait(2.0)
+        gpu.counter_j, cpu.counter_j = 1090.0, 1010.0
+
+    assert window.foreign_share == (None if share is None else pytest.approx(share))
 
 
 def test_short_window_says_why_it_is_not_measured() -> None:

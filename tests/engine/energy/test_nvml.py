@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 
 import pynvml
 import pytest
 
+from engine.energy.meter import EnergyWindow
 from engine.energy.nvml import SampledPowerMeter, open_nvml_meter
 from engine.errors import MeterError
 from engine.types import Provenance
@@ -132,3 +135,27 @@ def test_real_counter_advances_while_the_gpu_works() -> None:
 
     assert meter.read_j() > start_j
     meter.close()
+
+
+@pytest.mark.gpu
+def test_another_process_on_the_real_gpu_is_seen() -> None:
+    import torch
+
+    burn = "import torch\nm = torch.ones(8192, 8192, device='cuda')\nprint(flush=True)\nwhile True: m @ m"
+    meter = open_nvml_meter(gpu_uuid=str(torch.cuda.get_device_properties(0).uuid))
+    matrix = torch.ones(8192, 8192, device="cuda")
+    with subprocess.Popen([sys.executable, "-c", burn], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with EnergyWindow(meter) as window:
+            end_s = time.perf_counter() + 3.0
+            while time.perf_counter() < end_s:
+                matrix @ matrix
+                torch.cuda.synchronize()
+        other.kill()
+    meter.close()
+
+    assert window.energy_j is not None
+    assert (
+        window.foreign_share is None or window.foreign_share > 0.2
+    )  # None in a container, or where NVML does not tell

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import _ctypes
-import ctypes
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pynvml
@@ -16,66 +9,18 @@ import pytest
 
 from engine.energy.detect import detect_meter
 from engine.energy.meter import EnergyWindow
-from engine.energy.nvml import NVML_REFRESH_S, open_nvml_meter
+from engine.energy.nvml import open_nvml_meter
 from engine.errors import CounterResetError, MeterError
 from engine.types import Provenance
 from tests.engine.energy.fakes import FakeClock
+from tests.engine.energy.nvml_stand_in import POWER_W, Clock, on_linux, script
 from tests.engine.energy.test_rapl import add_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import ctypes
+    from pathlib import Path
 
-SOURCE = Path(__file__).with_name("nvml_stand_in.c")
-SONAME = "libnvidia-ml.so.1"  # what `pynvml` asks the loader for
-POWER_W = 250.0
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the loader finds a library by its name on Linux alone")
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        assert not os.environ.get("CI"), "CI has a compiler of C"
-        pytest.skip("there is no compiler of C")
-    library = tmp_path_factory.mktemp("nvml") / SONAME
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-Wl,-soname,{SONAME}", "-o", library, SOURCE],
-        check=True,
-    )
-    return library
-
-
-@pytest.fixture
-def nvml(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ctypes.CDLL]:
-    """The stand-in, loaded before anybody asks for NVML by name; unloaded behind the test."""
-    stand_in = ctypes.CDLL(str(compiled), mode=ctypes.RTLD_GLOBAL)
-    monkeypatch.setattr(pynvml, "nvmlLib", None)
-    monkeypatch.setattr(pynvml, "_nvmlLib_refcount", 0)
-    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
-    stand_in.stand_in_begin(1, 0)
-    script(stand_in, 0)
-    yield stand_in
-    assert stand_in.stand_in_inits() == 0, "NVML was not given back"
-    if pynvml.nvmlLib is not None:
-        _ctypes.dlclose(pynvml.nvmlLib._handle)
-    _ctypes.dlclose(stand_in._handle)
-
-
-def script(nvml: ctypes.CDLL, index: int, power_w: float = POWER_W, refresh_s: float = NVML_REFRESH_S) -> None:
-    nvml.stand_in_gpu(index, round(1000 * power_w), round(1000 * refresh_s))
-
-
-class Clock(FakeClock):
-    """Seconds that pass for the GPUs as well."""
-
-    def __init__(self, nvml: ctypes.CDLL) -> None:
-        super().__init__()
-        self._nvml = nvml
-
-    def wait(self, duration_s: float) -> None:
-        super().wait(duration_s)
-        self._nvml.stand_in_wait(round(1000 * duration_s))
+pytestmark = on_linux
 
 
 def test_a_window_of_many_refreshes_is_right_to_a_percent(nvml: ctypes.CDLL) -> None:

@@ -12,6 +12,7 @@ import pytest
 from engine.energy.accounting import account
 from engine.energy.calibration import Workload, calibrate
 from engine.energy.cost_model import baseline_work, phase_energy_j
+from engine.energy.load import watch_nobody
 from engine.energy.meter import EnergyWindow
 from engine.types import Phase, Provenance, Work
 from lsp_server.books.session import Session
@@ -54,6 +55,8 @@ class CountedDevice:
     def read_j(self) -> float:
         updated_s = self.clock.now_s - self.clock.now_s % self.refresh_s if self.refresh_s else self.clock.now_s
         return float(np.interp(updated_s, self._times_s, self._totals_j))
+
+    watch = staticmethod(watch_nobody)
 
     def close(self) -> None:
         """There is nothing to close."""
