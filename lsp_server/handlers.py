@@ -42,7 +42,6 @@ from lsp_server.rest import MINUTE_S
 from lsp_server.settings_entries import SECTION
 from lsp_server.status import status_of
 from lsp_server.suggest.reasons import Reason
-from lsp_server.suggest.request import insert_text
 from lsp_server.suggest.seams import nothing_to_prepare
 from lsp_server.suggest.suggester import TYPED_ON, Question
 
@@ -197,7 +196,10 @@ def did_change_files(ls: GreenCodeServer, params: types.DidChangeWatchedFilesPar
 async def inline_completion(
     ls: GreenCodeServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
-    """Answers with one item, or null when there is nothing to offer; why, the client is told beside it."""
+    """Answers with one item, or with none when there is nothing to offer; why, the client is told beside it.
+
+    No items take away what an editor still shows; null, to who has asked again since, leaves it.
+    """
     by_hand = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
     asked = ls.books.recent.begin(by_hand=by_hand)
     try:
@@ -208,7 +210,7 @@ async def inline_completion(
     if not isinstance(answer, types.InlineCompletionList):
         ls.offer_nothing(answer, is_invoked=asked.by_hand)
         asked.end(_without_names(answer) or status_of(ls.state, ls.say).message)
-        return None
+        return None if answer is TYPED_ON else types.InlineCompletionList(items=[])
     ls.tell(replace(ls.state, request_failure="", not_offered=None))
     return answer
 
@@ -244,11 +246,11 @@ async def _answer(
         ls.tell(replace(ls.state, request_failure=error.sentence))
         return None
     if suggestion is None or not suggestion.text:
-        return ls.suggester.why_nothing(uri)
+        return ls.suggester.why_nothing(question)
     asked.offer(suggestion.completion_id, len(suggestion.text))
     arguments: list[Any] = [suggestion.completion_id, len(suggestion.text)]
     item = types.InlineCompletionItem(
-        insert_text=insert_text(context, suggestion.text),
+        insert_text=context.selected_text + suggestion.text,
         range=context.insert_range,
         command=types.Command(title="Accepted", command=DID_ACCEPT, arguments=arguments),
     )

@@ -50,7 +50,6 @@ class CursorContext:
         language_id: The editor's language identifier; "" when unknown.
         prefix: Text before the cursor, with LF line ends; at most WINDOW_BEFORE + WINDOW_STEP characters.
         suffix: Text after the cursor; at most WINDOW_AFTER characters.
-        line_end: The document's line end, LF or CR LF, as characters.
         insert_range: What the suggestion replaces, in the client's units, inside the document.
         selected_text: Text of the suggest widget's selected entry, which the suggestion must begin with;
             `prefix` already ends with it. "" without one.
@@ -63,7 +62,6 @@ class CursorContext:
     language_id: str
     prefix: str
     suffix: str
-    line_end: str
     insert_range: types.Range
     selected_text: str
     path: str = ""
@@ -96,7 +94,6 @@ def cursor_context(
         language_id=document.language_id or "",
         prefix=normalised(before + selected_text),
         suffix=normalised(after.removesuffix("\r")),  # the window may have cut "\r\n" in two
-        line_end="\r\n" if "\r\n" in after or "\r\n" in before else "\n",
         insert_range=types.Range(start=start_position, end=end_position),
         selected_text=selected_text,
     )

@@ -1,4 +1,4 @@
-"""From the cursor's surroundings and the settings to the engine's request, and from its answer to the item's text.
+"""From the cursor's surroundings and the settings to the engine's request.
 
 It knows no protocol and no queue.
 """
@@ -36,8 +36,3 @@ def completion_request(context: CursorContext, settings: Settings) -> Completion
         policy=settings.policy or None,
         max_new_tokens=settings.max_new_tokens,
     )
-
-
-def insert_text(context: CursorContext, text: str) -> str:
-    """What the editor puts in place of `context.insert_range`, in the document's own line ends."""
-    return context.selected_text + text.replace("\n", context.line_end)

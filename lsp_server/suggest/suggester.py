@@ -120,9 +120,11 @@ class Suggester:
             self._offered[question.uri] = (offer, end)
         return suggestion
 
-    def why_nothing(self, uri: str) -> Reason | None:
-        """Why the newest question about a document was answered with nothing; None where the engine was lost by it."""
-        return None if self._scheduler.engine is None else self._why_nothing.get(uri, NOTHING)
+    def why_nothing(self, question: Question) -> Reason | None:
+        """Why a question was answered with nothing; None where the engine was lost by it."""
+        if not self._is_newest(question):
+            return TYPED_ON
+        return None if self._scheduler.engine is None else self._why_nothing.get(question.uri, NOTHING)
 
     def accept(self, completion_id: str) -> None:
         """Remembers where an accepted suggestion ends: several lines are welcome there.
@@ -224,7 +226,8 @@ class Suggester:
             self._on_skipped()
             raise
         if not is_asked:
-            self._why_nothing[question.uri] = UNLIKELY if wait_s is None else TYPED_ON
+            if wait_s is None and self._is_newest(question):
+                self._why_nothing[question.uri] = UNLIKELY
             self._on_skipped()
             return None
         answer = await self._ask(question, request, settings)
@@ -249,6 +252,9 @@ class Suggester:
         wait_s = until_s - time.monotonic()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
+        return self._is_newest(question)
+
+    def _is_newest(self, question: Question) -> bool:
         return self._newest.get(question.uri) == question.completion_id
 
     async def _ask(

@@ -115,8 +115,9 @@ class Client(LanguageClient):
         answer = await self.text_document_inline_completion_async(params)
         if answer is None:
             return None
-        (item,) = answer.items if isinstance(answer, types.InlineCompletionList) else answer
-        return item
+        items = answer.items if isinstance(answer, types.InlineCompletionList) else answer
+        assert len(items) <= 1
+        return items[0] if items else None
 
     def change_settings(self, settings: dict[str, object]) -> None:
         """Pushes settings as VS Code does, beside those of `EVERYWHERE`."""

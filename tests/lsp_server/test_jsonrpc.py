@@ -150,7 +150,7 @@ async def test_an_answer_that_nobody_asked_for_ends_no_request(connection: Conne
     for _ in range(100):
         await asyncio.sleep(0)
 
-    assert [message["result"] for message in connection.writer.messages if message.get("id") == 2] == [None]
+    assert [message["result"] for message in connection.writer.messages if message.get("id") == 2] == [{"items": []}]
 
 
 async def test_fields_of_a_message_inside_another_mean_nothing(connection: Connection) -> None:

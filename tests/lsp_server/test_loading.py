@@ -113,7 +113,7 @@ async def test_a_failed_load_is_told_and_tried_again_with_other_settings(
 
 
 @BOTH_WAYS
-async def test_while_the_model_loads_requests_are_answered_with_null(
+async def test_while_the_model_loads_requests_are_answered_with_nothing(
     server: AbstractAsyncContextManager[Client],
 ) -> None:
     async with server as client:

@@ -1,13 +1,17 @@
 """Where nothing is offered over stdio, around a fake engine, and what the person is told about it."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 
 import pytest
+from lsprotocol import types
 
 from lsp_server.protocol import SNOOZE
 from tests.lsp_server.client import (
+    BOTH_WAYS,
     URI,
     Client,
+    completion_params,
     initialize,
 )
 
@@ -50,14 +54,37 @@ async def test_a_snoozing_server_answers_only_who_asks_by_hand(client: Client) -
     assert await client.complete(0, 1) is not None
 
 
-async def test_nothing_to_offer_is_null(client: Client) -> None:
+# Neovim leaves what it showed in sight at null, and would insert it where it was offered.
+async def test_nothing_to_offer_is_an_empty_list(client: Client) -> None:
     client.open("nothing")
 
-    assert await client.complete(0, 7) is None
+    answer = await client.text_document_inline_completion_async(completion_params(0, 7))
+
+    assert answer == types.InlineCompletionList(items=())
     assert (await client.energy(lambda energy: energy.requests == 1)).offered == 0
 
 
-async def test_what_is_switched_off_is_answered_with_null_and_not_counted(client: Client) -> None:
+async def test_whoever_has_asked_again_since_is_answered_with_null(client: Client) -> None:
+    client.change_settings({"debounceMs": 60})
+    client.open("nothing")
+
+    ask = client.text_document_inline_completion_async
+    answers = await asyncio.gather(*(ask(completion_params(0, 7)) for _ in range(3)))
+
+    assert answers == [None, None, types.InlineCompletionList(items=())]
+
+
+@BOTH_WAYS
+async def test_a_computation_overtaken_by_another_is_answered_with_null(client: Client) -> None:
+    client.open("hold\nx")
+    held = asyncio.ensure_future(client.text_document_inline_completion_async(completion_params(0, 4)))
+    await client.status(lambda status: not status.quiescent)
+
+    assert await client.complete(1, 1) is not None
+    assert await held is None
+
+
+async def test_what_is_switched_off_is_answered_with_nothing_and_not_counted(client: Client) -> None:
     client.open("x", language_id="markdown")
     client.change_settings({"languages": {"markdown": False}})
     assert await client.complete(0, 1) is None

@@ -61,10 +61,10 @@ def test_half_a_surrogate_pair_becomes_a_character_that_every_tokenizer_takes() 
     assert context.prefix == "x = '\ufffd'"
 
 
-def test_crlf_becomes_lf_and_is_remembered() -> None:
+def test_crlf_becomes_lf() -> None:
     context = context_at("a\r\nb\r\nc", 1, 1)
 
-    assert (context.prefix, context.suffix, context.line_end) == ("a\nb", "\nc", "\r\n")
+    assert (context.prefix, context.suffix) == ("a\nb", "\nc")
 
 
 def test_a_lone_cr_ends_a_line() -> None:

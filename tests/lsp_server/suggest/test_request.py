@@ -7,17 +7,16 @@ from engine.completion.prompt import prompt_for
 from engine.types import CompletionRequest, Snippet
 from lsp_server.context.documents import CursorContext
 from lsp_server.settings import Settings
-from lsp_server.suggest.request import completion_request, insert_text
+from lsp_server.suggest.request import completion_request
 
 
-def context(*, line_end: str = "\n", selected_text: str = "") -> CursorContext:
+def context() -> CursorContext:
     return CursorContext(
         language_id="python",
         prefix="a",
         suffix="b",
-        line_end=line_end,
         insert_range=Range(start=Position(0, 1), end=Position(0, 1)),
-        selected_text=selected_text,
+        selected_text="",
     )
 
 
@@ -55,11 +54,3 @@ def test_formats_with_a_place_for_them_are_told_of_path_and_repository() -> None
 
 def test_an_empty_policy_leaves_it_to_the_green_mode() -> None:
     assert completion_request(context(), Settings(policy="")).policy is None
-
-
-def test_the_document_keeps_its_line_ends() -> None:
-    assert insert_text(context(line_end="\r\n"), "x\ny") == "x\r\ny"
-
-
-def test_the_item_extends_the_selected_entry() -> None:
-    assert insert_text(context(selected_text="app"), "end(x)") == "append(x)"

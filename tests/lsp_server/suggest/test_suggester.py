@@ -36,7 +36,6 @@ def question(prefix: str, *, name: str = "", invoked: bool = False) -> Question:
         language_id="python",
         prefix=prefix,
         suffix="",
-        line_end="\n",
         insert_range=Range(here, here),
         selected_text="",
         place=ProjectPlace(project="p"),
