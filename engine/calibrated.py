@@ -26,8 +26,9 @@ from engine.energy.calibration import (
     load_calibration,
     save_calibration,
 )
-from engine.energy.cost_model import default_cost_model
-from engine.energy.power_limits import cpu_power_limit_w
+from engine.energy.cost_model import by_limit, default_cost_model
+from engine.energy.meter import StatedPowerMeter
+from engine.energy.power_limits import cpu_power_limit, driver_power_limit, gpu_power_limit
 from engine.errors import MeterError
 from engine.model.loaded import synchronize
 from engine.model.prepared.native import library
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 
     from engine.energy.calibration import Calibration
     from engine.energy.cost_model import DeviceCostModel
-    from engine.energy.meter import EnergyMeter
+    from engine.energy.detect import MeterReport
+    from engine.energy.power_limits import PowerLimit
     from engine.model.loaded import LoadedModel
     from engine.types import Phase, ProgressSink, Work
 
@@ -53,8 +55,13 @@ _OLD_CALIBRATION = (
 _STALE_CALIBRATION = "The calibration was made with another {}; run `green-code calibrate` to measure anew."
 
 
-def cost_model_of(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]]:
-    """The calibrated cost model of this model on this device, else the shipped one; and what to say about it."""
+def cost_model_of(loaded: LoadedModel, report: MeterReport) -> tuple[DeviceCostModel, tuple[str, ...]]:
+    """The calibrated cost model of this model on this device, else the shipped one; and what to say about it.
+
+    Args:
+        loaded: The model.
+        report: What was found to count joules; on a GPU without, what its limit tells stands in for the shipped one.
+    """
     path = data_dir() / CALIBRATION_FILE
     shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
     try:
@@ -67,13 +74,22 @@ def cost_model_of(loaded: LoadedModel) -> tuple[DeviceCostModel, tuple[str, ...]
                 return model, (*told, _OLD_CALIBRATION) if model.unfitted else tuple(told)
     except MeterError as error:
         return shipped, (str(error),)
-    return shipped, ()
+    limit = None if report.meter or loaded.device == "cpu" else power_limit_of(loaded, report)
+    return shipped if limit is None else by_limit(shipped, limit), ()
+
+
+def power_limit_of(loaded: LoadedModel, report: MeterReport) -> PowerLimit | None:
+    """What the processor in use takes at most: by its driver, else by the tables; None where neither knows it."""
+    if loaded.device == "cpu":
+        return cpu_power_limit(_cpu_name())
+    return gpu_power_limit(loaded.processor) if report.gpu_limit_w is None else driver_power_limit(report.gpu_limit_w)
 
 
 def calibrate_model(
     loaded: LoadedModel,
-    meter: EnergyMeter | None,
+    report: MeterReport,
     *,
+    power_w: float | None = None,
     unloaded_power_w: float | None = None,
     progress: ProgressSink = no_progress,
 ) -> Calibration:
@@ -81,20 +97,22 @@ def calibrate_model(
 
     Args:
         loaded: The model.
-        meter: The counter to read.
+        report: What was found to count joules.
+        power_w: What the machine takes at work beyond rest, to fit to seconds; None fits to the counter.
         unloaded_power_w: What it saw at rest before the model was loaded, where somebody looked.
         progress: Is called for each window.
 
     Raises:
+        ConfigError: If `power_w` is no power.
         MeterError: If there is no counter, it failed, or the result cannot be kept.
     """
     made = calibrate(
         workload_runner(loaded),
-        meter=meter,
+        meter=report.meter if power_w is None else StatedPowerMeter(power_w),
         prior=default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime),
         exit_layers=loaded.model.exit_layers,
         max_positions=loaded.model.max_positions,
-        limit_w=cpu_power_limit_w(_cpu_name()) if loaded.device == "cpu" else None,
+        limit=power_limit_of(loaded, report),
         progress=progress,
     )
     made = replace(made, model=replace(made.model, unloaded_power_w=unloaded_power_w))

@@ -20,7 +20,7 @@ from engine.decoding.stopping import StopCondition
 from engine.energy.accounting import account, energy_source
 from engine.energy.cost_model import baseline_work, prompt_work
 from engine.energy.detect import MeterReport, detect_meter
-from engine.energy.meter import EnergyWindow, StatedPowerMeter
+from engine.energy.meter import EnergyWindow
 from engine.energy.verification import verify
 from engine.model.loaded import synchronize
 from engine.model.loading import load_model
@@ -88,8 +88,8 @@ class Engine:
         self._learned = find_learned_policy(loaded.name, loaded.model.fingerprint, loaded.model.exits_fingerprint)
         if self.format_refused is not None:
             logger.warning("%s: %s", loaded.name, self.format_refused)
-        self.cost_model, note = cost_model_of(loaded)
         report = detect_meter(loaded.device)
+        self.cost_model, note = cost_model_of(loaded, report)
         self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
 
     @property
@@ -286,8 +286,9 @@ class Engine:
             ConfigError: If `power_w` is no power.
             MeterError: If there is no counter, it failed, or the result cannot be kept.
         """
-        meter = self.meter_report.meter if power_w is None else StatedPowerMeter(power_w)
-        made = calibrate_model(self._loaded, meter, unloaded_power_w=unloaded_power_w, progress=progress)
+        made = calibrate_model(
+            self._loaded, self.meter_report, power_w=power_w, unloaded_power_w=unloaded_power_w, progress=progress
+        )
         self.cost_model = made.model
         return made
 

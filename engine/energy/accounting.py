@@ -51,8 +51,9 @@ def account(
     """Gives the active joules of one request and those of its baseline.
 
     A trusted window gives the total, less the idle power where a calibration measured it; the cost model splits it by
-    phase. Without one the total is modelled as well. The baseline was never run: it is the total times the modelled
-    baseline over the modelled work, so that a model that is wrong by a factor is right about the ratio.
+    phase. Without one the total is modelled as well: by the work, or by the time where the cost model has a power. The
+    baseline was never run: it is the total times the modelled baseline over the modelled work, so that a model that is
+    wrong by a factor is right about the ratio.
 
     So where the total is modelled, cost and baseline come of the same prices: what is wrong is one factor in both, and
     in their difference; the share that is saved stays. Where it is measured, the counter stands for that factor, and
@@ -73,6 +74,9 @@ def account(
         provenance, scale = window.provenance, total_j / modelled_j if modelled_j else None
     elif cost_model:
         total_j, source, provenance, scale = modelled_j, cost_model.told, Provenance.MODELLED, 1.0
+        if cost_model.power_w is not None and modelled_j:
+            total_j = cost_model.power_w * elapsed_s
+            scale = total_j / modelled_j
     else:
         reading = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s)
         return Account(reading, None, None)

@@ -16,6 +16,8 @@ from engine.sentences import Sentence
 if TYPE_CHECKING:
     from pathlib import Path
 
+_DRIVERS = frozenset({"amdgpu"})
+_LIMIT = ("power1_cap",)  # microwatts
 _POWERS = ("power1_average", "power1_input")  # microwatts; a card has one of them, or both
 
 
@@ -29,8 +31,16 @@ def open_amdgpu_meter(root: Path = HWMON_ROOT, *, pci_address: str | None = None
     Raises:
         MeterError: There is no such GPU, or it tells no power.
     """
-    gpu = find_gpu(root, maker="AMD", drivers={"amdgpu"}, pci_address=pci_address)
+    gpu = find_gpu(root, maker="AMD", drivers=_DRIVERS, pci_address=pci_address)
     power = next((name for name in _POWERS if (gpu.folder / name).exists()), None)
     if power is None:
         raise MeterError(Sentence("The AMD GPU at {address} does not tell its power.", address=gpu.address))
     return SampledPowerMeter(partial(gpu.millionths, power), name=f"amdgpu power, GPU {gpu.address}")
+
+
+def amdgpu_limit_w(root: Path = HWMON_ROOT, *, pci_address: str | None = None) -> float | None:
+    """The watts that the driver lets the GPU in use take; None where it does not tell."""
+    try:
+        return find_gpu(root, maker="AMD", drivers=_DRIVERS, pci_address=pci_address).first(_LIMIT)
+    except MeterError:
+        return None

@@ -20,7 +20,6 @@ import cattrs
 from engine.energy.cost_model import COEFFICIENTS, DeviceCostModel
 from engine.energy.fit import coefficient_intervals, fit_cost_model
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, EnergyWindow
-from engine.energy.power_limits import SOURCE as LIMITS_FROM
 from engine.errors import MeterError
 from engine.files import written_whole
 from engine.types import Phase, Provenance, Work, no_progress
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.energy.meter import EnergyMeter
+    from engine.energy.power_limits import PowerLimit
     from engine.intervals import Estimate
     from engine.types import Precision, ProgressSink, Runtime
 
@@ -99,7 +99,7 @@ def calibrate(
     prior: DeviceCostModel,
     exit_layers: Sequence[int],
     max_positions: int,
-    limit_w: float | None = None,
+    limit: PowerLimit | None = None,
     progress: ProgressSink = no_progress,
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
@@ -113,7 +113,7 @@ def calibrate(
         prior: The shipped default, whose proportions hold where the grid is silent.
         exit_layers: The model's exits, ascending, without the last layer.
         max_positions: Longest text of the model, in tokens.
-        limit_w: What the CPU is built to take at most, to be told where somebody has to state a power.
+        limit: What the processor takes at most, to be told where somebody has to state a power.
         progress: Is called for each window.
         clock: Seconds, as the windows count them.
         wait: Waits some seconds while the machine is at rest.
@@ -124,7 +124,7 @@ def calibrate(
     if meter is None:
         raise MeterError(
             "There is nothing to calibrate with: no energy counter of this machine may be read. State the power that "
-            f"it takes at work to calibrate by time, such as `green-code calibrate --power-w 20`{_at_most(limit_w)}."
+            f"it takes at work to calibrate by time, such as `green-code calibrate --power-w 20`{_at_most(limit)}."
         )
     grid = workload_grid(prior.n_layers, exit_layers, max_positions)
     # In another order each round, so that a machine that grows warm makes no workload dearer than the others.
@@ -316,9 +316,9 @@ def _measure(
     return work, active_j
 
 
-def _at_most(limit_w: float | None) -> str:
+def _at_most(limit: PowerLimit | None) -> str:
     """What whoever states a power may hold it against."""
-    return "" if limit_w is None else f"; with all its cores this CPU is built for {limit_w:g} W ({LIMITS_FROM})"
+    return "" if limit is None else f"; {limit.told}"
 
 
 def _describe(workload: Workload) -> str:

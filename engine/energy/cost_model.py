@@ -18,7 +18,7 @@ the dearer each token that is decoded behind it, which Solovyeva and Castor meas
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.sentences import Sentence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.config import Device
+    from engine.energy.power_limits import PowerLimit
 
 GPU_J_PER_WEIGHT_BYTE = 0.61e-9
 """GREEN-CODE's cached fixed-exit runs: 0.245 J per fp32 layer of Llama 3.2 3B (402.7 MB); its GPU is not recorded."""
@@ -78,6 +79,13 @@ SHIPPED_SPREAD = (0.2, 3.0)
 GB/s, seldom one extreme with the other: 0.2 to 2.6 nJ a byte against 0.56 and 0.86. Today's GPUs take a quarter of the
 above."""
 
+GPU_WORK_SHARE = 0.4
+"""Assumption: what a GPU takes of its power limit while it decodes for one person, seconds on the host included."""
+
+GPU_WORK_SPREAD = (0.4, 3.0)
+"""How many times that the truth may be. Assumption: 0.16 of the limit is little more than a large GPU takes at rest, as
+a small model leaves it; cards are sold with limits up to a fifth above the table's."""
+
 FLOPS_PER_PARAM = 2
 """A multiplication and an addition a weight and position."""
 
@@ -114,6 +122,8 @@ class DeviceCostModel:
         context_pass_j: e, one position of one layer's KV cache, read for one position.
         context_token_j: f, the same for a further position of the pass.
         unfitted: Names of coefficients that a calibration of an earlier release did not know.
+        power_w: What the device is taken to draw at work: a request's joules are its seconds times that, and what the
+            coefficients say only splits them. None: they are joules.
     """
 
     prefill_token_j: float
@@ -130,10 +140,13 @@ class DeviceCostModel:
     context_pass_j: float = 0.0
     context_token_j: float = 0.0
     unfitted: tuple[str, ...] = ()
+    power_w: float | None = None
 
     @property
     def spread(self) -> tuple[float, float]:
         """Between how many times a modelled figure the truth is likely to lie: twice the mean error either way."""
+        if self.power_w is not None:
+            return GPU_WORK_SPREAD
         if self.relative_error is None:
             return SHIPPED_SPREAD
         return max(0.0, 1.0 - 2.0 * self.relative_error), 1.0 + 2.0 * self.relative_error
@@ -205,6 +218,18 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
         context_pass_j=geometry.context_bytes * context_byte_j,
         context_token_j=geometry.context_flops * context_flop_j,
     )
+
+
+def by_limit(shipped: DeviceCostModel, limit: PowerLimit) -> DeviceCostModel:
+    """The cost model of a GPU without a counter whose limit is known: a request's seconds times a share of that."""
+    power_w = GPU_WORK_SHARE * limit.power_w
+    source = Sentence(
+        "seconds at {power_w:.0f} W, {share:g} of a limit: {limit}",
+        power_w=power_w,
+        share=GPU_WORK_SHARE,
+        limit=limit.told,
+    )
+    return replace(shipped, power_w=power_w, source=source)
 
 
 def prompt_work(n_tokens: int, prompt_tokens: int, n_layers: int) -> Work:

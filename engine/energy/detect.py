@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from engine.energy.amdgpu import open_amdgpu_meter
+from engine.energy.amdgpu import amdgpu_limit_w, open_amdgpu_meter
 from engine.energy.apple import open_apple_meter
 from engine.energy.emi import open_emi_meter
 from engine.energy.hwmon import HWMON_ROOT
-from engine.energy.intelgpu import INTEGRATED_ADDRESS, open_intel_meter, pci_address_of
+from engine.energy.intelgpu import INTEGRATED_ADDRESS, intel_limit_w, open_intel_meter, pci_address_of
 from engine.energy.meter import CompositeMeter, EnergyMeter
-from engine.energy.nvml import open_nvml_meter
+from engine.energy.nvml import nvml_limit_w, open_nvml_meter
 from engine.energy.perf import PERF_ROOT, open_perf_meter
 from engine.energy.rapl import POWERCAP_ROOT, open_rapl_meter
 from engine.errors import MeterError
@@ -35,10 +35,13 @@ class MeterReport:
     Attributes:
         meter: The meter to use; None where there is none, and joules can only be modelled.
         refused: Why each source that was tried is not used, one sentence each.
+        gpu_limit_w: The watts that the driver of the GPU in use lets it take, where no meter counts it; None where it
+            does not tell.
     """
 
     meter: EnergyMeter | None
     refused: tuple[str, ...]
+    gpu_limit_w: float | None = None
 
 
 def detect_meter(
@@ -84,22 +87,44 @@ def detect_meter(
     ]
     # For each part its meters, the best first.
     sources: dict[str, list[Callable[[], EnergyMeter]]] = {"CPU": of_system.get(system, of_linux)}
-    open_gpu: Callable[[], EnergyMeter] | None = None
-    if device == "cuda":
-        if amd_address is None and nvml is None and gpu_uuid is None:
-            amd_address = _torch_amd_address()
-        open_gpu = (
-            partial(open_amdgpu_meter, hwmon, pci_address=amd_address or None)
-            if amd_address is not None
-            else lambda: open_nvml_meter(nvml, gpu_uuid=gpu_uuid or _torch_gpu_uuid())
-        )
-    elif device == "xpu":
-        address = intel_address or _torch_intel_address()
-        if address != INTEGRATED_ADDRESS:
-            open_gpu = partial(open_intel_meter, hwmon, pci_address=address)
-    if open_gpu is None:
+    if device == "cuda" and amd_address is None and nvml is None and gpu_uuid is None:
+        amd_address = _torch_amd_address()
+    if device == "xpu" and intel_address is None:
+        intel_address = _torch_intel_address()
+    if device == "cpu" or intel_address == INTEGRATED_ADDRESS:
         return choose_meter(sources, needed=None)
-    return choose_meter({"GPU": [open_gpu], **sources}, needed="GPU")
+    gpu = (
+        _Gpu.of_intel(hwmon, intel_address)
+        if device == "xpu"
+        else _Gpu.of_nvidia(nvml, gpu_uuid or _torch_gpu_uuid())
+        if amd_address is None
+        else _Gpu.of_amd(hwmon, amd_address or None)
+    )
+    report = choose_meter({"GPU": [gpu.open_meter], **sources}, needed="GPU")
+    return report if report.meter else replace(report, gpu_limit_w=gpu.limit_w())
+
+
+class _Gpu(NamedTuple):
+    """What opens the meter of the GPU in use, and what asks its driver for the watts that it may take."""
+
+    open_meter: Callable[[], EnergyMeter]
+    limit_w: Callable[[], float | None]
+
+    @classmethod
+    def of_nvidia(cls, nvml: ModuleType | None, uuid: str | None) -> _Gpu:
+        return cls(partial(open_nvml_meter, nvml, gpu_uuid=uuid), partial(nvml_limit_w, nvml, gpu_uuid=uuid))
+
+    @classmethod
+    def of_amd(cls, hwmon: Path, address: str | None) -> _Gpu:
+        return cls(
+            partial(open_amdgpu_meter, hwmon, pci_address=address), partial(amdgpu_limit_w, hwmon, pci_address=address)
+        )
+
+    @classmethod
+    def of_intel(cls, hwmon: Path, address: str | None) -> _Gpu:
+        return cls(
+            partial(open_intel_meter, hwmon, pci_address=address), partial(intel_limit_w, hwmon, pci_address=address)
+        )
 
 
 def choose_meter(sources: Mapping[str, Sequence[Callable[[], EnergyMeter]]], *, needed: str | None) -> MeterReport:

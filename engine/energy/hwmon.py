@@ -6,6 +6,7 @@ https://docs.kernel.org/hwmon/sysfs-interface.html.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from engine.errors import MeterError
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 HWMON_ROOT = Path("/sys/class/hwmon")
 
@@ -52,6 +53,14 @@ class ShownGpu(NamedTuple):
         except ValueError:
             raise MeterError(Sentence("{path} of the {maker} GPU holds no number.", path=path, maker=maker)) from None
 
+    def first(self, names: Iterable[str]) -> float | None:
+        """The first number above 0 in some files, as `millionths`; None where there is none."""
+        for name in names:
+            with contextlib.suppress(MeterError):
+                if (number := self.millionths(name)) > 0:
+                    return number
+        return None
+
 
 def find_gpu(root: Path, *, maker: str, drivers: Collection[str], pci_address: str | None) -> ShownGpu:
     """Finds the GPU in use.
@@ -68,7 +77,7 @@ def find_gpu(root: Path, *, maker: str, drivers: Collection[str], pci_address: s
     shown = (
         ShownGpu(maker, (folder / "device").resolve().name, driver, folder)
         for folder in sorted(root.glob("hwmon*"))
-        if (driver := _driver(folder)) in drivers
+        if (driver := read_text(folder / "name")) in drivers
     )
     found = [gpu for gpu in shown if pci_address in {None, gpu.address}]
     if len(found) == 1:
@@ -76,9 +85,10 @@ def find_gpu(root: Path, *, maker: str, drivers: Collection[str], pci_address: s
     raise MeterError(_absence(root, maker, pci_address, len(found)))
 
 
-def _driver(folder: Path) -> str:
+def read_text(path: Path) -> str:
+    """The word in a file; "" where it cannot be read."""
     try:
-        return (folder / "name").read_text(encoding="ascii", errors="replace").strip()
+        return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
 

@@ -1,8 +1,9 @@
 """Joules of one Intel graphics card on Linux, from the counter that its driver shows to everybody. Knows no torch.
 
 i915 and xe show cards alone: the graphics of a CPU are in the counter of the CPU's package. "energy1_input" is of the
-whole card. Where a card does not tell that, "energy2_input" is of its package, the GPU without what is round it: a part
-of the card, and so never added to it. Tiles, which i915 shows as devices of their own ("i915_gt0"), are parts too. See
+whole card, where a label says so; without one it may be the package's, the GPU without what is round it, which a label
+says of "energy2_input". A package is a part of its card, and so never added to it. Tiles, which i915 shows as devices
+of their own ("i915_gt0"), are parts too. See
 https://docs.kernel.org/admin-guide/abi-testing.html, sysfs-driver-intel-i915-hwmon and sysfs-driver-intel-xe-hwmon.
 """
 
@@ -12,7 +13,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from engine.energy.hwmon import HWMON_ROOT, find_gpu
+from engine.energy.hwmon import HWMON_ROOT, find_gpu, read_text
 from engine.energy.load import watch_nobody
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
@@ -33,7 +34,9 @@ MAX_CARD_W = 1_000.0
 INTEGRATED_ADDRESS = "0000:00:02.0"
 """Where the graphics of an Intel CPU are on the PCI bus; no card is there."""
 
-_COUNTERS = {"energy1_input": "card", "energy2_input": "package"}  # microjoules; the better first
+_DRIVERS = frozenset({"i915", "xe"})
+_COUNTERS = ("energy1_input", "energy2_input")  # microjoules; the better first
+_LIMITS = ("power1_max", "power2_max", "power1_rated_max", "power2_rated_max")  # microwatts; as they are set, as built
 _LATE_S = 2 * INTEL_REFRESH_S  # by which updates may lag behind the clock
 _VENDOR = 0x8086
 _UUID = struct.Struct("<HHHHBBB5x")  # vendor, device, revision; domain, bus, device and function; the rest
@@ -52,7 +55,7 @@ def open_intel_meter(
     Raises:
         MeterError: There is no such card, or it does not tell its energy.
     """
-    gpu = find_gpu(root, maker="Intel", drivers={"i915", "xe"}, pci_address=pci_address)
+    gpu = find_gpu(root, maker="Intel", drivers=_DRIVERS, pci_address=pci_address)
     there = [name for name in _COUNTERS if (gpu.folder / name).exists()]
     if not there:
         raise MeterError(Sentence("The Intel GPU at {address} does not tell its energy.", address=gpu.address))
@@ -80,11 +83,13 @@ class IntelGpuMeter:
         """
         self._gpu, self._counter, self._clock = gpu, counter, clock
         self._last_s, self._last_j = clock(), gpu.millionths(counter)
+        label = gpu.folder / counter.replace("input", "label")
+        self._counted = {"card": "card", "pkg": "package"}.get(read_text(label), "GPU")
 
     @property
     def name(self) -> str:
         """What is counted, such as "xe counter, card 0000:03:00.0"."""
-        return f"{self._gpu.driver} counter, {_COUNTERS[self._counter]} {self._gpu.address}"
+        return f"{self._gpu.driver} counter, {self._counted} {self._gpu.address}"
 
     def read_j(self) -> float:
         """Reads the counter in joules.
@@ -104,6 +109,14 @@ class IntelGpuMeter:
 
     def close(self) -> None:
         """Does nothing: each reading closes its file."""
+
+
+def intel_limit_w(root: Path = HWMON_ROOT, *, pci_address: str | None = None) -> float | None:
+    """The watts that the driver lets the card in use take; None where it does not tell."""
+    try:
+        return find_gpu(root, maker="Intel", drivers=_DRIVERS, pci_address=pci_address).first(_LIMITS)
+    except MeterError:
+        return None
 
 
 def pci_address_of(uuid: bytes) -> str | None:

@@ -59,6 +59,24 @@ def open_nvml_meter(nvml: ModuleType | None = None, *, gpu_uuid: str | None = No
         raise
 
 
+def nvml_limit_w(nvml: ModuleType | None = None, *, gpu_uuid: str | None = None) -> float | None:
+    """The watts that the driver lets the GPU in use take; None where it does not tell.
+
+    Args:
+        nvml: The module to talk through; None imports `pynvml`.
+        gpu_uuid: As the meter's.
+    """
+    try:
+        nvml = nvml or _import_pynvml()
+        nvml.nvmlInit()
+        try:
+            return int(nvml.nvmlDeviceGetEnforcedPowerLimit(_handle(nvml, gpu_uuid))) / 1000.0  # milliwatts
+        finally:
+            nvml.nvmlShutdown()
+    except Exception:  # a driver's surprise as well; the meter has said what keeps NVML from answering
+        return None
+
+
 class NvmlCounterMeter:
     """The GPU's own energy counter, for the whole GPU, whoever uses it."""
 

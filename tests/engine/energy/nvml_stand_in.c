@@ -17,6 +17,7 @@ struct Gpu {
   unsigned long long reset_at_ms;   // the counter counts from here
   int energy_error, power_error;    // what is answered instead
   unsigned int is_cut;              // MIG is on
+  unsigned int limit_mw;            // 0 where the driver does not tell
   struct Process processes[kMostProcesses];
   unsigned int n_processes;
   int old_way_error, new_way_error;  // of per-process utilisation
@@ -51,6 +52,7 @@ void stand_in_utilization_errors(unsigned int index, int old_way, int new_way) {
   gpus[index].new_way_error = new_way;
 }
 unsigned long long stand_in_asked(void) { return n_asked; }
+void stand_in_limit(unsigned int index, unsigned int limit_mw) { gpus[index].limit_mw = limit_mw; }
 void stand_in_cut(unsigned int index) { gpus[index].is_cut = 1; }
 void stand_in_reset(unsigned int index) { gpus[index].reset_at_ms = now_ms; }
 void stand_in_wait(unsigned int ms) { now_ms += ms; }
@@ -99,6 +101,10 @@ int nvmlDeviceGetTotalEnergyConsumption(struct Gpu* gpu, unsigned long long* ene
   const unsigned long long seen_ms = now_ms / gpu->refresh_ms * gpu->refresh_ms;
   *energy_mj = seen_ms > gpu->reset_at_ms ? (seen_ms - gpu->reset_at_ms) * gpu->power_mw / 1000 : 0;
   return kSuccess;
+}
+int nvmlDeviceGetEnforcedPowerLimit(struct Gpu* gpu, unsigned int* limit_mw) {
+  *limit_mw = gpu->limit_mw;
+  return gpu->limit_mw ? kSuccess : kNotSupported;
 }
 int nvmlDeviceGetPowerUsage(struct Gpu* gpu, unsigned int* power_mw) {
   if (gpu->power_error) return gpu->power_error;

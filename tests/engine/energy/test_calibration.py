@@ -19,6 +19,7 @@ from engine.energy.calibration import (
     workload_grid,
 )
 from engine.energy.meter import StatedPowerMeter
+from engine.energy.power_limits import cpu_power_limit
 from engine.errors import ConfigError, MeterError
 from tests.engine.energy.fakes import FakeClock, FakeMeter
 from tests.engine.energy.test_cost_model import ROUND
@@ -196,7 +197,14 @@ def test_calibration_without_a_counter_is_one_sentence() -> None:
     with pytest.raises(MeterError, match=r"^There is nothing to calibrate with: no energy counter"):
         calibrate(device.run, meter=None, prior=PRIOR, exit_layers=(), max_positions=8192)
     with pytest.raises(MeterError, match=r"with all its cores this CPU is built for 105 W \(CodeCarbon, MIT\)\.$"):
-        calibrate(device.run, meter=None, prior=PRIOR, exit_layers=(), max_positions=8192, limit_w=105.0)
+        calibrate(
+            device.run,
+            meter=None,
+            prior=PRIOR,
+            exit_layers=(),
+            max_positions=8192,
+            limit=cpu_power_limit("AMD Ryzen 7 5800X"),
+        )
 
 
 def test_counter_that_stands_still_cannot_calibrate() -> None:

@@ -23,7 +23,8 @@ class Card:
 
     def __init__(self, root: Path, *counters: str, driver: str = "xe", address: str = ADDRESS, number: int = 1) -> None:
         self.clock, self._begun_uj = FakeClock(now_s=0.0), 5_000_000
-        self.folder = add_gpu(root, number, address, driver=driver)
+        labels = {"energy1": "card", "energy2": "pkg"} if driver == "xe" else {}
+        self.folder = add_gpu(root, number, address, driver=driver, **{f"{n}_label": of for n, of in labels.items()})
         self._files = [self.folder / f"{name}_input" for name in counters]
         self.wait(0.0)
 
@@ -44,12 +45,12 @@ def measured(card: Card, root: Path, duration_s: float = 20.0) -> EnergyWindow:
     return window
 
 
-@pytest.mark.parametrize("driver", ["i915", "xe"])
-def test_a_window_of_many_refreshes_is_right_to_a_percent(tmp_path: Path, driver: str) -> None:
+@pytest.mark.parametrize(("driver", "counted"), [("i915", "GPU"), ("xe", "card")])
+def test_a_window_of_many_refreshes_is_right_to_a_percent(tmp_path: Path, driver: str, counted: str) -> None:
     window = measured(Card(tmp_path, "energy1", driver=driver), tmp_path)
 
     assert window.energy_j == pytest.approx(20.0 * POWER_W, rel=0.01)
-    assert (window.provenance, window.source) == (Provenance.MEASURED, f"{driver} counter, card {ADDRESS}")
+    assert (window.provenance, window.source) == (Provenance.MEASURED, f"{driver} counter, {counted} {ADDRESS}")
 
 
 def test_the_package_is_in_the_card_and_not_added_to_it(tmp_path: Path) -> None:

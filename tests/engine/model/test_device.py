@@ -55,7 +55,7 @@ def test_on_it_the_precision_is_no_choice(intel_gpus: list[SimpleNamespace], tmp
     [
         (
             {"uuid": "8680 0be2 0500 0000 43 00 00 00000000 00"},
-            "xe counter, card 0000:43:00.0 + RAPL counter, package-0",
+            "xe counter, GPU 0000:43:00.0 + RAPL counter, package-0",
         ),
         ({"uuid": "8680 a07d 0800 0000 00 02 00 00000000 00"}, "RAPL counter, package-0"),
         ({"is_integrated_gpu": True}, "RAPL counter, package-0"),
