@@ -23,11 +23,8 @@ SOURCES = [*ROOT.glob("engine/**/*.py"), *ROOT.glob("lsp_server/**/*.py")]
 # The command line and other programs are spoken to in English.
 ENGLISH = {"cli", "replay", "reports.py", "jsonrpc.py", "pygls_internals.py"}
 SERVER = [path for path in ROOT.glob("lsp_server/**/*.py") if not ENGLISH & set(path.parts)]
-# Why a meter is not used is told by Doctor.
-METERS = [
-    ROOT / "engine" / "energy" / f"{name}.py"
-    for name in ("amdgpu", "apple", "detect", "emi", "hwmon", "intelgpu", "nvml", "perf", "rapl")
-]
+# Why a meter is not used is told by Doctor. The others' sentences are for the command line and the log.
+METERS = [path for path in ROOT.glob("engine/energy/*.py") if path.stem not in {"calibration", "carbon", "meter"}]
 # Their texts are no sentences of ours: for logs, for other programs, for programmers, for package.json.
 ELSEWHERE = {"debug", "info", "warning", "error", "exception", "JsonRpcInvalidParams", "TypeError", "ValueError"}
 LIKE_A_SENTENCE = re.compile(r"[A-Z{].*\s.*\s.*[.;]\s*", re.DOTALL)
