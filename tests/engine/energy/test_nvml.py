@@ -156,6 +156,5 @@ def test_another_process_on_the_real_gpu_is_seen() -> None:
     meter.close()
 
     assert window.energy_j is not None
-    assert (
-        window.foreign_share is None or window.foreign_share > 0.2
-    )  # None in a container, or where NVML does not tell
+    # None in a container, and where NVML does not tell.
+    assert window.foreign_share is None or window.foreign_share > 0.2
