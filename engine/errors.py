@@ -20,7 +20,8 @@ and what to do. Borders (command line, server) print the sentence and never the 
     ├── MeterError             an energy counter is missing or may not be read
     │   └── CounterResetError      it began anew between two readings
     ├── RemoteError            a completion server elsewhere cannot be used
-    │   └── RemoteAwayError        just now
+    │   ├── RemoteAwayError        just now
+    │   └── RemoteRefusedError     for this question
     └── TrainingError          training text or a training run cannot be had or used
 """
 
@@ -109,6 +110,10 @@ class RemoteError(EngineError):
 
 class RemoteAwayError(RemoteError):
     """It cannot be reached, or not answer, just now; that may pass."""
+
+
+class RemoteRefusedError(RemoteError):
+    """It does not take this question, such as one that is longer than its model reads."""
 
 
 class TrainingError(EngineError):

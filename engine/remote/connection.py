@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from engine.errors import ConfigError, EngineError, RemoteAwayError, RemoteError
-from engine.remote.refusals import not_a_server, refusal, said_in_stream
+from engine.remote.refusals import not_a_server, refusal, said_in_stream, said_nothing
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5.0
 SILENCE_S = 20.0  # without a byte
+PAUSE_S = 5.0  # between pieces: a server whose model has ended may keep the connection
 ANSWER_S = 60.0  # for a whole answer, however it trickles: nobody waits as long for a suggestion
 POLL_S = 0.01
 WAIT_S = 0.1
@@ -112,7 +113,7 @@ class Connection:
         """
         inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         reading = self._start(self._read(path, body, inbox))
-        latest_s = time.monotonic() + ANSWER_S
+        latest_s = end_s = time.monotonic() + ANSWER_S
         try:
             while not cancellation.is_cancelled:
                 if time.monotonic() > latest_s:
@@ -122,6 +123,7 @@ class Connection:
                     if event is None:
                         break
                     yield event
+                    latest_s = min(end_s, time.monotonic() + PAUSE_S)
             if not cancellation.is_cancelled:
                 self._result(reading)
         finally:
@@ -194,6 +196,7 @@ class Connection:
             await answer.aclose()
 
     async def _read(self, path: str, body: Any, inbox: queue.SimpleQueue[dict[str, Any] | None]) -> None:  # noqa: ANN401
+        is_begun = False
         try:
             async with self._sent("POST", path, body) as answer:
                 if answer.status_code != httpx2.codes.OK:
@@ -205,6 +208,9 @@ class Connection:
                         if sent.data == "[DONE]":
                             return
                         inbox.put(self._event(sent.data))
+                        is_begun = True
+            if not is_begun:
+                raise said_nothing(self.host)
         finally:
             inbox.put(None)
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from engine.completion.fim import FimFormat
     from engine.remote.address import Address
     from engine.remote.connection import Connection
-    from engine.remote.interfaces import Interface
+    from engine.remote.interfaces import Fields, Interface
 
 _OK, _BAD, _UNFIT = 200, 400, 422
 _TRIAL = Prompt(text="\n", typed="", suffix="\n")
 _MOST_NAMED = 8
+_FIELDS: tuple[Fields, ...] = ("all", "published", "least")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ def _models(connection: Connection) -> list[dict[str, Any]]:
 def _chosen(host: str, models: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
     named = [str(card.get("id")) for card in models]
     listed = ", ".join(named[:_MOST_NAMED]) + (", ..." if len(named) > _MOST_NAMED else "")
-    if not wanted and len(models) > 1:
+    if not wanted and len({card.get("root") or card.get("id") for card in models}) > 1:  # vLLM's has several names
         raise RemoteError(
             Sentence(
                 "The completion server {host} has several models; set greenCode.remote.model to one: {listed}.",
@@ -111,8 +112,8 @@ def _completions(connection: Connection, model: str) -> Completions:
     has_suffix = fim_format is None and _fills_in_itself(connection)
     status, body = _OK, b""
     for suffix in (True, False) if has_suffix else (False,):
-        for is_plain in (False, True):
-            found = Completions(model=model, fim_format=fim_format, has_suffix=suffix, is_plain=is_plain)
+        for fields in _FIELDS:
+            found = Completions(model=model, fim_format=fim_format, has_suffix=suffix, fields=fields)
             status, body = connection.ask(found.path, found.body(_TRIAL, 1))
             if status == _OK:
                 return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engine.completion.fim import prompt_parts
 from engine.types import FinishReason
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from engine.completion.fim import FimFormat
     from engine.completion.prompt import Prompt
+
+Fields = Literal["all", "published", "least"]
+_CUT_OFF = frozenset({"length", "limit", "abort"})  # vLLM aborts what it writes where it is stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,10 @@ class Interface(Protocol):
         """Where."""
         ...
 
+    def is_empty(self, prompt: Prompt) -> bool:
+        """Whether a prompt has nothing for the model to read."""
+        ...
+
     def body(self, prompt: Prompt, max_new_tokens: int) -> dict[str, Any]:
         """What is sent for a prompt, all of whose text the model reads."""
         ...
@@ -68,6 +75,10 @@ class Infill:
     model: str
     path: str = "/infill"
 
+    def is_empty(self, prompt: Prompt) -> bool:
+        """See `Interface`; the server puts control tokens there."""
+        return False
+
     def body(self, prompt: Prompt, max_new_tokens: int) -> dict[str, Any]:
         """See `Interface`; pieces of other files go along as what they are."""
         return {
@@ -88,12 +99,11 @@ class Infill:
         """See `Interface`."""
         text = str(event.get("content") or "")
         tokens = tuple(_told(event.get("completion_probabilities")))
-        ended = {"limit": FinishReason.LENGTH}.get(str(event.get("stop_type")), FinishReason.STOP)
         prompt_tokens, reused = _prompt_of(event)
         return Piece(
             text=text,
             tokens=tokens or _untold(text),
-            end=ended if event.get("stop") else None,
+            end=_end(event.get("stop_type")) if event.get("stop") else None,
             prompt_tokens=prompt_tokens,
             reused_tokens=reused,
         )
@@ -107,24 +117,31 @@ class Completions:
         model: As the server calls it.
         fim_format: How its model is told of both sides of the cursor; None where that is not known.
         has_suffix: Whether the server does that itself.
-        is_plain: Whether it takes the most basic questions only.
+        fields: Which fields of a question it takes: what each server knows, or what OpenAI has published, or the least.
         path: Where.
     """
 
     model: str
     fim_format: FimFormat | None = None
     has_suffix: bool = False
-    is_plain: bool = False
+    fields: Fields = "all"
     path: str = "/v1/completions"
+
+    def is_empty(self, prompt: Prompt) -> bool:
+        """See `Interface`; vLLM refuses to write where nothing stands."""
+        return not any(prompt_parts(prompt, self.fim_format))
 
     def body(self, prompt: Prompt, max_new_tokens: int) -> dict[str, Any]:
         """See `Interface`."""
         more: dict[str, Any] = {}
         if self.has_suffix:
             more["suffix"] = prompt.suffix or "\n"  # without one some servers take the prompt for a chat's
-        if not self.is_plain:
+        if self.fields != "least":
+            more["logprobs"] = 1
+        if self.fields == "all":
             more |= {
-                "logprobs": 1,
+                "repetition_penalty": 1.0,  # vLLM takes that of the model's chats, which spoils code
+                "repeat_penalty": 1.0,  # llama-cpp-python, 1.1
                 "timings_per_token": True,  # llama.cpp's
                 "stream_options": {"include_usage": True, "continuous_usage_stats": True},
             }
@@ -142,12 +159,11 @@ class Completions:
         choices = event.get("choices") or [{}]
         choice = choices[0] if isinstance(choices, list) and isinstance(choices[0], dict) else {}
         text = str(choice.get("text") or "")
-        ended = {"length": FinishReason.LENGTH}.get(str(choice.get("finish_reason")), FinishReason.STOP)
         prompt_tokens, reused = _prompt_of(event)
         return Piece(
             text=text,
             tokens=tuple(_told(choice.get("logprobs"))) or _untold(text),
-            end=ended if choice.get("finish_reason") else None,
+            end=_end(choice["finish_reason"]) if choice.get("finish_reason") else None,
             prompt_tokens=prompt_tokens,
             reused_tokens=reused,
         )
@@ -161,6 +177,21 @@ def read_whole(prompt: Prompt) -> tuple[Prompt, str]:
     """
     said = prompt.typed if prompt.typed.strip() else ""
     return replace(prompt, text=prompt.text + said), said
+
+
+def one_by_one(piece: Piece) -> Iterator[Piece]:
+    """A piece token by token, since busy servers send several at once; whole where its tokens do not spell it."""
+    *others, last = piece.tokens or [("", None)]
+    if not others or "".join(token for token, _ in piece.tokens) != piece.text:
+        yield piece
+        return
+    for token in others:
+        yield replace(piece, text=token[0], tokens=(token,), end=None)
+    yield replace(piece, text=last[0], tokens=(last,))
+
+
+def _end(said: object) -> FinishReason:
+    return FinishReason.LENGTH if said in _CUT_OFF else FinishReason.STOP
 
 
 def _told(said: object) -> Iterator[tuple[str, float | None]]:

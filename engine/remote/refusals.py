@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from engine.errors import EngineError, RemoteAwayError, RemoteError
+from engine.errors import EngineError, RemoteAwayError, RemoteError, RemoteRefusedError
 from engine.sentences import Sentence
 
 _MOST_CHARS = 200  # of a server's own words
@@ -21,6 +21,7 @@ _MAY_PASS = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
+_UNFIT = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
 _NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 
 
@@ -69,7 +70,8 @@ def refusal(host: str, status: int, body: bytes, *, has_token: bool) -> EngineEr
                 host=host,
             )
         )
-    return RemoteError(
+    kind = RemoteRefusedError if status in _UNFIT else RemoteError
+    return kind(
         Sentence("The completion server {host} refused to complete: {words}", host=host, words=words or _phrase(status))
     )
 
@@ -90,6 +92,17 @@ def said_in_stream(host: str, event: Any) -> EngineError:  # noqa: ANN401 - any 
             "The completion server {host} broke off: {words}",
             host=host,
             words=words_of(json.dumps(event)) or Sentence("it gave no reason."),
+        )
+    )
+
+
+def said_nothing(host: str) -> EngineError:
+    """A stream without one event, as llama-cpp-python's of a prompt that is too long."""
+    return RemoteRefusedError(
+        Sentence(
+            "The completion server {host} refused to complete: {words}",
+            host=host,
+            words=Sentence("it gave no reason."),
         )
     )
 

@@ -10,16 +10,18 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from engine.completion.site import ended_by_rules, ignore_text, is_doubtful, offered, site_for
+from engine.errors import RemoteRefusedError
 from engine.policy.operating_point import text_chance
 from engine.remote.address import read_address
 from engine.remote.answers_here import AnswersHere
 from engine.remote.connection import Connection
 from engine.remote.discovery import discover
 from engine.remote.energy_counter import EnergyCounter
-from engine.remote.interfaces import read_whole
+from engine.remote.interfaces import one_by_one, read_whole
 from engine.remote.reach import Reach
 from engine.sentences import Sentence
 from engine.types import (
@@ -130,16 +132,14 @@ class RemoteEngine:
         """
         started_s = time.perf_counter()
         cancellation = cancellation or NeverCancelled()
-        options = self._reach.options(request.prompt, request.max_new_tokens)
-        site = site_for(replace(request, prompt=options))
+        site = self._site(request)
         if (here := self._here.answer(site, request.green_mode)) is not None:
             raw, ended = here
             text = _RemoteText(raw=raw, started_s=started_s, finish_reason=ended, policy=PROJECT_ALONE)
         elif request.policy == PROJECT_ALONE:
             text = _RemoteText(raw="", started_s=started_s, finish_reason=FinishReason.POLICY, policy=PROJECT_ALONE)
         else:
-            text = self._ask(site, request, started_s, cancellation, on_text)
-            self._reach.note(text.first_token_s)
+            site, text = self._ask(site, request, started_s, cancellation, on_text)
         left_off = FinishReason.CANCELLED if cancellation.is_cancelled else FinishReason.STOP
         reason = text.finish_reason or left_off
         elapsed_s = time.perf_counter() - started_s
@@ -166,7 +166,27 @@ class RemoteEngine:
         """Closes the connection."""
         self._connection.close()
 
+    def _site(self, request: CompletionRequest) -> Site:
+        options = self._reach.options(request.prompt, request.max_new_tokens)
+        return site_for(replace(request, prompt=options))
+
     def _ask(
+        self,
+        site: Site,
+        request: CompletionRequest,
+        started_s: float,
+        cancellation: CancellationToken,
+        on_text: Callable[[str], None],
+    ) -> tuple[Site, _RemoteText]:
+        """What the server says, and at which site: one with less of the document, where it refuses a longer one."""
+        try:
+            return site, self._ask_once(site, request, started_s, cancellation, on_text)
+        except RemoteRefusedError:
+            if not self._reach.shorten():
+                raise
+        return self._ask(self._site(request), request, started_s, cancellation, on_text)
+
+    def _ask_once(
         self,
         site: Site,
         request: CompletionRequest,
@@ -177,10 +197,17 @@ class RemoteEngine:
         prompt, said = read_whole(site.prompt)
         text = _RemoteText(raw=said, started_s=started_s)
         interface = self._server.interface
+        if interface.is_empty(prompt):
+            text.finish_reason = FinishReason.STOP
+            return text
         self._energy.begin()
         events = self._connection.events(interface.path, interface.body(prompt, request.max_new_tokens), cancellation)
-        with closing(events):
-            text.read(site, map(interface.read, events), least_chance=_least_chance(request), on_text=on_text)
+        try:
+            with closing(events):
+                text.read(site, map(interface.read, events), least_chance=_least_chance(request), on_text=on_text)
+        finally:
+            waited_s = time.perf_counter() - started_s
+            self._reach.note(text.first_token_s, waited_s, text.prompt_tokens, request.max_new_tokens)
         return text
 
 
@@ -204,7 +231,7 @@ class _RemoteText:
     def read(self, site: Site, pieces: Iterable[Piece], *, least_chance: float, on_text: Callable[[str], None]) -> None:
         """Reads pieces until one of the rules, or the server, ends the text."""
         chance: float | None = 1.0  # that all of it is right; None where the server tells of none
-        for piece in pieces:
+        for piece in chain.from_iterable(map(one_by_one, pieces)):
             before, self.raw = self.raw, self.raw + piece.text
             self._note(piece)
             told = [each for _, each in piece.tokens if each is not None]

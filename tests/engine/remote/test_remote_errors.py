@@ -37,6 +37,7 @@ pytestmark = pytest.mark.timeout(60)
         ),
         ("/v1/completions", (400, {"message": "Too\nlong. "}), r"refused to complete: Too long\.$"),
         ("/v1/completions", (500, b"oops"), r"refused to complete: 500 Internal Server Error\.$"),
+        ("/v1/models", (401, {"error": "Unauthorized"}), r"refused the token; use the command Green Code"),  # vLLM's
         ("/v1/models", (307, {}), r"sends Green Code to another address"),
         ("/v1/models", (503, {"error": {"message": "Loading model"}}), r"cannot answer now: Loading model\.$"),
     ],
@@ -173,6 +174,18 @@ def test_an_answer_that_only_trickles_is_left(
     server.says("a", "b")
     server.go.clear()
     monkeypatch.setattr(connection, "ANSWER_S", 0.2)
+
+    with pytest.raises(RemoteAwayError, match="did not answer in time"):
+        engine.complete(request("a = "))
+    assert server.went_away.wait(10)
+
+
+def test_an_answer_that_begins_and_stands_still_is_left(
+    server: ScriptedServer, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.says("a", "b")
+    server.go.clear()
+    monkeypatch.setattr(connection, "PAUSE_S", 0.2)
 
     with pytest.raises(RemoteAwayError, match="did not answer in time"):
         engine.complete(request("a = "))
