@@ -7,6 +7,7 @@ in every way, the ways taking turns within each round; a workload takes the sum 
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,12 +19,15 @@ from engine.intervals import Estimate, Floats, draws, estimate
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.evaluation.request_bins import BinnedRequests, RequestBin
     from engine.evaluation.resuming import KeptSamples
     from engine.evaluation.spending import Spending, Yardstick
     from engine.evaluation.stacks import Measure, Stack, Stacks
+
+_QUIET_S = 5.0
+_LOOK_S, _BUSY = 0.2, 0.2  # of a core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +154,9 @@ def _key(way: str, prompt_tokens: int, new_tokens: int, round_: int) -> str:
 
 
 def _measure(way: Stack, each: RequestBin, prompt_ids: Sequence[int], round_: int, spending: Spending) -> StackSample:
-    _, spent = spending.measure(lambda: way.run(prompt_ids, each.new_tokens))
+    _, spent = spending.measure(lambda: way.run(prompt_ids, each.new_tokens), way.elsewhere_s)
+    if way.elsewhere_s is not None:
+        _wait_until_quiet(way.elsewhere_s)
     return StackSample(
         way=way.name,
         batch=way.batch,
@@ -159,6 +165,17 @@ def _measure(way: Stack, each: RequestBin, prompt_ids: Sequence[int], round_: in
         round=round_,
         spent=spent,
     )
+
+
+def _wait_until_quiet(elsewhere_s: Callable[[], float]) -> None:
+    """Waits for processes that go on: vLLM's expect the next request for a second, and are busy with that."""
+    latest_s, before = time.monotonic() + _QUIET_S, elsewhere_s()
+    while time.monotonic() < latest_s:
+        time.sleep(_LOOK_S)
+        now = elsewhere_s()
+        if now - before < _BUSY * _LOOK_S:
+            return
+        before = now
 
 
 def _costs(samples: Sequence[StackSample], way: Stack, each: RequestBin, yardstick: Yardstick) -> Floats:

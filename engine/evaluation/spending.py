@@ -63,18 +63,23 @@ class Spending:
     def __init__(self, device: Device, meter: EnergyMeter | None, *, idle_power_w: float = 0.0) -> None:
         self._device, self._meter, self._idle_power_w = device, meter, idle_power_w
 
-    def measure(self, run: Callable[[], T]) -> tuple[T, Spent]:
-        """Runs once, or as often as the counter needs to be trusted; gives the last result, and the mean of a run."""
+    def measure(self, run: Callable[[], T], elsewhere_s: Callable[[], float] | None = None) -> tuple[T, Spent]:
+        """Runs once, or as often as the counter needs to be trusted; gives the last result, and the mean of a run.
+
+        Args:
+            run: What is measured.
+            elsewhere_s: CPU seconds of other processes that compute for it, so far; None where there are none.
+        """
         needed_s = 0.0 if self._meter is None else 2 * WINDOW_SAFETY_FACTOR * self._meter.refresh_s
         n_runs = 0
         synchronize(self._device)
         with EnergyWindow(self._meter) as window:
-            start_s, start_cpu_s = time.perf_counter(), time.process_time()
+            start_s, start_cpu_s = time.perf_counter(), _cpu_s(elsewhere_s)
             while True:
                 result = run()
                 synchronize(self._device)
                 n_runs += 1
-                elapsed_s, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+                elapsed_s, cpu_s = time.perf_counter() - start_s, _cpu_s(elsewhere_s) - start_cpu_s
                 if elapsed_s >= needed_s:
                     break
         active_j = None if window.energy_j is None else window.energy_j - self._idle_power_w * window.elapsed_s
@@ -98,3 +103,7 @@ class Spending:
                 "assumption about this machine's power.",
             )
         return Yardstick(unit="s", told="No counter could be read here: seconds stand in for joules.")
+
+
+def _cpu_s(elsewhere_s: Callable[[], float] | None) -> float:
+    return time.process_time() + (0.0 if elsewhere_s is None else elsewhere_s())

@@ -6,6 +6,7 @@ only the way differs. What a text is worth that was decoded frugally is not aske
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.errors import UnsupportedModelError
 from engine.evaluation.arms import BASELINE, Situation, all_arms
+from engine.evaluation.vllm_server import VllmServer
 from engine.model.loading import load_model
 from engine.model.prepared.native import library
 from engine.model.reference.silence import silenced
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from engine.config import Device, PrecisionChoice
     from engine.evaluation.arms import Arm
+    from engine.evaluation.vllm_server import VllmPrecision
     from engine.model.loaded import LoadedModel
 
 LIBRARY = "transformers"
@@ -49,11 +52,13 @@ class Stack:
         name: For people, and what samples are kept under.
         run: Runs a batch: the prompt in tokens, and how many tokens to write.
         batch: Requests at once; what a run takes is shared by them.
+        elsewhere_s: CPU seconds of other processes that compute for it, so far; None where there are none.
     """
 
     name: str
     run: Callable[[Sequence[int], int], None]
     batch: int = 1
+    elsewhere_s: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,7 @@ def open_stacks(
     *,
     threads: int | None = None,
     batch_sizes: Sequence[int] = (4,),
+    vllm: str | None = None,
     progress: ProgressSink = no_progress,
 ) -> Stacks:
     """Loads a model in every way that this machine can run it.
@@ -105,6 +111,7 @@ def open_stacks(
         device: Where it runs.
         threads: CPU threads; None takes the physical cores.
         batch_sizes: Requests at once, where a stack takes several.
+        vllm: A Python that has vLLM; None for this one, if it has it.
         progress: Is called while models are prepared.
 
     Raises:
@@ -128,13 +135,17 @@ def open_stacks(
         name, folder, EngineConfig(model=name, device=device, threads=threads, precision="auto"), reference=True
     )
     ours = _Ours(reference, f"our loop, PyTorch, {reference.precision}")
-    if device != "cpu":
-        rest = _on_gpu(folder, ours)
-    else:
+    rest = _Rest(best=ours)
+    if device == "cpu":
         try:
             rest = _on_cpu(name, folder, threads, ours, progress)
         except UnsupportedModelError as error:
-            rest = _Rest(best=ours, missing=[str(error)])
+            rest.missing.append(str(error))
+    python = vllm or (sys.executable if find_spec("vllm") else None)
+    if python is None:
+        rest.missing.append("vLLM is not installed here; --vllm names a Python that has it.")
+    else:
+        rest.ways += _served(python, folder, reference, batch_sizes, progress)
     best = rest.best
     return Stacks(
         ways=(*ways, *ours.ways(), *rest.ways),
@@ -163,12 +174,6 @@ class _Rest:
     missing: list[str] = field(default_factory=list)
 
 
-def _on_gpu(folder: Path, ours: _Ours) -> _Rest:
-    if find_spec("vllm") is None:
-        return _Rest(best=ours, missing=["vLLM is not installed here."])
-    return _Rest(best=ours, ways=[_served(folder)])
-
-
 def _on_cpu(name: str, folder: Path, threads: int | None, ours: _Ours, progress: ProgressSink) -> _Rest:
     onnx = _fast(name, folder, threads, "int8", kernels=False, progress=progress)
     best = _fast(name, folder, threads, "int8", progress=progress)
@@ -177,7 +182,6 @@ def _on_cpu(name: str, folder: Path, threads: int | None, ours: _Ours, progress:
         ways=onnx.ways(),
         steps=[Measure(name="int8 instead of fp32, by ONNX Runtime", before=ours.full, behind=onnx.full)],
         without=[Measure(name="int8 and what computes it", before=ours.frugal, behind=best.frugal)],
-        missing=["vLLM is for servers with GPUs; it is not run on a CPU."],
     )
     if best.full == onnx.full:
         rest.missing.append(library.why_not() or "There are no kernels of our own for this model's blocks.")
@@ -294,15 +298,34 @@ def in_safetensors(folder: Path) -> Iterator[Path]:
         yield Path(other)
 
 
-def _served(folder: Path) -> Stack:
-    """VLLM in this process, one request at a time."""
-    from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # optional, and for GPUs alone
-
+def _served(
+    python: str, folder: Path, reference: LoadedModel, batch_sizes: Sequence[int], progress: ProgressSink
+) -> list[Stack]:
+    """VLLM's server in each precision: in the baseline's, and in the one that it takes by itself."""
+    precisions: tuple[VllmPrecision, ...] = ("fp32", "bf16") if reference.device == "cpu" else ("bf16",)
+    ways = []
     with in_safetensors(folder) as readable:
-        model = LLM(model=str(readable), dtype="bfloat16", gpu_memory_utilization=0.5, enable_prefix_caching=False)
-
-    def run(prompt_ids: Sequence[int], n_new: int) -> None:
-        wanted = SamplingParams(temperature=0.0, max_tokens=n_new, min_tokens=n_new, ignore_eos=True)
-        model.generate([{"prompt_token_ids": list(prompt_ids)}], wanted, use_tqdm=False)
-
-    return Stack(name="vLLM, bf16", run=run)
+        for precision in precisions:
+            server = VllmServer(
+                python,
+                readable,
+                device=reference.device,
+                precision=precision,
+                threads=reference.threads or 1,
+                progress=progress,
+            )
+            name = f"vLLM, {precision}"
+            ways += [
+                Stack(name=name, run=server.run, elsewhere_s=server.cpu_s),
+                *(
+                    Stack(
+                        name=f"{name}, batch of {size}",
+                        run=server.batch_of(size),
+                        batch=size,
+                        elsewhere_s=server.cpu_s,
+                    )
+                    for size in batch_sizes
+                    if size > 1
+                ),
+            ]
+    return ways

@@ -189,6 +189,10 @@ def energy_considerations(
     batch_sizes: Annotated[
         str, typer.Option("--batch-sizes", help="Requests at once where a stack takes several, comma-separated.")
     ] = "4",
+    vllm: Annotated[
+        str | None,
+        typer.Option("--vllm", help="A Python that has vLLM, such as VENV/bin/python; this one, if left out."),
+    ] = None,
     rounds: Rounds = 3,
     output: Output = Path("reproduction/energy-considerations"),
 ) -> None:
@@ -209,7 +213,9 @@ def energy_considerations(
     chosen = pick_device(device)
     with progress_bar(counting=True) as progress:
         files = resolve_model(model, progress=progress)
-        stacks = open_stacks(files.name, files.path, chosen, threads=threads, batch_sizes=sizes, progress=progress)
+        stacks = open_stacks(
+            files.name, files.path, chosen, threads=threads, batch_sizes=sizes, vllm=vllm, progress=progress
+        )
         workload = heaviest(
             name,
             bins,

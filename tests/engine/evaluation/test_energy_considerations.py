@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from engine.errors import ConfigError
+from engine.evaluation import energy_considerations
 from engine.evaluation.energy_considerations import StackSample, measure_stacks, summarise_stacks
 from engine.evaluation.energy_considerations_page import write_energy_considerations
 from engine.evaluation.request_bins import BinnedRequests, RequestBin, binned, heaviest, published_bins, read_sizes
@@ -103,6 +105,24 @@ def test_every_bin_is_run_in_every_way_in_each_round_once(tmp_path: Path) -> Non
     calls.clear()
     assert measure_stacks(stacks, REQUESTS, "x" * 99, rounds=2, spending=SPENDING, kept=kept(tmp_path)) == samples
     assert calls == []
+
+
+def test_processes_elsewhere_are_counted_and_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy_considerations, "_LOOK_S", 0.001)
+    looks: list[float] = []
+
+    def elsewhere_s() -> float:
+        """A second more at each look, six times; then its processes are quiet."""
+        looks.append(min(len(looks), 6.0))
+        return looks[-1]
+
+    way = Stack(name="served", run=lambda ids, n_new: None, elsewhere_s=elsewhere_s)
+    stacks = replace(stacks_of({}, []), ways=(way,))
+
+    samples = measure_stacks(stacks, REQUESTS, "x" * 99, rounds=1, spending=SPENDING, kept=kept(tmp_path))
+
+    assert [each.spent.cpu_s >= 1.0 for each in samples] == [True, False]
+    assert looks[:8] == [0, 1, 2, 3, 4, 5, 6, 6]
 
 
 def sample(way: str, batch: int, each: RequestBin, round_: int, cpu_s: float) -> StackSample:
