@@ -16,6 +16,7 @@ import tempfile
 
 _TIME_LIMIT_S = 10
 _MEMORY_BYTES = 1 << 30
+_NEEDED = ("SYSTEMROOT",)  # by Windows, to import `socket`
 
 # No file contents, no sockets, bounded memory and time; then the program itself, from stdin.
 _GUARD = f"""
@@ -42,7 +43,7 @@ def ends_well(program: str) -> bool:
             [sys.executable, "-I", "-S", "-c", _GUARD],
             stdin=subprocess.PIPE,
             cwd=folder,
-            env={},
+            env={name: os.environ[name] for name in _NEEDED if name in os.environ},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

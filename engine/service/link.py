@@ -23,16 +23,24 @@ if TYPE_CHECKING:
     from engine.service.wire import Message
 
 MOST_BYTES = 256 << 20  # of a message; a document of 20 MB has at most half of it
+_BREATH_S = 0.05
 _AT_ONCE_BYTES = 16 << 10  # of a message, to be written in one go; Linux tells of room for three quarters of 200 kB
 
 if sys.platform == "win32":
+    import ctypes
+    from ctypes import wintypes
 
-    def _hang_up(connection: Connection) -> None:
-        connection.close()
+    def _hang_up(connection: Connection, writing: threading.Lock) -> None:
+        # Who writes is stopped before it is closed; who reads sees that it is.
+        while not writing.acquire(timeout=_BREATH_S):
+            ctypes.windll.kernel32.CancelIoEx(wintypes.HANDLE(connection.fileno()), None)
+        with contextlib.suppress(OSError):
+            connection.close()
+        writing.release()
 
 else:
 
-    def _hang_up(connection: Connection) -> None:
+    def _hang_up(connection: Connection, writing: threading.Lock) -> None:
         # To close what another thread reads would leave it reading for ever.
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)
@@ -91,7 +99,7 @@ class Link:
         except (EOFError, OSError, ValueError, RecursionError):
             self._waiting.put(None)
             self._hang_up_once()  # now who writes waits for the other end no longer
-            with self._writing, self._ending:
+            with self._ending, self._writing:  # in this order, as on Windows below
                 self._connection.close()
             return None
 
@@ -129,4 +137,4 @@ class Link:
     def _hang_up_once(self) -> None:
         with self._ending:
             if not self._connection.closed:
-                _hang_up(self._connection)
+                _hang_up(self._connection, self._writing)

@@ -10,9 +10,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,6 +125,13 @@ def _run(stage: Stage, log: Path, box_s: float, environment: Mapping[str, str]) 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """Ends a stage with all that it has started, which has the session to itself."""
+    if sys.platform == "win32":
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(child.pid).children(recursive=True):
+                process.kill()
+        child.kill()
+        child.wait()
+        return
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, sign)
