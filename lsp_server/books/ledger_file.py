@@ -258,7 +258,7 @@ def know_projects(database: sqlite3.Connection) -> None:
     key = os.urandom(16) if row is None else blake2b(repr(row[0]).encode(), digest_size=16).digest()
 
     def project_of(folder: bytes) -> str:
-        return blake2b(folder, key=key, digest_size=4).hexdigest() if folder else ""
+        return blake2b(os.path.normcase(folder), key=key, digest_size=4).hexdigest() if folder else ""
 
     database.create_function("project_of", 1, project_of, deterministic=True)
 

@@ -37,6 +37,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _HOME = re.compile(r"(?:~|\$HOME|\$\{(?:env:)?HOME\}|\$\{userHome\}|%USERPROFILE%)(?=[/\\]|\Z)")
 _WORKSPACE = re.compile(r"\A\$\{workspaceFolder\}(?=[/\\])")  # as other settings of editors have it
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_CLASS = re.compile(r"(?<!\\)\[([^\[\]]+)\]")  # of letters, and the name of many a folder
 _SEPARATOR = re.compile(r"\\(?=[\w.*{-]|\Z)|//+")  # behind a folder, to who writes paths as Windows does, or by parts
 _HAS_MEANING = re.compile(r"[^\s/!]")
 
@@ -163,7 +164,14 @@ def is_remark(text: str) -> bool:
 
 
 def _names(path: Path) -> list[Path]:
-    """As a file may be called: as it is, without links in its folders, and as what it leads to."""
+    """As a file may be called: as it is, without links in its folders, and as what it leads to.
+
+    Raises:
+        ValueError: No file can be called so.
+        OSError: Its place on the disk cannot be looked at.
+    """
+    if "\0" in str(path):
+        raise ValueError(path)  # as `realpath` does, but not that of Windows
     target = Path(os.path.realpath(path))
     if target == path:
         return [path]
@@ -197,16 +205,19 @@ def _meanings(pattern: str) -> Iterator[str]:
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
-    """A pattern, and what its braces, backslashes and blanks mean to people who know them from elsewhere.
+    """A pattern, and what its brackets, braces, backslashes and blanks mean to people who know them from elsewhere.
 
-    All take more for private: braces several names, a backslash what lies in a folder, blanks around it nothing. An
-    exception means what .gitignore says, and no more.
+    All take more for private: brackets themselves, braces several names, a backslash what lies in a folder, blanks
+    around it nothing. An exception means what .gitignore says, and no more.
     """
     yield pattern
     if pattern.startswith("!"):
         return
     if pattern != pattern.strip():
         yield from _alternatives(pattern.strip())
+    literal = _CLASS.sub(r"\\[\1\\]", pattern)
+    if literal != pattern:
+        yield from _alternatives(literal)
     if _SEPARATOR.search(pattern):
         yield from _alternatives(_SEPARATOR.sub("/", pattern).removeprefix("."))
     found = _BRACES.search(pattern)

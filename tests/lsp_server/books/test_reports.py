@@ -1,5 +1,6 @@
 """Sums of the ledger against requests whose figures are easy to add up."""
 
+import ntpath
 import sqlite3
 from contextlib import closing
 from datetime import datetime
@@ -78,6 +79,19 @@ def test_a_project_is_a_hash_that_its_own_folder_is_known_by(path: Path) -> None
     assert len(report.by["project"]) == 2
     assert report.by["project"][report.here].requests == 2
     assert b"secret-client" not in path.read_bytes()
+
+
+def test_a_folder_is_one_project_however_windows_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VS Code names drives by small letters, a terminal by capitals."""
+    monkeypatch.setattr("os.path.normcase", ntpath.normcase)
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    for completion_id, folder in (("a", b"c:\\Work\\shop"), ("b", b"C:\\work\\shop")):
+        ledger.add("one", completion_id, fake_completion("x"), Origin(language_id="python", folder=folder))
+    ledger.close()
+
+    report = read_report(tmp_path / "ledger.sqlite3", folder=Path("C:\\Work\\shop"))
+
+    assert report.by["project"][report.here].requests == 2
 
 
 def test_another_ledger_hashes_the_same_folder_otherwise(path: Path, tmp_path: Path) -> None:
