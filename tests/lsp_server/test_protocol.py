@@ -73,7 +73,7 @@ async def test_the_handshake_announces_what_is_served(server: AbstractAsyncConte
 
     assert result.server_info is not None
     assert result.server_info.name == "green-code"
-    assert result.capabilities.inline_completion_provider == types.InlineCompletionOptions()
+    assert result.capabilities.inline_completion_provider == types.InlineCompletionOptions(work_done_progress=False)
     assert result.capabilities.execute_command_provider is not None
     assert list(result.capabilities.execute_command_provider.commands) == [DID_ACCEPT]
     assert result.capabilities.position_encoding == "utf-16"
