@@ -39,7 +39,7 @@ def write_energy_considerations(
     model: str,
     device: str,
     setting: str,
-    missing: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> str:
     """Writes the page and the numbers, and gives the tables in Markdown.
 
@@ -52,8 +52,8 @@ def write_energy_considerations(
         _told(requests),
         _ABOUT,
     ]
-    if missing:
-        notes.append(" ".join(missing))
+    if remarks:
+        notes.append(" ".join(remarks))
     together = found.together.as_percent()
     tables = [
         ReportTable(
@@ -102,7 +102,7 @@ def write_energy_considerations(
         ],
         tables=tables,
         numbers={"model": model, "device": device, "setting": setting, "unit": unit}
-        | {"workload": asdict(requests), "missing": list(missing), **asdict(found)},
+        | {"workload": asdict(requests), "remarks": list(remarks), **asdict(found)},
     )
 
 

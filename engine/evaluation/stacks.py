@@ -78,7 +78,7 @@ class Stacks:
         ways: All of them; the first is the baseline.
         steps: From the baseline to the product, one measure behind the other.
         without: The product with one measure taken away each: `before` is without it.
-        missing: What cannot be run here, one sentence each.
+        remarks: What cannot be run here, and what is not counted; one sentence each.
         encode: Text to tokens.
         max_positions: The most tokens of prompt and answer.
         device_name: Where they run, for people.
@@ -87,7 +87,7 @@ class Stacks:
     ways: tuple[Stack, ...]
     steps: tuple[Measure, ...]
     without: tuple[Measure, ...]
-    missing: tuple[str, ...]
+    remarks: tuple[str, ...]
     encode: Callable[[str], list[int]]
     max_positions: int
     device_name: str
@@ -140,12 +140,14 @@ def open_stacks(
         try:
             rest = _on_cpu(name, folder, threads, ours, progress)
         except UnsupportedModelError as error:
-            rest.missing.append(str(error))
+            rest.remarks.append(str(error))
     python = vllm or (sys.executable if find_spec("vllm") else None)
     if python is None:
-        rest.missing.append("vLLM is not installed here; --vllm names a Python that has it.")
+        rest.remarks.append("vLLM is not installed here; --vllm names a Python that has it.")
     else:
-        rest.ways += _served(python, folder, reference, batch_sizes, progress)
+        served, remark = _served(python, folder, reference, batch_sizes, progress)
+        rest.ways += served
+        rest.remarks.append(remark)
     best = rest.best
     return Stacks(
         ways=(*ways, *ours.ways(), *rest.ways),
@@ -156,7 +158,7 @@ def open_stacks(
             Measure(name=f"green mode {DEFAULT_GREEN_MODE}", before=best.lossless, behind=best.frugal),
         ),
         without=(*rest.without, Measure(name="drafts and green mode", before=best.full, behind=best.frugal)),
-        missing=tuple(rest.missing),
+        remarks=tuple(rest.remarks),
         encode=reference.tokenization.encode,
         max_positions=reference.model.max_positions,
         device_name=reference.processor if reference.threads is None else f"CPU, threads: {reference.threads}",
@@ -171,7 +173,7 @@ class _Rest:
     ways: list[Stack] = field(default_factory=list)
     steps: list[Measure] = field(default_factory=list)
     without: list[Measure] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 def _on_cpu(name: str, folder: Path, threads: int | None, ours: _Ours, progress: ProgressSink) -> _Rest:
@@ -184,7 +186,7 @@ def _on_cpu(name: str, folder: Path, threads: int | None, ours: _Ours, progress:
         without=[Measure(name="int8 and what computes it", before=ours.frugal, behind=best.frugal)],
     )
     if best.full == onnx.full:
-        rest.missing.append(library.why_not() or "There are no kernels of our own for this model's blocks.")
+        rest.remarks.append(library.why_not() or "There are no kernels of our own for this model's blocks.")
         return rest
     rest.ways += [*best.ways(), _fast(name, folder, threads, "int4", progress=progress).ways()[0]]
     rest.steps.append(Measure(name="kernels of our own", before=onnx.full, behind=best.full))
@@ -293,17 +295,18 @@ def in_safetensors(folder: Path) -> Iterator[Path]:
         yield folder
         return
     with TemporaryDirectory() as other:
-        _whole(folder, torch.bfloat16).save_pretrained(other)
-        AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(other)
+        with silenced():
+            _whole(folder, torch.bfloat16).save_pretrained(other)
+            AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(other)
         yield Path(other)
 
 
 def _served(
     python: str, folder: Path, reference: LoadedModel, batch_sizes: Sequence[int], progress: ProgressSink
-) -> list[Stack]:
-    """VLLM's server in each precision: in the baseline's, and in the one that it takes by itself."""
+) -> tuple[list[Stack], str]:
+    """VLLM's server in each precision, in the baseline's and in the one that it takes by itself, and what to know."""
     precisions: tuple[VllmPrecision, ...] = ("fp32", "bf16") if reference.device == "cpu" else ("bf16",)
-    ways = []
+    ways, version = [], ""
     with in_safetensors(folder) as readable:
         for precision in precisions:
             server = VllmServer(
@@ -314,6 +317,7 @@ def _served(
                 threads=reference.threads or 1,
                 progress=progress,
             )
+            version = server.version()
             name = f"vLLM, {precision}"
             ways += [
                 Stack(name=name, run=server.run, elsewhere_s=server.cpu_s),
@@ -328,4 +332,7 @@ def _served(
                     if size > 1
                 ),
             ]
-    return ways
+    return ways, (
+        f"vLLM {version} is asked over HTTP and all its processes are counted until the answer is there; behind that "
+        "they stay busy for a second, in expectation of the next request, which is not counted."
+    )

@@ -108,6 +108,10 @@ class VllmServer:
         """The same for several requests at once."""
         return lambda prompt_ids, n_new: self._generate([prompt_ids] * size, n_new)
 
+    def version(self) -> str:
+        """Which vLLM it is."""
+        return str(self._client.get("/version").json()["version"])
+
     def cpu_s(self) -> float:
         """What all its processes have taken so far, in steps of the kernel's clock."""
         first = psutil.Process(self.process.pid)

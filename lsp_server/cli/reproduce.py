@@ -243,7 +243,7 @@ def energy_considerations(
         model=files.name,
         device=stacks.device_name,
         setting=f"{rounds} rounds",
-        missing=stacks.missing,
+        remarks=stacks.remarks,
     )
     _show(text, output)
 

@@ -79,7 +79,7 @@ def stacks_of(ways: dict[str, int], calls: list[tuple[str, int, int]]) -> Stacks
         ways=tuple(way(name, batch) for name, batch in ways.items()),
         steps=tuple(Measure(name=f"to {behind}", before=before, behind=behind) for before, behind in pairwise(names)),
         without=(),
-        missing=("One thing is missing.",),
+        remarks=("One thing is missing.",),
         encode=lambda text: [ord(char) for char in text],
         max_positions=1000,
         device_name="CPU",
@@ -149,7 +149,7 @@ def test_a_workload_weighs_its_bins_and_measures_share_what_is_saved(tmp_path: P
 
     found = summarise_stacks(samples, stacks, REQUESTS, yardstick)
     text = write_energy_considerations(
-        tmp_path, found, REQUESTS, yardstick, model="tiny", device="CPU", setting="a test", missing=stacks.missing
+        tmp_path, found, REQUESTS, yardstick, model="tiny", device="CPU", setting="a test", remarks=stacks.remarks
     )
 
     assert [row.spent.value for row in found.rows] == [7.0, 4.0, 1.25]

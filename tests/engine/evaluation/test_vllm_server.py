@@ -30,7 +30,7 @@ PROGRAM = textwrap.dedent(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.say({{}})
+            self.say({{"version": "0.32.0"}})
 
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -76,6 +76,7 @@ def test_requests_are_run_as_they_are_asked_for_and_all_processes_are_counted(tm
 
     server.run([5, 6, 7], 4)
     one_s = server.cpu_s() - before_s
+    version = server.version()
     server.batch_of(2)([5, 6, 7], 4)
     server.close()
 
@@ -85,6 +86,7 @@ def test_requests_are_run_as_they_are_asked_for_and_all_processes_are_counted(tm
     assert '"Bearer s3cret", "1", ["-m", "vllm.entrypoints.openai.api_server", "--model",' in asked
     assert '"--dtype", "bfloat16"' in asked
     assert 0.05 <= one_s < 5
+    assert version == "0.32.0"
 
 
 def test_all_its_processes_end(tmp_path: Path) -> None:
