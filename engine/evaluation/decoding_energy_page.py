@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.evaluation.answers import PLAIN, STOPPED
-from engine.evaluation.pages import ReportTable, chart, write_pages
+from engine.evaluation.pages import ReportTable, chart, plain_logarithms, write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,9 +101,13 @@ def write_decoding_energy(
             ],
         ),
     ]
-    charts = [chart(partial(_draw_phases, rows=found.phases, unit=yardstick.unit))] if found.phases else []
+    unit, charts = yardstick.unit, []
+    if found.phases:
+        told = "What reading a prompt and decoding a token behind it take, by the prompt's length"
+        charts.append(chart(partial(_draw_phases, rows=found.phases, unit=unit), told=told))
     if found.ways:
-        charts.append(chart(partial(_draw_answers, found=found, unit=yardstick.unit), height=3.4))
+        told = "What a function takes, by the way it is decoded"
+        charts.append(chart(partial(_draw_answers, found=found, unit=unit), told=told, height=3.4))
     return write_pages(
         folder,
         title="Decoding the Energy, reproduced",
@@ -155,8 +159,7 @@ def _draw_phases(figure: Figure, *, rows: Sequence[PhaseRow], unit: str) -> None
             at, [each.low for each in estimates], [each.high for each in estimates], color=_COLOURS[name], alpha=0.2
         )
     left.set(xlabel="prompt tokens", ylabel=unit, xscale="log", yscale="log")
-    left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter("")
+    plain_logarithms(left)
     left.legend(frameon=False, fontsize="small")
     low, high = PUBLISHED_AMPLIFICATION
     right.axhspan(100 * low, 100 * high, color="#9aa39d", alpha=0.25, label="published, ten larger models")

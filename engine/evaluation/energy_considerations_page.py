@@ -97,8 +97,14 @@ def write_energy_considerations(
         title="Energy Considerations, reproduced",
         notes=notes,
         charts=[
-            chart(partial(_draw_steps, found=found), height=3.6),
-            chart(partial(_draw_ways, found=found, requests=requests, unit=unit), height=5.6),
+            chart(
+                partial(_draw_steps, found=found), told="What is left of the baseline behind each measure", height=3.6
+            ),
+            chart(
+                partial(_draw_ways, found=found, requests=requests, unit=unit),
+                told="What a mean request takes, by the way it is run",
+                height=5.6,
+            ),
         ],
         tables=tables,
         numbers={"model": model, "device": device, "setting": setting, "unit": unit}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.evaluation.arms import BASELINE
 from engine.evaluation.green_code_paper import CACHED_J, PUBLISHED
-from engine.evaluation.pages import ReportTable, chart, write_pages
+from engine.evaluation.pages import ReportTable, chart, plain_logarithms, write_pages
 from engine.evaluation.reproduction import UNCACHED
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def write_reproduction(
         folder,
         title="GREEN-CODE, reproduced",
         notes=notes,
-        charts=[chart(partial(_draw, rows=rows))],
+        charts=[chart(partial(_draw, rows=rows), told="ROUGE-L over joules, and joules, of each way to decode")],
         tables=[
             ReportTable(title="Here", head=_HEAD, rows=ours),
             ReportTable(title="Published", head=_PUBLISHED_HEAD, rows=theirs),
@@ -114,12 +114,20 @@ def _published_cells(row: PublishedRow, published: Sequence[PublishedRow]) -> li
 def _draw(figure: Figure, *, rows: Sequence[ReproducedRow]) -> None:
     """ROUGE-L over energy, and energy of each way to decode."""
     left, right = figure.subplots(1, 2)
-    colours = {BASELINE: "#222", UNCACHED: "#b5543c"}
+    kinds = {BASELINE: ("full depth", "#222"), UNCACHED: ("without a KV cache", "#b5543c")}
     for row in rows:
-        colour = colours.get(row.arm, "#2e9e5b" if row.arm.startswith("green") else "#3b7dd8")
-        left.plot(row.energy_j, row.rouge_l, "o", color=colour)
-        left.annotate(row.arm, (row.energy_j, row.rouge_l), fontsize=7, xytext=(3, 3), textcoords="offset points")
-        right.barh(row.arm, row.energy_j, color=colour)
+        is_green = row.arm.startswith("green")
+        kind, colour = kinds.get(row.arm, ("green mode", "#2e9e5b") if is_green else ("fixed exits", "#3b7dd8"))
+        left.plot(row.energy_j, row.rouge_l, "o", color=colour, label=kind)
+        bar = right.barh(row.arm, row.energy_j, color=colour)
+        right.bar_label(bar, fmt=" {:.3g}", fontsize=8)
+        if is_green:  # names of all would lie upon one another
+            name = row.arm.partition(":")[2]
+            left.annotate(name, (row.energy_j, row.rouge_l), fontsize=8, xytext=(4, 4), textcoords="offset points")
     left.set(xlabel="joules of a completion", ylabel="ROUGE-L", xscale="log")
+    plain_logarithms(left)
+    handles, names = left.get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    left.legend(once.values(), once.keys(), frameon=False, fontsize="small")
     right.set(xlabel="joules of a completion")
-    right.tick_params(axis="y", labelsize=7)
+    right.tick_params(axis="y", labelsize=8)

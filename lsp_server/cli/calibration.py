@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from engine.evaluation.pages import ReportTable, chart, html_page
+from engine.evaluation.pages import ReportTable, chart, html_page, plain_logarithms, report_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ _COEFFICIENTS = {
 }
 _LARGE_ERROR = 0.1
 _ABOUT_RESIDUALS = (
-    "Each window is predicted from all others. What no window sees (policy checks, propagation) keeps the shipped "
-    "proportion."
+    "A window is told by its tokens, the layer they left at, and the prompt tokens before them; each is predicted from "
+    "all others. What no window sees (policy checks, propagation) keeps the shipped proportion."
 )
 
 
@@ -71,18 +71,17 @@ def show(console: Console, made: Calibration, tables: Sequence[ReportTable]) -> 
 
 def page(made: Calibration, tables: Sequence[ReportTable], *, title: str) -> str:
     """The same with plots, as one self-contained page."""
-    plots = [chart(partial(_draw, windows=made.windows))]
-    return html_page(title, [_error(made), _ABOUT_RESIDUALS], plots, tables)
+    plots = [chart(partial(_draw, windows=made.windows), told="Each window's joules, measured and predicted")]
+    return html_page(title, report_body([_error(made), _ABOUT_RESIDUALS], plots, tables))
 
 
 def _error(made: Calibration) -> str:
     error = made.model.relative_error
-    told = f"{made.model.told}; mean relative error {'unknown' if error is None else f'{error:.1%}'}"
-    return (
-        told
-        if error is None or error <= _LARGE_ERROR
-        else f"{told}. That is much; do it again while nothing else runs."
-    )
+    source = made.model.told
+    told = f"{source[0].upper()}{source[1:]}; mean relative error {'unknown' if error is None else f'{error:.1%}'}."
+    if error is None or error <= _LARGE_ERROR:
+        return told
+    return f"{told} That is much; do it again while nothing else runs."
 
 
 def _interval(found: Estimate, each: int) -> str:
@@ -103,7 +102,8 @@ def _draw(figure: Figure, *, windows: Sequence[CalibratedWindow]) -> None:
     left.plot(ends, ends, color="#9aa39d", linewidth=1)
     left.plot(measured, predicted, "o", color="#2e9e5b")
     left.set(xlabel="measured, J a window", ylabel="predicted from the others, J", xscale="log", yscale="log")
+    plain_logarithms(left)
     right.axvline(0.0, color="#9aa39d", linewidth=1)
     right.barh([_told(window) for window in windows], [100 * window.residual for window in windows], color="#3b7dd8")
-    right.tick_params(axis="y", labelsize=6)
+    right.tick_params(axis="y", labelsize=8)
     right.set(xlabel="off, %")

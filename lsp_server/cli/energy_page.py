@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from datetime import datetime
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
-from engine.errors import ConfigError
+from engine.evaluation.pages import ReportTable, chart, html_page, paragraphs
 from lsp_server.cli.energy_report import (
     NO_COMPLETION,
     READING_HEAD,
@@ -33,19 +32,13 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 200  # of a table, the newest
 _MOST_BARS = 12
-_PHASES = {"prefill": "#3b7dd8", "decode": "#2e9e5b", "policy": "#c9a227", "verification": "#b5543c"}
+_PHASES = {"prefill": "#3b7dd8", "decode": "#2e9e5b", "verification": "#c9a227", "policy": "#7a5fb0"}
+_REST = "#9aa39d"
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2420; background: #fff; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .tiles { display: flex; flex-wrap: wrap; gap: 1rem; } .tile { border: 1px solid #d5dcd7; border-radius: .5rem;
        padding: .6rem 1rem; min-width: 8rem; } .tile b { display: block; font-size: 1.4rem; }
-.tile span { color: #56625b; font-size: .85rem; }
-svg { max-width: 100%; height: auto; } details { margin: .6rem 0; overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #e6ebe8; white-space: nowrap; }
-td:first-child, th:first-child { text-align: left; }
+.tile span { color: #56625b; font-size: .85rem; } details { margin: .6rem 0; }
 """
 
 
@@ -55,7 +48,7 @@ def page(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(report, carbon, rest))
+    said = paragraphs(sentences(report, carbon, rest))
     if report.total is None:
         body = f"<p>{NO_COMPLETION}</p>{said}{_reading(report)}"
     else:
@@ -63,25 +56,24 @@ def page(report: Report, carbon: CarbonIntensity | None, rest: RestPower | None 
             (
                 _tiles(report.total, carbon),
                 said,
-                _section("By day", _figure(partial(_stacked, groups=report.by["day"])), "day", report, carbon),
+                _section("day", partial(_stacked, groups=report.by["day"]), report, carbon),
                 "<h2>Kept characters for a joule</h2>",
-                _figure(partial(_kept, groups=report.by["day"])),
-                _section("By hour", _figure(partial(_stacked, groups=_hours(report))), "hour", report, carbon),
+                _chart(partial(_kept, groups=report.by["day"]), "Kept characters for a joule, by day"),
+                _section("hour", partial(_stacked, groups=_hours(report)), report, carbon),
                 _at_rest(report, rest),
                 *(
-                    _section(f"By {by}", _figure(partial(_bars, by=by, report=report)), by, report, carbon)
+                    _section(by, partial(_bars, by=by, report=report), report, carbon)
                     for by in ("language", "project", "session")
                 ),
                 _reading(report),
             )
         )
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Energy of completions</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Energy of completions</h1><p>Made {made} from the ledger on this "
-        f"machine. What a loaded model takes between requests, and reading projects, is told apart.</p>{body}"
-        "</body></html>\n"
+    about = (
+        f"Made {made} from the ledger on this machine. What a loaded model takes between requests, and reading "
+        "projects, is told apart."
     )
+    return html_page("Energy of completions", paragraphs([about]) + body, style=_STYLE)
 
 
 def _tiles(total: Sums, carbon: CarbonIntensity | None) -> str:
@@ -89,31 +81,25 @@ def _tiles(total: Sums, carbon: CarbonIntensity | None) -> str:
 
 
 def _tile(name: str, text: str, note: str) -> str:
-    name = {"a joule": "kept characters a joule", "for nothing": "for text nobody kept"}.get(name, name)
     under = f"{name}, {note}" if note else name
     return f'<div class="tile"><b>{escape(text)}</b><span>{escape(under)}</span></div>'
 
 
-def _section(title: str, chart: str, by: str, report: Report, carbon: CarbonIntensity | None) -> str:
+def _section(by: str, draw: Callable[[Axes], None], report: Report, carbon: CarbonIntensity | None) -> str:
     groups = report.by[by]
     head = [name for name, *_ in cells(next(iter(groups.values())), carbon)]
     rows = {
         name_of(by, key, report.here): [f"{text} ({note})" if note else text for _, text, note in cells(sums, carbon)]
         for key, sums in groups.items()
     }
-    return f"<h2>{escape(title)}</h2>{chart}{_table(by, head, rows)}"
+    return f"<h2>By {by}</h2>{_chart(draw, f'Joules by {by}')}{_table(by, head, rows)}"
 
 
 def _table(by: str, head: Iterable[str], rows: Mapping[str, Iterable[str]]) -> str:
-    newest = list(rows.items())[-_MOST_ROWS:][::-1]
-    lines = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
-        for name, texts in newest
-    )
-    return (
-        f"<details><summary>{len(newest)} rows by {escape(by)}, the newest first</summary><table><tr>"
-        f"<th>{escape(by)}</th>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table></details>"
-    )
+    newest = [[name, *texts] for name, texts in list(rows.items())[-_MOST_ROWS:][::-1]]
+    told = f"{len(newest)} rows by {by}, the newest first"
+    table = ReportTable(title=told, head=[by, *head], rows=newest)
+    return f"<details><summary>{escape(told)}</summary>{table.as_html_table()}</details>"
 
 
 def _at_rest(report: Report, rest: RestPower | None) -> str:
@@ -131,21 +117,9 @@ def _reading(report: Report) -> str:
     return f"<h2>Reading projects</h2>{''.join(tables)}" if report.reading else ""
 
 
-def _figure(draw: Callable[[Axes], None]) -> str:
-    """One chart as an SVG element."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("The page's charts need matplotlib; install green-code[report].") from None
-    figure = Figure(figsize=(9.0, 3.0), layout="constrained")
-    axes = figure.subplots()
-    draw(axes)
-    axes.spines[["top", "right"]].set_visible(False)
-    drawn = io.StringIO()
-    with rc_context({"svg.fonttype": "none"}):  # words stay words: smaller, and found by a search
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()[drawn.getvalue().index("<svg") :]
+def _chart(draw: Callable[[Axes], None], told: str) -> str:
+    """One chart of one plot."""
+    return chart(lambda figure: draw(figure.subplots()), told=told, height=3.4)
 
 
 def _stacked(axes: Axes, groups: Mapping[str, Sums]) -> None:
@@ -158,10 +132,10 @@ def _stacked(axes: Axes, groups: Mapping[str, Sums]) -> None:
         floor = [below + height for below, height in zip(floor, heights, strict=True)]
     rest = [max(0.0, (sums.energy_j or 0.0) - below) for sums, below in zip(groups.values(), floor, strict=True)]
     if any(left > 0.01 * below for left, below in zip(rest, floor, strict=True)):
-        axes.bar(at, rest, bottom=floor, color="#9aa39d", label="phase unknown")
+        axes.bar(at, rest, bottom=floor, color=_REST, label="phase unknown")
     _name_times(axes, list(groups))
     axes.set_ylabel("joules")
-    axes.legend(frameon=False, fontsize="small", ncols=5, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(frameon=False, fontsize="small", ncols=5, loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
 def _kept(axes: Axes, groups: Mapping[str, Sums]) -> None:
@@ -182,10 +156,10 @@ def _bars(axes: Axes, *, by: str, report: Report) -> None:
     wasted = [sums.wasted_j or 0.0 for _, sums in dearest]
     kept = [(sums.energy_j or 0.0) - lost for (_, sums), lost in zip(dearest, wasted, strict=True)]
     axes.barh(range(len(names)), kept, color=_PHASES["decode"], label="for accepted text")
-    axes.barh(range(len(names)), wasted, left=kept, color="#9aa39d", label="for text nobody accepted")
+    axes.barh(range(len(names)), wasted, left=kept, color=_REST, label="for text nobody accepted")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("joules")
-    axes.legend(frameon=False, fontsize="small", ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(frameon=False, fontsize="small", ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     for at, (_, sums) in enumerate(dearest):
         axes.annotate(f" {joules(sums.energy_j)}", (sums.energy_j or 0.0, at), va="center", fontsize="small")
 

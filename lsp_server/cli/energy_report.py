@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from lsp_server.books.reports import Sums
-from lsp_server.cli.render import BASELINE_WORDS, UNKNOWN, between, joules
+from lsp_server.cli.render import BASELINE_WORDS, UNKNOWN, between, joules, two_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,13 +120,19 @@ def cells(sums: Sums, carbon: CarbonIntensity | None) -> list[tuple[str, str, st
     shown = [
         ("energy", joules(sums.energy_j), sums.provenance),
         ("saved", joules(sums.saved_j), between(sums.saved_low_j, sums.saved_high_j)),
-        ("for nothing", joules(sums.wasted_j), ""),
+        ("not kept", joules(sums.wasted_j), ""),
         ("requests", str(sums.requests), ""),
         ("accepted", str(sums.accepted), ""),
         ("kept characters", str(sums.kept_chars), ""),
-        ("a joule", UNKNOWN if sums.kept_chars_per_j is None else f"{sums.kept_chars_per_j:.2f}", ""),
+        ("characters a joule", UNKNOWN if sums.kept_chars_per_j is None else f"{sums.kept_chars_per_j:.2f}", ""),
     ]
-    return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else f"{grams:.3g} g", "")]
+    return shown if carbon is None else [*shown, ("CO2", UNKNOWN if grams is None else _grams(grams), "")]
+
+
+def _grams(grams: float) -> str:
+    """Grams with the two digits that are known of them, in micrograms and milligrams where they are few."""
+    unit, scale = next((each for each in (("µg", 1e-6), ("mg", 1e-3)) if grams < 999.5 * each[1]), ("g", 1.0))
+    return f"{two_digits(grams / scale)} {unit}"
 
 
 def _with_notes(cells: Iterable[tuple[str, str, str]]) -> Iterator[str]:

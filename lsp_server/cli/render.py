@@ -322,5 +322,10 @@ def between(low_j: float | None, high_j: float | None) -> str:
     """Between which joules the truth is likely to lie, "1.2 to 18 J"; "" where that is not known."""
     if low_j is None or high_j is None:
         return ""
-    (low, unit), high = joules(low_j).split(), joules(high_j)
-    return f"{low} to {high}" if high.endswith(f" {unit}") else f"{low} {unit} to {high}"
+    unit, scale = ("kJ", 1000.0) if max(abs(low_j), abs(high_j)) >= 1000 else ("J", 1.0)  # noqa: PLR2004
+    return f"{two_digits(low_j / scale)} to {two_digits(high_j / scale)} {unit}"
+
+
+def two_digits(value: float) -> str:
+    """A number with two significant digits and no exponent."""
+    return f"{float(f'{value:.2g}'):.15g}"

@@ -5,20 +5,22 @@ import { element, find, shape } from "./elements.js";
 
 /** @typedef {{ greenMode: number, energyPercent: number, keptPercent: number }} Point */
 /** @typedef {[string, string][]} Lines */
-/** @typedef {{ greenMode: number, meanings: string[], points: Point[], measured: Point[], curveNote: string, sessionPercent: number | null, axes: { kept: string, energy: string, session: string }, spoken: string[], notice: string, isMissing: boolean, session: Lines, details: Lines, exitLayer: string }} State */
+/** @typedef {{ greenMode: number, meanings: string[], points: Point[], measured: Point[], curveNote: string, sessionPercent: number | null, words: { title: string, session: string }, spoken: string[], notice: string, isMissing: boolean, session: Lines, details: Lines, exitLayer: string }} State */
 
 // @ts-expect-error: VS Code defines this function in the page
 const vscode = acquireVsCodeApi();
 /** The plot inside the picture, and the least text kept that it shows, in percent. */
-const PLOT = { left: 34, right: 250, top: 24, bottom: 160, leastKept: 60 };
+const PLOT = { left: 38, top: 8, bottom: 140, leastKept: 60 };
 
 const slider = /** @type {HTMLInputElement} */ (find("green-mode"));
+const curve = find("curve");
 
 /** @type {State | undefined} */
 let state;
 
 slider.addEventListener("input", () => showGreenMode(Number(slider.value)));
 slider.addEventListener("change", () => vscode.postMessage({ greenMode: Number(slider.value) }));
+new ResizeObserver(() => showGreenMode(Number(slider.value))).observe(curve);
 for (const [id, command] of [
   ["install", "greenCode.installServer"],
   ["history", "greenCode.showHistory"],
@@ -34,11 +36,12 @@ window.addEventListener("message", (event) => {
   find("welcome").toggleAttribute("hidden", !next.isMissing);
   find("notice").toggleAttribute("hidden", next.notice === "" || next.isMissing);
   find("notice").textContent = next.notice;
+  find("curve-title").textContent = next.words.title;
   find("curve-note").textContent = next.curveNote;
   find("nothing").toggleAttribute("hidden", next.session.length > 0);
   find("more").toggleAttribute("hidden", next.details.length === 0);
-  find("session").replaceChildren(...next.session.flatMap(lineOf));
-  find("details").replaceChildren(...next.details.flatMap(lineOf));
+  find("session").replaceChildren(...next.session.map(lineOf));
+  find("details").replaceChildren(...next.details.map(lineOf));
   find("exits").toggleAttribute("hidden", next.exitLayer === "");
   find("exit-layer").textContent = next.exitLayer;
   showGreenMode(next.greenMode);
@@ -62,18 +65,22 @@ function showGreenMode(greenMode) {
  * @param {State} shown
  * @param {number} greenMode
  */
-function draw({ points, measured, sessionPercent, axes, spoken }, greenMode) {
+function draw({ points, measured, sessionPercent, words, spoken }, greenMode) {
+  const { left, top, bottom, leastKept } = PLOT;
+  const width = curve.clientWidth;
+  const right = width - 10;
+  curve.setAttribute("viewBox", `0 0 ${width} ${curve.clientHeight}`);
+  /** @param {Point} point */
+  const x = ({ keptPercent }) =>
+    left + ((keptPercent - leastKept) / (100 - leastKept)) * (right - left);
   const now = points[greenMode];
   const line = points.map((point) => `${x(point)},${y(point.energyPercent)}`).join(" ");
-  const { left, right, top, bottom, leastKept } = PLOT;
   const parts = [
     shape("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
     shape("line", { class: "axis", x1: left, x2: left, y1: top, y2: bottom }),
     ...[0, 50, 100].map((energy) => label(`${energy} %`, left - 4, y(energy) + 3, "end")),
     label(`${leastKept} %`, left, bottom + 13, "middle"),
     label("100 %", right, bottom + 13, "end"),
-    label(axes.kept, (left + right) / 2, bottom + 13, "middle"),
-    label(axes.energy, 0, 10, "start"),
     shape("polyline", { class: "line", points: line }),
     ...measured.flatMap((point) => [
       shape("circle", { class: "measured", cx: x(point), cy: y(point.energyPercent), r: 2.5 }),
@@ -84,20 +91,14 @@ function draw({ points, measured, sessionPercent, axes, spoken }, greenMode) {
     const height = y(sessionPercent);
     parts.push(
       shape("line", { class: "session", x1: left, x2: right, y1: height, y2: height }),
-      label(axes.session, left + 6, height + 12, "start"),
+      label(words.session, left + 6, sessionPercent < 50 ? height - 4 : height + 13, "start"),
     );
   }
   if (now !== undefined) {
     parts.push(shape("circle", { class: "now", cx: x(now), cy: y(now.energyPercent), r: 6 }));
   }
-  find("curve").replaceChildren(...parts);
-  find("curve").setAttribute("aria-label", spoken[greenMode] ?? "");
-}
-
-/** @param {Point} point */
-function x({ keptPercent }) {
-  const { left, right, leastKept } = PLOT;
-  return left + ((keptPercent - leastKept) / (100 - leastKept)) * (right - left);
+  curve.replaceChildren(...parts);
+  curve.setAttribute("aria-label", spoken[greenMode] ?? "");
 }
 
 /** @param {number} energyPercent */
@@ -108,7 +109,9 @@ function y(energyPercent) {
 
 /** @param {[string, string]} line */
 function lineOf([name, value]) {
-  return [element("dt", name), element("dd", value)];
+  const line = document.createElement("div");
+  line.append(element("dt", name), element("dd", value));
+  return line;
 }
 
 /**

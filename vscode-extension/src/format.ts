@@ -21,7 +21,10 @@ export function formatJoules(energyJ: number | null): string {
   return energyJ === null ? UNKNOWN : withPrefix(energyJ, "J");
 }
 
-/** Joules, and between which the truth is likely to lie where that is known: "3.56 J (712 mJ to 10.7 J)". */
+/**
+ * Joules, and between which the truth is likely to lie where that is known: "3.56 J (0.71 to 11 J)". The range has two
+ * significant digits, which is more than is known of it, and stays in one line.
+ */
 export function formatWithin(
   energyJ: number | null,
   lowJ: number | null,
@@ -29,7 +32,12 @@ export function formatWithin(
 ): string {
   const joules = formatJoules(energyJ);
   if (lowJ === null || highJ === null) return joules;
-  return t("{0} ({1} to {2})", joules, formatJoules(lowJ), formatJoules(highJ));
+  const { prefix, factor } = scaleOf(Math.max(Math.abs(lowJ), Math.abs(highJ)));
+  const [low, high] = [lowJ, highJ].map((end) =>
+    (end / factor).toLocaleString(language, { maximumSignificantDigits: 2, useGrouping: false }),
+  );
+  const range = t("{0} to {1}", low ?? "", `${high ?? ""} ${prefix}J`);
+  return `${joules} (${range.replaceAll(" ", "\u00A0")})`;
 }
 
 /** The same energy in watt-hours, for people who read electricity bills: "3.44 mWh". */
@@ -90,21 +98,24 @@ function decimal(value: number, digits: number): string {
   });
 }
 
+const SMALLEST = { prefix: "µ", factor: 1e-6 };
+const PREFIXES = [
+  { prefix: "M", factor: 1e6 },
+  { prefix: "k", factor: 1e3 },
+  { prefix: "", factor: 1 },
+  { prefix: "m", factor: 1e-3 },
+  SMALLEST,
+];
+
+function scaleOf(value: number): { readonly prefix: string; readonly factor: number } {
+  return PREFIXES.find(({ factor }) => factor <= value) ?? SMALLEST;
+}
+
 function withPrefix(value: number, unit: string, significant = 3): string {
-  const prefixes = [
-    { prefix: "M", factor: 1e6 },
-    { prefix: "k", factor: 1e3 },
-    { prefix: "", factor: 1 },
-    { prefix: "m", factor: 1e-3 },
-    { prefix: "µ", factor: 1e-6 },
-  ];
   if (value === 0) return `0 ${unit}`;
   // Rounded before the unit is chosen, so that 999.96 is "1.00 kJ" and not "1000 J".
   const rounded = Number(value.toPrecision(significant));
-  const { prefix, factor } = prefixes.find(({ factor }) => factor <= Math.abs(rounded)) ?? {
-    prefix: "µ",
-    factor: 1e-6,
-  };
+  const { prefix, factor } = scaleOf(Math.abs(rounded));
   const digits = Math.max(0, significant - 1 - Math.floor(Math.log10(Math.abs(rounded / factor))));
   return `${decimal(rounded / factor, Math.min(digits, 2))} ${prefix}${unit}`;
 }

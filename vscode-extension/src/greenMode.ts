@@ -61,9 +61,10 @@ export function figuresOf(greenMode: number): string {
 }
 
 function character(greenMode: number): string {
-  if (greenMode < 40) return t("Careful: stops early where going on is hardly worth it.");
+  if (greenMode < 40) return t("Quality: stops early where going on is hardly worth it.");
   if (greenMode < 70) return t("Balanced: some text that would have been kept is lost.");
-  return t("Saving: short suggestions, and some good ones lost.");
+  if (greenMode < 90) return t("Eco: short suggestions, and some good ones lost.");
+  return t("Greenest: the shortest suggestions, and more good ones lost.");
 }
 
 /** A place on the energy-quality curve, in percent of full depth. */

@@ -24,10 +24,9 @@ import { t } from "./words";
 /** A label and what stands beside it. */
 export type Line = readonly [label: string, value: string];
 
-/** The words on the curve. */
-export interface Axes {
-  readonly kept: string;
-  readonly energy: string;
+/** The words over the curve and on it. */
+export interface CurveWords {
+  readonly title: string;
   readonly session: string;
 }
 
@@ -42,8 +41,7 @@ export interface SliderPage {
   readonly curveNote: string;
   /** The session's energy in percent of full depth; null while it is unknown. */
   readonly sessionPercent: number | null;
-  /** The words on the curve. */
-  readonly axes: Axes;
+  readonly words: CurveWords;
   /** The curve in words, for who cannot see it: one for each position from 0 on. */
   readonly spoken: readonly string[];
   /** How things are, where there is something to say. */
@@ -82,10 +80,9 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
     measured: MEASURED.map((each) => pointAt(each.greenMode)),
     curveNote: curveNote(status?.model ?? MEASURED_MODEL),
     sessionPercent,
-    axes: {
-      kept: t("text kept"),
-      energy: t("energy of decoding, of full depth"),
-      session: t("this session: {0} %", sessionPercent ?? ""),
+    words: {
+      title: t("Decode energy against text kept, both in % of full depth"),
+      session: t("session: {0} %", sessionPercent ?? ""),
     },
     spoken: sessionPercent === null ? SPOKEN : SPOKEN.map((spoken) => `${spoken} ${session}`),
     notice: notices.find((notice) => notice !== "") ?? "",
@@ -101,7 +98,7 @@ export function sliderPage(snapshot: Snapshot, greenMode: number): SliderPage {
 
 function curveNote(model: string): string {
   const measured = t(
-    "Measured with {0} in int8 on a CPU, on held-out code, decoding alone; the session reads your code as well.",
+    "The points are green modes, measured with {0} in int8 on a CPU, on held-out code. They count decoding alone; your session counts reading your code too.",
     MEASURED_MODEL,
   );
   return model === MEASURED_MODEL ? measured : `${measured} ${t("{0} was not measured.", model)}`;

@@ -263,8 +263,9 @@ function keptLine(energy: SessionEnergy): string {
     acceptedChars > 0 && energyJ !== null
       ? t(", {0} each", formatJoules(energyJ / acceptedChars))
       : "";
-  const wasted = wastedJ ? t("; {0} went into what was not", formatJoules(wastedJ)) : "";
-  const overtaken = cancelled > 0 ? t(", {0} of {1} overtaken by typing", cancelled, requests) : "";
+  const wasted = wastedJ ? t("; {0} went into text not kept", formatJoules(wastedJ)) : "";
+  const overtaken =
+    cancelled > 0 ? t("; {0} of {1} requests overtaken by typing", cancelled, requests) : "";
   const kept = t("**Kept** {0} of {1} characters", acceptedChars, offeredChars);
   return `${kept}${each}${wasted}${overtaken}`;
 }

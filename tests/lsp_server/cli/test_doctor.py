@@ -64,7 +64,7 @@ def test_a_machine_without_a_counter_is_calibrated_by_time_at_a_stated_power(
     )
     after = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
 
-    assert "calibrated with seconds at a stated 20 W" in result.stdout
+    assert "Calibrated with seconds at a stated 20 W" in result.stdout
     assert re.search(r"1,000 positions attended, in a layer +[\d.e-]+ +[\d.e-]+ to [\d.e-]+", result.stdout)
     assert re.search(r"32 at layer 6 behind 192 +[\d.e-]+ +[\d.e-]+ +[+-]\d", result.stdout)
     page = (tmp_path / "page.html").read_text()

@@ -41,8 +41,8 @@ def test_what_was_saved_stands_beside_between_which_joules_that_may_be(completio
 
 @pytest.mark.parametrize(
     ("low_j", "high_j", "told"),
-    [(0.72, 10.7, "0.72 to 10.7 J"), (222.0, 3330.0, "222 J to 3.33 kJ"), (-1200.0, 3330.0, "-1.20 to 3.33 kJ")],
+    [(0.72, 10.7, "0.72 to 11 J"), (2.22, 333.0, "2.2 to 330 J"), (222.0, 3330.0, "0.22 to 3.3 kJ")],
 )
-def test_a_range_names_its_unit_once_where_it_can(low_j: float, high_j: float, told: str) -> None:
+def test_a_range_has_two_digits_and_one_unit(low_j: float, high_j: float, told: str) -> None:
     assert between(low_j, high_j) == told
     assert between(None, high_j) == ""

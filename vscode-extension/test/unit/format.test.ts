@@ -34,7 +34,7 @@ test("grams have two digits, however few they are", () => {
 });
 
 test("a range stands behind its joules, and is left out where it is not known", () => {
-  assert.equal(formatWithin(3, -0.5, 9), "3.00 J (-500 mJ to 9.00 J)");
+  assert.equal(formatWithin(3, -0.5, 9), "3.00 J (-0.5 to 9 J)");
   assert.equal(formatWithin(3, null, null), "3.00 J");
   assert.equal(formatWithin(null, null, null), "–");
 });

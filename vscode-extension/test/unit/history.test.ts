@@ -39,7 +39,7 @@ const RESULT: HistoryResult = {
 test("the sum says what was spent, saved, kept and wasted, and how that is known", () => {
   assert.deepEqual(historyPage("day", RESULT).summary, [
     "Spent 240 J (66.7 mWh), modelled.",
-    "Saved 360 J (72.0 J to 1.08 kJ), 60 %, against full depth with KV cache, modelled.",
+    "Saved 360 J (0.072 to 1.1 kJ), 60 %, against full depth with KV cache, modelled.",
     "Kept 640 characters, 375 mJ each.",
     "180 J went into suggestions that were not kept.",
   ]);
@@ -90,7 +90,7 @@ test("a bar is made of the phases, and a row has a cell for each column", () => 
   assert.deepEqual(row.phasesJ, [40, 30, 165, 5]);
   assert.equal(row.phasesJ.length, PHASES.length);
   assert.equal(row.cells.length, COLUMNS.length);
-  assert.equal(row.cells[1], "360 J (72.0 J to 1.08 kJ)");
+  assert.equal(row.cells[1], "360 J (0.072 to 1.1 kJ)");
 });
 
 test("who cannot see the chart is told its bars", () => {

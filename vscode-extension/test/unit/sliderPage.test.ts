@@ -61,7 +61,7 @@ test("what was saved stands beside between which joules that may be", () => {
     sliderPage({ ...RUNNING, energy: { ...ENERGY, ...change } }, 20).session[1];
   const label = "Saved against full depth with KV cache, modelled";
 
-  assert.deepEqual(saved({}), [label, "4.00 J (800 mJ to 12.0 J), 25 %"]);
+  assert.deepEqual(saved({}), [label, "4.00 J (0.8 to 12 J), 25 %"]);
   assert.deepEqual(saved({ savedLowJ: null, savedHighJ: null }), [label, "4.00 J, 25 %"]);
 });
 

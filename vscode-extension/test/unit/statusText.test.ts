@@ -193,7 +193,7 @@ test("what was saved names its range, its baseline and that it is modelled", () 
 
   assert.match(
     tooltip,
-    /\*\*Saved\*\* 3\.56 J \(712 mJ to 10\.7 J\), 22 %, against full depth with KV cache, modelled/,
+    /\*\*Saved\*\* 3\.56 J \(0\.71\sto\s11\sJ\), 22 %, against full depth with KV cache, modelled/,
   );
 });
 
@@ -208,7 +208,7 @@ test("what was kept says what each character cost, and what was wasted and why",
 
   assert.match(
     tooltip,
-    /\*\*Kept\*\* 60 of 200 characters, 207 mJ each; 5\.00 J went into what was not, 2 of 12 overtaken by typing/,
+    /\*\*Kept\*\* 60 of 200 characters, 207 mJ each; 5\.00 J went into text not kept; 2 of 12 requests overtaken by typing/,
   );
 });
 
