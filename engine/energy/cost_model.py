@@ -212,7 +212,7 @@ def default_cost_model(geometry: ModelGeometry, device: Device, runtime: Runtime
         policy_check_j=check_j,
         propagated_layer_j=geometry.kv_params * param_j,
         n_layers=geometry.n_layers,
-        source=Sentence("shipped default by weight bytes"),
+        source=Sentence("uncalibrated, by bytes of weights read"),
         relative_error=None,
         idle_power_w=None,
         context_pass_j=geometry.context_bytes * context_byte_j,

@@ -46,7 +46,7 @@ class EnergyCounter:
         """How joules are had, or why there are none."""
         if self._is_there:
             return Sentence("measured: {source}", source=self.source)
-        return Sentence("none: {source}", source=self.source)
+        return Sentence("not known: {source}", source=self.source)
 
     def begin(self) -> None:
         """A request begins."""

@@ -87,7 +87,7 @@ class RemoteEngine:
     @property
     def device_name(self) -> str:
         """Where it runs, for people."""
-        return Sentence("remote: {host}", host=self._connection.host)
+        return Sentence("server {host}", host=self._connection.host)
 
     @property
     def remote_host(self) -> str | None:

@@ -49,7 +49,7 @@ class CompletionEngine(Protocol):
 
     @property
     def energy_source(self) -> str:
-        """How joules are had, for people, such as "modelled: shipped default by weight bytes"."""
+        """How joules are had, for people, such as "modelled: uncalibrated, by bytes of weights read"."""
         ...
 
     @property

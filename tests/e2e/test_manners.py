@@ -41,6 +41,9 @@ def test_each_reason_for_silence_looks_different_and_the_menu_changes_it(open_ed
         window.choose("Switch off for this file")
         shows(window, "Green Code: off here")
         assert "Completions are off for this file" in window.tooltip()
+        window.status.click()
+        expect(window.field).to_have_attribute("placeholder", "Completions are off for this file.")  # as the item says
+        window.press("Escape")
         window.choose("Switch on for this file")
         shows(window, "Green Code")
 

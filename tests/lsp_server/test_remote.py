@@ -43,8 +43,8 @@ async def test_ghost_text_comes_from_a_server_elsewhere_without_a_joule(client: 
     assert item is not None
     assert item.insert_text == "foot=12"
     host = f"127.0.0.1:{remote.port}"
-    assert (status.model, status.device, status.remote) == ("coder", f"remote: {host}", host)
-    assert status.meter == f"none: {host} reports no energy"
+    assert (status.model, status.device, status.remote) == ("coder", f"server {host}", host)
+    assert status.meter == f"not known: {host} reports no energy"
     assert (energy.energy_j, energy.provenance, energy.source) == (None, "none", f"{host} reports no energy")
     assert (energy.saved_j, energy.mean_exit_layer, energy.tokens) == (None, None, 3)
 

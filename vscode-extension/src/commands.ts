@@ -25,11 +25,14 @@ export interface CommandTargets extends DoctorSources {
   readonly installServer: () => Promise<void>;
   readonly addTorch: () => Promise<void>;
   readonly showHistory: () => void;
+  /** Why things are as they are. */
+  readonly sentence: () => string;
 }
 
 /** Registers all commands of package.json. */
 export function registerCommands(targets: CommandTargets): vscode.Disposable {
-  const { client, files, logger, secrets, installServer, addTorch, showHistory } = targets;
+  const { client, files, logger, secrets, installServer, addTorch, showHistory, sentence } =
+    targets;
   const commands: Record<CommandId, () => unknown> = {
     [COMMAND.enable]: () => writeEnable(true),
     [COMMAND.disable]: () => writeEnable(false),
@@ -56,7 +59,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
     [COMMAND.addTorch]: addTorch,
     [COMMAND.openWalkthrough]: () =>
       vscode.commands.executeCommand("workbench.action.openWalkthrough", WALKTHROUGH),
-    [COMMAND.showMenu]: () => showMenu(client.snapshot, openFile(files)),
+    [COMMAND.showMenu]: () => showMenu(client.snapshot, openFile(files), sentence()),
   };
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),

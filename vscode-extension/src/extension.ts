@@ -58,12 +58,13 @@ export function activate(context: vscode.ExtensionContext): void {
       await install(started, environments, context, logger, withTorch);
     }
   };
+  const statusBar = createStatusBar(started, files);
   const restartIfChanged = (): void => void started.restartIfChanged();
   context.subscriptions.push(
     logger,
     started,
     files,
-    createStatusBar(started, files),
+    statusBar.item,
     registerSliderView(started, context.extensionUri),
     registerDoctor(),
     registerCommands({
@@ -73,6 +74,7 @@ export function activate(context: vscode.ExtensionContext): void {
       resolve,
       logger,
       secrets,
+      sentence: statusBar.sentence,
       showHistory: historyOpener(started, context.extensionUri),
       installServer: onceAtATime(() => askAndInstall(false)),
       addTorch: onceAtATime(() => askAndInstall(true)),

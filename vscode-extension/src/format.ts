@@ -12,7 +12,7 @@ export const UNKNOWN = "–";
 export const BASELINE = "full depth with KV cache";
 
 /** How a joule was had; in sentences, translated. */
-export const PROVENANCES = ["measured", "sampled", "modelled", "mixed", "none"] as const;
+export const PROVENANCES = ["measured", "sampled", "modelled", "mixed"] as const;
 
 const JOULES_PER_WATT_HOUR = 3600;
 
@@ -56,8 +56,9 @@ export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${decimal(bytes / 1e9, 1)} GB`;
 }
 
-/** A time in words: "0.4 s", "12 s", "3 min", "1.5 h". */
+/** A time in words: "32 ms", "0.4 s", "12 s", "3 min", "1.5 h". */
 export function formatDuration(seconds: number): string {
+  if (seconds < 0.095) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 10) return `${decimal(seconds, 1)} s`;
   if (seconds < 100) return `${Math.round(seconds)} s`;
   if (seconds < 5940) return `${Math.round(seconds / 60)} min`;
@@ -66,6 +67,7 @@ export function formatDuration(seconds: number): string {
 
 /** How joules were had, for people. */
 export function formatProvenance(provenance: string): string {
+  if (provenance === "none") return t("not known");
   return PROVENANCES.some((known) => known === provenance) ? t(provenance) : provenance;
 }
 

@@ -20,11 +20,12 @@ export interface OpenFile {
   readonly isOff: boolean;
 }
 
-/** Shows the menu, and runs what is chosen. */
-export async function showMenu(snapshot: Snapshot, file: OpenFile | undefined): Promise<void> {
-  const { server, status } = snapshot;
-  const reason = status?.message ?? "";
-  const why = reason === "" ? server.message : reason;
+/** Shows the menu under why things are as they are, and runs what is chosen. */
+export async function showMenu(
+  snapshot: Snapshot,
+  file: OpenFile | undefined,
+  why: string,
+): Promise<void> {
   const picked = await vscode.window.showQuickPick(menuOf(snapshot, file), {
     title: "Green Code",
     ...(why === "" ? {} : { placeHolder: why }),

@@ -17,8 +17,15 @@ const BACKGROUNDS: Record<StatusText["severity"], string | undefined> = {
   error: "statusBarItem.errorBackground",
 };
 
+/** The item; what it says of why, the menu behind it says as well. */
+export interface StatusBar {
+  readonly item: vscode.Disposable;
+  /** Why things are as they are; "" where all is well. */
+  readonly sentence: () => string;
+}
+
 /** Shows the item and keeps it up to date until it is disposed. */
-export function createStatusBar(client: ServerClient, files: FileSwitches): vscode.Disposable {
+export function createStatusBar(client: ServerClient, files: FileSwitches): StatusBar {
   const item = vscode.window.createStatusBarItem(
     "greenCode.energy",
     vscode.StatusBarAlignment.Right,
@@ -28,6 +35,7 @@ export function createStatusBar(client: ServerClient, files: FileSwitches): vsco
   item.command = COMMAND.showMenu;
   /** What the server had said when another file was opened: its place was in the file before. */
   let ofAnotherFile: Status | null = null;
+  let sentence = "";
   const refresh = (): void => {
     const { enable, languages } = readSettings();
     const document = vscode.window.activeTextEditor?.document;
@@ -36,11 +44,14 @@ export function createStatusBar(client: ServerClient, files: FileSwitches): vsco
     const isFileOff = document !== undefined && files.isOff(document.uri);
     const { status } = client.snapshot;
     const isElsewhere = status !== null && status === ofAnotherFile;
-    draw(item, renderStatus(client.snapshot, { enable, languageOff, isFileOff, isElsewhere }));
+    const here = { enable, languageOff, isFileOff, isElsewhere };
+    const text = renderStatus(client.snapshot, here);
+    ({ sentence } = text);
+    draw(item, text);
   };
   refresh();
   item.show();
-  return vscode.Disposable.from(
+  const subscriptions = vscode.Disposable.from(
     item,
     client.onDidChange(refresh),
     files.onDidChange(refresh),
@@ -52,6 +63,7 @@ export function createStatusBar(client: ServerClient, files: FileSwitches): vsco
       if (event.affectsConfiguration(SECTION)) refresh();
     }),
   );
+  return { item: subscriptions, sentence: () => sentence };
 }
 
 function draw(item: vscode.StatusBarItem, text: StatusText): void {

@@ -23,6 +23,8 @@ import { t } from "./words";
 /** The status bar item, before it is drawn. */
 export interface StatusText {
   readonly text: string;
+  /** Why things are as they are; "" where all is well. */
+  readonly sentence: string;
   /** Markdown. */
   readonly tooltip: string;
   readonly accessibilityLabel: string;
@@ -46,6 +48,7 @@ type Condition =
   | "installing"
   | "missing"
   | "error"
+  | "unloaded"
   | "warning"
   | "disabled"
   | "busy"
@@ -69,6 +72,7 @@ type Link = readonly [label: string, command: CommandId];
 
 const WAKE_UP: Link = [t("Wake up"), COMMAND.wakeUp];
 const SHOW_LOG: Link = [t("Show log"), COMMAND.showLog];
+const ADD_TORCH: Link = [t("Add PyTorch"), COMMAND.addTorch];
 const LEAF = "$(green-code-leaf)";
 const CLOUD = "$(cloud)"; // in the leaf's place where text leaves the machine
 
@@ -86,6 +90,13 @@ const LOOKS: Record<Condition, Look> = {
     words: t("not working"),
     severity: "error",
     links: [SHOW_LOG, [t("Repair server"), COMMAND.repairServer]],
+  },
+  unloaded: {
+    icon: "$(error)",
+    text: "",
+    words: t("not working"),
+    severity: "error",
+    links: [[t("Choose a model"), COMMAND.chooseModel], SHOW_LOG],
   },
   warning: {
     icon: "$(warning)",
@@ -121,7 +132,7 @@ const LINKS: readonly Link[] = [
 /** The commands that tooltips link to; the editor runs nothing else from them. */
 export const TOOLTIP_COMMANDS: readonly CommandId[] = [
   ...new Set(
-    [...Object.values(LOOKS).flatMap(({ links }) => links ?? []), ...LINKS].map(
+    [...Object.values(LOOKS).flatMap(({ links }) => links ?? []), ADD_TORCH, ...LINKS].map(
       ([, command]) => command,
     ),
   ),
@@ -138,6 +149,7 @@ export function renderStatus(snapshot: Snapshot, here: Here): StatusText {
   const figure = !energy?.energyJ ? "" : ` ${formatJoules(energy.energyJ)}`;
   return {
     text: `${condition === "ready" && remote.length > 0 ? CLOUD : look.icon} Green Code${look.text === "" ? figure : `: ${look.text}`}`,
+    sentence,
     tooltip: renderTooltip(snapshot, look, sentence),
     accessibilityLabel: [
       `Green Code: ${look.words}.`,
@@ -163,7 +175,8 @@ function conditionOf({ server, installing, status }: Snapshot, here: Here): Cond
   if (server.phase === "stopped") return "error";
   if (!here.enable) return "disabled";
   if (server.phase === "starting" || status === null) return "busy";
-  if (status.health !== "ok") return status.health;
+  if (status.health === "error") return "unloaded";
+  if (status.health === "warning") return "warning";
   if (here.isFileOff || here.languageOff !== "") return "off";
   const { silence } = status;
   if (silence === "snoozed" || silence === "paused") return silence;
@@ -200,7 +213,7 @@ function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: strin
     `**Green Code:** ${first}`,
     ...figures,
     ...[...modelLines(status, energy), ...remoteLines(status)].map(escapeMarkdown),
-    [...(look.links ?? []), ...LINKS]
+    [...(status?.lacksTorch === true ? [ADD_TORCH] : []), ...(look.links ?? []), ...LINKS]
       .map(([label, command]) => `[${label}](command:${command})`)
       .join(" · "),
   ].join("\n\n");

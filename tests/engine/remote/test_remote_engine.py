@@ -47,8 +47,8 @@ def test_no_joule_is_made_up(server: ScriptedServer, engine: RemoteEngine) -> No
 
     assert (completion.energy.energy_j, completion.energy.provenance) == (None, Provenance.NONE)
     assert (completion.baseline_energy_j, completion.saved_j, completion.mean_exit_layer) == (None, None, None)
-    assert engine.energy_source == f"none: 127.0.0.1:{server.port} reports no energy"
-    assert (engine.remote_host, engine.device_name) == (f"127.0.0.1:{server.port}", f"remote: 127.0.0.1:{server.port}")
+    assert engine.energy_source == f"not known: 127.0.0.1:{server.port} reports no energy"
+    assert (engine.remote_host, engine.device_name) == (f"127.0.0.1:{server.port}", f"server 127.0.0.1:{server.port}")
     assert (completion.prompt_tokens, completion.reused_tokens, completion.layers_total) == (7, 3, None)
 
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  formatDuration,
   formatExitLayer,
   formatGrams,
   formatJoules,
@@ -31,6 +32,10 @@ for (const [energyJ, shown] of JOULES) {
 test("grams have two digits, however few they are", () => {
   assert.equal(formatGrams(0.000001234), "1.2 µg");
   assert.equal(formatGrams(1234.5), "1.2 kg");
+});
+
+test("no time that passed is told as none", () => {
+  assert.deepEqual([0.0316, 0.1, 12, 90].map(formatDuration), ["32 ms", "0.1 s", "12 s", "90 s"]);
 });
 
 test("a range stands behind its joules, and is left out where it is not known", () => {

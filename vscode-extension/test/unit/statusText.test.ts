@@ -14,7 +14,7 @@ const STATUS: Status = {
   model: "smollm2-135m",
   device: "CPU, 2 threads",
   remote: null,
-  meter: "modelled: shipped default by weight bytes",
+  meter: "modelled: uncalibrated, by bytes of weights read",
   meterNotes: ["RAPL: /sys/class/powercap is not there."],
 };
 
@@ -23,7 +23,7 @@ const ENERGY: SessionEnergy = {
   startedAt: "2026-01-01T00:00:00Z",
   energyJ: 12.44,
   provenance: "modelled",
-  source: "shipped default by weight bytes",
+  source: "uncalibrated, by bytes of weights read",
   baselineEnergyJ: 16,
   savedJ: 3.56,
   savedLowJ: 0.712,
@@ -97,6 +97,8 @@ for (const [silence, text] of SILENCES) {
   test(`where nothing is offered (${silence}) the item looks so, and the tooltip begins with the reason`, () => {
     const snapshot = withStatus({ silence, message: "The reason." });
 
+    assert.equal(renderStatus(snapshot, ON).sentence, "The reason.");
+
     assert.equal(renderStatus(snapshot, ON).text, text);
     assert.equal(renderStatus(snapshot, ON).severity, "none");
     assert.equal(firstLine(snapshot), "The reason.");
@@ -164,7 +166,7 @@ test("a server elsewhere is seen, and who reads what is typed is told", () => {
     source: "gpu:8000 reports no energy",
   };
   const snapshot = {
-    ...withStatus({ remote: "gpu:8000", device: "remote: gpu:8000" }),
+    ...withStatus({ remote: "gpu:8000", device: "server gpu:8000" }),
     energy: unknown,
   };
 
@@ -172,7 +174,7 @@ test("a server elsewhere is seen, and who reads what is typed is told", () => {
 
   assert.equal(text, "$(cloud) Green Code");
   assert.match(tooltip, /The text around the cursor is sent to gpu:8000\./);
-  assert.match(tooltip, /on remote: gpu:8000\. Energy none: gpu:8000 reports no energy/);
+  assert.match(tooltip, /on server gpu:8000\. Energy not known: gpu:8000 reports no energy/);
   assert.match(tooltip, /\*\*Spent:\*\* not known\n/);
   assert.match(accessibilityLabel, /is sent to gpu:8000\./);
   assert.doesNotMatch(renderStatus(RUNNING, ON).tooltip, /is sent to/);
@@ -185,7 +187,7 @@ test("what was spent stands beside a comparison, and how it was had", () => {
     tooltip,
     /\*\*Spent\*\* 12\.4 J \(3\.46 mWh\) since .*\d\d:00.*: a 10 W lamp for 1\.2 s/,
   );
-  assert.match(tooltip, /Energy modelled: shipped default by weight bytes/);
+  assert.match(tooltip, /Energy modelled: uncalibrated, by bytes of weights read/);
 });
 
 test("what was saved names its range, its baseline and that it is modelled", () => {
@@ -307,6 +309,19 @@ for (const health of ["warning", "error"] as const) {
     assert.match(text.tooltip, /The ledger is read-only\./);
   });
 }
+
+test("a model that cannot be used is not the server's fault: another may be chosen, or PyTorch added", () => {
+  const links = (change: Partial<Status>): string[] =>
+    [
+      ...renderStatus(withStatus({ health: "error", ...change }), ON).tooltip.matchAll(
+        /\[([^\]]+)\]/g,
+      ),
+    ].map(([, label = ""]) => label);
+
+  assert.deepEqual(links({}).slice(0, 2), ["Choose a model", "Show log"]);
+  assert.equal(links({ lacksTorch: true })[0], "Add PyTorch");
+  assert.ok(!links({}).includes("Repair server"));
+});
 
 const MISSING: Snapshot = {
   server: { phase: "missing", message: "No server was found." },
