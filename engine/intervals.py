@@ -25,6 +25,11 @@ _INTERVAL = (0.025, 0.975)
 _NORMAL_QUANTILE = 1.959964  # of 97.5 %
 
 
+def percent(share: float, *, form: str = ".1f") -> str:
+    """A share for people, in a form of Python's: "51.0 %"."""
+    return f"{100 * share:{form}} %"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A figure with its 95 % interval; NaN where nothing can be said."""
@@ -35,7 +40,7 @@ class Estimate:
 
     def as_percent(self) -> str:
         """For people, where it is a share."""
-        return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
+        return f"{percent(self.value)} ({100 * self.low:.1f} to {100 * self.high:.1f})"
 
 
 def draws(n: int, *, n_resamples: int = _RESAMPLES) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.evaluation.answers import PLAIN, STOPPED
 from engine.evaluation.pages import ReportTable, chart, plain_logarithms, write_pages
+from engine.intervals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def write_decoding_energy(
                     _figure(row.prefill),
                     _figure(row.token),
                     row.amplification.as_percent(),
-                    f"{row.modelled_amplification:.1%}",
+                    percent(row.modelled_amplification),
                 ]
                 for row in found.phases
             ],
@@ -125,7 +126,7 @@ def _beside(found: DecodingEnergy) -> list[list[str]]:
         rows.append(
             [
                 f"a token behind {longest.prompt_tokens:,} is dearer than behind {found.phases[0].prompt_tokens:,}",
-                "{:.1%} to {:.1%}".format(*PUBLISHED_AMPLIFICATION),
+                " to ".join(map(percent, PUBLISHED_AMPLIFICATION)),
                 longest.amplification.as_percent(),
             ]
         )
@@ -135,15 +136,15 @@ def _beside(found: DecodingEnergy) -> list[list[str]]:
             ["functions that are followed by more text", "3 of 10 models babble", found.babbling.as_percent()],
             [
                 "saved by ending with the function",
-                "{:.0%} to {:.0%} of those that babble".format(*PUBLISHED_SUPPRESSION),
+                "{:.0f} to {:.0f} % of those that babble".format(*(100 * share for share in PUBLISHED_SUPPRESSION)),
                 stopped.saved.as_percent(),
             ],
         ]
-        if stopped.pass_at_1 is not None:
+        if stopped.pass_at_1 is not None and found.same_text is not None:
             plain = next(row for row in found.ways if row.way == PLAIN)
             rows += [
                 ["pass@1, ended with the function", "not affected", f"{stopped.passed} of {stopped.n_items}"],
-                ["of texts that go on, cut there afterwards: the same text", "", f"{found.same_text:.0%}"],
+                ["of texts that go on, cut there afterwards: the same text", "", percent(found.same_text, form=".0f")],
                 ["pass@1, texts that go on as they stand", "", f"{plain.passed} of {plain.n_items}"],
             ]
     return rows

@@ -10,6 +10,7 @@ from engine.evaluation.arms import BASELINE
 from engine.evaluation.green_code_paper import CACHED_J, PUBLISHED
 from engine.evaluation.pages import ReportTable, chart, plain_logarithms, write_pages
 from engine.evaluation.reproduction import UNCACHED
+from engine.intervals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,14 +86,14 @@ def _cells(row: ReproducedRow) -> list[str]:
         row.arm,
         f"{row.energy_j:.2f}",
         f"{row.elapsed_s:.3f}",
-        f"{row.saved:+.1%}",
-        f"{row.saved_uncached:+.1%}",
+        percent(row.saved, form="+.1f"),
+        percent(row.saved_uncached, form="+.1f"),
         f"{row.mean_layers:.1f}",
         f"{row.rouge_l:.3f}",
         "" if row.code_bleu is None else f"{row.code_bleu:.3f}",
-        f"{row.exact:.1%}",
+        percent(row.exact),
         f"{row.edit_similarity:.1f}",
-        f"{row.token_accuracy:.1%}",
+        percent(row.token_accuracy),
     ]
 
 
@@ -103,11 +104,11 @@ def _published_cells(row: PublishedRow, published: Sequence[PublishedRow]) -> li
         f"{row.model}, {row.language}, {row.setting}",
         f"{row.energy_j:.1f}",
         f"{row.elapsed_s:.3f}",
-        f"{1 - row.energy_j / full.energy_j:+.1%}",
+        percent(1 - row.energy_j / full.energy_j, form="+.1f"),
         "" if row.mean_layers is None else f"{row.mean_layers:.1f}",
         f"{row.rouge_l:.3f}",
         f"{row.code_bleu:.3f}",
-        f"{row.exact:.1%}",
+        percent(row.exact),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from engine.evaluation.pages import ReportTable, chart, html_page, plain_logarithms, report_body
+from engine.intervals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,12 @@ def tables_of(made: Calibration) -> tuple[ReportTable, ReportTable]:
             title="Measured, and predicted from the other windows",
             head=("window", "measured J", "predicted J", "off"),
             rows=[
-                [_told(window), f"{window.energy_j:.4g}", f"{window.predicted_j:.4g}", f"{window.residual:+.1%}"]
+                [
+                    _told(window),
+                    f"{window.energy_j:.4g}",
+                    f"{window.predicted_j:.4g}",
+                    percent(window.residual, form="+.1f"),
+                ]
                 for window in made.windows
             ],
         ),
@@ -78,7 +84,7 @@ def page(made: Calibration, tables: Sequence[ReportTable], *, title: str) -> str
 def _error(made: Calibration) -> str:
     error = made.model.relative_error
     source = made.model.told
-    told = f"{source[0].upper()}{source[1:]}; mean relative error {'unknown' if error is None else f'{error:.1%}'}."
+    told = f"{source[0].upper()}{source[1:]}; mean relative error {'unknown' if error is None else percent(error)}."
     if error is None or error <= _LARGE_ERROR:
         return told
     return f"{told} That is much; do it again while nothing else runs."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from engine.intervals import percent
 from lsp_server.books.reports import Sums
 from lsp_server.cli.render import BASELINE_WORDS, UNKNOWN, between, joules, two_digits
 
@@ -177,7 +178,8 @@ def _of_requests(report: Report, total: Sums) -> list[str]:
     said += [f"By phase (modelled): {', '.join(f'{phase} {joules(phase_j)}' for phase, phase_j in phases.items())}."]
     if total.saved_j is not None and total.baseline_energy_j:
         share = total.saved_j / total.baseline_energy_j
-        told = f"Saved is against {BASELINE_WORDS} (modelled): {share:.0%} of {joules(total.baseline_energy_j)}"
+        of_all = f"{percent(share, form='.0f')} of {joules(total.baseline_energy_j)}"
+        told = f"Saved is against {BASELINE_WORDS} (modelled): {of_all}"
         ends = between(total.saved_low_j, total.saved_high_j)
         said.append(f"{told}; {ends} is possible." if ends else f"{told}.")
     return said

@@ -86,7 +86,11 @@ def test_default_on_a_gpu_is_the_published_cost_of_a_layer() -> None:
 def test_default_says_that_its_error_is_unknown(device: Literal["cpu", "cuda"]) -> None:
     model = default_cost_model(SMOLLM2_135M, device)
 
-    assert (model.relative_error, model.idle_power_w, model.source) == (None, None, "uncalibrated, by bytes of weights read")
+    assert (model.relative_error, model.idle_power_w, model.source) == (
+        None,
+        None,
+        "uncalibrated, by bytes of weights read",
+    )
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

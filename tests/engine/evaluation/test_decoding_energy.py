@@ -235,8 +235,8 @@ def test_the_report_has_savings_passes_and_the_published_figures(spending: Spend
     assert found.babbling.value == 0.75
     assert found.workloads[0].decode_share.value == pytest.approx(0.75)
     assert found.phases[1].amplification.value == pytest.approx(0.25)
-    assert "1.3% to 51.8% | 25.0 % (25.0 to 25.0)" in text
-    assert "44% to 89% of those that babble | 75.0 %" in text
+    assert "1.3 % to 51.8 % | 25.0 % (25.0 to 25.0)" in text
+    assert "44 to 89 % of those that babble | 75.0 %" in text
     assert "pass@1, ended with the function | not affected | 1 of 4" in text
     assert found.same_text == 1
     page = (tmp_path / "reproduction.html").read_text()

@@ -156,8 +156,8 @@ def test_a_workload_weighs_its_bins_and_measures_share_what_is_saved(tmp_path: P
     assert [row.saved.value for row in found.steps] == pytest.approx([3 / 7, 1 - 1.25 / 4])
     assert sum(row.share.value for row in found.steps) == pytest.approx(1)
     assert found.together.value == pytest.approx(1 - 1.25 / 7)
-    assert "| saved of the baseline by all measures | up to 73% | 82.1 % (82.1 to 82.1) |" in text
-    assert "25% are longer than was run here" in text
+    assert "| saved of the baseline by all measures | up to 73 % | 82.1 % (82.1 to 82.1) |" in text
+    assert "25 % are longer than was run here" in text
     assert (tmp_path / "reproduction.html").read_text().count("<svg") == 2
     assert json.loads((tmp_path / "reproduction.json").read_text())["workload"]["bins"][0]["requests"] == 3
 

@@ -86,7 +86,7 @@ def test_the_report_has_ours_beside_the_published_figures(loaded: LoadedModel, j
 
     page = (tmp_path / "report" / "reproduction.html").read_text()
     numbers = json.loads((tmp_path / "report" / "reproduction.json").read_text())
-    assert "Llama 3.2 3B, java, policy 0.92 | 328.8 | 1.319 | +23.0%" in text
+    assert "Llama 3.2 3B, java, policy 0.92 | 328.8 | 1.319 | +23.0 %" in text
     assert "python" not in text
     assert "It is no text that a developer types" in text
     assert "<svg" in page

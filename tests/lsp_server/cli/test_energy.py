@@ -56,7 +56,7 @@ class TestReport:
         notes = [below.split() for line, below in pairwise(lines) if line.startswith(("python", "in all"))]
         assert notes == [["measured", "1", "to", "6", "J"], ["measured", "2", "to", "12", "J"]]
         assert "Joules were measured: fake counter." in lines
-        assert "Saved is against full depth with KV cache (modelled): 60% of 10 J; 2 to 12 J is possible." in lines
+        assert "Saved is against full depth with KV cache (modelled): 60 % of 10 J; 2 to 12 J is possible." in lines
 
     def test_the_project_of_this_folder_is_marked(self) -> None:
         assert report("--by", "project").stdout.count("(this folder)") == 1

@@ -56,7 +56,7 @@ def test_an_experiment_is_run_reported_and_gone_on_with(tiny_folder: Path, tmp_p
     kept = [(output / name).read_text() for name in ("phases.jsonl", "answers.jsonl")]
     again = CliRunner().invoke(app, arguments, catch_exceptions=False)
 
-    assert "a token behind 64 is dearer than behind 4 | 1.3% to 51.8%" in first.stdout
+    assert "a token behind 64 is dearer than behind 4 | 1.3 % to 51.8 %" in first.stdout
     assert "pass@1, ended with the function | not affected | 0 of 1" in first.stdout
     assert [(output / name).read_text() for name in ("phases.jsonl", "answers.jsonl")] == kept
     assert again.stdout == first.stdout
