@@ -144,8 +144,8 @@ class Settings:
     project_text: Annotated[
         bool,
         SWITCH,
-        "Let the project have its say: what the document and the workspace's other files of the same language say "
-        "behind the same words, which costs next to nothing and is often right. They are read into memory alone; "
+        "Complete from the project as well: the way the document and the workspace's other files of the same language "
+        "go on after the same words, which costs next to nothing and is often right. They are read into memory alone; "
         "never private ones, nor what git ignores. Off, the model is alone.",
     ] = True
     other_files: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import re
@@ -54,6 +55,16 @@ class ReportTable:
         return _wide(self.title, f"<table><tr>{head}</tr>{rows}</table>")
 
 
+def require_charts() -> None:
+    """To be asked before any work of which charts are made.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigError("The page's charts need matplotlib; install it with `pip install 'green-code[report]'`.")
+
+
 def chart(draw: Callable[[Figure], None], *, told: str, height: float = 4.2) -> str:
     """A figure as an SVG element.
 
@@ -65,11 +76,10 @@ def chart(draw: Callable[[Figure], None], *, told: str, height: float = 4.2) -> 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("The page's charts need matplotlib; install green-code[report].") from None
+    require_charts()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11.0, height), layout="constrained")
     draw(figure)
     for axes in figure.axes:

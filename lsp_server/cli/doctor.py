@@ -13,6 +13,7 @@ from rich.console import Console
 from engine.config import DEFAULT_MODEL, VERSION, DeviceChoice, cache_dir, data_dir
 from engine.energy.meter import StatedPowerMeter
 from engine.errors import ConfigError, EngineError
+from engine.evaluation.pages import require_charts
 from engine.sentences import Sentence
 from lsp_server.cli import calibration, render
 from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
@@ -76,6 +77,8 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
+    if html is not None:
+        require_charts()
     if power_w is not None:
         StatedPowerMeter(power_w)  # refuses what is no power before a model is fetched
     unloaded_power_w = None if power_w is not None else _power_at_rest_w(device)

@@ -43,7 +43,7 @@ def evaluate(
         Path | None, typer.Option("--benchmark", help="HumanEval's single-line infilling; its programs are run.")
     ] = None,
     project: Annotated[
-        bool, typer.Option("--project/--no-project", help="Whether a file's package has its say where people type.")
+        bool, typer.Option("--project/--no-project", help="Completes from a file's package as well, where people type.")
     ] = True,
     output: Annotated[Path, typer.Option("--output", help="The folder for table, numbers and plot.")] = Path(
         "evaluation"

@@ -48,12 +48,12 @@ Workspace = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
-        help="The folder whose files have their say; the file's git repository, else its folder, if left out.",
+        help="The folder that is completed from as well; the file's git repository, else its folder, if left out.",
         metavar="DIR",
     ),
 ]
 ProjectText = Annotated[
-    bool, typer.Option("--project/--no-project", help="Whether the project has its say, or the model is alone.")
+    bool, typer.Option("--project/--no-project", help="Completes from the project as well, or from the model alone.")
 ]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, max=256, help="Upper bound on tokens decoded.")]
 

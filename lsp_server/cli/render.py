@@ -15,7 +15,7 @@ from engine.types import Provenance
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import Console
+    from rich.console import Console, JustifyMethod
 
     from engine.engine import Engine
     from engine.errors import EngineError
@@ -189,7 +189,8 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
     """The known models, what each would take here, and the one that is advised."""
     table = Table(box=None)
     for column in ("", "model", "both sides", "download", "memory", "a token, ms", "a token, J", "licence", "here"):
-        table.add_column(column, justify="right" if column.startswith(("download", "memory", "a token")) else "left")
+        justify: JustifyMethod = "right" if column.startswith(("download", "memory", "a token")) else "left"
+        table.add_column(column, justify=justify, no_wrap=column == "model")  # a name that is cut names nothing
     for each in recommendations:
         table.add_row(
             "→" if each.is_advised else "",

@@ -51,6 +51,8 @@ def exits(
     ] = None,
 ) -> None:
     """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
+    if joint_tokens:
+        _require("peft")
     from engine.training.exits import TrainingPlan
     from engine.training.joint import JointPlan
 

@@ -281,9 +281,9 @@ class ProjectReader:
 
 def _what_was_read(n_read: int, n_left: int) -> Sentence:
     if not n_left:
-        return Sentence("{n} files have their say.", n=n_read)
+        return Sentence("Files read: {n}.", n=n_read)
     return Sentence(
-        "{n} files have their say; {left} others are too long, no text, or more than there is room for.",
+        "Files read: {n}; left out, for they are too long, no text, or more than there is room for: {left}.",
         n=n_read,
         left=n_left,
     )

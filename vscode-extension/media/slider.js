@@ -54,7 +54,7 @@ function showGreenMode(greenMode) {
   if (state === undefined) return;
   const meaning = state.meanings[greenMode] ?? "";
   find("value").textContent = String(greenMode);
-  find("meaning").textContent = meaning;
+  find("meaning").textContent = meaning.replaceAll(" %", "\u00A0%");
   slider.setAttribute("aria-valuetext", `${greenMode}: ${meaning}`);
   draw(state, greenMode);
 }

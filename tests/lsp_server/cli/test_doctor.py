@@ -49,6 +49,21 @@ def test_doctor_tells_why_there_is_no_model_and_what_it_knows_all_the_same(
     assert f"model   There is no model in {tmp_path}: it has no config.json." in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "package"),
+    [(["calibrate", "--html", "page.html"], "report"), (["train", "exits", "--joint-tokens", "9"], "train")],
+)
+def test_a_package_that_lacks_is_told_before_any_work(
+    command: list[str], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+
+    result = CliRunner().invoke(app, command)
+
+    assert f"pip install 'green-code[{package}]'" in str(result.exception)
+    assert result.stdout == ""
+
+
 def test_a_machine_without_a_counter_is_calibrated_by_time_at_a_stated_power(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

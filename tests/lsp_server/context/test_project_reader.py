@@ -9,7 +9,7 @@ from engine.project.project_text import ProjectText
 from engine.project.projects import Projects
 from lsp_server.context.project_reader import ProjectReader
 
-READ = "2 files have their say; 1 others are too long, no text, or more than there is room for."
+READ = "Files read: 2; left out, for they are too long, no text, or more than there is room for: 1."
 
 
 class Desk:

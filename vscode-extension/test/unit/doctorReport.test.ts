@@ -37,7 +37,7 @@ const FINDINGS: Findings = {
       energyJ: null,
     },
   ],
-  index: "214 files have their say.",
+  index: "Files read: 214.",
   settings: [
     { name: "greenCode.greenMode", scope: "workspace", value: 50 },
     { name: "greenCode.privateFiles", scope: "user", value: ["customers/acme/", "!.npmrc"] },
@@ -55,7 +55,7 @@ test("the report says what runs, what its doctor says, and which settings come f
   assert.match(report, /Python 3\.11\.2/);
   assert.match(report, /greenCode\.greenMode: 50 \(workspace\)/);
   assert.match(report, /Nothing stands in the way/);
-  assert.match(report, /- workspace: 214 files have their say\./);
+  assert.match(report, /- workspace: Files read: 214\./);
   assert.match(doctorReport({ ...FINDINGS, index: "" }), /- workspace: not read\n/);
 });
 
