@@ -16,7 +16,7 @@ import {
   formatWattHours,
   formatWithin,
 } from "./format";
-import type { SessionEnergy, Silence, Status } from "./protocol";
+import type { Remedy, SessionEnergy, Silence, Status } from "./protocol";
 import type { Snapshot } from "./snapshot";
 import { t } from "./words";
 
@@ -72,7 +72,11 @@ type Link = readonly [label: string, command: CommandId];
 
 const WAKE_UP: Link = [t("Wake up"), COMMAND.wakeUp];
 const SHOW_LOG: Link = [t("Show log"), COMMAND.showLog];
-const ADD_TORCH: Link = [t("Add PyTorch"), COMMAND.addTorch];
+const REMEDIES: Readonly<Record<Remedy, readonly Link[]>> = {
+  none: [],
+  torch: [[t("Add PyTorch"), COMMAND.addTorch]],
+  restart: [[t("Restart server"), COMMAND.restart]],
+};
 const LEAF = "$(green-code-leaf)";
 const CLOUD = "$(cloud)"; // in the leaf's place where text leaves the machine
 
@@ -132,9 +136,11 @@ const LINKS: readonly Link[] = [
 /** The commands that tooltips link to; the editor runs nothing else from them. */
 export const TOOLTIP_COMMANDS: readonly CommandId[] = [
   ...new Set(
-    [...Object.values(LOOKS).flatMap(({ links }) => links ?? []), ADD_TORCH, ...LINKS].map(
-      ([, command]) => command,
-    ),
+    [
+      ...Object.values(LOOKS).flatMap(({ links }) => links ?? []),
+      ...Object.values(REMEDIES).flat(),
+      ...LINKS,
+    ].map(([, command]) => command),
   ),
 ];
 
@@ -213,7 +219,7 @@ function renderTooltip({ status, energy }: Snapshot, look: Look, sentence: strin
     `**Green Code:** ${first}`,
     ...figures,
     ...[...modelLines(status, energy), ...remoteLines(status)].map(escapeMarkdown),
-    [...(status?.lacksTorch === true ? [ADD_TORCH] : []), ...(look.links ?? []), ...LINKS]
+    [...REMEDIES[status?.remedy ?? "none"], ...(look.links ?? []), ...LINKS]
       .map(([label, command]) => `[${label}](command:${command})`)
       .join(" · "),
   ].join("\n\n");

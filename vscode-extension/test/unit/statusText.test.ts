@@ -319,7 +319,8 @@ test("a model that cannot be used is not the server's fault: another may be chos
     ].map(([, label = ""]) => label);
 
   assert.deepEqual(links({}).slice(0, 2), ["Choose a model", "Show log"]);
-  assert.equal(links({ lacksTorch: true })[0], "Add PyTorch");
+  assert.equal(links({ remedy: "torch" })[0], "Add PyTorch");
+  assert.equal(links({ remedy: "restart" })[0], "Restart server");
   assert.ok(!links({}).includes("Repair server"));
 });
 
