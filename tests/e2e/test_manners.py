@@ -170,3 +170,21 @@ def test_on_battery_suggestions_pause_unless_asked_by_hand_and_are_back_on_mains
         shows(window, "Green Code")
         window.type_at_end("width")
         assert window.ghost_text()
+
+
+def test_a_file_with_cr_lf_keeps_its_line_ends(open_editor: OpenEditor) -> None:
+    text = "class Person:\n    def __init__(self, name, age, city, land):\n        self.name = name\n        self.age"
+    files = {"person.py": text.replace("\n", "\r\n")}
+    with open_editor(files, **{"greenCode.greenMode": 0, "greenCode.maxNewTokens": 12}) as editor:
+        window = editor.window
+        window.open_file("person.py")
+        window.wait_until_ready()
+        window.type_at_end(" =")
+        assert window.ghost_text() == " age"
+        window.press("Tab")
+        expect(window.page.locator(".suggest-preview-text")).to_contain_text("city", timeout=ANSWER_TIMEOUT_MS)
+        window.press("Tab")
+        window.press("Control+s")
+
+        file, expected = editor.workspace / "person.py", f"{text} = age\n        self.city = city".replace("\n", "\r\n")
+        wait_until(lambda: file.read_bytes().decode() == expected, WAIT_S, "the file is saved with its own line ends")
