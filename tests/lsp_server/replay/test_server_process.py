@@ -7,7 +7,7 @@ import pytest
 from lsp_server.protocol import SessionEnergy, Status
 from lsp_server.replay.server_process import ServerProcess
 
-_WORDS = {"health", "silence", "provenance"}
+_WORDS = {"health", "remedy", "silence", "provenance"}
 
 
 @pytest.fixture
