@@ -40,7 +40,7 @@ def stretches_of(
         ConfigError: If a file cannot be read as text, or none is long enough.
         TrainingError: If the held-out files cannot be had.
     """
-    whole = [whole_file(path) for path in paths] if paths else _held_out(n_files, folder, progress)
+    whole = [whole_file(path) for path in paths] if paths else _held_out(n_files, chars, folder, progress)
     stretches = [stretch for stretch in (cut(file, chars) for file in whole) if stretch is not None]
     if not stretches:
         raise ConfigError(f"None of the files is long enough to type {chars} characters of it.")
@@ -50,11 +50,17 @@ def stretches_of(
 def cut(whole: Stretch, chars: int) -> Stretch | None:
     """Whole lines of a file, about as many characters as wanted, with the file around them; None of a short file."""
     text = whole.text.replace("\r\n", "\n")
+    if (ends := _ends(text, chars)) is None:
+        return None
+    start, end = ends
+    return replace(whole, before=text[:start], text=text[start:end], after=text[end:])
+
+
+def _ends(text: str, chars: int) -> tuple[int, int] | None:
+    """Between which characters of a file's text a stretch of it lies."""
     start = text.find("\n", max(_MIN_BEFORE_CHARS, int(_BEFORE_SHARE * len(text)))) + 1
     end = text.find("\n", start + chars)
-    if start == 0 or end < 0:
-        return None
-    return replace(whole, before=text[:start], text=text[start:end], after=text[end:])
+    return None if start == 0 or end < 0 else (start, end)
 
 
 def whole_file(path: Path, folder: Path | None = None) -> Stretch:
@@ -75,13 +81,15 @@ def whole_file(path: Path, folder: Path | None = None) -> Stretch:
     )
 
 
-def _held_out(n_files: int, folder: Path, progress: ProgressSink) -> list[Stretch]:
-    """Files of packages that no training has seen, languages and packages taking turns."""
+def _held_out(n_files: int, chars: int, folder: Path, progress: ProgressSink) -> list[Stretch]:
+    """Files of packages that no training has seen and that are long enough, the languages taking turns."""
     files = [file for file in gather_corpus(progress=progress).files["test"] if len(file.text) > 2 * _MIN_BEFORE_CHARS]
     random.Random(0).shuffle(files)  # noqa: S311 - nothing secret
     turns: dict[str, int] = {}
     order = []
     for file in files:
+        if _ends(file.text, chars) is None:
+            continue
         turns[file.language] = turns.get(file.language, 0) + 1
         order.append((turns[file.language], file.language, file))
     chosen = [file for _, _, file in sorted(order, key=lambda turn: turn[:2])[:n_files]]
