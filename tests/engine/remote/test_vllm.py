@@ -73,7 +73,7 @@ def test_it_says_what_the_model_says_here_and_stops_with_the_line(server: VllmSe
     assert engine.energy_source.endswith("reports no energy")
     until_quiet(server)
     unused = count(server.url, "generation_tokens_total") - before - len(completion.tokens) - len(again.tokens)
-    assert unused <= 4  # on their way when it was left
+    assert 0 <= unused <= 4  # on their way when it was left
 
 
 def test_it_is_given_both_sides_of_the_cursor(engine: RemoteEngine) -> None:
