@@ -41,6 +41,15 @@ STEPS = r"""
 (defun text () (buffer-substring-no-properties (point-min) (point-max)))
 (defun texts (buffer) (when (get-buffer buffer) (with-current-buffer buffer (text))))
 (defun workspace () (lsp-find-workspace 'green-code))
+(defun finish (failed)
+  (tell 'failed failed)
+  (tell 'warnings (texts "*Warnings*"))
+  (tell 'messages (texts "*Messages*"))
+  (tell 'pids (vconcat (delq nil (mapcar #'process-id (process-list)))))
+  (with-temp-file (getenv "TOLD")
+    (insert (decode-coding-string (json-serialize told :null-object nil) 'utf-8)))
+  (set-buffer-modified-p nil)
+  (kill-emacs))
 
 (defvar steps
   `((,(lambda () (and (workspace) (eq 'initialized (lsp--workspace-status (workspace)))))
@@ -53,20 +62,18 @@ STEPS = r"""
         (tell 'text (text))
         (tell 'point (point))
         (tell 'encoding (lsp:server-capabilities-position-encoding? (lsp--workspace-server-capabilities (workspace))))
-        (tell 'pids (vconcat (delq nil (mapcar #'process-id (process-list)))))
-        (tell 'warnings (texts "*Warnings*"))
-        (tell 'messages (texts "*Messages*"))
-        (with-temp-file (getenv "TOLD") (insert (decode-coding-string (json-serialize told :null-object nil) 'utf-8)))
-        (set-buffer-modified-p nil)
-        (kill-emacs)))))
+        (finish nil)))))
 
 (defun tick ()
   (when (get-buffer "a.py")
     (with-current-buffer "a.py"
-      (pcase-let ((`(,is-so ,act ,again) (car steps)))
-        (setq ticks (1+ ticks))
-        (cond ((funcall is-so) (pop steps) (setq ticks 0) (funcall act))
-              ((and again (zerop (% ticks 10))) (funcall again)))))))
+      (condition-case failed
+          (pcase-let ((`(,is-so ,act ,again) (car steps)))
+            (setq ticks (1+ ticks))
+            (cond ((funcall is-so) (pop steps) (setq ticks 0) (funcall act))
+                  ((> ticks 600) (error "Waited in vain with %d steps to go" (length steps)))
+                  ((and again (zerop (% ticks 10))) (funcall again))))
+        (error (finish (error-message-string failed)))))))
 (run-with-timer 0.1 0.1 #'tick)
 """
 
@@ -132,6 +139,8 @@ def run(emacs: str, folder: Path, init: str) -> dict[str, Any]:
             check=True,
         )
     answer: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+    assert (answer["failed"], answer["warnings"]) == (None, None)
+    assert not still_there(answer["pids"])
     return answer
 
 
@@ -147,8 +156,6 @@ def test_emacs_takes_a_suggestion_and_the_next_lines_behind_it(tmp_path: Path, e
     assert (told["first"], told["second"]) == (" age", "\n        self.city = city")
     assert told["text"] == f"{PERSON} age\n        self.city = city\n"
     assert told["point"] == len(told["text"])
-    assert told["warnings"] is None
     assert "rror" not in told["messages"]
-    assert not still_there(told["pids"])
     accepted = [row for row in rows(tmp_path / "data" / "green-code" / "ledger.sqlite3") if row["accepted_at"]]
     assert sorted(row["accepted_chars"] for row in accepted) == [len(told["first"]), len(told["second"])]
