@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
 
+TYPED: FloatRect = {"x": 376, "y": 91, "width": 406, "height": 178}  # the lines, and what is grey behind them
+
 THEMES = {
     "light": ("Light 2026", "vs"),
     "dark": ("Dark 2026", "vs-dark"),
@@ -43,7 +45,7 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         for name in every_theme(window):
             window.press("Alt+\\")
             assert window.ghost_text()
-            page.screenshot(path=ARTIFACTS / f"type-{name}.png")
+            page.screenshot(path=ARTIFACTS / f"type-{name}.png", clip=TYPED)
         window.press("Control+ArrowRight")
         wait_until(lambda: accepted(editor), 30.0, "the ledger has the word that was taken")
         (taken,) = accepted(editor)
@@ -81,10 +83,10 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         assert (row["key"], float(row["energyJ"])) == ("python", period["energyJ"])
 
         window.run_command("Notifications: Clear All Notifications")
+        page.set_viewport_size({"width": 1280, "height": 800})  # the views in full
         drawn, computed = set(), ledger(editor, "SELECT id FROM completion")
         for name in every_theme(window):
-            expect(window.page_with("This session").get_by_role("slider")).to_be_visible()
-            page.screenshot(path=ARTIFACTS / f"views-{name}.png")
+            shoot_views(window, name)
             drawn.add(history.locator("canvas").evaluate("canvas => canvas.toDataURL()"))
         assert len(drawn) == len(THEMES)
         assert ledger(editor, "SELECT id FROM completion") == computed  # a theme costs nothing
@@ -99,6 +101,13 @@ def test_the_history_shows_what_was_spent_in_every_theme(open_editor: OpenEditor
         expect(history.locator("#summary")).to_have_text(
             "Nothing was computed in this time.", timeout=ANSWER_TIMEOUT_MS
         )
+
+
+def shoot_views(window: Workbench, theme: str) -> None:
+    """Takes the pictures of both pages that the walkthrough shows."""
+    expect(window.page_with("This session").get_by_role("slider")).to_be_visible()
+    for view, heading in (("slider", "This session"), ("history", "Energy of completions")):
+        window.page_with(heading).owner.screenshot(path=ARTIFACTS / f"{view}-{theme}.png")
 
 
 def boxed(locator: Locator) -> FloatRect:
