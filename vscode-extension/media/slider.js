@@ -65,7 +65,7 @@ function showGreenMode(greenMode) {
  * @param {State} shown
  * @param {number} greenMode
  */
-function draw({ points, measured, sessionPercent, words, spoken }, greenMode) {
+function draw({ points, measured, sessionPercent, words: said, spoken }, greenMode) {
   const { left, top, bottom, leastKept } = PLOT;
   const width = curve.clientWidth;
   const right = width - 10;
@@ -89,9 +89,12 @@ function draw({ points, measured, sessionPercent, words, spoken }, greenMode) {
   ];
   if (sessionPercent !== null && sessionPercent <= 100) {
     const height = y(sessionPercent);
+    // Below its line, but for a low one: there are the curve's own words.
+    const words = label(said.session, left + 6, sessionPercent < 50 ? y(70) : height + 13, "start");
+    words.setAttribute("class", "session");
     parts.push(
       shape("line", { class: "session", x1: left, x2: right, y1: height, y2: height }),
-      label(words.session, left + 6, sessionPercent < 50 ? height - 4 : height + 13, "start"),
+      words,
     );
   }
   if (now !== undefined) {
