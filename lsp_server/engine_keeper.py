@@ -102,6 +102,11 @@ class EngineKeeper:
         self._executor.shutdown(wait=False)
 
     @property
+    def is_loading(self) -> bool:
+        """Whether an engine is on its way."""
+        return self._task is not None and not self._task.done()
+
+    @property
     def is_idle(self) -> bool:
         """False while an engine is still prepared, which may have been given up."""
         return not self._is_preparing

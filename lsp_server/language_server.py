@@ -115,7 +115,12 @@ class GreenCodeServer(LanguageServer):
         self._sent_status: Status | None = None
         self._books_timer: asyncio.TimerHandle | None = None
         self._stopped: asyncio.Task[bool] | None = None
-        self.rest = Rest(self.engine_keeper.give_back, self._load_if_needed, lambda: self.settings.rest_after_minutes)
+        self.rest = Rest(
+            self.engine_keeper.give_back,
+            self._load_if_needed,
+            after_min=lambda: self.settings.rest_after_minutes,
+            is_loading=lambda: self.engine_keeper.is_loading,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property

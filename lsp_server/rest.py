@@ -22,12 +22,20 @@ class Rest:
         lie_down: Called when the rest begins.
         wake: Called with the first use after that.
         after_min: Says how many minutes without use that is.
+        is_loading: Says whether the engine is only coming; what nobody has had yet is not taken away.
     """
 
-    def __init__(self, lie_down: Callable[[], None], wake: Callable[[], None], after_min: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        lie_down: Callable[[], None],
+        wake: Callable[[], None],
+        after_min: Callable[[], int],
+        is_loading: Callable[[], bool],
+    ) -> None:
         self._lie_down = lie_down
         self._wake = wake
         self._after_min = after_min
+        self._is_loading = is_loading
         self._timer: asyncio.TimerHandle | None = None
         self._rests = False
 
@@ -46,5 +54,8 @@ class Rest:
             self._timer = None
 
     def _begin(self) -> None:
+        if self._is_loading():
+            self.note_use()
+            return
         self._rests = True
         self._lie_down()
