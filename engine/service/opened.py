@@ -148,8 +148,7 @@ def _start(endpoint: Endpoint, linger_s: float, host: str) -> None:
     with child.stdout:
         child.stdout.readline()  # it listens, or has ended
     timer.cancel()
-    if sys.platform != "win32":
-        child.wait()  # what goes on is its child
+    child.wait()  # what goes on is its child
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -11,6 +11,7 @@ import faulthandler
 import json
 import logging
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -43,7 +44,7 @@ def main() -> None:
 def run(load: Load) -> None:
     """Serves an engine until no server has been there for long."""
     parameters = json.loads(sys.argv[1])
-    _leave_the_parent()
+    _leave_the_parent(parameters)
     faulthandler.enable()
     keep_one_arena()
     endpoint = Endpoint(
@@ -69,9 +70,19 @@ def _load(config: EngineConfig, progress: ProgressSink) -> Engine:
     return load_engine(config, progress=progress)
 
 
-def _leave_the_parent() -> None:
+def _leave_the_parent(parameters: dict[str, object]) -> None:
     """Becomes nobody's child: editors end their server with all its children, of which others need this one."""
-    if sys.platform != "win32" and os.fork():
+    if sys.platform != "win32":
+        if os.fork():
+            os._exit(0)
+    elif not parameters.get("has_left"):
+        subprocess.Popen(  # noqa: S603 - this very process once more
+            [*sys.orig_argv[:-1], json.dumps({**parameters, "has_left": True})],
+            stdin=subprocess.DEVNULL,
+            stdout=1,
+            stderr=2,
+            creationflags=subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP,
+        )
         os._exit(0)
 
 

@@ -12,6 +12,7 @@ from engine.completion.cleanup import is_complete, suggestion
 from engine.completion.languages import language_of
 from engine.completion.prompt import build_prompt
 from engine.completion.shape import shape_at
+from engine.completion.worth import without_opened_string
 
 ROOT = Path(__file__).parents[3]
 FILES = [
@@ -70,4 +71,5 @@ def test_lines_are_offered_without_those_that_follow(path: Path) -> None:
 
         suggested = offered(path, before, after, taken + after[:200])
         assert taken.startswith(suggested)
-        assert suggested.split("\n")[0] == taken.split("\n")[0]
+        first_line = taken.split("\n")[0]  # a string that is opened at its end is left to the person
+        assert suggested.split("\n")[0] in {first_line, without_opened_string(first_line, "", "")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from dataclasses import replace
 from multiprocessing import AuthenticationError
@@ -175,7 +176,7 @@ def test_projects_are_each_servers_own_and_go_with_it(host: Hosted) -> None:
     assert mine.replace("a.py", "price = \ud83d")
     assert others.replace("b.py", "cost = 1")
     assert not mine.is_due
-    assert 0.0 < mine.cpu_elsewhere_s < 30.0
+    assert (0.0 if sys.platform == "win32" else 1e-9) <= mine.cpu_elsewhere_s < 30.0  # Windows counts in 16 ms
     mine.sort()
     held = {number: host.engine.projects.text(f"{number}/p".replace("/p", "//p")) for number in (0, 1)}
     assert sorted(text.names for text in held.values()) == [("a.py",), ("b.py",)]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path("engine/model/prepared/native")
 _NAME = "green_code_kernels"
-_SWITCH = "GREEN_CODE_KERNELS"  # "off" leaves them out
+_SWITCH = "GREEN_CODE_KERNELS"  # "off" leaves them out; a wheel's platform builds for that one, wherever it is built
 _COMPILER = "ziglang==0.17.1"  # exact, since Zig's options still change from version to version
 
 # Zig's target and the libraries' suffix by a wheel's platform. The tests run on Linux only. Intel Macs are left out:
@@ -86,9 +86,10 @@ class KernelsHook(BuildHookInterface[Any]):
 
 def _platform() -> str | None:
     """The platform to build for, or None where there are no kernels for this machine or they are not wanted."""
-    if os.environ.get(_SWITCH) == "off":
+    switch = os.environ.get(_SWITCH)
+    if switch == "off":
         return None
-    here = {tag.platform for tag in sys_tags()}
+    here = {switch} if switch in _TARGETS else {tag.platform for tag in sys_tags()}
     return next((platform for platform in _TARGETS if platform in here), None)
 
 
