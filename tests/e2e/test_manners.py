@@ -63,6 +63,8 @@ def test_each_reason_for_silence_looks_different_and_the_menu_changes_it(open_ed
         window.press("Escape")
 
         window.choose("Green mode…")
+        in_use = window.page.locator(".quick-input-list .monaco-list-row.focused")
+        expect(in_use).to_contain_text("Quality", timeout=ANSWER_TIMEOUT_MS)  # so that Enter changes nothing
         window.page.screenshot(path=ARTIFACTS / "presets.png")
         window.pick("Eco")
         wait_until(lambda: '"greenCode.greenMode": 80' in settings.read_text(), WAIT_S, "the preset is written")

@@ -10,6 +10,7 @@ import { hint } from "./hint";
 import { isLanguageOn, withLanguage } from "./languages";
 import { showMenu, type OpenFile } from "./menu";
 import { chooseModel } from "./models";
+import { pick } from "./pick";
 import { askRemoteToken } from "./remoteToken";
 import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
 
@@ -109,7 +110,8 @@ async function choosePreset(): Promise<void> {
     detail: "",
     greenMode: undefined,
   };
-  const picked = await vscode.window.showQuickPick([...presets, other], {
+  const inUse = presets.find((preset) => preset.greenMode === greenMode) ?? other;
+  const picked = await pick([...presets, other], inUse, {
     title: t("Green mode"),
     placeHolder: t(
       "{0} of {1}: from exactly the model's text to the least energy",
