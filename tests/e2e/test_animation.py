@@ -1,4 +1,4 @@
-"""The animation of the extension's page: a minute of a person's work in a real VS Code, with the real default model."""
+"""The pictures of both READMEs: a minute of a person's work in a real VS Code, with the real default model."""
 
 from __future__ import annotations
 
@@ -98,3 +98,21 @@ def test_a_film_of_typing_taking_and_sliding(open_editor: OpenEditor) -> None:
     ARTIFACTS.mkdir(exist_ok=True)
     film.save(ARTIFACTS / "animation.gif")
     assert (ARTIFACTS / "animation.gif").stat().st_size < MOST_BYTES
+
+
+def test_the_picture_of_the_readme(open_editor: OpenEditor) -> None:
+    """What somebody sees who has kept a suggestion and is offered the next, at the usual green mode."""
+    with open_editor({"shapes.py": CODE}, **{"greenCode.model": DEFAULT_MODEL}) as editor:
+        window = editor.window
+        window.open_file("shapes.py")
+        window.wait_until_ready()
+        window.open_slider()
+        window.type_at_end("def rectangle(width, height):", "return ")
+        assert window.ghost_text()
+        window.press("Tab")
+        for key in ("Enter", "Shift+Tab", "Enter", "Enter"):  # to the beginning of a line, two below
+            window.press(key)
+        window.type_at_end("def volume(width, height, depth):", "return ")
+        assert window.ghost_text()
+        window.tooltip()
+        window.page.screenshot(path=ARTIFACTS / "screenshot.png")
