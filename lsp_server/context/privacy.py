@@ -7,9 +7,11 @@ file is private. It knows no editor and no settings, and of the files it judges 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import sys
+import time
 import unicodedata
 import warnings
 from functools import cache
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 NOT_KNOWN_YET = Sentence("git has not said yet whether it ignores it")
 UNREADABLE = Sentence("its place on the disk cannot be looked at")
 _MOST_ALTERNATIVES = 1000  # of one pattern
+_MOMENT_S = 1.0  # in which a file's links and repository stay: each key asks twice, of all files that have a say
 _MAX_KEPT = 4096  # names whose verdict is kept
 _FOLDS_CASE = sys.platform in {"win32", "darwin"}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -59,6 +62,7 @@ class PrivateFiles:
         self._folders = tuple(folders)
         self._git = git or GitIgnores()
         self._by_name: dict[Path, str | None] = {}
+        self._looked: dict[Path, tuple[float, list[tuple[Path, Path | None]]]] = {}
 
     def reason(self, path: Path) -> str:
         """Why a file is private, as a part of a sentence; "" where it may be completed and read.
@@ -70,12 +74,10 @@ class PrivateFiles:
             path: Absolute; the file itself need not exist. A link is judged by its own name and by its target's.
         """
         try:
-            for name in _names(path):
-                if reason := self._reason(name):
-                    return reason
+            places = self._places(path)
         except (OSError, ValueError):  # no permission, too many links, a NUL
             return UNREADABLE
-        return ""
+        return next((reason for name, root in places if (reason := self._reason(name, root))), "")
 
     def reason_by_name(self, path: Path) -> str:
         """The same without what git ignores: for a file that git has named. From a thread that alone asks this."""
@@ -98,16 +100,31 @@ class PrivateFiles:
     def _unknown(self, path: Path) -> list[tuple[Path, Path]]:
         """What git must be asked about a file, with the repositories."""
         try:
-            asked = [(name, root) for name in _names(path) if (root := self._asked_at(name)) is not None]
+            places = self._places(path)
         except (OSError, ValueError):
             return []
-        return [(name, root) for name, root in asked if self._git.known(name, root) is None]
+        return [(name, root) for name, root in places if root is not None and self._git.known(name, root) is None]
 
-    def _reason(self, path: Path) -> str:
+    def _places(self, path: Path) -> list[tuple[Path, Path | None]]:
+        """The names of a file, each with the repository whose git has a say about it, as they were a moment ago.
+
+        Raises:
+            ValueError: No file can be called so.
+            OSError: Its place on the disk cannot be looked at.
+        """
+        now_s = time.monotonic()
+        looked_s, places = self._looked.get(path, (-math.inf, []))
+        if now_s - looked_s > _MOMENT_S:
+            places = [(name, self._asked_at(name)) for name in _names(path)]
+            if len(self._looked) >= _MAX_KEPT:
+                self._looked.clear()
+            self._looked[path] = now_s, places
+        return places
+
+    def _reason(self, path: Path, root: Path | None) -> str:
         by_name = self._kept_reason_by_name(path)
         if by_name is not None:
             return by_name
-        root = self._asked_at(path)
         known = self._git.known(path, root) if root is not None else ""
         return NOT_KNOWN_YET if known is None else known
 

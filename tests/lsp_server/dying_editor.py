@@ -58,7 +58,8 @@ class _Server:
         end = {"line": text.count("\n"), "character": len(text.rpartition("\n")[2])}
         place = {"textDocument": {"uri": uri}, "position": end, "context": {"triggerKind": 1}}
         self.begin("textDocument/inlineCompletion", place)
-        if not (answer := self.answer()):
+        answer = self.answer()
+        if answer is None or not answer["items"]:
             return False
         tell("told", answer["items"][0]["command"]["arguments"][0])
         return True

@@ -176,6 +176,21 @@ async def test_private_until_git_has_answered(tmp_path: Path) -> None:
     assert private.reason(tmp_path / "b.py") == NOT_KNOWN_YET
 
 
+def test_a_link_that_leads_elsewhere_is_seen_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at once: each key asks twice, and the disk would be asked each time."""
+    now_s = [100.0]
+    monkeypatch.setattr("lsp_server.context.privacy.time.monotonic", lambda: now_s[0])
+    private, link = PrivateFiles(), tmp_path / "notes.txt"
+    link.symlink_to(tmp_path / "a.txt")
+    assert private.reason(link) == ""
+
+    link.unlink()
+    link.symlink_to(tmp_path / ".env")
+    now_s[0] += 2.0
+
+    assert private.reason(link)
+
+
 def test_a_link_is_as_private_as_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TOKEN=1")
     (tmp_path / "notes.txt").symlink_to(tmp_path / ".env")
