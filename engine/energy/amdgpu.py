@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.energy.hwmon import HWMON_ROOT, find_gpu
+from engine.energy.hwmon import HWMON_ROOT, find_gpu, limit_w
 from engine.energy.nvml import SampledPowerMeter
 from engine.errors import MeterError
 from engine.sentences import Sentence
@@ -40,7 +40,4 @@ def open_amdgpu_meter(root: Path = HWMON_ROOT, *, pci_address: str | None = None
 
 def amdgpu_limit_w(root: Path = HWMON_ROOT, *, pci_address: str | None = None) -> float | None:
     """The watts that the driver lets the GPU in use take; None where it does not tell."""
-    try:
-        return find_gpu(root, maker="AMD", drivers=_DRIVERS, pci_address=pci_address).first(_LIMIT)
-    except MeterError:
-        return None
+    return limit_w(root, _LIMIT, maker="AMD", drivers=_DRIVERS, pci_address=pci_address)

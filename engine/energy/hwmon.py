@@ -85,6 +85,16 @@ def find_gpu(root: Path, *, maker: str, drivers: Collection[str], pci_address: s
     raise MeterError(_absence(root, maker, pci_address, len(found)))
 
 
+def limit_w(
+    root: Path, names: Iterable[str], *, maker: str, drivers: Collection[str], pci_address: str | None
+) -> float | None:
+    """The watts that the driver lets the GPU in use take, from the first of some files that tells; else None."""
+    try:
+        return find_gpu(root, maker=maker, drivers=drivers, pci_address=pci_address).first(names)
+    except MeterError:
+        return None
+
+
 def read_text(path: Path) -> str:
     """The word in a file; "" where it cannot be read."""
     try:

@@ -13,7 +13,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from engine.energy.hwmon import HWMON_ROOT, find_gpu, read_text
+from engine.energy.hwmon import HWMON_ROOT, find_gpu, limit_w, read_text
 from engine.energy.load import watch_nobody
 from engine.errors import CounterResetError, MeterError
 from engine.sentences import Sentence
@@ -113,10 +113,7 @@ class IntelGpuMeter:
 
 def intel_limit_w(root: Path = HWMON_ROOT, *, pci_address: str | None = None) -> float | None:
     """The watts that the driver lets the card in use take; None where it does not tell."""
-    try:
-        return find_gpu(root, maker="Intel", drivers=_DRIVERS, pci_address=pci_address).first(_LIMITS)
-    except MeterError:
-        return None
+    return limit_w(root, _LIMITS, maker="Intel", drivers=_DRIVERS, pci_address=pci_address)
 
 
 def pci_address_of(uuid: bytes) -> str | None:
