@@ -11,7 +11,7 @@ from engine.sentences import Sentence
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_POLICY_NAMES = re.compile(r"|full-depth|learned|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
+_POLICY_NAMES = re.compile(r"|full-depth|learned|project|fixed:[1-9]\d*|confidence:(0?\.\d+|1(\.0+)?|0)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ def one_of(**meanings: str) -> Allowed:
 
 
 def or_null(allowed: Allowed) -> Allowed:
-    """The same, or null for what the server finds best."""
+    """The same, or null for what the server finds best: a field that a person has left empty."""
     return Allowed(
-        words=Sentence("null or {allowed}", allowed=allowed.words),
+        words=Sentence("{allowed}, or leave it empty", allowed=allowed.words),
         schema={**allowed.schema, "type": [allowed.schema["type"], "null"]},
         test=lambda value: value is None or allowed.test(value),
     )
@@ -81,7 +81,9 @@ MODEL_NAME = Allowed(
     words=Sentence("the name of a model"), schema={"type": "string"}, test=lambda value: isinstance(value, str)
 )
 POLICY_NAME = Allowed(
-    words=Sentence('"", "full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, or "learned"'),
+    words=Sentence(
+        '"full-depth", "fixed:LAYER", "confidence:P" with P from 0 to 1, "learned", "project", or leave it empty'
+    ),
     schema={"type": "string"},
     test=lambda value: isinstance(value, str) and _POLICY_NAMES.fullmatch(value) is not None,
 )

@@ -265,6 +265,13 @@ def why_off(settings: Settings, language_id: str) -> str:
 
 
 def _problem(setting: Declaration, value: object) -> str:
+    if setting.default in (None, ""):
+        return Sentence(
+            "The setting greenCode.{key} cannot be {value}: use {allowed}; until then it counts as empty.",
+            key=setting.key,
+            value=quoted(value),
+            allowed=setting.allowed.words,
+        )
     return Sentence(
         "The setting greenCode.{key} cannot be {value}: use {allowed}; until then it is {default}.",
         key=setting.key,

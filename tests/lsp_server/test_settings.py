@@ -1,3 +1,4 @@
+import re
 from typing import get_args, get_type_hints
 
 import pytest
@@ -117,6 +118,14 @@ def test_null_is_the_default_of_every_setting(setting: Declaration) -> None:
     assert parse_settings({setting.key: None}) == (Settings(), ())
 
 
+@pytest.mark.parametrize("setting", declarations().values(), ids=lambda setting: setting.key)
+def test_an_empty_field_is_called_empty(setting: Declaration) -> None:
+    (problem,) = parse_settings({setting.key: [7]})[1]
+
+    assert "null" not in problem
+    assert problem.endswith("until then it counts as empty.") == (setting.default in (None, ""))
+
+
 def test_a_setting_that_lacks_its_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Settings.__annotations__, "reuse", "Annotated[bool, SWITCH]")
 
@@ -124,9 +133,18 @@ def test_a_setting_that_lacks_its_text_is_named(monkeypatch: pytest.MonkeyPatch)
         declarations()
 
 
-@pytest.mark.parametrize("policy", ["", "full-depth", "learned", "fixed:12", "confidence:0.8", "confidence:1"])
+@pytest.mark.parametrize(
+    "policy", ["", "full-depth", "learned", "project", "fixed:12", "confidence:0.8", "confidence:1"]
+)
 def test_policies_are_known_by_their_command_line_names(policy: str) -> None:
     assert parse_settings({"policy": policy})[0].policy == policy
+
+
+def test_every_policy_that_the_settings_page_names_is_allowed() -> None:
+    named = re.findall(r"`([^`]+)`", declarations()["policy"].text)
+
+    assert len(named) >= 5
+    assert {parse_settings({"policy": policy})[1] for policy in named} == {()}
 
 
 def test_two_bad_values_are_two_sentences() -> None:

@@ -123,8 +123,8 @@ async def test_who_has_a_german_editor_is_told_all_in_german(server: AbstractAsy
         await initialize(client, {"threads": "many"}, locale="de")
         ready = await client.ready()
         assert ready.message == (
-            'Die Einstellung greenCode.threads kann nicht "many" sein: erlaubt ist null oder eine ganze Zahl von 1 bis '
-            "1024; bis dahin gilt null."
+            'Die Einstellung greenCode.threads kann nicht "many" sein: erlaubt ist eine ganze Zahl von 1 bis 1024, '
+            "oder leer lassen; bis dahin gilt sie als leer."
         )
         assert ready.device == "CPU, 1 Thread"
         client.change_settings({})
