@@ -139,7 +139,8 @@ class RemoteEngine:
         elif request.policy == PROJECT_ALONE:
             text = _RemoteText(raw="", started_s=started_s, finish_reason=FinishReason.POLICY, policy=PROJECT_ALONE)
         else:
-            site, text = self._ask(site, request, started_s, cancellation, on_text)
+            asked = _Asked(request=request, started_s=started_s, cancellation=cancellation, on_text=on_text)
+            site, text = self._ask(site, asked)
         left_off = FinishReason.CANCELLED if cancellation.is_cancelled else FinishReason.STOP
         reason = text.finish_reason or left_off
         elapsed_s = time.perf_counter() - started_s
@@ -170,49 +171,47 @@ class RemoteEngine:
         options = self._reach.options(request.prompt, request.max_new_tokens)
         return site_for(replace(request, prompt=options))
 
-    def _ask(
-        self,
-        site: Site,
-        request: CompletionRequest,
-        started_s: float,
-        cancellation: CancellationToken,
-        on_text: Callable[[str], None],
-    ) -> tuple[Site, _RemoteText]:
+    def _ask(self, site: Site, asked: _Asked) -> tuple[Site, _RemoteText]:
         """What the server says, and at which site: one with less of the document, where it refuses a longer one."""
         try:
-            return site, self._ask_once(site, request, started_s, cancellation, on_text)
+            return site, self._ask_once(site, asked)
         except RemoteRefusedError:
             if not self._reach.shorten():
                 raise
-        return self._ask(self._site(request), request, started_s, cancellation, on_text)
+        return self._ask(self._site(asked.request), asked)
 
-    def _ask_once(
-        self,
-        site: Site,
-        request: CompletionRequest,
-        started_s: float,
-        cancellation: CancellationToken,
-        on_text: Callable[[str], None],
-    ) -> _RemoteText:
+    def _ask_once(self, site: Site, asked: _Asked) -> _RemoteText:
         prompt, said = read_whole(site.prompt)
-        text = _RemoteText(raw=said, started_s=started_s)
+        request, text = asked.request, _RemoteText(raw=said, started_s=asked.started_s)
         interface = self._server.interface
         if interface.is_empty(prompt):
             text.finish_reason = FinishReason.STOP
             return text
         self._energy.begin()
-        events = self._connection.events(interface.path, interface.body(prompt, request.max_new_tokens), cancellation)
+        body = interface.body(prompt, request.max_new_tokens)
+        events = self._connection.events(interface.path, body, asked.cancellation)
         try:
             with closing(events):
-                text.read(site, map(interface.read, events), least_chance=_least_chance(request), on_text=on_text)
+                pieces = map(interface.read, events)
+                text.read(site, pieces, least_chance=_least_chance(request), on_text=asked.on_text)
         finally:
-            waited_s = time.perf_counter() - started_s
+            waited_s = time.perf_counter() - asked.started_s
             self._reach.note(text.first_token_s, waited_s, text.prompt_tokens, request.max_new_tokens)
         return text
 
 
 def _least_chance(request: CompletionRequest) -> float:
     return text_chance(request.green_mode) if request.may_give_up else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A request that only the server can answer, and who waits for it."""
+
+    request: CompletionRequest
+    started_s: float
+    cancellation: CancellationToken
+    on_text: Callable[[str], None]
 
 
 @dataclass(slots=True, kw_only=True)
