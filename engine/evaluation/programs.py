@@ -7,12 +7,12 @@ malice; whoever wants more runs the command in a container.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+
+from engine.process_tree import end_all
 
 _TIME_LIMIT_S = 10
 _MEMORY_BYTES = 1 << 30
@@ -53,15 +53,5 @@ def ends_well(program: str) -> bool:
         except subprocess.TimeoutExpired:
             return False
         finally:
-            _kill_all(process)
+            end_all(process)
         return process.returncode == 0
-
-
-def _kill_all(process: subprocess.Popen[bytes]) -> None:
-    """Kills the program and what it has started and left behind."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError):  # nobody of its session is left
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

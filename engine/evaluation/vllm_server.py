@@ -16,9 +16,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import httpx2
-import psutil
 
 from engine.errors import ConfigError
+from engine.process_tree import cpu_s_of, end_all
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class VllmServer:
                 )
             except OSError as error:
                 raise ConfigError(f"{python} cannot be run as a Python that has vLLM ({error.strerror}).") from error
-            self._finalizer = weakref.finalize(self, _end, self.process)
+            self._finalizer = weakref.finalize(self, end_all, self.process, grace_s=_END_S)
             try:
                 self._wait(progress)
             except BaseException:
@@ -114,13 +114,7 @@ class VllmServer:
 
     def cpu_s(self) -> float:
         """What all its processes have taken so far, in steps of the kernel's clock."""
-        first = psutil.Process(self.process.pid)
-        taken = 0.0
-        for process in (first, *first.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                taken += times.user + times.system
-        return taken
+        return cpu_s_of(self.process.pid)
 
     def close(self) -> None:
         """Ends all its processes."""
@@ -168,17 +162,3 @@ def _free_port() -> int:
 def _last_words(log: bytes) -> str:
     lines = [line.strip() for line in log.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing."
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """All of its processes, since those that compute may outlive the first."""
-    with suppress(psutil.NoSuchProcess):
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S)
-        process.kill()
-        for child in children:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-    process.wait()

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 from typing import IO, TYPE_CHECKING
 
 from engine.errors import EngineLostError, SharingError
+from engine.process_tree import end_all
 from engine.sentences import Sentence
 from engine.service import wire
 from engine.service.endpoint import Endpoint
@@ -153,10 +153,7 @@ def _start(endpoint: Endpoint, linger_s: float, host: str) -> None:
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            child.kill()
-        else:
-            os.killpg(child.pid, signal.SIGKILL)
+        end_all(child)
 
 
 @contextlib.contextmanager

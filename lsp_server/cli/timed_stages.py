@@ -5,17 +5,14 @@ For a machine that is there for some minutes alone. Knows nothing of what the co
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-import psutil
+from engine.process_tree import end_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +109,7 @@ def _run(stage: Stage, log: Path, box_s: float, environment: Mapping[str, str]) 
             except subprocess.TimeoutExpired:
                 outcome = "out of time"
             finally:
-                _end(child)
+                end_all(child, grace_s=_GRACE_S)
     return StageRun(
         stage=stage.name,
         question=stage.question,
@@ -121,22 +118,6 @@ def _run(stage: Stage, log: Path, box_s: float, environment: Mapping[str, str]) 
         box_s=round(box_s, 1),
         last_words=_last_words(log),
     )
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends a stage with all that it has started, which has the session to itself."""
-    if sys.platform == "win32":
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(child.pid).children(recursive=True):
-                process.kill()
-        child.kill()
-        child.wait()
-        return
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE_S)
 
 
 def _last_words(log: Path) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from engine.errors import ConfigError, EngineError
+from engine.process_tree import cpu_s_of
 from engine.remote.refusals import words_of
 from lsp_server.replay.llama_vscode import (
     ClientPlace,
@@ -252,12 +253,9 @@ class HttpPeer:
         if self._process is None:
             return None
         try:
-            own = self._process.cpu_times()
-            children = [child.cpu_times() for child in self._process.children(recursive=True)]
+            return cpu_s_of(self._process.pid)
         except psutil.Error:
             return None
-        ended = own.children_user + own.children_system
-        return float(ended + sum(times.user + times.system for times in (own, *children)))
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

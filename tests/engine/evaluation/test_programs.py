@@ -4,6 +4,7 @@ import subprocess
 import psutil
 import pytest
 
+from engine import process_tree
 from engine.evaluation import programs
 
 
@@ -26,12 +27,11 @@ def test_a_program_ends_well_where_nothing_fails(program: str, is_well: bool) ->
 def test_what_a_program_leaves_behind_is_killed_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
 
-    def kill_all(process: subprocess.Popen[bytes]) -> None:
+    def end_all(process: subprocess.Popen[bytes]) -> None:
         groups.append(process.pid)
-        kill(process)
+        process_tree.end_all(process)
 
-    kill = programs._kill_all
-    monkeypatch.setattr(programs, "_kill_all", kill_all)
+    monkeypatch.setattr(programs, "end_all", end_all)
 
     assert programs.ends_well("import os, time\nif os.fork() == 0:\n    time.sleep(60)\n")
 
