@@ -197,7 +197,7 @@ class LedgerFile:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            _check(database, thorough=thorough)
+            check(database, thorough=thorough)
             migrate(database)
             know_projects(database)
             with transaction(database):  # a damaged header may forbid to write, which only writing shows
@@ -227,9 +227,9 @@ class LedgerFile:
             _take_from_others(self.path.with_name(self.path.name + end))
 
 
-def connect(path: str, timeout_s: float) -> sqlite3.Connection:
+def connect(path: str, timeout_s: float, *, uri: bool = False) -> sqlite3.Connection:
     """Opens a database whose rows have names, and whose text is text whatever bytes it has."""
-    database = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+    database = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, uri=uri)
     database.row_factory = sqlite3.Row
     database.text_factory = _text
     return database
@@ -241,10 +241,10 @@ def migrate(database: sqlite3.Connection) -> None:
     Raises:
         NewerLedgerError: They are of a later one.
     """
-    if _version(database) == len(MIGRATIONS):
+    if version_of(database) == len(MIGRATIONS):
         return
     with transaction(database):
-        version = _version(database)  # again: another server may have been faster
+        version = version_of(database)  # again: another server may have been faster
         if version > len(MIGRATIONS):
             raise NewerLedgerError("it was written by a newer version of Green Code")
         _run(database, MIGRATIONS[version:])
@@ -276,11 +276,12 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _check(database: sqlite3.Connection, *, thorough: bool) -> None:
+def check(database: sqlite3.Connection, *, thorough: bool) -> None:
+    """Raises a `DamageError` where a database is none of ours, or no longer; changes nothing."""
     verdict = database.execute("PRAGMA integrity_check(1)" if thorough else "PRAGMA quick_check(1)").fetchone()
     if verdict is None or verdict[0] != "ok":
         raise DamageError(verdict[0] if verdict else "it cannot be checked")
-    version = _version(database)
+    version = version_of(database)
     # A flipped byte may leave a sound database with another table in it, or with the number of a later version.
     known = min(version, len(MIGRATIONS))
     is_ours = _shape(database) == _shape_of(known)
@@ -288,7 +289,8 @@ def _check(database: sqlite3.Connection, *, thorough: bool) -> None:
         raise DamageError(f"it is not as version {version} is")
 
 
-def _version(database: sqlite3.Connection) -> int:
+def version_of(database: sqlite3.Connection) -> int:
+    """How many of `MIGRATIONS` it has been brought through."""
     return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -5,14 +5,13 @@ Unknown joules are in no sum; what was saved, and what was kept for a joule, are
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.errors import ConfigError
 from engine.types import combine_provenance
-from lsp_server.books.ledger import UNKNOWN_DAY, Ledger, count, known, provenance_of
-from lsp_server.books.ledger_file import CLOSE_TIMEOUT_S, connect, know_projects
+from lsp_server.books.ledger import UNKNOWN_DAY, count, known, provenance_of
+from lsp_server.books.ledger_file import know_projects
+from lsp_server.books.ledger_reader import open_to_read
 from lsp_server.books.reading import ProjectsRead, reading_by, reading_total
 from lsp_server.books.resting import resting
 
@@ -132,7 +131,7 @@ def read_report(
     """Sums up the ledger.
 
     Args:
-        path: Its file. One of an older version is brought up to date, as the server would.
+        path: Its file, which stays as it is.
         since: The first moment that counts; None for all.
         folder: The folder whose project `Report.here` names.
         rest_after_s: After how many seconds without use a model is given back.
@@ -141,7 +140,7 @@ def read_report(
         ConfigError: There is no ledger, or it cannot be read.
     """
     start_s = since.timestamp() if since else 0.0
-    with _opened(path) as database:
+    with open_to_read(path) as database:
         told = database.execute(_SOURCES, {"since": start_s})
         return Report(
             sources=tuple(row["source"] for row in told),
@@ -167,7 +166,7 @@ def request_sizes(path: Path) -> list[tuple[int, int]]:
     Raises:
         ConfigError: There is no ledger, or it cannot be read.
     """
-    with _opened(path) as database:
+    with open_to_read(path) as database:
         found = database.execute("SELECT prompt_tokens, tokens FROM completion WHERE tokens > 0 AND prompt_tokens > 0")
         return [(row["prompt_tokens"], row["tokens"]) for row in found]
 
@@ -182,18 +181,6 @@ def sums_by(database: sqlite3.Connection, group: str, start_s: float = 0.0) -> d
     """
     found = database.execute(_SUMS.format(key=GROUPS[group] if group else "''"), {"since": start_s})
     return {UNKNOWN_DAY if row["key"] is None else row["key"]: _sums(row) for row in found}
-
-
-def _opened(path: Path) -> closing[sqlite3.Connection]:
-    """The ledger as this version knows it."""
-    if not path.exists():
-        raise ConfigError(f"There is no energy ledger yet: {path} is written with the first completion in an editor.")
-    ledger = Ledger(path)
-    ledger.open()
-    ledger.close()
-    if ledger.warning:
-        raise ConfigError(ledger.warning)
-    return closing(connect(str(path), CLOSE_TIMEOUT_S))
 
 
 def _project_of(database: sqlite3.Connection, folder: Path) -> str:

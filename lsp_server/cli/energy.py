@@ -99,6 +99,8 @@ def report(
         carbon = own_intensity(g_per_kwh)
     elif country is not None:
         carbon = carbon_intensity(country)
+    if ledger is not None and not ledger.exists():
+        raise ConfigError(f"There is no file {ledger}.")
     found = read_report(ledger or data_dir() / LEDGER_FILE, since, Path.cwd(), rest_after_s=rest_after * MINUTE_S)
     rest = rest_power(data_dir() / CALIBRATION_FILE, found.models)
     if as_json:

@@ -1,6 +1,7 @@
 """Sums of the ledger against requests whose figures are easy to add up."""
 
 import ntpath
+import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime
@@ -127,14 +128,17 @@ def test_a_ledger_of_an_earlier_release_is_read(tmp_path: Path) -> None:
             for statement in filter(str.strip, script.split(";\n")):
                 database.execute(statement)
         database.execute("PRAGMA user_version = 2")
-    ledger = Ledger(path)
-    ledger.add("one", "a", fake_completion("four"))
-    ledger.close()
+        database.execute(
+            "INSERT INTO completion VALUES ('a', 'one', 1e9, 'm', 'CPU', 'learned', 20, 'stop', 'measured', 'counter', "
+            "2.0, 1.0, 1.0, 0.0, 0.0, 3.0, 10, 0, 4, 30, 9.0, '{}', 0.1, 0.1, 4, NULL, NULL, 0)"
+        )
+    before = path.read_bytes()
 
     report = read_report(path)
 
-    assert {key: sums.requests for key, sums in report.by["language"].items()} == {"": 1}
-    assert {key: sums.requests for key, sums in report.by["project"].items()} == {"": 1}
+    assert {key: (sums.requests, sums.energy_j) for key, sums in report.by["language"].items()} == {"": (1, 2.0)}
+    assert {key: sums.saved_low_j for key, sums in report.by["project"].items()} == {"": None}
+    assert path.read_bytes() == before
 
 
 def test_no_ledger_is_one_sentence(tmp_path: Path) -> None:
@@ -143,12 +147,42 @@ def test_no_ledger_is_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_ledger_is_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite3"
+def test_a_file_that_is_no_ledger_is_one_sentence_and_stays_as_it_is(tmp_path: Path) -> None:
+    """Whoever names the wrong file keeps it, and the rights on its folder."""
+    tmp_path.chmod(0o755)
+    path = tmp_path / "app.py"
     path.write_bytes(b"these are the bytes of no database" * 100)
+    other = tmp_path / "other.sqlite3"
+    with closing(sqlite3.connect(other)) as database, database:
+        database.execute("CREATE TABLE places (url TEXT)")
 
-    with pytest.raises(ConfigError, match="was damaged; it is kept as"):
+    for each in (path, other, tmp_path):
+        before = each.read_bytes() if each.is_file() else b""
+        with pytest.raises(ConfigError, match=rf"^{re.escape(str(each))} (cannot be read as|is no file, so it is no)"):
+            read_report(each)
+        assert (each.read_bytes() if each.is_file() else b"") == before
+    assert sorted(tmp_path.iterdir()) == [path, other]
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_ledger_of_a_later_release_is_one_sentence(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE completion ADD COLUMN smell REAL")
+        database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+    with pytest.raises(ConfigError, match=r"energy ledger: it was written by a newer version of Green Code\.$"):
         read_report(path)
+
+
+def test_a_ledger_that_a_server_writes_is_read_meanwhile(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.add("two", "d", fake_completion("four"))
+
+    report = read_report(path)
+
+    ledger.close()
+    assert report.total is not None
+    assert report.total.requests == 4
 
 
 def stamp(local: str) -> float:
