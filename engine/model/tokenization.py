@@ -11,6 +11,7 @@ import re
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from engine.model.piece_ids import PieceIds, is_known_to_cut
 from engine.model.vocabulary import vocabulary_of
 
 if TYPE_CHECKING:
@@ -59,13 +60,14 @@ class Tokenization:
         self.control_ids = {token.content: idx for idx, token in added.items() if token.special}
         self.start_ids = list(eos_token_ids[:1])
         self.end_ids = frozenset({*eos_token_ids, *self.control_ids.values()})
+        self._pieces = PieceIds(tokenizer) if is_known_to_cut(tokenizer) else None
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a document's beginning, with the start token where the model expects one.
 
         A document that spells a control token, such as this model's end token, is read as the characters it is.
         """
-        return list(self.tokenizer.encode(text).ids)
+        return list(self.tokenizer.encode(text).ids) if self._pieces is None else self._pieces.of(text)
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
         """Token ids of a prompt that is made of text, at even places, and names of control tokens, at odd ones."""
@@ -85,6 +87,8 @@ class Tokenization:
         return self._encode_alone(_SENTINEL + text)[len(self._encode_alone(_SENTINEL)) :]
 
     def _encode_alone(self, text: str) -> list[int]:
+        if self._pieces is not None:
+            return self._pieces.of(text)
         return list(self.tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 
     @functools.cached_property
