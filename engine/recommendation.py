@@ -90,7 +90,7 @@ def measure_machine() -> Machine:
     """What this machine has, and how fast it is just now; takes two seconds."""
     threads = cpu_threads(EngineConfig())
     instructions = library.instructions()
-    runtime: Runtime = {"avx512": "native", "avx2": "native-avx2"}.get(str(instructions), "onnx")  # type: ignore[assignment]
+    runtime: Runtime = "onnx" if instructions is None else library.RUNTIMES[instructions]
     one_core = weight_bytes_per_s(1)
     return Machine(
         memory_bytes=psutil.virtual_memory().total,

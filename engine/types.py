@@ -90,8 +90,8 @@ class Work:
         )
 
 
-Runtime = Literal["torch", "onnx", "native", "native-avx2"]
-"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own, on CPUs with AVX-512 and without."""
+Runtime = Literal["torch", "onnx", "native", "native-avxvnni", "native-avx2"]
+"""What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own, by the instructions of the CPU."""
 
 PreparedRuntime = Literal["onnx", "native"]
 """What a model can be prepared for; one for "native" kernels runs with AVX-512 and without."""

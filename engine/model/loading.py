@@ -218,8 +218,8 @@ def _open_prepared(
 
     threads = cpu_threads(config)
     runtime: Runtime = prepared.layout.runtime
-    if runtime == "native" and library.instructions() == "avx2":
-        runtime = "native-avx2"
+    if runtime == "native" and (instructions := library.instructions()) is not None:
+        runtime = library.RUNTIMES[instructions]
     with readable(name), ThreadPoolExecutor(1) as beside:
         files = MappedFiles(folder.iterdir())
         reading = beside.submit(Tokenizer.from_file, str(folder / TOKENIZER_FILE))

@@ -1,5 +1,5 @@
-// Whether this machine runs the instructions that the other sources are compiled to, which are those of GREEN_CODE_AVX512
-// or else AVX2's; itself compiled for any x86-64.
+// Whether this machine runs the instructions that the other sources are compiled to, which are AVX2's, with those of
+// GREEN_CODE_AVX_VNNI or GREEN_CODE_AVX512 where that is defined; itself compiled for any x86-64.
 //
 // Asks the CPU, since `__builtin_cpu_supports` is a stub in Zig's runtime.
 #include <cpuid.h>
@@ -9,7 +9,7 @@ namespace {
 struct Registers {
   unsigned a = 0, b = 0, c = 0, d = 0;
 
-  explicit Registers(unsigned leaf) { __get_cpuid_count(leaf, 0, &a, &b, &c, &d); }
+  explicit Registers(unsigned leaf, unsigned part = 0) { __get_cpuid_count(leaf, part, &a, &b, &c, &d); }
 };
 
 #ifdef GREEN_CODE_AVX512
@@ -18,6 +18,11 @@ constexpr unsigned kFurtherC = bit_AVX512VNNI;
 constexpr unsigned kState = 0xe6;  // SSE, AVX, and the three parts of AVX-512
 #else
 constexpr unsigned kFurtherB = 0, kFurtherC = 0, kState = 0x6;
+#endif
+#ifdef GREEN_CODE_AVX_VNNI
+constexpr unsigned kSecondA = bit_AVXVNNI;
+#else
+constexpr unsigned kSecondA = 0;
 #endif
 
 bool has(unsigned features, unsigned needed) { return (features & needed) == needed; }
@@ -32,9 +37,10 @@ unsigned saved_state() {
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) int green_code_supported() {
-  const Registers basic(1), further(7), extended(0x80000001);
+  const Registers basic(1), further(7), second(7, 1), extended(0x80000001);
   return has(basic.c, bit_SSE3 | bit_SSSE3 | bit_FMA | bit_CMPXCHG16B | bit_SSE41 | bit_SSE42 | bit_MOVBE |
                           bit_POPCNT | bit_XSAVE | bit_OSXSAVE | bit_AVX | bit_F16C) &&
          has(further.b, bit_BMI | bit_AVX2 | bit_BMI2 | kFurtherB) && has(further.c, kFurtherC) &&
+         has(second.a, kSecondA) &&
          has(extended.c, bit_LAHF_LM | bit_LZCNT) && has(saved_state(), kState);
 }

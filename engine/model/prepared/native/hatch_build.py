@@ -38,6 +38,7 @@ _TARGETS = {
 # What each library is compiled to; `library.py` says which is loaded.
 _INSTRUCTIONS = {
     "avx512": ["-mcpu=x86_64_v4-prefer_256_bit+avx512vnni", "-DGREEN_CODE_AVX512"],  # 16 lanes are one register
+    "avxvnni": ["-mcpu=x86_64_v3+avxvnni", "-DGREEN_CODE_AVX_VNNI"],
     "avx2": ["-mcpu=x86_64_v3"],
 }
 _ANY_CPU = "-mcpu=x86_64"  # for `cpu.cpp`, which finds out whether this one has what the others need

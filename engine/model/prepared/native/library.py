@@ -17,12 +17,18 @@ from typing import TYPE_CHECKING, Literal, get_args
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from engine.types import Runtime
 
 logger = logging.getLogger(__name__)
 
-Instructions = Literal["avx512", "avx2"]
-"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI, and what PCs of the last ten years have."""
+Instructions = Literal["avx512", "avxvnni", "avx2"]
+"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI, AVX2 with VNNI (Intel's CPUs for PCs since
+2021), and what PCs of the last ten years have."""
+
+RUNTIMES: Mapping[Instructions, Runtime] = {"avx512": "native", "avxvnni": "native-avxvnni", "avx2": "native-avx2"}
+"""What computes, by the instructions that the kernels are compiled to."""
 
 FOLDER = Path(__file__).parent
 _SUFFIX = ".dll" if sys.platform == "win32" else ".so"

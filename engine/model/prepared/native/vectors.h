@@ -72,39 +72,44 @@ GREEN_CODE_INLINE float largest_of(Floats x) {
 //
 // `dot_8` takes weights that are stored + 128, for which a group's sums begin with `correction` of the row's own sum over
 // the group; `dot_4` takes weights from 0 to 15. The channels of a row are bytes from -127 to 127.
-#if defined(GREEN_CODE_AVX512) != defined(__AVX512VNNI__)
+#if defined(GREEN_CODE_AVX512) != defined(__AVX512VNNI__) || defined(GREEN_CODE_AVX_VNNI) != defined(__AVXVNNI__)
 #error "cpu.cpp would look for other instructions than these are compiled to"
 #elif defined(GREEN_CODE_AVX512)
-constexpr int kOutputs = 16;
 using Sums = __m512i;
 
 GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm512_set1_epi32(x); }
 GREEN_CODE_INLINE Sums high_bits(Sums x) { return _mm512_srli_epi16(x, 4) & splat_ints(0x0f0f0f0f); }
-
-using Weights8 = Sums;
-
-GREEN_CODE_INLINE int32_t correction(int32_t row_sum) { return -128 * row_sum; }
-
-GREEN_CODE_INLINE Sums dot_8(Sums sums, Weights8 stored, Sums channels) {
-  return _mm512_dpbusd_epi32(sums, stored, channels);
-}
-
-GREEN_CODE_INLINE Sums dot_4(Sums sums, Sums weights, Sums channels) {
+GREEN_CODE_INLINE Sums dot(Sums sums, Sums weights, Sums channels) {
   return _mm512_dpbusd_epi32(sums, weights, channels);
 }
 #else
-constexpr int kOutputs = 8;
 using Sums = __m256i;
 
 GREEN_CODE_INLINE Sums splat_ints(int32_t x) { return _mm256_set1_epi32(x); }
 GREEN_CODE_INLINE Sums high_bits(Sums x) { return _mm256_srli_epi16(x, 4) & splat_ints(0x0f0f0f0f); }
-
+#if defined(GREEN_CODE_AVX_VNNI)
+GREEN_CODE_INLINE Sums dot(Sums sums, Sums weights, Sums channels) {
+  return _mm256_dpbusd_avx_epi32(sums, weights, channels);
+}
+#else
 // Bytes from 0 to 127 times bytes from -127 to 127: two products are added in 16 bits, which hold them.
-GREEN_CODE_INLINE Sums dot_unsigned(Sums sums, Sums weights, Sums channels) {
+GREEN_CODE_INLINE Sums dot(Sums sums, Sums weights, Sums channels) {
   const Sums pairs = _mm256_maddubs_epi16(weights, channels);
   return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
+#endif
+#endif
+constexpr int kOutputs = sizeof(Sums) / sizeof(int32_t);
 
+GREEN_CODE_INLINE Sums dot_4(Sums sums, Sums weights, Sums channels) { return dot(sums, weights, channels); }
+
+#if defined(GREEN_CODE_AVX512) || defined(GREEN_CODE_AVX_VNNI)
+using Weights8 = Sums;
+
+GREEN_CODE_INLINE int32_t correction(int32_t row_sum) { return -128 * row_sum; }
+
+GREEN_CODE_INLINE Sums dot_8(Sums sums, Weights8 stored, Sums channels) { return dot(sums, stored, channels); }
+#else
 struct Weights8 {
   Sums values, sizes;
 
@@ -114,10 +119,8 @@ struct Weights8 {
 GREEN_CODE_INLINE int32_t correction(int32_t) { return 0; }
 
 GREEN_CODE_INLINE Sums dot_8(Sums sums, const Weights8& weights, Sums channels) {
-  return dot_unsigned(sums, weights.sizes, _mm256_sign_epi8(channels, weights.values));
+  return dot(sums, weights.sizes, _mm256_sign_epi8(channels, weights.values));
 }
-
-GREEN_CODE_INLINE Sums dot_4(Sums sums, Sums weights, Sums channels) { return dot_unsigned(sums, weights, channels); }
 #endif
 
 // What becomes of the sums of a register.

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).parents[4]
 FOLDER = "engine/model/prepared/native"
 NEEDED: dict[Instructions, set[str]] = {
     "avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"},
+    "avxvnni": {"avx_vnni", "avx2"},
     "avx2": {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe", "xsave"},
 }
 LIBRARIES = {library_file(instructions).name for instructions in NEEDED}
@@ -100,7 +101,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("cpu", "switch", "loaded"),
     [
-        ({"avx512", "avx2"}, "on", "avx512"),
+        ({"avx512", "avxvnni", "avx2"}, "on", "avx512"),
+        ({"avxvnni", "avx2"}, "on", "avxvnni"),
+        ({"avx512", "avxvnni", "avx2"}, "avxvnni", "avxvnni"),
         ({"avx512", "avx2"}, "avx2", "avx2"),
         ({"avx2"}, "on", "avx2"),
         ({"avx2"}, "avx512", None),

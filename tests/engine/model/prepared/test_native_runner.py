@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from engine.errors import UnsupportedModelError
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
 from engine.model.prepared.native import library, packing, runner
+from engine.model.prepared.native.library import Instructions
 from engine.model.prepared.native.packing import GROUP, _Packer
 from engine.model.prepared.native.runner import NativeRunner
 from engine.model.prepared.onnx_runtime import OnnxRunner
@@ -36,13 +37,14 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def with_avx2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """From its call on, models are opened with the kernels for CPUs without AVX-512."""
+def with_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Instructions], None]]:
+    """From its call on, models are opened with the kernels for these instructions, where this CPU has them."""
 
-    def switch() -> None:
-        monkeypatch.setenv("GREEN_CODE_KERNELS", "avx2")
+    def switch(instructions: Instructions) -> None:
+        monkeypatch.setenv("GREEN_CODE_KERNELS", instructions)
         library._find.cache_clear()
-        assert library.instructions() == "avx2"
+        if library.instructions() != instructions:
+            pytest.skip(f"this CPU does not run the kernels for {instructions}")
 
     yield switch
     monkeypatch.undo()
@@ -80,12 +82,15 @@ def rounded_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("n_rows", [1, 2, 5, 13, 30])
 @pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("avx2", [False, True])
+@pytest.mark.parametrize("instructions", get_args(Instructions))
 def test_a_product_is_that_of_the_rounded_weight_and_rows(
-    bits: int, n_rows: int, tmp_path: Path, with_avx2: Callable[[], None], *, avx2: bool
+    bits: int,
+    n_rows: int,
+    instructions: Instructions,
+    tmp_path: Path,
+    with_kernels: Callable[[Instructions], None],
 ) -> None:
-    if avx2:
-        with_avx2()
+    with_kernels(instructions)
     fast = native(native_model("llama")).runner
     assert isinstance(fast, NativeRunner)
     random = np.random.default_rng(0)
@@ -213,13 +218,17 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_runs_beside_it(
     assert torch.equal(torch.cat(together, dim=1), singles)
 
 
-@pytest.mark.skipif(library.instructions() != "avx512", reason="this CPU runs one set of kernels only")
+@pytest.mark.skipif(library.instructions() == "avx2", reason="this CPU runs one set of kernels only")
+@pytest.mark.parametrize("instructions", get_args(Instructions)[1:])
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 def test_every_cpu_computes_the_same_bits(
-    reference: EarlyExitModel, precision: Precision, with_avx2: Callable[[], None]
+    reference: EarlyExitModel,
+    precision: Precision,
+    instructions: Instructions,
+    with_kernels: Callable[[Instructions], None],
 ) -> None:
     here = native(reference, precision)
-    with_avx2()
+    with_kernels(instructions)
     elsewhere = native(reference, precision)
 
     for ours, theirs in zip(ragged(here, propagated=True), ragged(elsewhere, propagated=True), strict=True):
