@@ -237,7 +237,7 @@ class Engine:
             elapsed_s=window.elapsed_s,
             # As many tokens: what a stop saved is not claimed, for nobody knows where full depth would have ended.
             baseline=baseline_work(
-                decoded.work[Phase.PREFILL] + unread,
+                decoded.work[Phase.PREFILL] + decoded.left_out + unread,
                 prompt_tokens=len(run.prompt_ids),
                 tokens=decoded.n_decoded,
                 n_layers=self.layers_total,

@@ -20,7 +20,7 @@ from engine.decoding.stopping import StopCondition, chance_of_all, no_doubt
 from engine.decoding.work import WorkCounter
 from engine.model.loaded import synchronize
 from engine.project.projects import Projects
-from engine.types import FinishReason, NeverCancelled, Phase
+from engine.types import FinishReason, NeverCancelled, Phase, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
-    from engine.types import CancellationToken, CompletionRequest, ProjectPlace, Work
+    from engine.types import CancellationToken, CompletionRequest, ProjectPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class DecodedText:
         n_decoded: Tokens decoded, an end token included.
         reused_tokens: Tokens of the prompt that were in the KV cache already.
         unread_tokens: Those that the model never read, because the project said all of the text.
+        left_out: What far tokens of the prompt would have taken, had they run all layers.
     """
 
     token_ids: tuple[int, ...]
@@ -59,6 +60,7 @@ class DecodedText:
     n_decoded: int
     reused_tokens: int
     unread_tokens: int = 0
+    left_out: Work
 
 
 class TextDecoder:
@@ -259,6 +261,7 @@ class TextRun:
             n_decoded=self.decoder.n_decoded,
             reused_tokens=self.decoder.reused_tokens,
             unread_tokens=0 if was_read else len(self.prompt_ids) - self.decoder.reused_tokens,
+            left_out=self.decoder.work.left_out.total(),
         )
 
     def text_of(self, token_ids: Sequence[int]) -> str:

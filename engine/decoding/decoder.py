@@ -50,6 +50,7 @@ class Decoder:
         self._model = model
         self._cache = model.new_cache()
         self._known = KnownRows(keeps_rows=keeps_rows)
+        self._first_approximate: int | None = None  # position whose deepest keys and values come from an exit's state
         self._pace = JudgingPace() if keeps_rows else None
         self.work = WorkCounter()
         self.reused_tokens = 0
@@ -95,6 +96,8 @@ class Decoder:
             project: What the project says of the same text; None where the model is alone.
         """
         self.work, self.n_decoded = WorkCounter(), 0
+        if point.lossless and self._first_approximate is not None:
+            self._crop(self._first_approximate)
         self.reused_tokens = common_prefix(prompt_ids, self._known.ids)
         if not prompt_ids:
             self.finish_reason = FinishReason.STOP
@@ -102,8 +105,7 @@ class Decoder:
         if self.reused_tokens < len(prompt_ids) or self._known.behind(len(prompt_ids), []) is None:
             # The last prompt token's row chooses the first new token, and has to be computed.
             self.reused_tokens = min(self.reused_tokens, len(prompt_ids) - 1)
-            self._cache.crop(self.reused_tokens)
-            self._known.crop(self.reused_tokens)
+            self._crop(self.reused_tokens)
         run = Trajectory(
             self._model,
             self._cache,
@@ -154,8 +156,15 @@ class Decoder:
         if run.has_run:
             exact = min(exact, run.n_prompt) if run.fill is Fill.PROPAGATE else exact
             self._known.ids = ids
-        self._cache.crop(exact)
-        self._known.crop(exact)
+        self._crop(exact)
+        if self.work.left_out.layer_passes and self._first_approximate is None:
+            self._first_approximate = self.reused_tokens
+
+    def _crop(self, length: int) -> None:
+        self._cache.crop(length)
+        self._known.crop(length)
+        if self._first_approximate is not None and self._first_approximate >= length:
+            self._first_approximate = None
 
 
 def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> FinishReason | None:

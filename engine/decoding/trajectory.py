@@ -224,7 +224,8 @@ class Trajectory:
             self._cache,
             [*self._prompt_ids, *said][start:],
             position=start,
-            counter=self._work.prefill,
+            far_depth=self._point.prompt_depth,
+            work=self._work,
             check=self._check_cancelled,
             between=self._between,
         )
@@ -233,8 +234,7 @@ class Trajectory:
         self._work.prefill.prefill_tokens -= len(said)  # rows that were taken along are no part of the prompt
         self._work.verification.layer_tokens += len(said) * self._model.n_layers
         self._work.decode.tokens += len(said)
-        reading = self._read_last(rows[:, -1:], said, self._work.decode)
-        self._emit(len(said), reading, range(1), self._model.n_layers)
+        self._emit(len(said), self._read_last(rows[:, -1:], said, self._work.decode), range(1), self._model.n_layers)
 
     @property
     def _n_run(self) -> int:

@@ -51,12 +51,17 @@ def further_context(rows: int, start: int) -> int:
 
 @dataclass(slots=True)
 class WorkCounter:
-    """One counter a phase."""
+    """One counter a phase.
+
+    Attributes:
+        left_out: What the prompt would have taken beyond `prefill`, had its far tokens run all layers.
+    """
 
     prefill: PhaseCounter = field(default_factory=PhaseCounter)
     decode: PhaseCounter = field(default_factory=PhaseCounter)
     policy: PhaseCounter = field(default_factory=PhaseCounter)
     verification: PhaseCounter = field(default_factory=PhaseCounter)
+    left_out: PhaseCounter = field(default_factory=PhaseCounter)
 
     def by_phase(self) -> dict[Phase, Work]:
         """The counts so far, by phase."""

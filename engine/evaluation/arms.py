@@ -51,6 +51,7 @@ _PARTS: Mapping[str, Callable[[OperatingPoint, OperatingPoint], OperatingPoint]]
     "zero": lambda point, other: replace(point, zero_chance=other.zero_chance),
     "end": lambda point, other: replace(point, text_chance=other.text_chance),
     "window": lambda point, other: replace(point, window_share=other.window_share),
+    "depth": lambda point, other: replace(point, prompt_depth=other.prompt_depth),
 }
 _LOSSLESS_PARTS = ("listing", "lookup")
 

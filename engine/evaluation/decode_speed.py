@@ -20,7 +20,7 @@ import torch
 from engine.decoding.decoder import Decoder
 from engine.decoding.prefill import prefill
 from engine.decoding.stopping import StopCondition
-from engine.decoding.work import PhaseCounter
+from engine.decoding.work import WorkCounter
 from engine.evaluation.neighbour import Lateness, lateness_beside
 from engine.policy.base import ExitCandidate, OperatingPoint
 from engine.policy.baselines import FullDepth
@@ -191,7 +191,7 @@ class Stepper:
         model = self._model
         self._cache.crop(0)
         self._listing = model.listing(token_ids)
-        rows = prefill(model, self._cache, token_ids, position=0, counter=PhaseCounter(), check=_go_on)
+        rows = prefill(model, self._cache, token_ids, position=0, far_depth=1.0, work=WorkCounter(), check=_go_on)
         model.choices(model.logits(model.exit_state(rows[:, -1:], model.n_layers), model.n_layers))  # waits for a GPU
 
     def back_to(self, n_positions: int) -> None:

@@ -16,7 +16,7 @@ from engine.completion.kept import kept_characters
 from engine.completion.prompt import build_prompt
 from engine.completion.site import offered
 from engine.completion.window import window_start
-from engine.energy.cost_model import energy_j, phase_energy_j, prompt_work
+from engine.energy.cost_model import energy_j, phase_energy_j
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL, Arm, Situation
 from engine.evaluation.metrics import edit_similarity, rouge_l, same_line
 from engine.evaluation.oracle import Oracle
@@ -24,7 +24,7 @@ from engine.policy.base import PLAIN_DECODING, OperatingPoint
 from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
 from engine.text import TextDecoder
-from engine.types import FinishReason, Phase, ProgressSink, PromptOptions, no_progress
+from engine.types import FinishReason, Phase, ProgressSink, PromptOptions, Work, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ class Timed:
 
     Attributes:
         said: What came out.
-        n_prompt: Tokens of the prompt.
+        prompt: What reading the prompt took.
         decode_s: Seconds from that position, which gives the first token, to the end. When tokens are certain is not
             asked: several that are judged at once come late.
         cpu_s: Processor time of this process meanwhile, all threads, in seconds.
@@ -50,7 +50,7 @@ class Timed:
     """
 
     said: DecodedText
-    n_prompt: int
+    prompt: Work
     decode_s: float
     cpu_s: float
     policy_s: float
@@ -191,14 +191,15 @@ class _Bench:
     def __init__(self, texts: TextDecoder, place: Place, max_new_tokens: int) -> None:
         self.loaded, self.place, self._max_new_tokens = texts.loaded, place, max_new_tokens
         self._texts = texts
-        self._runs: dict[int, TextRun] = {}  # by where the window begins
-        self.run = self._run_for(PLAIN_DECODING)
+        # By where the window begins and how deep its far tokens ran: what decodes behind it, and what reading it took.
+        self._runs: dict[tuple[int, float], tuple[TextRun, Work]] = {}
+        self.run, _ = self._read_for(PLAIN_DECODING)
 
     def decode(
         self, policy: ExitPolicy, point: OperatingPoint, *, max_new_tokens: int | None = None, may_give_up: bool = True
     ) -> Timed:
         """Decodes once; by default to the product's own length limit, and unlikely texts as far as the product does."""
-        run = self._run_for(point)
+        run, prompt = self._read_for(point)
         timed = _TimedPolicy(policy)
         begun_s, cpu_begun_s = time.perf_counter(), time.process_time()
         said = run.decode(
@@ -208,19 +209,22 @@ class _Bench:
             may_give_up=may_give_up,
         )
         decode_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_begun_s
-        return Timed(said=said, n_prompt=len(run.prompt_ids), decode_s=decode_s, cpu_s=cpu_s, policy_s=timed.elapsed_s)
+        return Timed(said=said, prompt=prompt, decode_s=decode_s, cpu_s=cpu_s, policy_s=timed.elapsed_s)
 
-    def _run_for(self, point: OperatingPoint) -> TextRun:
-        """What reads as much of the window as an operating point does; its prompt is in the cache."""
+    def _read_for(self, point: OperatingPoint) -> tuple[TextRun, Work]:
+        """What reads the prompt as an operating point does, and has read it, with what that took."""
         site = self.place.site
         share = self._texts.window_share(site.place, point)
-        start = window_start(site.prefix, PromptOptions(), share)
-        if start not in self._runs:
+        key = start, _ = window_start(site.prefix, PromptOptions(), share), point.prompt_depth
+        if key not in self._runs:
             if share < 1.0:
                 site = replace(site, prompt=build_prompt(site.prefix, site.suffix, start=start))
-            self._runs[start] = run = self._texts.at(site, max_new_tokens=self._max_new_tokens)
-            run.decode(FullDepth(), PLAIN_DECODING, max_new_tokens=1)
-        return self._runs[start]
+            # As if the model were not asked: each gets a cache of its own, and reads all of its prompt.
+            run = self._texts.at(site, max_new_tokens=self._max_new_tokens, reads=False)
+            read = replace(PLAIN_DECODING, lossless=False, prompt_depth=point.prompt_depth)
+            said = run.decode(FullDepth(), read, max_new_tokens=1)
+            self._runs[key] = run, said.work[Phase.PREFILL]
+        return self._runs[key]
 
 
 class _TimedPolicy:
@@ -268,7 +272,7 @@ def _judged(
         arm=arm,
         place=index,
         decode_j=sum(joules[phase] for phase in charged),
-        prompt_j=energy_j(cost_model, prompt_work(timed.n_prompt, timed.n_prompt, bench.loaded.model.n_layers)),
+        prompt_j=energy_j(cost_model, timed.prompt),
         layer_passes=layer_passes,
         head_passes=head_passes,
         weight_bytes=weights * geometry.bytes_per_param,

@@ -50,6 +50,8 @@ class OperatingPoint:
         runs_layers: False ends the text before the first token that would need a layer.
         window_share: How much of the window onto a document is read where a project has its say: its index knows what
             stands above, so what is left out leaves the model before its first layer.
+        prompt_depth: Share of the layers behind which a prompt's far tokens leave, at the next exit; deeper keys and
+            values are computed from there.
         whole_head: Chooses each token from the whole vocabulary at once, as plain decoding does; else from a listing,
             and the whole head judges several of them in one pass.
     """
@@ -63,6 +65,7 @@ class OperatingPoint:
     text_chance: float = 0.0
     runs_layers: bool = True
     window_share: float = 1.0
+    prompt_depth: float = 1.0
     whole_head: bool = False
 
 

@@ -35,8 +35,11 @@ _TEXT_CHANCE = 0.05
 _TEXT_CHANCE_SPAN = 0.1
 # Where a project knows the rest, 0.7 of a window keep all but 1 % of the text, and a half all but 3 %:
 # engine/LOG.md, "A prompt that leaves before the first layer".
-_WINDOW_SHARE = 0.75
+_WINDOW_SHARE = 0.77
 _WINDOW_SHARE_SPAN = 0.4
+# The last tenth of the layers changes the keys and values of far tokens too little to cost a token: engine/LOG.md, "Far
+# tokens that leave at the last exit".
+_PROMPT_DEPTH = 0.9
 _DEPTH_SPAN = 0.3  # share of the layers that the greenest end leaves out
 
 
@@ -103,6 +106,7 @@ def point_for(green_mode: int, energy_weight: float, *, lossless: bool) -> Opera
         zero_chance=zero_chance(green_mode),
         text_chance=0.0 if lossless else text_chance(green_mode),
         window_share=1.0 if lossless else window_share(green_mode),
+        prompt_depth=1.0 if lossless else _PROMPT_DEPTH,
     )
 
 

@@ -1,4 +1,5 @@
 import random
+from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -241,6 +242,47 @@ def test_a_cancelled_request_leaves_a_sound_cache(n_questions: int) -> None:
     assert decoder.finish_reason is FinishReason.CANCELLED
     assert seen == greedy(model, PROMPT, 24)[: len(seen)]
     assert ids(decode(decoder, FullDepth(), LOSSLESS)) == greedy(model, PROMPT, 24)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_far_tokens_that_left_at_an_exit_are_read_anew_for_text_that_must_be_full_depths(seed: int) -> None:
+    model, rng = tiny_model("llama", seed), random.Random(seed)
+    green = replace(LOSSY, prompt_depth=0.6)
+    decoder = Decoder(early_exit_model(model, exit_layers=(2, 4)), keeps_rows=True)
+    text = rng.choices(range(97), k=150)
+    n_read_anew = n_reused = 0
+    is_approximate = False
+    for _ in range(24):
+        if rng.random() < 0.5:
+            text = [*text[: rng.randrange(20, len(text))], *rng.choices(range(97), k=rng.choice((1, 2, 70, 140)))]
+        prompt = text[-400:]
+        if rng.random() < 0.6:
+            cancellation = CancelAfter(rng.randrange(8, 200))
+            deque(
+                decoder.generate(prompt, policy=FullDepth(), point=green, stop=TO_LENGTH, cancellation=cancellation),
+                maxlen=0,
+            )
+            n_reused += decoder.reused_tokens > 0
+            is_approximate = is_approximate or decoder.work.left_out.layer_passes > 0
+        else:
+            assert ids(decode(decoder, FullDepth(), LOSSLESS, prompt=prompt)) == greedy(model, prompt, 24)
+            n_read_anew += is_approximate
+            is_approximate = False
+    assert n_read_anew
+    assert n_reused
+
+
+def test_far_tokens_save_the_layers_behind_their_exit() -> None:
+    model = early_exit_model(tiny_model("llama"), exit_layers=(2, 4))
+    prompt = random.Random(1).choices(range(97), k=300)
+    early, whole = Decoder(model), Decoder(model)
+    decode(early, FullDepth(), replace(LOSSY, prompt_depth=0.6), prompt=prompt)
+    decode(whole, FullDepth(), LOSSY, prompt=prompt)
+
+    read, full = early.work.by_phase()[Phase.PREFILL], whole.work.by_phase()[Phase.PREFILL]
+    assert read.layer_passes < full.layer_passes
+    assert read + early.work.left_out.total() == full
+    assert read.prefill_tokens < 0.9 * len(prompt) == 0.9 * full.prefill_tokens
 
 
 def test_tokens_stream_before_the_text_is_complete() -> None:

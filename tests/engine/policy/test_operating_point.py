@@ -59,6 +59,13 @@ def test_a_greener_mode_reads_no_more_of_the_window_and_a_lossless_one_all_of_it
     assert shares[-1] > 0.2
 
 
+def test_only_a_lossless_mode_reads_far_tokens_to_the_last_layer() -> None:
+    depths = [plan_for(mode, None, LAYERS).point.prompt_depth for mode in range(101)]
+
+    assert depths[0] == plan_for(100, "full-depth", LAYERS).point.prompt_depth == 1.0
+    assert max(depths[1:]) < 1.0
+
+
 @pytest.mark.parametrize("spec", ["full-depth", "fixed:24", "fixed:30", "confidence:0.8"])
 def test_a_policy_is_found_by_its_name(spec: str) -> None:
     assert plan_for(0, spec, LAYERS).policy.name == spec

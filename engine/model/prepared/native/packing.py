@@ -36,7 +36,7 @@ LANES = 16
 """Numbers in a vector."""
 
 _GELU = "gelu_pytorch_tanh"
-_PANEL = 16
+PANEL = 16
 _ALIGNMENT = 64
 _AT_ONCE = 1 << 21  # numbers that are rounded at a time
 
@@ -193,7 +193,7 @@ class _Packer:
             return self.rounded([quantized], quantized.scales.max(), shift if bias is None else bias + shift)
         largest_scale = np.float32(max(weight.max(), -weight.min())) / 127
         # Some panels at a time: what rounding takes in between is several times a weight.
-        n_rows = _PANEL * max(1, _AT_ONCE // (_PANEL * weight.shape[1]))
+        n_rows = PANEL * max(1, _AT_ONCE // (PANEL * weight.shape[1]))
         parts = (quantize_8(weight[start : start + n_rows]) for start in range(0, len(weight), n_rows))
         return self.rounded(parts, largest_scale, bias)
 
@@ -205,7 +205,7 @@ class _Packer:
         for part in parts:
             rows = _panels(part, unit)
             panels.append((self._append(rows), *rows.shape))  # right behind, as panels are multiples of the alignment
-        n_outputs = _PANEL * sum(n_panels for _, n_panels, _ in panels)
+        n_outputs = PANEL * sum(n_panels for _, n_panels, _ in panels)
         return PackedWeight(
             offset=panels[0][0],
             panel_bytes=panels[0][2],
@@ -239,13 +239,13 @@ def _unit(largest_scale: np.float32) -> float:
 def _panels(weight: QuantizedWeight, unit: float) -> NDArray[np.uint8]:
     """Panels [N / 16, bytes], each behind the other as `products.h` says."""
     assert weight.group == GROUP
-    n_outputs = -(-len(weight.scales) // _PANEL) * _PANEL
+    n_outputs = -(-len(weight.scales) // PANEL) * PANEL
     scales = _filled(weight.scales, n_outputs)
     parts = [_values(weight, n_outputs), _by_panel(scales / unit)]
     if weight.zero_points is not None:
         zeros = halves(weight.zero_points)[:, : scales.shape[1]]
         parts.append(_by_panel(_filled(zeros.astype(np.float32), n_outputs) * scales / unit))
-    panels = np.concatenate([part.reshape(n_outputs // _PANEL, -1) for part in parts], axis=1)
+    panels = np.concatenate([part.reshape(n_outputs // PANEL, -1) for part in parts], axis=1)
     return np.pad(panels, ((0, 0), (0, -panels.shape[1] % _ALIGNMENT)))
 
 
@@ -257,7 +257,7 @@ def _values(weight: QuantizedWeight, n_outputs: int) -> NDArray[np.uint8]:
     missing = n_outputs - len(channels)
     channels = np.pad(channels, ((0, missing), (0, 0)), constant_values=nothing)
     # [N, K] -> [N / 16, K / 4, 16, 4]
-    quads = channels.reshape(n_outputs // _PANEL, _PANEL, -1, 4).transpose(0, 2, 1, 3)
+    quads = channels.reshape(n_outputs // PANEL, PANEL, -1, 4).transpose(0, 2, 1, 3)
     if is_halved:
         quads = quads[:, 0::2] | (quads[:, 1::2] << 4)
     return np.ascontiguousarray(quads)
@@ -265,7 +265,7 @@ def _values(weight: QuantizedWeight, n_outputs: int) -> NDArray[np.uint8]:
 
 def _by_panel(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Half floats [N, G] as bytes of panels [N / 16, G, 16]."""
-    panels = values.reshape(len(values) // _PANEL, _PANEL, -1).transpose(0, 2, 1)
+    panels = values.reshape(len(values) // PANEL, PANEL, -1).transpose(0, 2, 1)
     return np.ascontiguousarray(panels, np.float16).view(np.uint8)
 
 

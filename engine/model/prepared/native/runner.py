@@ -21,7 +21,7 @@ import numpy as np
 from engine.errors import ModelError
 from engine.model.prepared import prepared_runner as shared
 from engine.model.prepared.native import library
-from engine.model.prepared.native.packing import LANES, PACK_FILE, WEIGHTS_FILE, Pack
+from engine.model.prepared.native.packing import LANES, PACK_FILE, PANEL, WEIGHTS_FILE, Pack
 from engine.model.prepared.prepared_runner import PreparedRunner, SegmentedCache
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ class Weight(ctypes.Structure):
         ("bits", ctypes.c_int32),
         ("unit", ctypes.c_float),
     )
+
+    def behind(self, output: int) -> Weight:
+        """What gives the outputs from `output` on, which begins a panel."""
+        panel, offset = divmod(output, PANEL)
+        assert not offset
+        bias = None if self.bias is None else self.bias + output * ctypes.sizeof(ctypes.c_float)
+        part = Weight.from_buffer_copy(self)
+        part.panels, part.bias, part.n_outputs = self.panels + panel * self.panel_bytes, bias, self.n_outputs - output
+        return part
 
 
 class _Heads(ctypes.Structure):
@@ -239,8 +248,8 @@ class NativeRunner(PreparedRunner):
     def propagate(self, hidden: NDArray[np.float32], start: int, cache: KVCache) -> None:
         """See `LayerRunner.propagate`."""
         assert isinstance(cache, NativeCache)
-        rows = self._product(self._propagation, shared.rms_normed(hidden, self._epsilon))
         width = 2 * self._layout.n_kv_heads * self._layout.head_dim
+        rows = self._product(self._propagation.behind(start * width), shared.rms_normed(hidden, self._epsilon))
         first = self._by_start[start]
         for layers, segment in zip(self._segments[first:], cache.segments[first:], strict=True):
             position = segment.extend(hidden.shape[1])
@@ -251,7 +260,7 @@ class NativeRunner(PreparedRunner):
                     ctypes.byref(place),
                     segment.capacity,
                     position,
-                    ctypes.c_void_p(rows[:, :, idx * width :].ctypes.data),
+                    ctypes.c_void_p(rows[:, :, (idx - start) * width :].ctypes.data),
                     rows.shape[2],
                     rows.shape[1],
                 )
