@@ -6,20 +6,26 @@ command was not understood.
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from engine.config import VERSION
 from engine.errors import EngineError
 from engine.model.torch_missing import needs_torch
 from engine.sentences import Sentence
 from lsp_server.cli import bench, complete, demo, doctor, energy, evaluate, models, reproduce, train
 
 _TRACE_VARIABLE = "GREEN_CODE_TRACE"  # set to anything: faults of ours end in their stack
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, getattr(errno, "EDQUOT", 0)}
+"""Faults that are none of ours, and that whoever is told of them can mend."""
 
 app = typer.Typer(
     name="green-code",
@@ -39,6 +45,21 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(energy.app, name="energy")
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"Green Code {VERSION}, Python {platform.python_version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Holds what stands before any command."""
+
+
 @app.command()
 def serve(
     in_process: Annotated[
@@ -54,6 +75,9 @@ def serve(
 
 def main() -> None:
     """Runs a command; ends the process where it fails."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal or a file has no sign for is no reason to fail
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         with needs_torch(Sentence("For this command")):
             app()
@@ -68,6 +92,9 @@ def tell(error: Exception) -> None:
         sentence = str(error)
     elif os.environ.get(_TRACE_VARIABLE):
         raise error
+    elif isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        where = f"{error.filename} cannot be used" if error.filename else "The output cannot be written"
+        sentence = f"{where}: {error.strerror}."
     else:
         what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         sentence = f"This is a fault of Green Code ({what}). Set {_TRACE_VARIABLE}=1 to see where, and report it."

@@ -27,6 +27,8 @@ from lsp_server.cli.options import (
     PrecisionOption,
     listed,
     open_engine,
+    output_file,
+    output_folder,
     progress_bar,
     slider_position,
 )
@@ -80,7 +82,7 @@ def replay(
         bool,
         typer.Option("--auto-close/--no-auto-close", help="Whether the editor closes brackets and quotes itself."),
     ] = True,
-    output: Annotated[Path, typer.Option("--output", help="The folder for numbers and plot.")] = Path("replay"),
+    output: Annotated[Path, output_folder("The folder for numbers and plot.")] = Path("replay"),
 ) -> None:
     """Types real files into the server, key by key, and tells what each kept character has cost.
 
@@ -100,6 +102,8 @@ def replay(
     others = dict(build_named(text) for text in builds or ())
     common = {"greenMode": green_mode, "model": model, "device": device}
     wanted = dict.fromkeys(others, common) | {name: settings_of(name) | common for name in listed(arms)}
+    if not wanted:
+        raise ConfigError("There is nothing to replay: name an arm, such as --arms now.")
     typing = Typing(seeds=seeds, accept=accept, pairs=PAIRS if auto_close else {}, time_scale=time_scale)
     runs: list[ReplayRun] = []
     try:
@@ -138,7 +142,7 @@ def decode(
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often everything takes its turn.")] = 5,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     note: Annotated[str, typer.Option("--note", help="Added to the JSON line.", metavar="TEXT")] = "",
-    output: Annotated[Path | None, typer.Option("--output", help="A file to add the JSON line to.")] = None,
+    output: Annotated[Path | None, output_file("A file to add the JSON line to.")] = None,
 ) -> None:
     """Times prefill and decoding by depth and by green mode, in turns with llama.cpp where it is installed."""
     from engine.evaluation.decode_bench import bench_decoding
@@ -165,7 +169,7 @@ def shapes(
     names: Annotated[list[str], typer.Argument(help="Models of `models recommend`, whose sizes are taken.")],
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often everything takes its turn.")] = 3,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="A file to add JSON lines to.")] = None,
+    output: Annotated[Path | None, output_file("A file to add JSON lines to.")] = None,
 ) -> None:
     """Memory, time and modelled joules by depth at the sizes of models, with random weights: nothing is fetched."""
     from engine.evaluation.shapes import measure_shape
@@ -188,7 +192,7 @@ def shapes(
 @app.command()
 def gpu(
     folder: Annotated[Path, typer.Argument(help="A folder that --pack has filled.")],
-    output: Annotated[Path, typer.Option("--output", help="The folder for results, as they come.")] = Path("gpu"),
+    output: Annotated[Path, output_folder("The folder for results, as they come.")] = Path("gpu"),
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.5, help="What there is of the machine's time.")
     ] = MINUTES,
@@ -247,7 +251,7 @@ def words(
         str, typer.Option("--green-modes", help="Comma-separated positions of the slider.")
     ] = f"0,{DEFAULT_GREEN_MODE}",
     signs: Annotated[bool, typer.Option("--signs", help="Completes `==`, `->` and the like after one sign.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", help="A file for every try, as JSON lines.")] = None,
+    output: Annotated[Path | None, output_file("A file for every try, as JSON lines.")] = None,
 ) -> None:
     """Completes words of installed packages that no training has seen, after none to four of their letters."""
     from engine.completion.acceptance import ACCEPTANCE
@@ -292,7 +296,7 @@ def windows(
             metavar="COMMAND",
         ),
     ] = "",
-    output: Annotated[Path | None, typer.Option("--output", help="A file for the numbers, as JSON.")] = None,
+    output: Annotated[Path | None, output_file("A file for the numbers, as JSON.")] = None,
 ) -> None:
     """Opens several windows at once, each with an engine of its own, and in turns all with a shared one."""
     from lsp_server.cli.render import windows_table

@@ -67,6 +67,8 @@ def complete(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Completes one place of a file, with what its project says."""
+    if remote_model and not remote:
+        raise ConfigError("--remote-model names a model of the server that --remote names: give both.")
     path, line, column = _parse_place(place)
     prefix, suffix = _split_at(read_source(path), path, line, column)
     request = CompletionRequest(
@@ -142,10 +144,11 @@ def _parse_place(place: str) -> tuple[Path, int, int]:
 def _split_at(text: str, path: Path, line: int, column: int) -> tuple[str, str]:
     lines = text.split("\n")
     if line > len(lines):
-        raise ConfigError(f"The file {path} has {len(lines)} lines; line {line} is outside it.")
+        raise ConfigError(f"The file {path} has {render.counted(len(lines), 'line')}; line {line} is outside it.")
     if column > len(lines[line - 1]) + 1:
         raise ConfigError(
-            f"Line {line} of {path} has {len(lines[line - 1])} characters; column {column} is outside it."
+            f"Line {line} of {path} has {render.counted(len(lines[line - 1]), 'character')}; "
+            f"column {column} is outside it."
         )
     offset = sum(len(before) + 1 for before in lines[: line - 1]) + column - 1
     return text[:offset], text[offset:]

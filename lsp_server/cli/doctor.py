@@ -12,11 +12,19 @@ from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, VERSION, DeviceChoice, cache_dir, data_dir
 from engine.energy.meter import StatedPowerMeter
-from engine.errors import ConfigError, EngineError
+from engine.errors import EngineError
 from engine.evaluation.pages import require_charts
 from engine.sentences import Sentence
 from lsp_server.cli import calibration, render
-from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, open_engine, progress_bar
+from lsp_server.cli.options import (
+    DeviceOption,
+    Model,
+    PrecisionOption,
+    file_to_write,
+    open_engine,
+    progress_bar,
+    write_page,
+)
 from lsp_server.cli.tested_versions import untried_versions
 from lsp_server.translation import translator
 
@@ -43,9 +51,9 @@ def doctor(
 ) -> None:
     """Says what was found: model, device, energy meters, and why others were refused."""
     console, say = Console(), translator(language)
-    console.print(f"Green Code {VERSION}, Python {platform.python_version()}", highlight=False)
+    console.print(f"Green Code {VERSION}, Python {platform.python_version()}", highlight=False, soft_wrap=True)
     for name in _TOLD_PACKAGES:
-        console.print(f"  {name} {say(_version_of(name))}", highlight=False)
+        console.print(f"  {name} {say(_version_of(name))}", highlight=False, soft_wrap=True)
     render.show_untried(console, untried_versions(), say)
     for place in (
         Sentence("models in {folder}", folder=cache_dir()),
@@ -73,7 +81,13 @@ def calibrate(
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="A page with what was measured and how it fits.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--html",
+            help="A page with what was measured and how it fits.",
+            metavar="FILE",
+            callback=file_to_write,
+        ),
     ] = None,
 ) -> None:
     """Fits the model of this device's energy to its counter: about a minute on a quiet machine."""
@@ -89,11 +103,7 @@ def calibrate(
     calibration.show(Console(), made, tables)
     if html is not None:
         title = f"The energy of {model} on {device_name}"
-        page = calibration.page(made, tables, title=title)
-        try:
-            html.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
+        write_page(html, calibration.page(made, tables, title=title))
 
 
 def _version_of(package: str) -> str:

@@ -20,7 +20,17 @@ from engine.types import DEFAULT_GREEN_MODE
 from lsp_server.books.ledger import LEDGER_FILE
 from lsp_server.books.reports import GROUPS, read_report
 from lsp_server.cli import energy_report as shown
-from lsp_server.cli.options import DeviceOption, GreenMode, Model, PrecisionOption, open_engine, progress_bar
+from lsp_server.cli.options import (
+    DeviceOption,
+    GreenMode,
+    Model,
+    PrecisionOption,
+    file_to_write,
+    moment,
+    open_engine,
+    progress_bar,
+    write_page,
+)
 from lsp_server.cli.verification import show_verification
 from lsp_server.rest import MINUTE_S, USUAL_MINUTES
 
@@ -53,7 +63,10 @@ def verify(
 @app.command()
 def report(
     since: Annotated[
-        datetime | None, typer.Option("--since", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The first day.")
+        datetime | None,
+        typer.Option(
+            "--since", parser=moment, help="The first day, such as 2026-11-30, or 2026-11-30T14:00.", metavar="DAY"
+        ),
     ] = None,
     by: Annotated[
         Literal["hour", "day", "session", "project", "language"], typer.Option("--by", help="What the table lists.")
@@ -61,7 +74,8 @@ def report(
     as_csv: Annotated[bool, typer.Option("--csv", help="All sums as CSV on stdout.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All sums as JSON on stdout.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", help="A page with charts, in one file.", metavar="FILE")
+        Path | None,
+        typer.Option("--html", help="A page with charts, in one file.", metavar="FILE", callback=file_to_write),
     ] = None,
     country: Annotated[
         str | None,
@@ -107,17 +121,13 @@ def report(
         sys.stdout.write(json.dumps(shown.as_record(found, carbon, rest), indent=1) + "\n")
     elif as_csv:
         rows = shown.as_rows(found, carbon, rest)
-        writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n") if rows else None
-        if writer is not None:
-            writer.writeheader()
-            writer.writerows(rows)
+        writer = csv.DictWriter(sys.stdout, shown.COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     elif html is not None:
         from lsp_server.cli.energy_page import page
 
-        try:
-            html.write_text(page(found, carbon, rest), encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"The page {html} cannot be written: {error.strerror}.") from None
+        write_page(html, page(found, carbon, rest))
         Console().print(f"The page is {html}", highlight=False, markup=False, soft_wrap=True)
     else:
         assert by in GROUPS

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NO_COMPLETION = "There is no completion in the ledger for this time."
 RESTING_HEAD = ("time", "metered parts", "of it for the model")
 READING_HEAD = ("CPU time", "energy", "")
+COLUMNS = ("by", "key", *(each.name for each in fields(Sums)), "carbon_g")
+"""Of the CSV."""
+
 _WIDE = 110  # columns that any table has room in; a narrower terminal breaks its lines, and no figure is cut
 
 
@@ -35,7 +38,7 @@ def as_rows(report: Report, carbon: CarbonIntensity | None, rest: RestPower | No
     total = [] if report.total is None else [("all", "", report.total)]
     keyed = [(by, key, sums) for by, groups in report.by.items() for key, sums in groups.items()]
     rows = [{"by": by, "key": key, **figures(sums, carbon)} for by, key, sums in total + keyed]
-    unknown = dict.fromkeys(("by", "key", *(name.name for name in fields(Sums)), "carbon_g"))
+    unknown = dict.fromkeys(COLUMNS)
     for hour, resting in resting_record(report, rest, "hour").items():
         told = {"elapsed_s": resting["seconds"], "energy_j": resting["energy_j"]}
         rows.append({**unknown, "by": "rest", "key": hour, **told})
@@ -201,7 +204,7 @@ def _table(title: str, head: Iterable[str]) -> Table:
 def _at_rest(report: Report, rest: RestPower | None) -> str:
     seconds = sum(report.resting_s["hour"].values())
     said = (
-        f"Beside that, a loaded model rested between requests for {seconds / 3600:.2f} h, "
+        f"Beside that, a loaded model rested between requests for {_duration(seconds)}, "
         f"at most {report.rest_after_s / 60:.0f} min at a time (--rest-after)"
     )
     if rest is None:
@@ -210,6 +213,11 @@ def _at_rest(report: Report, rest: RestPower | None) -> str:
     if rest.unloaded_w is None:
         return f"{told}; how much of it without the model was not measured."
     return f"{told}, {joules(seconds * (rest.loaded_w - rest.unloaded_w))} of it more than without the model."
+
+
+def _duration(seconds: float) -> str:
+    unit, scale = next((each for each in (("s", 1.0), ("min", 60.0)) if seconds < 60 * each[1]), ("h", 3600.0))
+    return f"{seconds / scale:.1f} {unit}"
 
 
 def name_of(by: str, key: str, here: str) -> str:

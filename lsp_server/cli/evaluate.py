@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.errors import ConfigError
-from lsp_server.cli.options import DeviceOption, Model, listed, progress_bar
+from lsp_server.cli.options import DeviceOption, Model, listed, output_folder, progress_bar
 
 if TYPE_CHECKING:
     from engine.corpus.source_text import SourceFile
@@ -45,9 +45,7 @@ def evaluate(
     project: Annotated[
         bool, typer.Option("--project/--no-project", help="Completes from a file's package as well, where people type.")
     ] = True,
-    output: Annotated[Path, typer.Option("--output", help="The folder for table, numbers and plot.")] = Path(
-        "evaluation"
-    ),
+    output: Annotated[Path, output_folder("The folder for table, numbers and plot.")] = Path("evaluation"),
 ) -> None:
     """Compares the slider with full depth, fixed exits, thresholds and random exits on held-out code."""
     wanted_languages = listed(languages)

@@ -6,6 +6,8 @@ It knows no command.
 from __future__ import annotations
 
 import contextlib
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,8 @@ from engine.types import GREEN_MODE_MAX, ProjectPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from typer.models import OptionInfo
 
     from engine.engine import Engine
     from engine.remote.remote_engine import RemoteEngine
@@ -56,6 +60,71 @@ ProjectText = Annotated[
     bool, typer.Option("--project/--no-project", help="Completes from the project as well, or from the model alone.")
 ]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, max=256, help="Upper bound on tokens decoded.")]
+
+
+def moment(text: str) -> datetime:
+    """A day, or a day and a time, as a person writes it.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is no day; write it as year, month and day, such as 2026-11-30, or with a time, such as "
+            "2026-11-30T14:00."
+        ) from None
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """A file that an option names, before the work is done that it is for.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    if path is not None and path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it.")
+    return None if path is None else _within_a_folder(path)
+
+
+def folder_to_write(path: Path) -> Path:
+    """Likewise for a folder, which need not be there yet."""
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file; name a folder.")
+    return _within_a_folder(path)
+
+
+def output_file(told: str) -> OptionInfo:
+    """The option --output of a command that writes one file."""
+    option: OptionInfo = typer.Option("--output", help=told, callback=file_to_write)
+    return option
+
+
+def output_folder(told: str) -> OptionInfo:
+    """The option --output of a command that fills a folder."""
+    option: OptionInfo = typer.Option("--output", help=told, callback=folder_to_write)
+    return option
+
+
+def _within_a_folder(path: Path) -> Path:
+    above = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not (above.is_dir() or above == path) or not os.access(above, os.W_OK):
+        raise ConfigError(f"{path} cannot be written: {above} is no folder that you may write into.")
+    return path
+
+
+def write_page(path: Path, page: str) -> None:
+    """Writes a page where an option says.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"The page {path} cannot be written: {error.strerror}.") from None
 
 
 def listed(text: str) -> tuple[str, ...]:

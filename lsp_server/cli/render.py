@@ -72,8 +72,9 @@ def completion_json(completion: Completion) -> str:
 def show_completion(console: Console, prefix: str, completion: Completion) -> None:
     """The cursor's line with its ghost text, the exit layer of each token, and what it cost."""
     before = prefix.split("\n")[-_CONTEXT_LINES:]
-    ghost = completion.text or "(nothing worth showing)"
-    console.print(Text.assemble(("\n".join(before), "dim"), (ghost, "bold green" if completion.text else "dim italic")))
+    console.print(Text.assemble(("\n".join(before), "dim"), (completion.text, "bold green")))
+    if not completion.text:
+        console.print("  nothing worth showing", style="dim italic")
     if completion.tokens:
         if completion.layers_total is not None:
             console.print("  each token, and the layers it took:", style="dim", highlight=False)
@@ -93,9 +94,11 @@ def show_engine(console: Console, engine: Engine, green_mode: int) -> None:
 def show_typed(console: Console, run: ReplayRun, session: SessionEnergy) -> None:
     """What a person typed, what of it was suggested, and what that cost."""
     share, costs = round(100 * run.kept_chars / run.typed_chars), run.costs
+    typed = f"{counted(run.typed_chars, 'character')}, {run.kept_chars} of them ({share} %) from suggestions"
+    computed = f"{counted(costs.computed, 'suggestion')} computed, {costs.reused} from memory"
     lines = [
-        f"{run.typed_chars} characters, {run.kept_chars} of them ({share} %) from suggestions; {run.keys} keys struck",
-        f"{costs.computed} suggestions computed, {costs.reused} from memory, {costs.skipped} places left alone",
+        f"{typed}; {counted(run.keys, 'key')} struck",
+        f"{computed}, {counted(costs.skipped, 'place')} left alone",
     ]
     if session.mean_exit_layer is not None:
         layers = f"a token took {session.mean_exit_layer:.1f} of {session.layers_total} layers"
@@ -287,7 +290,7 @@ def _exit_layers(completion: Completion) -> Text:
 
 def _cost(completion: Completion) -> str:
     energy = completion.energy
-    parts = [f"{len(completion.tokens)} tokens", f"{completion.elapsed_s:.2f} s", _joules(energy)]
+    parts = [counted(len(completion.tokens), "token"), f"{completion.elapsed_s:.2f} s", _joules(energy)]
     if completion.mean_exit_layer is not None:
         parts.insert(1, f"mean exit {completion.mean_exit_layer:.1f} of {completion.layers_total} layers")
     return " · ".join([*parts, _saved(completion)])
@@ -310,6 +313,11 @@ def _saved(completion: Completion) -> str:
     word, sign = ("saved", 1) if percent > 0 else ("more", -1)
     told_j = f"{joules(sign * saved_j)} ({between(*sorted(sign * end_j for end_j in ends_j))})"
     return f"{abs(percent)} % {word}, {told_j}, against {BASELINE_WORDS} (modelled)"
+
+
+def counted(n: int, thing: str) -> str:
+    """How many of a thing, whose name takes an s."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def joules(energy_j: float | None) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, EngineConfig, data_dir
 from engine.errors import ConfigError
-from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, listed, progress_bar
+from lsp_server.cli.options import DeviceOption, Model, PrecisionOption, listed, output_folder, progress_bar
 
 if TYPE_CHECKING:
     from engine.config import Device
@@ -26,7 +26,7 @@ Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads; one for each physical core if left out.")
 ]
 Rounds = Annotated[int, typer.Option("--rounds", min=2, help="How often each is measured, all taking turns.")]
-Output = Annotated[Path, typer.Option("--output", help="The folder for page, table and numbers; a run goes on there.")]
+Output = Annotated[Path, output_folder("The folder for page, table and numbers; a run goes on there.")]
 
 app = typer.Typer(help="Runs published experiments again, with any supported model.", no_args_is_help=True)
 
@@ -48,9 +48,7 @@ def green_code(
         Path | None, typer.Option("--file", help="The paper's data set in a file: text, JSON lines or Parquet.")
     ] = None,
     places: Annotated[int, typer.Option("--places", min=2, help="Completions of each kind.")] = 40,
-    output: Annotated[Path, typer.Option("--output", help="The folder for page, table and numbers.")] = Path(
-        "reproduction"
-    ),
+    output: Annotated[Path, output_folder("The folder for page, table and numbers.")] = Path("reproduction"),
 ) -> None:
     """Early exit against full depth with and without a KV cache, as GREEN-CODE did it; its figures beside ours."""
     from engine.corpus.datasets import gather_corpus

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig
 from engine.errors import TrainingError
-from lsp_server.cli.options import DeviceOption, Model, progress_bar
+from lsp_server.cli.options import DeviceOption, Model, output_file, progress_bar
 
 if TYPE_CHECKING:
     from engine.training.exits import TrainingPlan
@@ -46,9 +46,7 @@ def exits(
     further: Annotated[
         bool, typer.Option("--further", help="Go on from the exits that the model has, with text they did not learn.")
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
-    ] = None,
+    output: Annotated[Path | None, output_file("The file to write; where the model finds it if left out.")] = None,
 ) -> None:
     """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
     if joint_tokens:
@@ -80,9 +78,7 @@ def policy(
         int, typer.Option("--closed-loop-steps", min=0, help="Decisions of PPO on the real decoder.")
     ] = 4000,
     seed: Seed = 0,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; where the model finds it if left out.")
-    ] = None,
+    output: Annotated[Path | None, output_file("The file to write; where the model finds it if left out.")] = None,
 ) -> None:
     """Teaches a policy when to leave, check and stop, for any green mode: a quarter of an hour on two cores."""
     _require("stable_baselines3")
@@ -124,9 +120,7 @@ def acceptance(
     device: DeviceOption = "auto",
     n_files: Annotated[int, typer.Option("--files", min=5, help="Files to ask in, 24 places each.")] = 200,
     seed: Seed = 0,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; where the server finds it if left out.")
-    ] = None,
+    output: Annotated[Path | None, output_file("The file to write; where the server finds it if left out.")] = None,
 ) -> None:
     """Teaches the server where a suggestion is likely kept, so that it need not ask elsewhere: ten minutes."""
     _require("sklearn")
@@ -162,9 +156,7 @@ def project(
         typer.Option("--language", help="One language only; both if left out."),
     ] = None,
     seed: Seed = 0,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; where the server finds it if left out.")
-    ] = None,
+    output: Annotated[Path | None, output_file("The file to write; where the server finds it if left out.")] = None,
 ) -> None:
     """Teaches how far to trust what a project says, beside the model and alone: ten minutes."""
     from engine.corpus.datasets import RECENT_LANGUAGES, gather_recent

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 GERMAN: dict[str, str] = json.loads((ROOT / "lsp_server" / "l10n" / "de.json").read_text(encoding="utf-8"))
 SOURCES = [*ROOT.glob("engine/**/*.py"), *ROOT.glob("lsp_server/**/*.py")]
 # The command line and other programs are spoken to in English.
-ENGLISH = {"cli", "replay", "reports.py", "jsonrpc.py", "pygls_internals.py"}
+ENGLISH = {"cli", "replay", "ledger_reader.py", "reports.py", "jsonrpc.py", "pygls_internals.py"}
 SERVER = [path for path in ROOT.glob("lsp_server/**/*.py") if not ENGLISH & set(path.parts)]
 # Why a meter is not used is told by Doctor. The others' sentences are for the command line and the log.
 METERS = [path for path in ROOT.glob("engine/energy/*.py") if path.stem not in {"calibration", "carbon", "meter"}]

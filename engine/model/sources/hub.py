@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import shutil
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from huggingface_hub import errors as hub_errors
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # it ships no types
 
 from engine.errors import ModelCorruptError, ModelDownloadError, ModelError, ModelNotFoundError
+from engine.model.catalogue import CATALOGUE
 from engine.model.families import FAMILIES
 from engine.model.sizes import refuse_too_large
 from engine.model.sources.model_folder import (
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 # Only what from_pretrained reads at the top level; many repositories carry the same weights in other formats too.
 _METADATA = ["*.json", "*.jinja", "merges.txt", "tokenizer.model", "README.md", "LICENSE*"]
 _SAFETENSORS = ["model.safetensors", "model-*-of-*.safetensors"]
+_ALIKE = 0.8  # of two names' letters
+_TELLING = 4  # letters, below which a name may be anybody's
 _PICKLED = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]  # all there is of OPT; read with weights_only=True
 
 # What the hub client lets through: of the disk, of hf_xet, of a name that cannot be an id, and of its HTTP library,
@@ -186,9 +190,31 @@ def _licence(folder: Path) -> str | None:
     return head.get("license") if head else None
 
 
+def _meant(repo_id: str) -> str:
+    """The known model that a name of none was likely meant for; "" where it is one, or like none."""
+    known = {name: model.name for model in CATALOGUE for name in (model.name.lower(), _last(model.name.lower()))}
+    name = repo_id.lower()
+    if repo_id in known.values() or len(name) < _TELLING:
+        return ""
+    begun = [each for each in known if each.startswith(name)]
+    alike = begun or get_close_matches(name, known, n=1, cutoff=_ALIKE)
+    return known[alike[0]] if alike else ""
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 def _explain(repo_id: str, error: BaseException) -> ModelError:
+    told = _fault(repo_id, error)
+    if meant := _meant(repo_id):
+        return type(told)(Sentence("{told} Is {name} meant?", told=told.args[0], name=meant))
+    return told
+
+
+def _fault(repo_id: str, error: BaseException) -> ModelError:
     if isinstance(error, hub_errors.LocalEntryNotFoundError) and error.__cause__ is not None:
-        return _explain(repo_id, error.__cause__)
+        return _fault(repo_id, error.__cause__)
     if isinstance(error, hub_errors.HFValidationError):
         return ModelNotFoundError(
             Sentence("'{repo_id}' is neither a known model, nor a folder, nor a Hugging Face id.", repo_id=repo_id)

@@ -264,4 +264,4 @@ def _is_path(name: str) -> bool:
 
 
 def _not_cached(name: str) -> ModelNotFoundError:
-    return ModelNotFoundError(f"The model {name} is not in the cache; `green-code models list` shows what is.")
+    return ModelNotFoundError(f"The model '{name}' is not in the cache; `green-code models list` shows what is.")

@@ -241,6 +241,25 @@ def test_hub_that_cannot_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch
         resolve_model(REPO)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("smollm2", "smollm2-135m"),
+        ("SmolLM2-135M", "smollm2-135m"),
+        ("qwen2.5-coder-0.5b", "Qwen/Qwen2.5-Coder-0.5B"),
+        ("Qwen/Qwen2.5-Code-0.5B", "Qwen/Qwen2.5-Coder-0.5B"),
+        ("Qwen/Qwen2.5-Coder-0.5B", ""),
+        ("gpt2", ""),
+        ("some/thing-else", ""),
+    ],
+)
+def test_a_name_that_nearly_is_a_known_models_is_told_of(cache: Path, name: str, meant: str) -> None:
+    with pytest.raises(ModelDownloadError) as caught:
+        pull(name)
+
+    assert str(caught.value).partition("cannot be reached.")[2] == (f" Is {meant} meant?" if meant else "")
+
+
 def test_offline_without_the_model(cache: Path) -> None:
     with pytest.raises(ModelDownloadError, match="not in the cache"):
         resolve_model(REPO)
@@ -284,7 +303,7 @@ def test_removed_model_is_gone(hub: dict[str, Path], cache: Path) -> None:
 
     assert remove(REPO) > 0
     assert list_models() == []
-    with pytest.raises(ModelNotFoundError, match="tiny/llama is not in the cache"):
+    with pytest.raises(ModelNotFoundError, match="'tiny/llama' is not in the cache"):
         remove(REPO)
 
 
