@@ -111,7 +111,7 @@ async function choosePreset(): Promise<void> {
     greenMode: undefined,
   };
   const inUse = presets.find((preset) => preset.greenMode === greenMode) ?? other;
-  const picked = await pick([...presets, other], inUse, {
+  const picked = await pick([...presets, other], (item) => item === inUse, {
     title: t("Green mode"),
     placeHolder: t(
       "{0} of {1}: from exactly the model's text to the least energy",

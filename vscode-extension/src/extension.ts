@@ -21,7 +21,13 @@ import { resolveServer, type ServerCommand } from "./server";
 import { readSettings, SECTION } from "./settings";
 import { Environments, isWithin, POINTER } from "./setup/environments";
 import { installServer } from "./setup/installation";
-import { offerTorch, tellOnce, tellWhenReady, wantsSecondServer } from "./setup/welcome";
+import {
+  offerTorch,
+  tellOnce,
+  tellWhenReady,
+  tickInstallation,
+  wantsSecondServer,
+} from "./setup/welcome";
 import { registerSliderView } from "./sliderView";
 import { createStatusBar } from "./statusBar";
 
@@ -85,6 +91,7 @@ export function activate(context: vscode.ExtensionContext): void {
     watch(context.globalStorageUri, restartIfChanged),
     onDidChangeToken(secrets, () => void started.restart()),
     tellOnce(started, context.globalState),
+    tickInstallation(started),
     offerTorch(started, async () =>
       isWithin((await resolve())?.command, await environments.current()),
     ),

@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { COMMAND } from "./commandIds";
 import { formatBytes } from "./format";
+import { pick } from "./pick";
 import type { ModelChoice } from "./protocol";
 import { isModelChosen, readSettings, writeModel } from "./settings";
 
@@ -18,21 +19,25 @@ interface ModelItem extends vscode.QuickPickItem {
 /** Lets a person choose a model; false where no server answers. */
 export async function chooseModel(client: ServerClient): Promise<boolean> {
   const answer = client.models();
-  const items = answer.then((result) => itemsOf(result?.models ?? [], readSettings().model));
-  const picked = await vscode.window.showQuickPick(items, {
+  const current = readSettings().model;
+  const items = answer.then((result) => itemsOf(result?.models ?? [], current));
+  const picked = await pick<ModelItem>(items, ({ model }) => model === current, {
     title: t("Choose a model"),
     placeHolder: t("Predicted for this machine; both sides: before the cursor and behind it"),
-    matchOnDetail: true,
   });
-  if (picked?.model !== undefined) await writeModel(picked.model);
-  else if (picked !== undefined) {
+  if (picked?.model !== undefined) {
+    if (picked.model !== current) await writeModel(picked.model);
+  } else if (picked !== undefined) {
     const setting = "@id:greenCode.model";
     await vscode.commands.executeCommand("workbench.action.openSettings", setting);
   }
   return (await answer) !== undefined;
 }
 
-/** The entries: what runs well first, led by what is advised, then what does not, with the reason. */
+/**
+ * The entries: what runs well first, led by what is advised, then what does not, with the reason. The model in use is
+ * among them, known or not: a list begins there, and Enter alone must fetch nothing.
+ */
 export function itemsOf(models: readonly ModelChoice[], current: string): ModelItem[] {
   const well = models
     .filter(({ whyNot }) => whyNot === "")
@@ -42,7 +47,9 @@ export function itemsOf(models: readonly ModelChoice[], current: string): ModelI
     label,
     kind: vscode.QuickPickItemKind.Separator,
   });
+  const isKnown = models.some(({ name }) => name === current);
   return [
+    ...(isKnown ? [] : [separator(t("In use")), { label: current, model: current }]),
     separator(t("Runs well")),
     ...well.map((model) => itemOf(model, current)),
     ...(badly.length === 0 ? [] : [separator(t("Slow or too large here"))]),

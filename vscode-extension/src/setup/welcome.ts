@@ -5,6 +5,8 @@ import type { ServerClient } from "../client";
 import { COMMAND } from "../commandIds";
 import { readSettings } from "../settings";
 
+/** The walkthrough's own word for it, in package.json. */
+export const HAS_SERVER = "greenCode.hasServer";
 const DECLINED = "greenCode.declinedInstallation";
 const { t } = vscode.l10n;
 
@@ -19,6 +21,16 @@ export function tellOnce(client: ServerClient, memory: vscode.Memento): vscode.D
       subscription.dispose();
       void warn(server.message);
     }
+  });
+  return subscription;
+}
+
+/** Ticks the first step of the walkthrough as soon as a server works, whoever has installed it. */
+export function tickInstallation(client: ServerClient): vscode.Disposable {
+  const subscription = client.onDidChange(({ server }) => {
+    if (server.phase !== "running") return;
+    subscription.dispose();
+    void vscode.commands.executeCommand("setContext", HAS_SERVER, true);
   });
   return subscription;
 }

@@ -69,6 +69,20 @@ test("each model says what it takes, and what is advised stands first", () => {
   );
 });
 
+test("Enter alone keeps the model in use, known or not, and fetches nothing", async () => {
+  for (const current of ["smollm2-135m", "/models/mine"]) {
+    configuration.set("model", { globalValue: current });
+    const inUse = itemsOf(MODELS, current).filter(({ model }) => model === current);
+    assert.deepEqual(
+      inUse.map(({ label }) => label),
+      [current],
+    );
+
+    assert.equal(await chooseModel(answering(MODELS)), true);
+    assert.deepEqual(configuration.get("model"), { globalValue: current });
+  }
+});
+
 test("choosing writes the setting; another is named in the settings", async () => {
   person.picks = "a/b";
   assert.equal(await chooseModel(answering(MODELS)), true);

@@ -158,6 +158,10 @@ interface Progress {
   report(value: { message: string }): void;
 }
 
+interface Labelled {
+  readonly label: string;
+}
+
 interface Cancellation {
   onCancellationRequested(listener: () => void): void;
 }
@@ -193,6 +197,31 @@ export const window = {
     items: readonly T[] | Promise<readonly T[]>,
   ): Promise<T | undefined> {
     return (await items).find(({ label }) => label.endsWith(person.picks));
+  },
+  /** The person types what they pick, or presses Enter at once. */
+  createQuickPick(): object {
+    const accepted = new EventEmitter<undefined>();
+    const hidden = new EventEmitter<undefined>();
+    const list = {
+      items: [] as readonly Labelled[],
+      activeItems: [] as readonly Labelled[],
+      selectedItems: [] as readonly Labelled[],
+      onDidAccept: accepted.event,
+      onDidHide: hidden.event,
+      hide: (): void => {
+        hidden.fire(undefined);
+      },
+      dispose: (): void => undefined,
+      show: (): void => {
+        setImmediate(() => {
+          const found = list.items.filter(({ label }) => label.endsWith(person.picks));
+          list.selectedItems = (person.picks === "" ? list.activeItems : found).slice(0, 1);
+          if (list.selectedItems.length > 0) accepted.fire(undefined);
+          else list.hide();
+        });
+      },
+    };
+    return list;
   },
   showErrorMessage(message: string): Promise<undefined> {
     shown.errors.push(message);

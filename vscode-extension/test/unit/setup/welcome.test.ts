@@ -1,11 +1,31 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { wantsSecondServer } from "../../../src/setup/welcome";
-import { person, shown } from "../fakes/vscode";
+import package_ from "../../../package.json";
+import type { ServerClient } from "../../../src/client";
+import { HAS_SERVER, tickInstallation, wantsSecondServer } from "../../../src/setup/welcome";
+import type { Snapshot } from "../../../src/snapshot";
+import { EventEmitter, person, shown } from "../fakes/vscode";
 
 beforeEach(() => {
   person.presses = "";
   shown.questions.length = 0;
+  shown.commands.length = 0;
+});
+
+test("the walkthrough's first step is ticked by a server that runs, and by nothing less", () => {
+  const changed = new EventEmitter<Snapshot>();
+  tickInstallation({ onDidChange: changed.event } as unknown as ServerClient);
+  const at = (phase: string): void => {
+    changed.fire({ server: { phase, message: "" }, installing: "" } as Snapshot);
+  };
+
+  for (const phase of ["missing", "starting", "stopped"]) at(phase);
+  assert.deepEqual(shown.commands, []);
+  for (const phase of ["running", "running"]) at(phase);
+  assert.deepEqual(shown.commands, [["setContext", HAS_SERVER, true]]);
+
+  const first = package_.contributes.walkthroughs[0]?.steps[0];
+  assert.deepEqual(first?.completionEvents, [`onContext:${HAS_SERVER}`]);
 });
 
 test("who has a server of their own is told which, and nothing is fetched unless they insist", async () => {
