@@ -26,7 +26,7 @@ from engine.energy.calibration import (
     load_calibration,
     save_calibration,
 )
-from engine.energy.cost_model import by_limit, default_cost_model
+from engine.energy.cost_model import by_limit, by_pace, default_cost_model
 from engine.energy.meter import StatedPowerMeter
 from engine.energy.power_limits import cpu_power_limit, driver_power_limit, gpu_power_limit
 from engine.errors import MeterError
@@ -55,15 +55,19 @@ _OLD_CALIBRATION = (
 _STALE_CALIBRATION = "The calibration was made with another {}; run `green-code calibrate` to measure anew."
 
 
-def cost_model_of(loaded: LoadedModel, report: MeterReport) -> tuple[DeviceCostModel, tuple[str, ...]]:
+def cost_model_of(
+    loaded: LoadedModel, report: MeterReport, *, is_paced: bool = True
+) -> tuple[DeviceCostModel, tuple[str, ...]]:
     """The calibrated cost model of this model on this device, else the shipped one; and what to say about it.
 
     Args:
         loaded: The model.
         report: What was found to count joules; on a GPU without, what its limit tells stands in for the shipped one.
+        is_paced: Whether, on a CPU without a counter, the shipped one is to follow the CPU's pace.
     """
     path = data_dir() / CALIBRATION_FILE
     shipped = default_cost_model(loaded.model.geometry, loaded.device, loaded.runtime)
+    notes: tuple[str, ...] = ()
     try:
         for key in (calibration_key_of(loaded), _former_key(loaded)):
             model = load_calibration(path, key, prior=shipped)
@@ -73,9 +77,11 @@ def cost_model_of(loaded: LoadedModel, report: MeterReport) -> tuple[DeviceCostM
                 told = [_STALE_CALIBRATION.format(" and another ".join(stale))] if stale else []
                 return model, (*told, _OLD_CALIBRATION) if model.unfitted else tuple(told)
     except MeterError as error:
-        return shipped, (str(error),)
-    limit = None if report.meter or loaded.device == "cpu" else power_limit_of(loaded, report)
-    return shipped if limit is None else by_limit(shipped, limit), ()
+        notes = (str(error),)
+    if report.meter is None and loaded.device == "cpu" and is_paced:
+        return by_pace(shipped), notes
+    limit = None if report.meter or notes or loaded.device == "cpu" else power_limit_of(loaded, report)
+    return shipped if limit is None else by_limit(shipped, limit), notes
 
 
 def power_limit_of(loaded: LoadedModel, report: MeterReport) -> PowerLimit | None:

@@ -37,6 +37,8 @@ class EngineConfig:
         remote_url: A completion server elsewhere, which then has the model; "" for a model here. Its token is never
             part of this.
         remote_model: Which of its models; "" for the only one.
+        is_paced: Whether joules that are modelled on a CPU follow the CPU seconds that requests take. Builds are
+            compared without: by the same prices.
         shared: Whether servers that ask for the same share one; read by who opens an engine, not by the engine.
     """
 
@@ -47,6 +49,7 @@ class EngineConfig:
     exit_layers: tuple[int, ...] | None = None
     remote_url: str = ""
     remote_model: str = ""
+    is_paced: bool = True
     shared: bool = False
 
     @property

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.calibrated import calibrate_model, cost_model_of
 from engine.completion.fim import why_no_format
-from engine.completion.site import ignore_text, site_for
-from engine.decoding.decoder import Decoder
-from engine.decoding.stopping import StopCondition
+from engine.completion.site import ignore_text
 from engine.energy.accounting import account, energy_source
 from engine.energy.cost_model import baseline_work, prompt_work
 from engine.energy.detect import MeterReport, detect_meter
 from engine.energy.meter import EnergyWindow
+from engine.energy.pace import Pace
 from engine.energy.verification import verify
-from engine.model.loaded import synchronize
 from engine.model.loading import load_model
 from engine.model.prepared.native import library
 from engine.model.sources.store import resolve_model
-from engine.policy.base import PLAIN_DECODING
-from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.policy.operating_point import plan_for
 from engine.sentences import Sentence
@@ -37,14 +32,14 @@ from engine.types import (
     Completion,
     CompletionRequest,
     CompletionToken,
-    NeverCancelled,
     Phase,
     no_progress,
     nothing_meanwhile,
 )
+from engine.verified import VerifiedPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.config import EngineConfig
     from engine.energy.calibration import Calibration
@@ -52,7 +47,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.operating_point import Plan
     from engine.project.project_text import ProjectText
-    from engine.types import CancellationToken, Meanwhile, ProgressSink, Work
+    from engine.types import CancellationToken, Meanwhile, ProgressSink
 
 logger = logging.getLogger(__name__)
 
@@ -69,18 +64,22 @@ def load_engine(config: EngineConfig, *, progress: ProgressSink = no_progress) -
     """
     files = resolve_model(config.model, progress=progress)
     progress(Sentence("Loading {name}", name=files.name), 0, None)
-    return Engine(load_model(files.name, files.path, config, progress=progress))
+    return Engine(load_model(files.name, files.path, config, progress=progress), is_paced=config.is_paced)
 
 
 class Engine:
     """A loaded model that completes text and tells what it cost. One thread at a time.
+
+    Args:
+        loaded: The model.
+        is_paced: See `EngineConfig`.
 
     Attributes:
         cost_model: Joules per unit of work: this device's calibration, else the shipped default.
         meter_report: The energy counter that is used, and why others are not.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, *, is_paced: bool = True) -> None:
         self._loaded = loaded
         self._texts = TextDecoder(loaded, keeps_rows=True)
         # The first word that somebody has begun needs it: 0.1 s, which pass before anybody has begun one.
@@ -89,7 +88,8 @@ class Engine:
         if self.format_refused is not None:
             logger.warning("%s: %s", loaded.name, self.format_refused)
         report = detect_meter(loaded.device)
-        self.cost_model, note = cost_model_of(loaded, report)
+        self.cost_model, note = cost_model_of(loaded, report, is_paced=is_paced)
+        self._pace = Pace()
         self.meter_report: MeterReport = replace(report, refused=(*report.refused, *note))
 
     @property
@@ -175,7 +175,7 @@ class Engine:
         """
         plan = self._plan_of(request)
         self._loaded.model.use_cores(all_cores=plan.all_cores)
-        window = EnergyWindow(self.meter_report.meter)
+        window = EnergyWindow(self.meter_report.meter, cpu_clock=self._pace.clock if self.cost_model.is_paced else None)
 
         def between() -> None:
             if (work := meanwhile()) is not None:
@@ -242,6 +242,7 @@ class Engine:
                 tokens=decoded.n_decoded,
                 n_layers=self.layers_total,
             ),
+            pace=self._pace,
         )
         return Completion(
             text=decoded.text,
@@ -306,7 +307,7 @@ class Engine:
             PolicyError: If the policy does not fit the model.
         """
         return verify(
-            [_Place(self._loaded, self._plan_of(request), request) for request in requests],
+            [VerifiedPlace(self._loaded, self._plan_of(request), request) for request in requests],
             cost_model=self.cost_model,
             meter=self.meter_report.meter,
             on_gpu=self._loaded.device != "cpu",
@@ -318,33 +319,3 @@ class Engine:
         """Gives back what the meter holds."""
         if self.meter_report.meter is not None:
             self.meter_report.meter.close()
-
-
-class _Place:
-    """One place both ways; see `BothWays`."""
-
-    def __init__(self, loaded: LoadedModel, plan: Plan, request: CompletionRequest) -> None:
-        self._loaded, self._plan, self._request = loaded, plan, request
-        self._prompt_ids: list[int] = []
-        self._n_decoded = 0
-
-    def product(self) -> Mapping[Phase, Work]:
-        plan, max_new_tokens = self._plan, self._request.max_new_tokens
-        self._loaded.model.use_cores(all_cores=plan.all_cores)
-        run = TextDecoder(self._loaded).at(site_for(self._request), max_new_tokens=max_new_tokens)
-        decoded = run.decode(plan.policy, plan.point, max_new_tokens=max_new_tokens)
-        self._prompt_ids, self._n_decoded = run.prompt_ids, decoded.n_decoded
-        return decoded.work
-
-    def full(self) -> Mapping[Phase, Work]:
-        decoder = Decoder(self._loaded.model)
-        tokens = decoder.generate(
-            self._prompt_ids,
-            policy=FullDepth(),
-            point=PLAIN_DECODING,
-            stop=StopCondition(max_new_tokens=self._n_decoded),
-            cancellation=NeverCancelled(),
-        )
-        deque(tokens, maxlen=0)
-        synchronize(self._loaded.device)
-        return decoder.work.by_phase()

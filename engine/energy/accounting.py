@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from engine.energy.cost_model import DeviceCostModel
     from engine.energy.meter import EnergyMeter, EnergyWindow
+    from engine.energy.pace import Pace
     from engine.types import Phase, Work
 
 
@@ -47,13 +48,15 @@ def account(
     window: EnergyWindow | None,
     elapsed_s: float,
     baseline: Mapping[Phase, Work],
+    pace: Pace | None = None,
 ) -> Account:
     """Gives the active joules of one request and those of its baseline.
 
     A trusted window gives the total, less the idle power where a calibration measured it; the cost model splits it by
-    phase. Without one the total is modelled as well: by the work, or by the time where the cost model has a power. The
-    baseline was never run: it is the total times the modelled baseline over the modelled work, so that a model that is
-    wrong by a factor is right about the ratio.
+    phase. Without one the total is modelled as well: by the work, times the CPU's pace where the cost model asks for
+    it, which learns of the request; or by the time where the cost model has a power. The baseline was never run: it is
+    the total times the modelled baseline over the modelled work, so that a model that is wrong by a factor is right
+    about the ratio.
 
     So where the total is modelled, cost and baseline come of the same prices: what is wrong is one factor in both, and
     in their difference; the share that is saved stays. Where it is measured, the counter stands for that factor, and
@@ -66,6 +69,7 @@ def account(
         window: The closed window round the request, or None.
         elapsed_s: The request's time, in seconds.
         baseline: The same request at full depth with a KV cache.
+        pace: The CPU's; None where joules are to be by the prices alone.
     """
     modelled = phase_energy_j(cost_model, work) if cost_model else {}
     modelled_j = sum(modelled.values())
@@ -77,6 +81,10 @@ def account(
         if cost_model.power_w is not None and modelled_j:
             total_j = cost_model.power_w * elapsed_s
             scale = total_j / modelled_j
+        elif cost_model.is_paced and pace is not None:
+            cpu_s = None if window is None else window.cpu_s
+            scale = pace.factor if cpu_s is None else pace.after(modelled_j, cpu_s)
+            total_j = modelled_j * scale
     else:
         reading = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s)
         return Account(reading, None, None)

@@ -81,6 +81,12 @@ SHIPPED_SPREAD = (0.2, 3.0)
 GB/s, seldom one extreme with the other: 0.2 to 2.6 nJ a byte against 0.56 and 0.86. Today's GPUs take a quarter of the
 above."""
 
+PACED_SPREAD = (0.3, 2.5)
+"""How many times the joules by CPU seconds the truth may be. Seconds are measured, to a tenth over some requests; the
+power is stated. Assumption: CPUs add 5 W a busy core (thin laptops, Arm) to 45 W (a desktop's at the top of its clock)
+where that says 17.5 W. More, up to 65 W, is drawn by single cores of desktops for moments; reading weights waits for
+memory, which takes less."""
+
 GPU_WORK_SHARE = 0.4
 """Assumption: what a GPU takes of its power limit while it decodes for one person, seconds on the host included."""
 
@@ -126,6 +132,7 @@ class DeviceCostModel:
         unfitted: Names of coefficients that a calibration of an earlier release did not know.
         power_w: What the device is taken to draw at work: a request's joules are its seconds times that, and what the
             coefficients say only splits them. None: they are joules.
+        is_paced: Whether the joules of a request are to be multiplied by the CPU's pace (`engine.energy.pace`).
     """
 
     prefill_token_j: float
@@ -143,12 +150,15 @@ class DeviceCostModel:
     context_token_j: float = 0.0
     unfitted: tuple[str, ...] = ()
     power_w: float | None = None
+    is_paced: bool = False
 
     @property
     def spread(self) -> tuple[float, float]:
         """Between how many times a modelled figure the truth is likely to lie: twice the mean error either way."""
         if self.power_w is not None:
             return GPU_WORK_SPREAD
+        if self.is_paced:
+            return PACED_SPREAD
         if self.relative_error is None:
             return SHIPPED_SPREAD
         return max(0.0, 1.0 - 2.0 * self.relative_error), 1.0 + 2.0 * self.relative_error
@@ -232,6 +242,12 @@ def by_limit(shipped: DeviceCostModel, limit: PowerLimit) -> DeviceCostModel:
         limit=limit.told,
     )
     return replace(shipped, power_w=power_w, source=source)
+
+
+def by_pace(shipped: DeviceCostModel) -> DeviceCostModel:
+    """The cost model of a CPU that nobody calibrated: as many seconds as requests are found to take, times a power."""
+    source = Sentence("CPU seconds at {power_w:g} W a busy core", power_w=CPU_ACTIVE_POWER_W)
+    return replace(shipped, is_paced=True, source=source)
 
 
 def prompt_work(n_tokens: int, prompt_tokens: int, n_layers: int) -> Work:

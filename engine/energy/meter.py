@@ -71,6 +71,7 @@ class EnergyWindow:
     Attributes:
         energy_j: Joules of the window; None unless `trusted`.
         elapsed_s: Length of the window in seconds; 0.0 until it is left.
+        cpu_s: CPU seconds in it; None until it is left, and without a clock for them.
         trusted: True when there is a meter, it could be read at both ends, it advanced, and the window spans
             `WINDOW_SAFETY_FACTOR` refresh periods.
         refusal: Why the window is not trusted, one sentence; None when it is.
@@ -80,23 +81,35 @@ class EnergyWindow:
 
     __slots__ = (
         "_clock",
+        "_cpu_clock",
         "_meter",
         "_others",
+        "_start_cpu_s",
         "_start_j",
         "_start_s",
+        "cpu_s",
         "elapsed_s",
         "energy_j",
         "foreign_share",
         "refusal",
     )
 
-    def __init__(self, meter: EnergyMeter | None, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        meter: EnergyMeter | None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        cpu_clock: Callable[[], float] | None = None,
+    ) -> None:
         self._meter = meter
         self._clock = clock
+        self._cpu_clock = cpu_clock
         self._others: Callable[[], float | None] = watch_nobody()
         self.foreign_share: float | None = None
         self._start_j = 0.0
         self._start_s = 0.0
+        self._start_cpu_s = 0.0
+        self.cpu_s: float | None = None
         self.energy_j: float | None = None
         self.elapsed_s = 0.0
         self.refusal: str | None = "The window has not been closed." if meter else "There is no energy counter."
@@ -114,10 +127,11 @@ class EnergyWindow:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """What happens meanwhile is none of the window's."""
-        begun_s, begun_j = self._clock(), self._read_j()
+        begun_s, begun_j, begun_cpu_s = self._clock(), self._read_j(), self._read_cpu_s()
         try:
             yield
         finally:
+            self._start_cpu_s += self._read_cpu_s() - begun_cpu_s
             self._start_j += self._read_j() - begun_j
             self._start_s += self._clock() - begun_s
 
@@ -138,8 +152,12 @@ class EnergyWindow:
                 self._others = self._meter.watch()
             except MeterError as error:
                 self._meter, self.refusal = None, str(error)
+        self._start_cpu_s = self._read_cpu_s()
         self._start_s = self._clock()
         return self
+
+    def _read_cpu_s(self) -> float:
+        return self._cpu_clock() if self._cpu_clock else 0.0
 
     def _read_j(self) -> float:
         """The counter; 0 where it cannot be read, and then the window is not trusted."""
@@ -153,6 +171,8 @@ class EnergyWindow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.elapsed_s = self.passed_s
+        if self._cpu_clock:
+            self.cpu_s = self._cpu_clock() - self._start_cpu_s
         if not self._meter:
             return
         try:

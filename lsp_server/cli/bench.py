@@ -96,6 +96,8 @@ def replay(
     already, the pause before asking, places better not asked at; no-gate: without the last two
 
     imports, file-path: now, with that in the prompt too
+
+    Where joules are modelled, all arms' are by the shipped prices, whatever the pace of this CPU.
     """
     from lsp_server.replay.stretches import stretches_of
 

@@ -1,13 +1,16 @@
 """The real server on stdio, with a ledger of its own: `python -I -m lsp_server.replay.serve [--meet FOLDER] LEDGER`.
 
 So that a measurement neither reads nor fills the user's books, nor shares the engine of the user's own windows: one is
-shared by servers with the same `--meet` where their settings say so, else each loads its own.
+shared by servers with the same `--meet` where their settings say so, else each loads its own. Where joules are
+modelled, they are by the shipped prices alone, without the CPU's pace, so that builds and arms are compared by the work
+that they do; what their CPUs took meanwhile is told beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +32,7 @@ if __name__ == "__main__":
 
     def load(config: EngineConfig, progress: ProgressSink) -> CompletionEngine:
         """Loads an engine, or comes to the shared one."""
+        config = replace(config, is_paced=False)
         if config.shared and options.meet is not None:
             from engine.service.opened import open_shared
 

@@ -165,7 +165,7 @@ def socket_costs(stretch: Stretch, model: str, *, n_requests: int, progress: Pro
     Raises:
         EngineError: An engine failed.
     """
-    config = EngineConfig(model=model, shared=True)
+    config = _config(model)
     requests = [
         CompletionRequest(prefix=stretch.before + stretch.text[:end], suffix=stretch.after, language_id="python")
         for end in range(0, len(stretch.text), max(1, len(stretch.text) // n_requests))
@@ -219,7 +219,7 @@ async def meeting(model: str, sharing: Sharing) -> AsyncIterator[tuple[Path, Asy
         async with AsyncExitStack() as stack:
             yield Path(name), stack
         if sharing == "shared":
-            await asyncio.to_thread(_wait_for_end, Endpoint.of(EngineConfig(model=model, shared=True), Path(name)))
+            await asyncio.to_thread(_wait_for_end, Endpoint.of(_config(model), Path(name)))
 
 
 @asynccontextmanager
@@ -253,7 +253,7 @@ async def _ask_once(server: GreenCodeUnderTest, stretch: Stretch) -> None:
 
 
 def _processes(servers: Sequence[GreenCodeUnderTest], folder: Path, model: str) -> list[psutil.Process]:
-    engine = Endpoint.of(EngineConfig(model=model, shared=True), folder).process_id
+    engine = Endpoint.of(_config(model), folder).process_id
     mine = [psutil.Process(server.process_id) for server in servers]
     children = [child for process in mine for child in process.children(recursive=True)]
     return [*mine, *children, *([psutil.Process(engine)] if engine is not None else [])]
@@ -268,6 +268,11 @@ def _memory_mb(processes: Sequence[psutil.Process]) -> tuple[float, float | None
 
 def _cpu_s(processes: Sequence[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def _config(model: str) -> EngineConfig:
+    """As `lsp_server.replay.serve` asks for it."""
+    return EngineConfig(model=model, shared=True, is_paced=False)
 
 
 def _wait_for_end(endpoint: Endpoint) -> None:

@@ -132,6 +132,7 @@ def test_joules_are_work_times_the_cost_of_a_unit_where_no_counter_runs(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "meter_report", replace(engine.meter_report, meter=None))
+    monkeypatch.setattr(engine, "cost_model", replace(engine.cost_model, is_paced=False))
     cost = engine.cost_model
     completion = engine.complete(
         CompletionRequest(

@@ -32,6 +32,19 @@ def test_what_is_done_apart_is_none_of_the_windows() -> None:
     assert (window.energy_j, window.elapsed_s) == (42.0, 3.0)
 
 
+def test_cpu_seconds_are_told_where_there_is_a_clock_for_them() -> None:
+    cpu = FakeClock()
+
+    with EnergyWindow(None) as without, EnergyWindow(None, cpu_clock=cpu) as window:
+        cpu.wait(2.0)
+        with window.apart():
+            cpu.wait(5.0)
+        cpu.wait(1.0)
+        assert window.cpu_s is None
+
+    assert (without.cpu_s, window.cpu_s) == (None, 3.0)
+
+
 def test_a_counter_that_is_lost_apart_leaves_nothing_measured() -> None:
     meter, clock = FakeMeter(), FakeClock()
 

@@ -1,0 +1,106 @@
+"""The pace of a CPU: how many times the CPU seconds that requests take are those that the shipped prices say.
+
+Prices are seconds of one CPU times a stated power. Another CPU takes perhaps twice as many seconds, which no price
+knows; but seconds can be measured everywhere, so that the power alone has to be stated. The pace is learnt anew by each
+engine, within its first requests, and is one factor in cost and baseline: the share that is saved stays.
+
+One request is a poor witness: a small one has Python in it that no price knows, a first one warms up, and in a server
+other threads read projects meanwhile. So requests are summed to groups of some work, and the median of the newest
+counts; and where the system tells the time of single threads, that of Python's others is left out.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.energy.cost_model import CPU_ACTIVE_POWER_W
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUP_S = 0.1
+"""Modelled CPU seconds of a group: a request or two, or some dozens of keys that reuse what was read. The prior, a pace
+of 1, weighs as much."""
+
+GROUPS = 9
+"""The newest that count: some 20 requests; once five of them are of a clock that has changed, all follow it."""
+
+_FEW = 3  # groups, of which no median is worth having
+
+
+class Pace:
+    """What an engine has learnt of its CPU. Learns on one thread; the factor is read from any.
+
+    Attributes:
+        factor: Measured seconds over modelled ones.
+        clock: What measured seconds are read from.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self.factor = 1.0
+        self.clock = clock or OwnCpuClock()
+        self._groups: deque[tuple[float, float]] = deque(maxlen=GROUPS)  # modelled and measured seconds
+        self._open = 0.0, 0.0  # the same of the group that is not full
+
+    def after(self, modelled_j: float, measured_s: float) -> float:
+        """The factor once this request is known as well.
+
+        Args:
+            modelled_j: The joules of its work by the shipped prices; one that ran no layer says nothing.
+            measured_s: The CPU seconds that it took.
+        """
+        if modelled_j <= 0.0:
+            return self.factor
+        self._open = self._open[0] + modelled_j / CPU_ACTIVE_POWER_W, self._open[1] + measured_s
+        if self._open[0] >= GROUP_S:
+            self._groups.append(self._open)
+            self._open = 0.0, 0.0
+        if len(self._groups) >= _FEW:
+            self.factor = statistics.median(measured / modelled for modelled, measured in self._groups)
+        else:
+            all_modelled, all_measured = zip((GROUP_S, GROUP_S), self._open, *self._groups, strict=True)
+            self.factor = sum(all_measured) / sum(all_modelled)
+        return self.factor
+
+
+class OwnCpuClock:
+    """CPU seconds of this process without those of Python's other threads, where Linux tells them.
+
+    Threads that are not Python's count: they are the kernels' team, or another runtime's. Differences of two readings
+    on one thread mean something, and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._seen_s: dict[int, float] = {}  # by the system's number of the thread
+        self._others_s = 0.0
+
+    def __call__(self) -> float:
+        """Reads it."""
+        seen_s = _threads_s() if sys.platform == "linux" else {}
+        me = threading.get_native_id()
+        self._others_s += sum(
+            spent_s - self._seen_s.get(thread, 0.0) for thread, spent_s in seen_s.items() if thread != me
+        )
+        self._seen_s = seen_s
+        return time.process_time() - self._others_s
+
+
+def _threads_s() -> dict[int, float]:
+    """CPU seconds of Python's threads, by the system's number; without those that have just ended."""
+    threads = [thread.native_id for thread in threading.enumerate() if thread.native_id is not None]
+    found_s = {thread: _thread_s(thread) for thread in threads}
+    return {thread: spent_s for thread, spent_s in found_s.items() if spent_s is not None}
+
+
+def _thread_s(thread: int) -> float | None:
+    """One's CPU seconds; None where it has ended, or the kernel does not count."""
+    try:
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[0]) * 1e-9
+    except (OSError, ValueError, IndexError):
+        return None
