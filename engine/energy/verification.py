@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.energy.cost_model import phase_energy_j
+from engine.energy.cost_model import CPU_ACTIVE_POWER_W, phase_energy_j
 from engine.energy.meter import EnergyWindow
 from engine.intervals import Estimate, draws, estimate
 from engine.types import no_progress
@@ -59,6 +59,7 @@ class Verification:
         on_gpu: Whether seconds stand in where there is no counter, and not CPU seconds.
         source: The counter; "" without one.
         refusal: Why the counter's joules are not known, one sentence; "" where they are.
+        is_paced: Whether the joules that people are told follow CPU seconds; those here are by prices alone.
     """
 
     product: tuple[Cost, ...]
@@ -68,6 +69,15 @@ class Verification:
     on_gpu: bool
     source: str
     refusal: str
+    is_paced: bool = False
+
+    @property
+    def pace(self) -> float | None:
+        """The product's CPU seconds over those that the prices say; None where joules follow nothing of the kind."""
+        modelled_j = sum(cost.modelled_j for cost in self.product)
+        if not self.is_paced or not modelled_j:
+            return None
+        return sum(cost.cpu_s for cost in self.product) * CPU_ACTIVE_POWER_W / modelled_j
 
     @property
     def modelled(self) -> Estimate:
@@ -143,6 +153,7 @@ def verify(
         on_gpu=on_gpu,
         source="" if meter is None else meter.name,
         refusal=refusal,
+        is_paced=cost_model.is_paced,
     )
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 
 _STALE = "That is more than chance: what the model goes by has changed; `green-code calibrate` fits it anew."
+_PACE = (
+    "Joules are by the shipped prices here; this CPU takes {pace:.2g} times the seconds that they say, which the "
+    "joules of requests follow."
+)
 
 
 def show_verification(console: Console, found: Verification, *, device: str, green_mode: int) -> None:
@@ -49,7 +53,8 @@ def sentences(found: Verification) -> list[str]:
     why = found.refusal or "There is no energy counter."
     told = f"{_off(found.modelled.value, share.value)} by {measure}, which stand in for joules here: {why}"
     is_chance = share.low <= found.modelled.high and found.modelled.low <= share.high
-    return [told] if is_chance else [told, _STALE]
+    pace = [] if found.pace is None else [_PACE.format(pace=found.pace)]
+    return [told, *pace] if is_chance else [told, _STALE, *pace]
 
 
 def _off(modelled: float, found: float) -> str:

@@ -302,3 +302,21 @@ def test_more_than_chance_is_told_with_what_mends_it() -> None:
 
     assert len(told(40.0)) == 1
     assert "`green-code calibrate` fits it anew" in told(23.0)[1]
+
+
+def test_verification_says_how_far_the_cpu_is_from_the_shipped_prices() -> None:
+    cost = Cost(modelled_j=17.5, cpu_s=2.2, elapsed_s=2.2)
+    found = Verification(
+        product=(cost, cost),
+        full=(replace(cost, modelled_j=35.0, cpu_s=4.4),) * 2,
+        product_j=None,
+        full_j=None,
+        on_gpu=False,
+        source="",
+        refusal="",
+        is_paced=True,
+    )
+
+    assert any("this CPU takes 2.2 times the seconds" in sentence for sentence in sentences(found))
+    assert not any("this CPU takes" in sentence for sentence in sentences(replace(found, is_paced=False)))
+    assert replace(found, product=(replace(cost, modelled_j=0.0),)).pace is None
