@@ -20,6 +20,7 @@ namespace green_code {
 constexpr int kPanel = 16;
 constexpr int kGroup = 64;
 constexpr int kMostRows = 6;  // of 12, compilers no longer keep all sums in registers
+constexpr int kAhead = 4096;  // bytes: a CPU's own prefetching ends with a page, where the next is not known
 
 struct Weight {
   const uint8_t* panels;
@@ -82,7 +83,11 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
   const float* row_scales = rows.scales.get() + size_t(first) * n_groups;
   const int32_t* row_sums = rows.sums.get() + size_t(first) * n_groups;
   Totals total[M][kParts] = {};
-  for (int group = 0; group < n_groups; ++group, values += size_t(kGroup) * kPanel * Bits / 8) {
+  constexpr int kGroupBytes = kGroup * kPanel * Bits / 8, kLine = 64;
+  for (int group = 0; group < n_groups; ++group, values += kGroupBytes) {
+    if (first == 0) {  // further rows find the panel in the cache
+      for (int line = 0; line < kGroupBytes; line += kLine) __builtin_prefetch(values + kAhead + line, 0, 2);
+    }
     for (int part = 0; part < kParts; ++part) {
       const uint8_t* at = values + part * sizeof(Sums);
       const int8_t* channels = x + group * kGroup;
