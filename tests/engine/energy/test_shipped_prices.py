@@ -69,14 +69,14 @@ def test_windows_that_were_held_out_are_predicted_to_a_tenth(runtime: Runtime, l
 
 
 def test_what_avx_vnni_spares_beside_avx2_is_predicted_as_it_was_measured() -> None:
-    """256 tokens read, and one decoded behind them; in turns on one machine (engine/LOG.md, "Laptops' VNNI")."""
+    """256 tokens read, 32 decoded behind them: engine/LOG.md, "Kernels on an Intel Xeon"."""
     read, decoded = (
         [modelled_ms(runtime, 256, n_new, reuses_prompt=reuses) for runtime in ("native-avxvnni", "native-avx2")]
         for n_new, reuses in ((1, False), (32, True))
     )
 
-    assert read[0] / read[1] == pytest.approx(0.635, rel=0.05)
-    assert decoded[0] / decoded[1] == pytest.approx(0.76, rel=0.05)
+    assert read[0] / read[1] == pytest.approx(0.61, rel=0.05)
+    assert decoded[0] / decoded[1] == pytest.approx(0.84, rel=0.05)
 
 
 @pytest.mark.parametrize(

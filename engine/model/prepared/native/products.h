@@ -73,7 +73,8 @@ inline Sums four_channels(const int8_t* at) { return splat_ints(load<int32_t>(at
 template <int M, int Bits>
 inline void panel_product(const Weight& weight, int panel, const Rows& rows, int first, float* out, int stride,
                           bool accumulate) {
-  constexpr int kChains = M == 1 ? 4 : (M <= 3 ? 2 : 1);  // a sum of its own every 1, 2 or 4 steps hides their latency
+  // A sum of its own every 1, 2 or 4 steps hides their latency; AVX2 alone has no registers for as many.
+  constexpr int kChains = M == 1 ? 4 : (M <= 3 || kIsVnni ? 2 : 1);
   constexpr int kParts = kPanel / kOutputs, kStep = kPanel * 4;
   const int n_inputs = weight.n_inputs, n_groups = n_inputs / kGroup;
   const uint8_t* values = weight.panels + panel * weight.panel_bytes;

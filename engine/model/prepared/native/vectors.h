@@ -104,12 +104,14 @@ constexpr int kOutputs = sizeof(Sums) / sizeof(int32_t);
 GREEN_CODE_INLINE Sums dot_4(Sums sums, Sums weights, Sums channels) { return dot(sums, weights, channels); }
 
 #if defined(GREEN_CODE_AVX512) || defined(GREEN_CODE_AVX_VNNI)
+constexpr bool kIsVnni = true;
 using Weights8 = Sums;
 
 GREEN_CODE_INLINE int32_t correction(int32_t row_sum) { return -128 * row_sum; }
 
 GREEN_CODE_INLINE Sums dot_8(Sums sums, Weights8 stored, Sums channels) { return dot(sums, stored, channels); }
 #else
+constexpr bool kIsVnni = false;
 struct Weights8 {
   Sums values, sizes;
 
