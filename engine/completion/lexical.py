@@ -179,11 +179,15 @@ def _read(lexer: Lexer, text: str, language_id: str) -> State:
             return next(state for state in reversed(known.states) if state.at <= same - _STATE_CHARS or not state.at)
         kept = [state for state in known.states if state.at <= same]
         states = kept if kept and kept[0].stack == states[0].stack else states
-    for state in lexer.states(text, states[-1], len(text) - 1):
-        # Behind the text's last line nothing is settled yet: a longer text may read otherwise.
-        if state.at - states[-1].at >= _STATE_CHARS and state.at <= len(text) - _STATE_CHARS:
+    settled = len(text) - _STATE_CHARS  # behind it nothing is yet: a longer text may read otherwise
+    last = states[-1]
+    for state in lexer.states(text, last, settled):
+        if state.at > settled:
+            break
+        last = state
+        if state.at - states[-1].at >= _STATE_CHARS:
             states.append(state)
     is_of_same_text = known is not None and same >= _SAME_SHARE * len(known.text)
     others = [reading for reading in readings if not (is_of_same_text and reading is known)]
     _readings[language_id] = (_Reading(text=text, states=states), *others[: _MOST_TEXTS - 1])
-    return states[-1]
+    return last

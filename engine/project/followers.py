@@ -57,6 +57,8 @@ def followers(
     """
     found = contexts.find(last, allowed)
     places, lengths = found.places, found.lengths
+    if not len(places):  # as most often in what is open beside it
+        return None
     for start, end in hidden:
         outside = (places < start) | (places >= end)
         places, lengths = places[outside], lengths[outside]

@@ -2,10 +2,11 @@
 
 import random
 import time
+from typing import Any
 
 import pytest
 
-from engine.completion.lexers import Part
+from engine.completion.lexers import Lexer, Part, State, Token
 from engine.completion.lexical import enclosure_at, part_at
 
 SCRIPTS = ("javascript", "typescript", "javascriptreact", "typescriptreact")
@@ -304,6 +305,24 @@ def test_a_key_costs_what_its_line_costs() -> None:
     assert keys_s[len(keys_s) // 2] < 0.01
     above_s = sorted(elapsed_s(text[: len(lines) * n_times + lines.index("c")]) for n_times in range(100, 4900, 300))
     assert above_s[len(above_s) // 2] < 0.01
+
+
+def test_a_key_reads_what_is_not_settled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "x = \"a\" + 'b'  # c\n" * 1000
+    enclosure_at(text, "python")
+    read: list[int] = []
+    step = Lexer._step
+
+    def counted(lexer: Lexer, text: str, context: Any, state: State) -> list[Token]:  # noqa: ANN401
+        read.append(state.at)
+        return step(lexer, text, context, state)
+
+    monkeypatch.setattr(Lexer, "_step", counted)
+    assert part_at(f"{text}y = '", "python") == "string"
+
+    assert read
+    assert len(read) - len(set(read)) <= 1  # the step over where it begins
+    assert min(read) > len(text) - 500
 
 
 def test_keys_in_several_documents_in_turns_cost_what_their_lines_cost() -> None:
