@@ -97,8 +97,7 @@ class GitIgnores:
     def ask(self, path: Path, root: Path) -> str:
         """As `known`, but it waits; for a thread that alone uses this object."""
         repository = self._repositories.setdefault(root, _Repository(root, self._command))
-        repository.learn(path)
-        known = repository.known(path)
+        known = repository.learn(path)
         return _LATE if known is None else known
 
     def close(self) -> None:
@@ -128,15 +127,18 @@ class _Repository:
             return None
         return answer.reason if _stamps(answer.stamps) == answer.stamps else None
 
-    def learn(self, path: Path) -> None:
+    def learn(self, path: Path) -> str | None:
+        """What is known then; None once it is closed."""
         with self._turn:
-            if self._is_closed or self.known(path) is not None:
-                return
+            if self._is_closed or (known := self.known(path)) is not None:
+                return None if self._is_closed else known
             asked_s = time.monotonic()
             stamps = _stamps(self._deciding_files(path))
             if len(self._answers) >= MAX_ANSWERS:
                 self._answers.clear()
-            self._answers[path] = _Answer(reason=self._reason(path, stamps), stamps=stamps, asked_s=asked_s)
+            reason = self._reason(path, stamps)
+            self._answers[path] = _Answer(reason=reason, stamps=stamps, asked_s=asked_s)
+            return reason
 
     def rest(self) -> None:
         """Ends the process unless it is being asked."""
@@ -211,7 +213,8 @@ class _Repository:
 
     def _deciding_files(self, path: Path) -> list[Path]:
         """The files that an answer depends on: lists, the index, configurations."""
-        folders = [folder for folder in path.parents if folder == self._root or self._root in folder.parents]
+        parents = list(path.parents)
+        folders = parents[: parents.index(self._root) + 1] if self._root in parents else []
         config = _config_folder()
         files = [*(folder / ".gitignore" for folder in folders), config / "git" / "ignore", config / "git" / "config"]
         files.append(Path.home() / ".gitconfig")

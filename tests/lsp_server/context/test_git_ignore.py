@@ -12,7 +12,7 @@ import pytest
 
 from lsp_server.context import git_ignore
 from lsp_server.context.git_ignore import GitIgnores
-from lsp_server.context.git_process import IgnoreProcess
+from lsp_server.context.git_process import IgnoreProcess, Stamp
 from tests.lsp_server.context.repositories import git, reason, write
 
 if TYPE_CHECKING:
@@ -61,6 +61,26 @@ async def test_a_changed_list_counts_at_once(project: Path, ignores: GitIgnores)
         change()
         assert ignores.known(project / "src" / "a.py", project) is None
         assert await reason(ignores, project / "src" / "a.py", project) != before
+
+
+def test_a_file_that_is_read_is_judged_by_one_look_at_its_lists(
+    project: Path, ignores: GitIgnores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project has thousands of files, each below several lists."""
+    looked, stamp = [], git_ignore._stamp
+
+    def counted(file: Path) -> Stamp:
+        looked.append(file)
+        return stamp(file)
+
+    monkeypatch.setattr(git_ignore, "_stamp", counted)
+    assert ignores.ask(project / "src" / "a.py", project) == ""
+
+    lists = [file for file in looked if file.name == ".gitignore"]
+    assert lists == [project / "src" / ".gitignore", project / ".gitignore"]
+
+    write(project / ".gitignore", "*.py")
+    assert ignores.ask(project / "src" / "a.py", project) == "git ignores it by *.py"
 
 
 async def test_lists_beside_the_repository_count(project: Path, home: Path, ignores: GitIgnores) -> None:
