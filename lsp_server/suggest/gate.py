@@ -17,6 +17,7 @@ energy weight: that is the exit policy's, whose file maps the slider to it by wh
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -124,22 +125,13 @@ class Gate:
             return None
         if price == 0.0 or self._rhythm.last_key_s is None:
             return 0.0
-        kind = place_kind(prefix)
+        pauses_s = sorted(self._rhythm.pauses_s(place_kind(prefix)))
+        until_read_s = self._answer_s() + _NOTICING_S
         passed_s = max(0.0, now_s - self._rhythm.last_key_s)
         wanted_s = passed_s
-        while wanted_s < LONGEST_WAIT_S and chance * self._stays(kind, wanted_s) < price:
+        while wanted_s < LONGEST_WAIT_S and chance * _stays(pauses_s, wanted_s, wanted_s + until_read_s) < price:
             wanted_s += _STEP_S
         return max(0.0, min(wanted_s, LONGEST_WAIT_S) - passed_s)
-
-    def _stays(self, kind: PlaceKind, waited_s: float) -> float:
-        """The chance that an answer asked for now is seen, when no key was struck for `waited_s`."""
-        answer_s = self._answer_s()
-        needed_s = waited_s + answer_s + _NOTICING_S
-        pauses_s = self._rhythm.pauses_s(kind)
-        # One pause that never ends is always among them, so that whoever has waited longest is thought to stay.
-        still_here = 1 + sum(pause_s > waited_s for pause_s in pauses_s)
-        still_there = 1 + sum(pause_s > needed_s for pause_s in pauses_s)
-        return still_there / still_here
 
     def _answer_s(self) -> float:
         if not self._answers_s:
@@ -147,3 +139,12 @@ class Gate:
         from statistics import median  # nobody waits for its import any more
 
         return median(self._answers_s)
+
+
+def _stays(pauses_s: Sequence[float], waited_s: float, needed_s: float) -> float:
+    """The chance that nobody types until `needed_s`, when no key was struck for `waited_s`; of pauses in their order.
+
+    One pause that never ends is always among them, so that whoever has waited longest is thought to stay.
+    """
+    n_shorter, n_too_short = bisect_right(pauses_s, waited_s), bisect_right(pauses_s, needed_s)
+    return (1 + len(pauses_s) - n_too_short) / (1 + len(pauses_s) - n_shorter)
