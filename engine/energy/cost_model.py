@@ -63,7 +63,7 @@ class CpuTimes:
 
 CPU_TIMES: Mapping[Runtime, CpuTimes] = {
     "native": CpuTimes(weight_byte_ps=32.0, flop_ps=2.0, context_byte_ps=70.0, context_flop_ps=5.3),
-    "native-avxvnni": CpuTimes(weight_byte_ps=41.0, flop_ps=4.4, context_byte_ps=62.0, context_flop_ps=11.0),
+    "native-avxvnni": CpuTimes(weight_byte_ps=41.0, flop_ps=4.1, context_byte_ps=62.0, context_flop_ps=11.0),
     "native-avx2": CpuTimes(weight_byte_ps=49.0, flop_ps=7.2, context_byte_ps=62.0, context_flop_ps=11.0),
     "onnx": CpuTimes(weight_byte_ps=64.0, flop_ps=3.65, context_byte_ps=178.0, context_flop_ps=7.0),
     "torch": CpuTimes(weight_byte_ps=50.0, flop_ps=10.0, context_byte_ps=50.0, context_flop_ps=11.4),
