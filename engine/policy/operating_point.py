@@ -35,7 +35,7 @@ _TEXT_CHANCE = 0.05
 _TEXT_CHANCE_SPAN = 0.1
 # Where a project knows the rest, 0.7 of a window keep all but 1 % of the text, and a half all but 3 %:
 # engine/LOG.md, "A prompt that leaves before the first layer".
-_WINDOW_SHARE = 0.77
+_WINDOW_SHARE = 0.76
 _WINDOW_SHARE_SPAN = 0.4
 # The last tenth of the layers changes the keys and values of far tokens too little to cost a token: engine/LOG.md, "Far
 # tokens that leave at the last exit".
