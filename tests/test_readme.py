@@ -69,8 +69,9 @@ def test_the_families_named_are_those_supported(sentence: str, families: Iterabl
 
 
 DOCUMENTS = [
-    ROOT / name
-    for name in ("README.md", "engine/evaluation/README.md", ".github/CONTRIBUTING.md", "vscode-extension/README.md")
+    path
+    for pattern in ("*.md", ".github/*.md", "engine/**/*.md", "findings/*.md", "vscode-extension/*.md")
+    for path in sorted(ROOT.glob(pattern))
 ]
 LINKS = [
     (document, target)
