@@ -100,7 +100,7 @@ PATTERNS = Allowed(
 DEVICE = one_of(
     auto="An NVIDIA GPU where there is one, else the CPU.",
     cpu="The CPU.",
-    cuda="An NVIDIA GPU.",
+    cuda="An NVIDIA GPU, or one of AMD's with PyTorch's build for ROCm.",
     xpu="An Intel GPU, with PyTorch's build for XPU.",
 )
 ON_BATTERY = one_of(

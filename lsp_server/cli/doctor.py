@@ -61,7 +61,7 @@ def doctor(
     ):
         console.print(f"  {say(place)}", highlight=False, soft_wrap=True)
     try:
-        with open_engine(model, device, precision) as engine:
+        with open_engine(model, device, precision, say=say) as engine:
             render.show_parts(console, engine, say)
     except EngineError as error:  # what was found before is told all the same
         render.show_missing_model(console, error, say)

@@ -21,7 +21,7 @@ from engine.errors import ConfigError
 from engine.types import GREEN_MODE_MAX, ProjectPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typer.models import OptionInfo
 
@@ -144,15 +144,17 @@ def slider_position(text: str) -> int:
 
 
 @contextlib.contextmanager
-def open_engine(model: str, device: DeviceChoice, precision: PrecisionChoice = "auto") -> Iterator[Engine]:
-    """Loads an engine under a progress bar, and closes it at the end.
+def open_engine(
+    model: str, device: DeviceChoice, precision: PrecisionChoice = "auto", *, say: Callable[[str], str] = str
+) -> Iterator[Engine]:
+    """Loads an engine under a progress bar, in the language of `say`, and closes it at the end.
 
     Raises:
         EngineError: If it cannot be loaded.
     """
     from engine.engine import load_engine
 
-    with progress_bar() as progress:
+    with progress_bar(say=say) as progress:
         engine = load_engine(EngineConfig(model=model, device=device, precision=precision), progress=progress)
     try:
         yield engine
@@ -220,11 +222,12 @@ def workspace_of(file: Path, workspace: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def progress_bar(*, counting: bool = False) -> Iterator[ProgressSink]:
+def progress_bar(*, counting: bool = False, say: Callable[[str], str] = str) -> Iterator[ProgressSink]:
     """A progress bar on stderr; without a terminal, the first line of each step.
 
     Args:
         counting: True where steps are counted; False where bytes are, beside a few steps such as layers.
+        say: Says each step in the reader's language.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -237,6 +240,7 @@ def progress_bar(*, counting: bool = False) -> Iterator[ProgressSink]:
 
         def sink(message: str, done: int, total: int | None) -> None:
             nonlocal said
+            message = say(message)
             if message != said and not console.is_terminal:
                 console.print(message, highlight=False, soft_wrap=True)
             said = message

@@ -30,11 +30,13 @@ def test_doctor_speaks_the_language_of_an_editor_that_asks(tiny_folder: Path, tm
     for folder in (tiny_folder, tmp_path):
         options = ["doctor", "--model", str(folder), "--device", "cpu", "--precision", "fp32"]
         english, german = (
-            CliRunner().invoke(app, options, env={"COLUMNS": "900", "GREEN_CODE_LANGUAGE": language}).stdout
+            CliRunner().invoke(app, options, env={"COLUMNS": "900", "GREEN_CODE_LANGUAGE": language})
             for language in ("en", "de")
         )
 
-        same = {line.split()[0] for line in german.splitlines() if line in english.splitlines()}
+        lines = english.stdout.splitlines()
+        same = {line.split()[0] for line in german.stdout.splitlines() if line in lines}
+        assert not {*english.stderr.splitlines()} & {*german.stderr.splitlines()}  # how far it is
         assert same == {"Green", "torch", "transformers", "pygls"}  # names and versions
 
 
