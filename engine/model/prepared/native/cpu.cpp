@@ -1,8 +1,10 @@
 // Whether this machine runs the instructions that the other sources are compiled to, which are AVX2's, with those of
 // GREEN_CODE_AVX_VNNI or GREEN_CODE_AVX512 where that is defined; itself compiled for any x86-64.
 //
-// Asks the CPU, since `__builtin_cpu_supports` is a stub in Zig's runtime.
+// Says as well which make it is of, as far as that matters. Asks the CPU, since `__builtin_cpu_supports` is a stub in Zig's runtime.
 #include <cpuid.h>
+
+#include <atomic>
 
 namespace {
 
@@ -35,6 +37,21 @@ unsigned saved_state() {
 }
 
 }  // namespace
+
+namespace green_code {
+
+bool fetches_ahead() {
+  enum { kUnknown, kNo, kYes };
+  static std::atomic<int> known{kUnknown};  // a virtual machine takes its time to answer
+  int found = known.load(std::memory_order_relaxed);
+  if (found == kUnknown) {
+    found = Registers(0).b == signature_INTEL_ebx ? kYes : kNo;
+    known.store(found, std::memory_order_relaxed);
+  }
+  return found == kYes;
+}
+
+}  // namespace green_code
 
 extern "C" __attribute__((visibility("default"))) int green_code_supported() {
   const Registers basic(1), further(7), second(7, 1), extended(0x80000001);

@@ -20,7 +20,11 @@ namespace green_code {
 constexpr int kPanel = 16;
 constexpr int kGroup = 64;
 constexpr int kMostRows = 6;  // of 12, compilers no longer keep all sums in registers
-constexpr int kAhead = 4096;  // bytes: a CPU's own prefetching ends with a page, where the next is not known
+constexpr int kAhead = 4096;  // bytes
+
+// Whether to ask for weights ahead of their turn: Intel's own prefetching ends with a page, where the next is not known.
+// AMD's Zen 4 is slower when asked.
+bool fetches_ahead();
 
 struct Weight {
   const uint8_t* panels;
@@ -72,7 +76,7 @@ inline Sums four_channels(const int8_t* at) { return splat_ints(load<int32_t>(at
 // 16 outputs of M rows from `first` on: `out` [M, stride] += or = rows x panel.
 template <int M, int Bits>
 inline void panel_product(const Weight& weight, int panel, const Rows& rows, int first, float* out, int stride,
-                          bool accumulate) {
+                          bool accumulate, bool ahead) {
   // A sum of its own every 1, 2 or 4 steps hides their latency; AVX2 alone has no registers for as many.
   constexpr int kChains = M == 1 ? 4 : (M <= 3 || kIsVnni ? 2 : 1);
   constexpr int kParts = kPanel / kOutputs, kStep = kPanel * 4;
@@ -86,7 +90,7 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
   Totals total[M][kParts] = {};
   constexpr int kGroupBytes = kGroup * kPanel * Bits / 8, kLine = 64;
   for (int group = 0; group < n_groups; ++group, values += kGroupBytes) {
-    if (first == 0) {  // further rows find the panel in the cache
+    if (ahead && first == 0) {  // further rows find the panel in the cache
       for (int line = 0; line < kGroupBytes; line += kLine) __builtin_prefetch(values + kAhead + line, 0, 2);
     }
     for (int part = 0; part < kParts; ++part) {
@@ -148,11 +152,11 @@ inline void panel_product(const Weight& weight, int panel, const Rows& rows, int
 
 template <int Bits>
 inline void panel_rows(const Weight& weight, int panel, const Rows& rows, int first, int n, float* out, int stride,
-                       bool accumulate) {
+                       bool accumulate, bool ahead) {
   switch (n) {
 #define GREEN_CODE_ROWS(M) \
   case M:                  \
-    return panel_product<M, Bits>(weight, panel, rows, first, out, stride, accumulate);
+    return panel_product<M, Bits>(weight, panel, rows, first, out, stride, accumulate, ahead);
     GREEN_CODE_ROWS(1) GREEN_CODE_ROWS(2) GREEN_CODE_ROWS(3) GREEN_CODE_ROWS(4) GREEN_CODE_ROWS(5) GREEN_CODE_ROWS(6)
 #undef GREEN_CODE_ROWS
   }
@@ -162,14 +166,15 @@ inline void panel_rows(const Weight& weight, int panel, const Rows& rows, int fi
 inline void product(const Weight& weight, int begin, int end, const Rows& rows, int n_rows, float* out, int stride,
                     bool accumulate) {
   const int n_blocks = (n_rows + kMostRows - 1) / kMostRows;
+  const bool ahead = fetches_ahead();
   for (int panel = begin; panel < end; ++panel) {
     for (int block = 0; block < n_blocks; ++block) {
       const int first = n_rows * block / n_blocks, n = n_rows * (block + 1) / n_blocks - first;
       float* at = out + size_t(first) * stride;
       if (weight.bits == 8) {
-        panel_rows<8>(weight, panel, rows, first, n, at, stride, accumulate);
+        panel_rows<8>(weight, panel, rows, first, n, at, stride, accumulate, ahead);
       } else {
-        panel_rows<4>(weight, panel, rows, first, n, at, stride, accumulate);
+        panel_rows<4>(weight, panel, rows, first, n, at, stride, accumulate, ahead);
       }
     }
   }
