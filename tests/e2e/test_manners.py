@@ -58,12 +58,14 @@ def test_each_reason_for_silence_looks_different_and_the_menu_changes_it(open_ed
         window.choose("Choose a model…")
         models = window.page.locator(".quick-input-list")
         expect(models).to_contain_text("reads both sides", timeout=ANSWER_TIMEOUT_MS)
-        expect(models).to_contain_text(re.compile(r"smollm2-135m\s*in use"))
+        in_use = window.page.locator(".quick-input-list .monaco-list-row.focused")
+        expect(in_use).to_contain_text(re.compile(r"smollm2-135m\s*in use"))
         window.page.screenshot(path=ARTIFACTS / "models.png")
-        window.press("Escape")
+        window.press("Enter")  # which fetches nothing
+        expect(models).to_be_hidden()
+        assert '"greenCode.model"' not in settings.read_text()
 
         window.choose("Green mode…")
-        in_use = window.page.locator(".quick-input-list .monaco-list-row.focused")
         expect(in_use).to_contain_text("Quality", timeout=ANSWER_TIMEOUT_MS)  # so that Enter changes nothing
         window.page.screenshot(path=ARTIFACTS / "presets.png")
         window.pick("Eco")
@@ -99,7 +101,9 @@ def test_doctor_reports_what_runs_and_asking_by_hand_has_a_key(open_editor: Open
 
         window.run_command("Green Code: Get Started")
         expect(window.page.locator("h2", has_text="Get started with Green Code")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
-        expect(window.page.get_by_role("button", name="Install Server")).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+        is_there = window.page.get_by_role("checkbox", name="The server is there: Completed")
+        expect(is_there).to_be_visible(timeout=LOAD_TIMEOUT_MS)
+        expect(window.page.get_by_role("button", name="Install Server")).to_be_hidden()
         window.page.screenshot(path=ARTIFACTS / "walkthrough.png")
         window.page.set_viewport_size({"width": 1600, "height": 900})  # in less there is no room for pictures
         window.page.get_by_role("button", name="See it at work").click()

@@ -25,7 +25,10 @@ export function tellOnce(client: ServerClient, memory: vscode.Memento): vscode.D
   return subscription;
 }
 
-/** Ticks the first step of the walkthrough as soon as a server works, whoever has installed it. */
+/**
+ * Puts another first step into the walkthrough as soon as a server works, whoever has installed it: one that is ticked
+ * when it is seen. (The editor ticks nothing by what was so already when it read the walkthrough.)
+ */
 export function tickInstallation(client: ServerClient): vscode.Disposable {
   const subscription = client.onDidChange(({ server }) => {
     if (server.phase !== "running") return;
