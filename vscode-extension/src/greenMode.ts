@@ -19,9 +19,9 @@ export interface Measured {
 
 export const MEASURED: readonly Measured[] = [
   { greenMode: 0, savedPercent: 51, lostPercent: 0 },
-  { greenMode: 20, savedPercent: 83, lostPercent: 3 },
-  { greenMode: 50, savedPercent: 87, lostPercent: 11 },
-  { greenMode: 80, savedPercent: 92, lostPercent: 18 },
+  { greenMode: 20, savedPercent: 83, lostPercent: 2 },
+  { greenMode: 50, savedPercent: 87, lostPercent: 12 },
+  { greenMode: 80, savedPercent: 92, lostPercent: 19 },
   { greenMode: 100, savedPercent: 96, lostPercent: 30 },
 ];
 
