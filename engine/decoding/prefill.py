@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.work import further_context
+from engine.types import COMPUTING_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +72,9 @@ def prefill(
             model.propagate(chunk.rows, chunk.n_layers, cache)
 
     with ExitStack() as stack:
-        threads = stack.enter_context(ThreadPoolExecutor(model.callers)) if len(waiting) > 1 else None
+        threads = None
+        if len(waiting) > 1:
+            threads = stack.enter_context(ThreadPoolExecutor(model.callers, thread_name_prefix=COMPUTING_THREADS))
         while True:
             if waiting and len(under_way) < model.callers and all(chunk.n_segments for chunk in under_way):
                 under_way.append(waiting.popleft())

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W
+from engine.types import COMPUTING_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,13 +54,14 @@ class Pace:
 
         Args:
             modelled_j: The joules of its work by the shipped prices; one that ran no layer says nothing.
-            measured_s: The CPU seconds that it took.
+            measured_s: The CPU seconds that it took; where the clock stands still or goes back, nobody learns of it.
         """
         if modelled_j <= 0.0:
             return self.factor
-        self._open = self._open[0] + modelled_j / CPU_ACTIVE_POWER_W, self._open[1] + measured_s
+        self._open = self._open[0] + modelled_j / CPU_ACTIVE_POWER_W, self._open[1] + max(0.0, measured_s)
         if self._open[0] >= GROUP_S:
-            self._groups.append(self._open)
+            if self._open[1] > 0.0:
+                self._groups.append(self._open)
             self._open = 0.0, 0.0
         if len(self._groups) >= _FEW:
             self.factor = statistics.median(measured / modelled for modelled, measured in self._groups)
@@ -72,8 +74,8 @@ class Pace:
 class OwnCpuClock:
     """CPU seconds of this process without those of Python's other threads, where Linux tells them.
 
-    Threads that are not Python's count: they are the kernels' team, or another runtime's. Differences of two readings
-    on one thread mean something, and nothing else.
+    Threads that run layers count, and so do those that are not Python's: they are the kernels' team, or another
+    runtime's. Differences of two readings on one thread mean something, and nothing else.
     """
 
     def __init__(self) -> None:
@@ -92,9 +94,9 @@ class OwnCpuClock:
 
 
 def _threads_s() -> dict[int, float]:
-    """CPU seconds of Python's threads, by the system's number; without those that have just ended."""
-    threads = [thread.native_id for thread in threading.enumerate() if thread.native_id is not None]
-    found_s = {thread: _thread_s(thread) for thread in threads}
+    """CPU seconds of Python's threads that run no layers, by the system's number; without any that has just ended."""
+    others = [thread for thread in threading.enumerate() if not thread.name.startswith(COMPUTING_THREADS)]
+    found_s = {thread.native_id: _thread_s(thread.native_id) for thread in others if thread.native_id is not None}
     return {thread: spent_s for thread, spent_s in found_s.items() if spent_s is not None}
 
 

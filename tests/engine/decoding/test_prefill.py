@@ -1,6 +1,7 @@
 """A prompt that several threads share, against the same prompt on one."""
 
 import random
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,10 @@ import torch
 from engine.decoding.prefill import CHUNK, prefill
 from engine.decoding.trajectory import Cancelled
 from engine.decoding.work import PhaseCounter, WorkCounter
+from engine.energy.meter import EnergyWindow
+from engine.energy.pace import OwnCpuClock
 from engine.model.early_exit import EarlyExitModel
+from engine.model.layer_runner import Array, KVCache
 from tests.engine.model.fast_models import prepared, small_model
 
 N_LAYERS = 6
@@ -133,3 +137,41 @@ def test_a_change_of_cores_keeps_what_the_caches_hold(fast: EarlyExitModel) -> N
     theirs = fast.run_layers(fast.embed([4], 3), 0, N_LAYERS, expected)
 
     torch.testing.assert_close(torch.from_numpy(ours), torch.from_numpy(theirs), rtol=1e-5, atol=1e-5)
+
+
+def test_the_cpu_seconds_of_its_threads_count_also_where_another_request_comes_between(
+    fast: EarlyExitModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_layers = fast.run_layers
+    runs_s: list[float] = []
+
+    def run_slowly(rows: Array, start: int, stop: int, cache: KVCache) -> Array:
+        begun_s = time.thread_time()
+        rows = run_layers(rows, start, stop, cache)
+        while time.thread_time() < begun_s + 0.02:
+            pass
+        runs_s.append(time.thread_time() - begun_s)
+        return rows
+
+    def serve_another() -> None:
+        with window.apart():
+            pass
+
+    monkeypatch.setattr(fast, "run_layers", run_slowly)
+    fast.use_cores(all_cores=False)
+    ids = random.Random(1).choices(range(97), k=3 * CHUNK)
+    with EnergyWindow(None, cpu_clock=OwnCpuClock()) as window:
+        prefill(
+            fast,
+            fast.new_cache(),
+            ids,
+            position=0,
+            far_depth=1.0,
+            work=WorkCounter(),
+            check=go_on,
+            between=serve_another,
+        )
+
+    assert len(runs_s) == 9
+    assert window.cpu_s is not None
+    assert window.cpu_s >= 0.95 * sum(runs_s)

@@ -71,6 +71,16 @@ def test_it_follows_a_clock_that_has_changed() -> None:
     assert factors_of([(100, 180)] * 20, pace)[-1] == pytest.approx(1.8)
 
 
+@pytest.mark.parametrize("measured_ms", [0, -50])
+def test_a_clock_that_stands_still_or_goes_back_says_nothing(measured_ms: float) -> None:
+    pace = Pace()
+    stuck = (200, measured_ms)
+
+    assert factors_of([stuck] * 20, pace) == [1.0] * 20
+    factors_of([(200, 400)] * 9, pace)
+    assert factors_of([stuck] * 20, pace) == [2.0] * 20
+
+
 def test_joules_and_baseline_are_scaled_and_the_share_saved_stays() -> None:
     model, cpu = by_pace(ROUND), FakeClock()
     pace = Pace(cpu)
