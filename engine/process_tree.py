@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
+_PATIENCE_S = 10.0  # with one that is killed and does not end: a driver holds it
+
 
 def end_all(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> None:
-    """Ends a process with all that it has started, and waits for it.
+    """Ends a process with all that it has started, and waits for it; not for ever, where the system cannot end it.
 
     Args:
         process: Where it was given a session to itself, what it has left behind ends as well.
@@ -22,7 +24,7 @@ def end_all(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> None:
     """
     import psutil
 
-    started = _started_by(process.pid)
+    started = [] if process.poll() is not None else _started_by(process.pid)  # the number may be another's by now
     if grace_s > 0:
         _signal(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -31,7 +33,8 @@ def end_all(process: subprocess.Popen[bytes], *, grace_s: float = 0.0) -> None:
     for child in started:
         with suppress(psutil.Error):
             child.kill()
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_PATIENCE_S)
 
 
 def cpu_s_of(process_id: int) -> float:

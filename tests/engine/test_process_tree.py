@@ -79,6 +79,37 @@ def test_what_a_session_has_left_behind_ends_as_well(tmp_path: Path) -> None:
     assert is_over(child)
 
 
+def test_one_that_has_ended_takes_nobody_with_it_who_has_its_number_now(tmp_path: Path) -> None:
+    other, child = started(tmp_path / "asked", STAYS, session=False)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    ended.pid = other.pid
+
+    end_all(ended)
+
+    try:
+        assert other.poll() is None
+        assert child.status() != psutil.STATUS_ZOMBIE
+    finally:
+        end_all(other)
+
+
+class Unending(subprocess.Popen[bytes]):
+    """One that the system does not bring to an end, as far as it tells."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        assert timeout is not None, "somebody waits for ever"
+        raise subprocess.TimeoutExpired(self.args, timeout)
+
+
+def test_nobody_waits_for_ever_for_what_does_not_end() -> None:
+    process = Unending([sys.executable, "-c", "import time; time.sleep(600)"])
+
+    end_all(process, grace_s=0.1)
+
+    assert subprocess.Popen.wait(process, 10) != 0
+
+
 def test_the_work_of_children_counts_whether_they_live_or_not() -> None:
     work = "import time\nwhile time.process_time() < {s}: pass\n"
     code = (
