@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from lsp_server.books.ledger_file import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
 
 def open_to_read(path: Path) -> closing[sqlite3.Connection]:
@@ -32,7 +33,10 @@ def open_to_read(path: Path) -> closing[sqlite3.Connection]:
         raise ConfigError(f"There is no energy ledger yet: {path} is written with the first completion in an editor.")
     if not path.is_file():
         raise ConfigError(f"{path} is no file, so it is no energy ledger.")
-    database = connect(f"{path.absolute().as_uri()}?mode=ro", CLOSE_TIMEOUT_S, uri=True)
+    # Where nobody has it open, all of it is in one file; a reader who were not told would leave two more beside it, and
+    # could not read in a folder where it may not.
+    options = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    database = connect(f"{_as_uri(path.absolute())}?{options}", CLOSE_TIMEOUT_S, uri=True)
     try:
         check(database, thorough=False)
         if version_of(database) != len(MIGRATIONS):
@@ -49,3 +53,8 @@ def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:
         database.backup(copy)
     migrate(copy)
     return copy
+
+
+def _as_uri(path: PurePath) -> str:
+    """As SQLite reads it: the name of a machine, as in Windows' paths to its shares, is part of the path."""
+    return re.sub(r"^file://(?=[^/])", "file:////", path.as_uri())

@@ -1,11 +1,12 @@
 """Sums of the ledger against requests whose figures are easy to add up."""
 
 import ntpath
+import os
 import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -13,6 +14,7 @@ from engine.errors import ConfigError
 from engine.types import FinishReason, Provenance
 from lsp_server.books.ledger import Ledger, Origin
 from lsp_server.books.ledger_file import MIGRATIONS
+from lsp_server.books.ledger_reader import _as_uri
 from lsp_server.books.reports import GROUPS, read_report
 from tests.fakes import fake_completion
 
@@ -172,6 +174,31 @@ def test_a_ledger_of_a_later_release_is_one_sentence(path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"energy ledger: it was written by a newer version of Green Code\.$"):
         read_report(path)
+
+
+def test_nothing_is_left_beside_a_ledger_that_nobody_has_open(path: Path) -> None:
+    before = sorted(path.parent.iterdir())
+
+    read_report(path)
+
+    assert sorted(path.parent.iterdir()) == before
+
+
+def test_a_ledger_is_read_where_nothing_may_be_written(path: Path) -> None:
+    if os.name == "nt" or os.geteuid() == 0:
+        pytest.skip("no folder is closed to this user")
+    path.parent.chmod(0o555)
+    try:
+        assert read_report(path).total is not None
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_ledger_on_another_machine_has_an_address_that_sqlite_reads(path: Path) -> None:
+    assert _as_uri(PureWindowsPath(r"\\server\share\a b.sqlite3")) == "file:////server/share/a%20b.sqlite3"
+    assert _as_uri(PureWindowsPath(r"C:\a#b.sqlite3")) == "file:///C:/a%23b.sqlite3"
+    with closing(sqlite3.connect(f"file:///{path.as_posix()}?mode=ro", uri=True)) as database:
+        assert database.execute("SELECT COUNT(*) FROM completion").fetchone() == (3,)
 
 
 def test_a_ledger_that_a_server_writes_is_read_meanwhile(path: Path) -> None:
