@@ -22,6 +22,9 @@ Device = Literal["cpu", "cuda", "xpu"]
 DeviceChoice = Literal["auto", "cpu", "cuda", "xpu"]
 PrecisionChoice = Literal["auto", "fp32", "int8", "int4"]
 
+COMPUTING_THREADS = "layers"
+"""How the names of threads begin that run layers for a request beside the thread that asked for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:

@@ -20,9 +20,6 @@ DEFAULT_GREEN_MODE = (
 PROJECT_ALONE = "project"
 """The policy by which what a project is sure of is said, and the model is never run."""
 
-COMPUTING_THREADS = "layers"
-"""How the names of threads begin that run layers for a request beside the thread that asked for it."""
-
 
 class Provenance(str, Enum):
     """How a figure in joules was had."""

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.config import COMPUTING_THREADS
 from engine.decoding.work import further_context
-from engine.types import COMPUTING_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,8 +19,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.config import COMPUTING_THREADS
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W
-from engine.types import COMPUTING_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
