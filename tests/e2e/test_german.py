@@ -38,4 +38,4 @@ def test_a_german_editor_is_told_in_german_why_nothing_is_offered(open_editor: O
     assert "Energie " in tooltip
     assert "Nichts steht im Weg." in doctor
     assert "30 Schichten, Ausstiege nach 3, 6," in doctor
-    assert "möglich ist 0,2 bis 3 mal so" in doctor
+    assert "möglich ist 0,3 bis 2,5 mal so" in doctor
