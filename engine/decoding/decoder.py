@@ -127,6 +127,9 @@ class Decoder:
             yield from self._final_tokens(run, stop)
         except Cancelled:
             return
+        except Exception:
+            self._crop(0)  # which layers a failed runner has filled, and how, nobody knows
+            raise
         finally:
             self.is_busy = False
             self.n_decoded, self.chances = len(run.tokens), run.head.chances

@@ -272,6 +272,29 @@ def test_far_tokens_that_left_at_an_exit_are_read_anew_for_text_that_must_be_ful
     assert n_reused
 
 
+def test_what_a_runner_filled_before_it_failed_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = early_exit_model(tiny_model("llama"), exit_layers=(2, 4))
+    decoder = Decoder(model)
+    prompt = random.Random(1).choices(range(97), k=300)
+    n_left = 9
+
+    def fails(hidden: torch.Tensor, start: int, stop: int, cache: LayeredKVCache) -> torch.Tensor:
+        nonlocal n_left
+        n_left -= 1
+        if not n_left:
+            raise MemoryError
+        rows: torch.Tensor = model.runner.run_layers(hidden, start, stop, cache)
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "run_layers", fails)
+        with pytest.raises(MemoryError):
+            decode(decoder, FullDepth(), replace(LOSSY, prompt_depth=0.6), prompt=prompt)
+
+    assert not decoder.cached_ids
+    assert ids(decode(decoder, FullDepth(), LOSSLESS, prompt=prompt)) == greedy(tiny_model("llama"), prompt, 24)
+
+
 def test_far_tokens_save_the_layers_behind_their_exit() -> None:
     model = early_exit_model(tiny_model("llama"), exit_layers=(2, 4))
     prompt = random.Random(1).choices(range(97), k=300)
