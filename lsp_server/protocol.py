@@ -45,7 +45,7 @@ class Status:
         model: The model in use; None before it is loaded.
         device: Where it runs, such as "CPU, 2 threads".
         remote: The server elsewhere that reads the text around the cursor; None where all stays on this machine.
-        meter: How joules are had, such as "modelled: uncalibrated, by bytes of weights read".
+        meter: How joules are had, such as "modelled: CPU seconds at 17.5 W a busy core".
         meter_notes: Why each better meter was refused, one sentence each.
     """
 

@@ -49,7 +49,7 @@ class CompletionEngine(Protocol):
 
     @property
     def energy_source(self) -> str:
-        """How joules are had, for people, such as "modelled: uncalibrated, by bytes of weights read"."""
+        """How joules are had, for people, such as "modelled: CPU seconds at 17.5 W a busy core"."""
         ...
 
     @property
