@@ -122,9 +122,7 @@ def _charge(counter: PhaseCounter, chunk: _Chunk, model: EarlyExitModel) -> None
     (start, stop), n_tokens = model.segments[chunk.n_segments], chunk.rows.shape[1]
     # Rounded down at each border, so that the shares add up to the chunk's tokens.
     counter.prefill_tokens += n_tokens * stop // model.n_layers - n_tokens * start // model.n_layers
-    # The chunk's further positions are prefill_tokens; what they attend to is not.
-    counter.layers(passes=stop - start, context=chunk.position + n_tokens)
-    counter.context_tokens += (stop - start) * further_context(n_tokens - 1, chunk.position)
+    _charge_passes(counter, stop - start, chunk)
 
 
 def _charge_exit(work: WorkCounter, chunk: _Chunk, model: EarlyExitModel) -> None:
@@ -139,5 +137,11 @@ def _charge_exit(work: WorkCounter, chunk: _Chunk, model: EarlyExitModel) -> Non
     left_out = work.left_out
     left_out.prefill_tokens += n_tokens - n_tokens * chunk.n_layers // model.n_layers - n_projected
     left_out.propagated_layers -= n_skipped
-    left_out.layers(passes=n_skipped, context=chunk.position + n_tokens)
-    left_out.context_tokens += n_skipped * further_context(n_tokens - 1, chunk.position)
+    _charge_passes(left_out, n_skipped, chunk)
+
+
+def _charge_passes(counter: PhaseCounter, n_layers: int, chunk: _Chunk) -> None:
+    """Counts a chunk's passes over layers. Its further positions are prefill_tokens; what they attend to is not."""
+    n_tokens = chunk.rows.shape[1]
+    counter.layers(passes=n_layers, context=chunk.position + n_tokens)
+    counter.context_tokens += n_layers * further_context(n_tokens - 1, chunk.position)

@@ -130,8 +130,10 @@ class _Repository:
     def learn(self, path: Path) -> str | None:
         """What is known then; None once it is closed."""
         with self._turn:
-            if self._is_closed or (known := self.known(path)) is not None:
-                return None if self._is_closed else known
+            if self._is_closed:
+                return None
+            if (known := self.known(path)) is not None:
+                return known
             asked_s = time.monotonic()
             stamps = _stamps(self._deciding_files(path))
             if len(self._answers) >= MAX_ANSWERS:

@@ -35,8 +35,10 @@ GROUP = 64
 LANES = 16
 """Numbers in a vector."""
 
-_GELU = "gelu_pytorch_tanh"
 PANEL = 16
+"""Outputs of a weight that lie together."""
+
+_GELU = "gelu_pytorch_tanh"
 _ALIGNMENT = 64
 _AT_ONCE = 1 << 21  # numbers that are rounded at a time
 
