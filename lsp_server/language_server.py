@@ -87,7 +87,7 @@ class GreenCodeServer(LanguageServer):
         self.settings = Settings()
         self.state = ServerState()
         ledger = Ledger(ledger_path or data_dir() / LEDGER_FILE)
-        self.books = Books(ledger, self._note_books, lambda: self.project.cpu_s)
+        self.books = Books(ledger, self._note_books, self._tell_books, lambda: self.project.cpu_s)
         self.project = ProjectKeeper(lambda reading: self.tell(replace(self.state, reading=reading)), self.books.read)
         self.scheduler = CompletionScheduler(
             engine_factory,
@@ -263,7 +263,7 @@ class GreenCodeServer(LanguageServer):
 
     def _notify(self, method: str, record: Status | SessionEnergy | NotOffered) -> None:
         if self.is_talking:
-            self.protocol.notify(method, record)
+            self.protocol.tell(method, record)
 
     def _use(self, raw: object) -> None:
         before = self.settings
@@ -307,7 +307,6 @@ class GreenCodeServer(LanguageServer):
         folder = bytes(self.documents.folder_of(computed.uri) or b"")
         origin = Origin(language_id=computed.request.language_id, folder=folder, engine=self.state.shared_as)
         self.books.computed(computed.completion_id, computed.completion, origin)
-        self._tell_books()  # before the answer is sent: whoever has it may look at once what it has cost
 
     def _note_restraint(self) -> None:
         self.tell(replace(self.state, paused=self.restraint.pause, power=self.restraint.power))

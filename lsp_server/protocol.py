@@ -69,7 +69,7 @@ class NotOffered:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # one is made after each request: frozen would take three times as long
 class SessionEnergy:
     """What the session has cost since the server started or was reset.
 

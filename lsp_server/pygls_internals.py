@@ -6,6 +6,7 @@ Read in pygls 2.0 and 2.1; pyproject bounds the version for the sake of these na
   (`_request_futures`, `_execute_handler`), and its errors carry stack traces (`_send_response`);
 - it looks up whatever a cancel names (`_handle_cancel_notification`), takes an answer to anything under way for one to
   a request of ours (`_handle_response`), and leaves out an id that is null (`_send_data`);
+- it makes JSON of a notification by asking back for each record in it, for half as long again (`_converter`);
 - it ends `initialize`, and every request about a document, in an error where it cannot read a name (`lsp_initialize`,
   `_create_text_document`);
 - it builds its `Workspace` itself, and that its `TextDocument`s (`_workspace`, `_create_text_document`, `_source`);
@@ -56,6 +57,10 @@ class OpenProtocol(LanguageServerProtocol):
     def use_workspace(self, workspace: Workspace) -> None:
         """Keeps the open documents in `workspace`; called while `initialize` is answered."""
         self._workspace = workspace
+
+    def tell(self, method: str, record: object) -> None:
+        """Notifies the client of a record, as `notify` does."""
+        self._send_data({"jsonrpc": self.VERSION, "method": method, "params": self._converter.unstructure(record)})
 
     def refuse(self, msg_id: int | str | None, error: JsonRpcException) -> None:
         """Answers a request of the client with an error; None where it has no id that can be answered."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from engine.sentences import Sentence
@@ -166,15 +167,17 @@ class DeviceCostModel:
     @property
     def told(self) -> str:
         """Where its figures come from and how far they may be off: the one wording for people."""
-        low, high = self.spread
-        return Sentence(
-            "{source}, {low:.2g} to {high:.2g} times as much is possible", source=self.source, low=low, high=high
-        )
+        return _told(self.source, *self.spread)
 
     def __post_init__(self) -> None:
         coefficients = [getattr(self, name) for name in COEFFICIENTS]
         if not all(math.isfinite(joules) and joules >= 0 for joules in coefficients) or self.n_layers < 1:
             raise ValueError(f"joules per unit of work must be finite and not negative: {self}")
+
+
+@cache
+def _told(source: str, low: float, high: float) -> Sentence:
+    return Sentence("{source}, {low:.2g} to {high:.2g} times as much is possible", source=source, low=low, high=high)
 
 
 def phase_energy_j(model: DeviceCostModel, work: Mapping[Phase, Work]) -> dict[Phase, float]:

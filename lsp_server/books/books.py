@@ -40,7 +40,8 @@ class Books:
 
     Args:
         ledger: The user's ledger; its file is opened with the first entry, or by `open`.
-        on_change: Called after every change, of the warning too.
+        on_change: Called after every change, of the warning too, but what a request has cost.
+        on_computed: Called after that, before the request is answered.
         projects_cpu_s: Says what CPU time reading each project has taken so far, by its folder.
 
     Attributes:
@@ -48,7 +49,11 @@ class Books:
     """
 
     def __init__(
-        self, ledger: Ledger, on_change: Callable[[], None], projects_cpu_s: Callable[[], Mapping[Path, float]]
+        self,
+        ledger: Ledger,
+        on_change: Callable[[], None],
+        on_computed: Callable[[], None],
+        projects_cpu_s: Callable[[], Mapping[Path, float]],
     ) -> None:
         self._session = Session()
         self._projects_cpu_s = projects_cpu_s
@@ -56,7 +61,7 @@ class Books:
         self._ledger = ledger
         self._today = Today()
         self.recent = Recent()
-        self._on_change = on_change
+        self._on_change, self._on_computed = on_change, on_computed
         self._logged_warning = ""
         self._again: asyncio.TimerHandle | None = None
         self._again_s = TRY_AGAIN_S
@@ -76,7 +81,8 @@ class Books:
         self.recent.computed(completion_id, completion.energy.energy_j)
         self._session.record(completion_id, completion)
         self._ledger.add(self._session.session_id, completion_id, completion, origin)
-        self._tell()
+        self._note_ledger()
+        self._on_computed()
 
     def reused(self, completion_id: str, offered_chars: int) -> None:
         """Enters a request that an earlier completion answered, for no energy, with so many of its characters."""
@@ -183,6 +189,10 @@ class Books:
         return any(spent_s.values())
 
     def _tell(self) -> None:
+        self._note_ledger()
+        self._on_change()
+
+    def _note_ledger(self) -> None:
         if self.warning and self.warning != self._logged_warning:
             logger.warning("%s", self.warning)
         self._logged_warning = self.warning
@@ -190,7 +200,6 @@ class Books:
             self._again_s = TRY_AGAIN_S
         elif self._again is None:
             self._again = asyncio.get_running_loop().call_later(self._again_s, self._try_again)
-        self._on_change()
 
     def _try_again(self) -> None:
         self._again = None

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from engine.types import Completion
 
+    _Values = Mapping[str, Any] | tuple[Any, ...]  # of a statement: by name, or in order
+
 logger = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.sqlite3"  # in the user's data folder
@@ -100,7 +102,7 @@ class Ledger:
         self.warning = ""
         self.is_behind = False
         self._file = LedgerFile(path)
-        self._waiting: list[tuple[str, Mapping[str, Any]]] = []  # statements not yet in the file
+        self._waiting: list[tuple[str, _Values]] = []  # statements not yet in the file
 
     def open(self) -> None:
         """Opens the file, so that a fault is known before the first row."""
@@ -110,7 +112,7 @@ class Ledger:
         """Writes one completion, and where it was asked for."""
         row = _row(session_id, completion_id, completion)
         row |= {"language": origin.language_id, "project": origin.folder, "engine": origin.engine}
-        self._waiting.append((_insert(tuple(row)), row))
+        self._waiting.append((_insert(tuple(row)), tuple(row.values())))  # in order: SQLite looks no name up
         self._write_waiting()
 
     def add_reading(self, session_id: str, folder: bytes, *, cpu_s: float, energy_j: float) -> None:
@@ -194,18 +196,18 @@ class Ledger:
         self._waiting.clear()
 
 
-def _execute_all(database: sqlite3.Connection, statements: list[tuple[str, Mapping[str, Any]]]) -> None:
+def _execute_all(database: sqlite3.Connection, statements: list[tuple[str, _Values]]) -> None:
     if len(statements) == 1:  # is a transaction by itself
         _execute(database, *statements[0])
     elif statements:
         with transaction(database):
-            for sql, parameters in statements:
-                _execute(database, sql, parameters)
+            for sql, values in statements:
+                _execute(database, sql, values)
 
 
-def _execute(database: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> None:
+def _execute(database: sqlite3.Connection, sql: str, values: _Values) -> None:
     try:
-        database.execute(sql, parameters)
+        database.execute(sql, values)
     except _UNFIT as error:  # it must not keep the others out
         logger.warning("A row of the energy ledger cannot be stored and is left out: %s", error)
 
@@ -235,7 +237,7 @@ def _now_s() -> float:
 
 @functools.cache
 def _insert(columns: tuple[str, ...]) -> str:
-    values = ", ".join("project_of(:project)" if column == "project" else f":{column}" for column in columns)
+    values = ", ".join("project_of(?)" if column == "project" else "?" for column in columns)
     return f"INSERT OR IGNORE INTO completion ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - names of ours
 
 
@@ -255,7 +257,10 @@ def _row(session_id: str, completion_id: str, completion: Completion) -> dict[st
         "provenance": completion.energy.provenance.value,
         "source": completion.energy.source,
         "energy_j": completion.energy.energy_j,
-        **{f"{phase.value}_j": by_phase.get(phase) for phase in Phase},
+        "prefill_j": by_phase.get(Phase.PREFILL),
+        "decode_j": by_phase.get(Phase.DECODE),
+        "policy_j": by_phase.get(Phase.POLICY),
+        "verification_j": by_phase.get(Phase.VERIFICATION),
         "baseline_energy_j": completion.baseline_energy_j,
         "saved_low_j": saved_low_j,
         "saved_high_j": saved_high_j,

@@ -7,6 +7,7 @@ begun anew; one that a later version has written is left alone. It knows no comp
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import sqlite3
@@ -257,6 +258,7 @@ def know_projects(database: sqlite3.Connection) -> None:
     # Whatever damage has left there keys a hash; only where nothing is left, projects get new names.
     key = os.urandom(16) if row is None else blake2b(repr(row[0]).encode(), digest_size=16).digest()
 
+    @functools.lru_cache
     def project_of(folder: bytes) -> str:
         return blake2b(os.path.normcase(folder), key=key, digest_size=4).hexdigest() if folder else ""
 

@@ -28,7 +28,7 @@ class Session:
 
     def __init__(self) -> None:
         self.session_id = uuid.uuid4().hex
-        self._started_at = datetime.now(timezone.utc)
+        self._started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._energy_j = _Sum()
         self._accepted_j = _Sum()
         self._baseline_j = _Sum()
@@ -137,7 +137,7 @@ class Session:
         n_layered = counts.layered_tokens
         return SessionEnergy(
             session_id=self.session_id,
-            started_at=self._started_at.isoformat(timespec="seconds"),
+            started_at=self._started_at,
             energy_j=energy_j,
             provenance=combine_provenance(self._provenances).value,
             source=say(joined(self._sources, " + ")) or None,

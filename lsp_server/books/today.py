@@ -1,6 +1,7 @@
 """`Today`: what all servers of the user have spent since midnight, kept up with the ledger as it grows.
 
-A look reads only the rows that came since the last one: what a row has cost never changes. It changes no row.
+A look reads only the rows that came since the last one: what a row has cost never changes. The newest row that was read
+is read again, and tells whether the ledger has been emptied. It changes no row.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from lsp_server.books.ledger import known
 if TYPE_CHECKING:
     from lsp_server.books.ledger import Ledger
 
-_SUMS = """
-    SELECT session_id, SUM(energy_j) AS energy_j FROM completion
-    WHERE rowid > ? AND rowid <= ? AND created_at >= ? GROUP BY 1
+_DAY = """
+    SELECT MAX(rowid) AS row, id, session_id, SUM(energy_j) AS energy_j, TRUE AS is_today FROM completion
+    WHERE created_at >= :midnight_s GROUP BY session_id ORDER BY row
 """
+_SINCE = """
+    SELECT rowid AS row, id, session_id, CAST(energy_j AS REAL) AS energy_j, created_at >= :midnight_s AS is_today
+    FROM completion WHERE rowid >= :row ORDER BY row
+"""
+_NO_ROW = 1 << 62  # there is none from it on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +51,7 @@ class Today:
     def __init__(self) -> None:
         self._day = (0, 0, 0)
         self._midnight_s = 0.0
-        self._last_row = 0
+        self._last_row, self._last_id = _NO_ROW, ""
         self._energy_j: float | None = None
         self._sessions: set[str] = set()
 
@@ -61,19 +67,21 @@ class Today:
 
     def _read(self, database: sqlite3.Connection) -> None:
         day = time.localtime()[:3]
-        (newest,) = database.execute("SELECT COALESCE(MAX(rowid), 0) FROM completion").fetchone()
-        if day != self._day or newest < self._last_row:  # another day, or somebody emptied the ledger
+        asked = {"midnight_s": self._midnight_s, "row": self._last_row}
+        rows = database.execute(_SINCE, asked).fetchall() if day == self._day else []
+        if rows and rows[0]["id"] == self._last_id:
+            del rows[0]
+        else:  # another day, or somebody emptied the ledger
             self._begin(day)
-        if newest == self._last_row:
-            return
-        for row in database.execute(_SUMS, (self._last_row, newest, self._midnight_s)):
-            self._sessions.add(row["session_id"])
-            if (energy_j := known(row["energy_j"])) is not None:
-                self._energy_j = energy_j + (self._energy_j or 0.0)
-        self._last_row = newest
+            rows = database.execute(_DAY, {"midnight_s": self._midnight_s}).fetchall()
+        for self._last_row, self._last_id, session_id, energy_j, is_today in rows:
+            if is_today:  # a row of yesterday may have waited for the file
+                self._sessions.add(session_id)
+                if (energy_j := known(energy_j)) is not None:
+                    self._energy_j = energy_j + (self._energy_j or 0.0)
 
     def _begin(self, day: tuple[int, int, int]) -> None:
         self._day, self._midnight_s = day, midnight_s(day)
-        self._last_row = 0
+        self._last_row, self._last_id = _NO_ROW, ""
         self._energy_j = None
         self._sessions = set()

@@ -56,13 +56,13 @@ class Restraint:
 
     def look(self) -> None:
         """Asks the system again, unless that was done just now, and tells what has changed."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.look)
         now_s = time.monotonic()
         if now_s - self._looked_s >= ASK_AGAIN_S:
             self._looked_s = now_s
             self._power = self._read_power()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.look)
         says = (self.pause, self.power)  # this names the green mode
         if says != self._said:
             self._said = says

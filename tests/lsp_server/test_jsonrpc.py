@@ -21,6 +21,7 @@ from tests.lsp_server.client import URI
 
 RECORDS = [value for value in vars(protocol).values() if isinstance(value, type) and is_dataclass(value)]
 PRIVATE = {
+    "_converter": LanguageServerProtocol,
     "_create_text_document": Workspace,
     "_execute_handler": LanguageServerProtocol,
     "_handle_cancel_notification": LanguageServerProtocol,
@@ -72,6 +73,18 @@ def test_every_record_travels_in_camel_case_and_comes_back(record: type) -> None
     assert list(sent) == [wire_name(field.name) for field in fields(record)]
     assert "_" not in json.dumps(sent)
     assert converter.structure(json.loads(json.dumps(sent)), record) == value
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.__name__))
+def test_a_client_is_told_of_a_record_as_pygls_would_tell(record: type) -> None:
+    protocol, writer = create_server(lambda config, _: FakeEngine(config)).protocol, Writer()
+    protocol.set_writer(writer)
+
+    protocol.tell("greenCode/something", sample(record))
+    protocol.notify("greenCode/something", sample(record))
+
+    [told, notified] = writer.messages
+    assert told == notified
 
 
 @pytest.mark.parametrize("method", REQUESTS)

@@ -20,7 +20,7 @@ class Spent:
     def __init__(self, ledger: Ledger) -> None:
         self.cpu_s: dict[Path, float] = {}
         self.n_changes = 0
-        self.books = Books(ledger, self._count, lambda: self.cpu_s)
+        self.books = Books(ledger, self._count, self._count, lambda: self.cpu_s)
 
     def told(self, **cpu_s: float) -> float | None:
         """What the session is told to have taken, after so much for each folder."""

@@ -25,7 +25,7 @@ async def test_a_warning_goes_with_what_it_warned_of(
         if not books.warning:
             calm.set()
 
-    books = Books(ledger, note, dict)
+    books = Books(ledger, note, note, dict)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         books.computed("a", fake_completion(), UNKNOWN_ORIGIN)

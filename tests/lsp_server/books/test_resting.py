@@ -90,7 +90,7 @@ def test_the_editors_history_says_how_long_and_at_which_power(path: Path, monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(path.parent))
     now_s = time.time()
     write(path, ("one", now_s - 200.0), ("one", now_s - 100.0))
-    books = Books(Ledger(path), lambda: None, dict)
+    books = Books(Ledger(path), lambda: None, lambda: None, dict)
     params = HistoryParams(by="day", days=2, country="")
 
     unknown = books.history(params, str, rest_after_s=1800.0)

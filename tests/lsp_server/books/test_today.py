@@ -38,6 +38,50 @@ def test_yesterday_is_not_today(ledger: Ledger, path: Path) -> None:
     assert Today().look(ledger) == SpentToday(energy_j=2.0, sessions=1)
 
 
+def test_a_row_that_was_written_late_is_of_the_day_that_it_says(ledger: Ledger, path: Path) -> None:
+    today = Today()
+    ledger.add("one", "a", fake_completion())
+    today.look(ledger)
+    ledger.add("two", "b", fake_completion(energy_j=8.0))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE completion SET created_at = created_at - 86401 WHERE id = 'b'")
+
+    assert today.look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+    ledger.add("one", "c", fake_completion())
+    assert today.look(ledger) == Today().look(ledger) == SpentToday(energy_j=4.0, sessions=1)
+
+
+def test_a_look_reads_only_what_came_since_the_one_before(ledger: Ledger, path: Path) -> None:
+    today = Today()
+    for name in "ab":
+        ledger.add("one", name, fake_completion())
+    today.look(ledger)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE completion SET energy_j = 100")  # nobody does: it would show that they are read again
+    ledger.add("one", "c", fake_completion())
+    asked: list[str] = []
+    assert ledger.written is not None
+    ledger.written.set_trace_callback(asked.append)
+
+    assert today.look(ledger).energy_j == 6.0
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("column", ["session_id", "created_at", "energy_j"])
+@pytest.mark.parametrize("damaged", ["'no number'", "x'00ff'", "1e999"])
+def test_a_damaged_row_stops_no_look(ledger: Ledger, path: Path, column: str, damaged: str) -> None:
+    today = Today()
+    ledger.add("one", "a", fake_completion())
+    today.look(ledger)
+    ledger.add("one", "b", fake_completion())
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE completion SET {column} = {damaged} WHERE id = 'b'")  # noqa: S608 - names of ours
+
+    assert today.look(ledger).energy_j == (2.0 if column == "energy_j" else 4.0)
+    ledger.add("one", "c", fake_completion())
+    assert today.look(ledger).energy_j == (4.0 if column == "energy_j" else 6.0)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows takes no other time zone for one process")
 @pytest.mark.parametrize(
     ("day", "began"),
@@ -69,6 +113,11 @@ def test_a_ledger_that_was_emptied_begins_anew(ledger: Ledger) -> None:
     assert today.look(ledger) == SpentToday(energy_j=None, sessions=0)
     ledger.add("two", "d", fake_completion())
     assert today.look(ledger) == SpentToday(energy_j=2.0, sessions=1)
+
+    ledger.clear()
+    for name in "efgh":  # by other windows, before this one looks
+        ledger.add("three", name, fake_completion(energy_j=5.0))
+    assert today.look(ledger) == SpentToday(energy_j=20.0, sessions=1)
 
 
 def test_without_the_file_nothing_is_known_of_today(tmp_path: Path) -> None:
