@@ -99,7 +99,7 @@ def calibrate_model(
     unloaded_power_w: float | None = None,
     progress: ProgressSink = no_progress,
 ) -> Calibration:
-    """Fits the cost model to this device, and keeps it.
+    """Fits the cost model to this device, and keeps it where it is a good one; else what is kept already stays.
 
     Args:
         loaded: The model.
@@ -122,7 +122,8 @@ def calibrate_model(
         progress=progress,
     )
     made = replace(made, model=replace(made.model, unloaded_power_w=unloaded_power_w))
-    save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), made.model, facts=_facts(loaded))
+    if made.model.is_good_fit:
+        save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), made.model, facts=_facts(loaded))
     return made
 
 

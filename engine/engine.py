@@ -276,7 +276,7 @@ class Engine:
         unloaded_power_w: float | None = None,
         progress: ProgressSink = no_progress,
     ) -> Calibration:
-        """Fits the cost model to this device, keeps it, and uses it from now on.
+        """Fits the cost model to this device; a good one is kept, and used from now on.
 
         Args:
             power_w: What the machine takes at work beyond rest, to fit to seconds; None fits to the energy counter.
@@ -290,7 +290,8 @@ class Engine:
         made = calibrate_model(
             self._loaded, self.meter_report, power_w=power_w, unloaded_power_w=unloaded_power_w, progress=progress
         )
-        self.cost_model = made.model
+        if made.model.is_good_fit:
+            self.cost_model = made.model
         return made
 
     def verify(

@@ -95,6 +95,9 @@ GPU_WORK_SPREAD = (0.4, 3.0)
 """How many times that the truth may be. Assumption: 0.16 of the limit is little more than a large GPU takes at rest, as
 a small model leaves it; cards are sold with limits up to a fifth above the table's."""
 
+LARGEST_FIT_ERROR = 0.1
+"""Mean relative error up to which a fit is gone by: beyond, the machine did other work as well."""
+
 FLOPS_PER_PARAM = 2
 """A multiplication and an addition a weight and position."""
 
@@ -163,6 +166,11 @@ class DeviceCostModel:
         if self.relative_error is None:
             return SHIPPED_SPREAD
         return max(0.0, 1.0 - 2.0 * self.relative_error), 1.0 + 2.0 * self.relative_error
+
+    @property
+    def is_good_fit(self) -> bool:
+        """Whether it was fitted, and says again what it was fitted to well enough to be gone by."""
+        return self.relative_error is not None and self.relative_error <= LARGEST_FIT_ERROR
 
     @property
     def told(self) -> str:

@@ -28,7 +28,6 @@ _COEFFICIENTS = {
     "context_pass_j": ("1,000 positions attended, in a layer", 1000),
     "context_token_j": ("1,000 positions attended, by a further row", 1000),
 }
-_LARGE_ERROR = 0.1
 _ABOUT_RESIDUALS = (
     "A window is told by its tokens, the layer they left at, and the prompt tokens before them; each is predicted from "
     "all others. What no window sees (policy checks, propagation) keeps the shipped proportion."
@@ -83,11 +82,14 @@ def page(made: Calibration, tables: Sequence[ReportTable], *, title: str) -> str
 
 def _error(made: Calibration) -> str:
     error = made.model.relative_error
-    source = made.model.told
-    told = f"{source[0].upper()}{source[1:]}; mean relative error {'unknown' if error is None else percent(error)}."
-    if error is None or error <= _LARGE_ERROR:
-        return told
-    return f"{told} That is much; do it again while nothing else runs."
+    off = "unknown" if error is None else percent(error)
+    if made.model.is_good_fit:
+        source = made.model.told
+        return f"{source[0].upper()}{source[1:]}; mean relative error {off}."
+    return (
+        f"The fit is not kept, for its mean relative error is {off}: joules go by the prices of before; calibrate "
+        "again while nothing else runs."
+    )
 
 
 def _interval(found: Estimate, each: int) -> str:

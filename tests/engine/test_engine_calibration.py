@@ -1,5 +1,6 @@
 """A calibration is found by facts about model and device, whatever they are called before people."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def notes_of(loaded: LoadedModel) -> list[str]:
 def test_a_calibration_says_when_what_it_was_made_with_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = tiny_loaded()
     monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
+    monkeypatch.setattr("engine.energy.cost_model.LARGEST_FIT_ERROR", math.inf)
     engine = Engine(loaded)
     made = engine.calibrate(power_w=20.0)
     engine.close()
@@ -80,3 +82,26 @@ def test_a_calibration_says_when_what_it_was_made_with_has_changed(monkeypatch: 
     [note] = notes_of(loaded)
     assert "with another processor and another kernel library;" in note
     assert cost_source(loaded) == made.model.source
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_poor_fit_leaves_things_as_they_were(monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> None:
+    monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
+    monkeypatch.setattr("engine.energy.cost_model.LARGEST_FIT_ERROR", 0.0)
+    loaded = tiny_loaded()
+    path = data_dir() / CALIBRATION_FILE
+    if kept:
+        save_calibration(path, calibration_key_of(loaded), replace(ROUND, source="made on a quiet day"))
+    engine = Engine(loaded)
+    before = engine.cost_model
+    made = engine.calibrate(power_w=20.0)
+    engine.close()
+
+    assert "a stated 20 W" in made.model.source
+    assert engine.cost_model == before
+    assert (cost_source(loaded) == "made on a quiet day") is path.exists() is kept
+
+
+@pytest.mark.parametrize(("error", "is_good"), [(None, False), (0.02, True), (0.1, True), (0.11, False)])
+def test_a_fit_is_good_within_a_tenth(*, error: float | None, is_good: bool) -> None:
+    assert replace(ROUND, relative_error=error).is_good_fit is is_good

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import threading
 import time
 from dataclasses import replace
@@ -144,6 +145,7 @@ def test_an_engine_learns_from_what_its_requests_take_themselves(tiny: Engine, m
     clock = FakeClock()
     monkeypatch.setattr(tiny, "_pace", Pace(clock))
     monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
+    monkeypatch.setattr("engine.energy.cost_model.LARGEST_FIT_ERROR", math.inf)
     request = CompletionRequest(prefix="a = b")
     told: list[str] = []
     served_at_s: list[float] = []

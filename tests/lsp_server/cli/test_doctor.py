@@ -1,5 +1,6 @@
 """`doctor` on a tiny real model, and without one."""
 
+import math
 import os
 import re
 import sys
@@ -66,28 +67,50 @@ def test_a_package_that_lacks_is_told_before_any_work(
     assert result.stdout == ""
 
 
+def calibrate_tiny(folder: Path, html: Path) -> tuple[str, str]:
+    """What `calibrate` says at a stated power, and `doctor` behind it."""
+    options = ["--model", str(folder), "--device", "cpu", "--precision", "fp32"]
+    calibrate = ["calibrate", *options, "--power-w", "20", "--html", str(html)]
+    result = CliRunner().invoke(app, calibrate, env={"COLUMNS": "300"}, catch_exceptions=False)
+    after = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
+    return result.stdout, after.stdout
+
+
 def test_a_machine_without_a_counter_is_calibrated_by_time_at_a_stated_power(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
-    options = ["--model", str(tiny_folder), "--device", "cpu", "--precision", "fp32"]
+    monkeypatch.setattr("engine.energy.cost_model.LARGEST_FIT_ERROR", math.inf)
 
-    result = CliRunner().invoke(
-        app,
-        ["calibrate", *options, "--power-w", "20", "--html", str(tmp_path / "page.html")],
-        env={"COLUMNS": "300"},
-        catch_exceptions=False,
-    )
-    after = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
+    said, after = calibrate_tiny(tiny_folder, tmp_path / "page.html")
 
-    assert "Calibrated with seconds at a stated 20 W" in result.stdout
-    assert re.search(r"1,000 positions attended, in a layer +[\d.e-]+ +[\d.e-]+ to [\d.e-]+", result.stdout)
-    assert re.search(r"32 at layer 6 behind 192 +[\d.e-]+ +[\d.e-]+ +[+-]\d", result.stdout)
+    assert "Calibrated with seconds at a stated 20 W" in said
+    assert re.search(r"1,000 positions attended, in a layer +[\d.e-]+ +[\d.e-]+ to [\d.e-]+", said)
+    assert re.search(r"32 at layer 6 behind 192 +[\d.e-]+ +[\d.e-]+ +[+-]\d", said)
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") == 1
     assert "each is predicted from all others" in page
-    assert re.search(r"energy  modelled: calibrated with seconds at a stated 20 W, .* times as much", after.stdout)
+    assert re.search(r"energy  modelled: calibrated with seconds at a stated 20 W, .* times as much", after)
+
+
+def test_a_fit_on_a_busy_machine_is_shown_and_not_kept(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)
+    monkeypatch.setattr("engine.energy.cost_model.LARGEST_FIT_ERROR", 0.0)
+
+    said, after = calibrate_tiny(tiny_folder, tmp_path / "page.html")
+
+    sentence = (
+        r"The fit is not kept, for its mean relative error is [\d.]+ %: joules go by the prices of before; "
+        r"calibrate again while nothing else runs\."
+    )
+    assert re.search(sentence, said)
+    assert re.search(r"32 at layer 6 behind 192 +[\d.e-]+ +[\d.e-]+ +[+-]\d", said)
+    assert re.search(sentence, (tmp_path / "page.html").read_text())
+    assert "alibrated with" not in said + after
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such users")
