@@ -80,7 +80,7 @@ def cost_model_of(
         notes = (str(error),)
     if report.meter is None and loaded.device == "cpu" and is_paced:
         return by_pace(shipped), notes
-    limit = None if report.meter or notes or loaded.device == "cpu" else power_limit_of(loaded, report)
+    limit = None if report.meter or loaded.device == "cpu" else power_limit_of(loaded, report)
     return shipped if limit is None else by_limit(shipped, limit), notes
 
 

@@ -132,6 +132,17 @@ def test_the_users_own_figure_comes_first_then_the_drivers_then_the_tables() -> 
     assert cost_model_of(loaded, told)[0].power_w is None
 
 
+def test_a_calibration_that_cannot_be_read_is_told_of_and_the_limit_holds_all_the_same() -> None:
+    path = data_dir() / CALIBRATION_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{")
+
+    model, notes = cost_model_of(on_gpu(), replace(NOTHING, gpu_limit_w=339.0))
+
+    assert model.power_w == pytest.approx(0.4 * 339.0)
+    assert [str(path) in note and "is damaged" in note for note in notes] == [True]
+
+
 def test_a_cpu_has_no_figure_of_its_limit() -> None:
     loaded = replace(tiny_loaded(), processor="AMD Radeon RX 7900 XTX")
 
