@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
+from engine.late_functions import make_late
 from lsp_server.unread import end_if_unread
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def serve_with(engines: Callable[[], tuple[EngineFactory, Preparation]], *, ledg
     _need_streams()
     is_serving = end_if_unread()
     gc.disable()  # hardly any of what is imported is garbage: to look for it takes a tenth of the start
+    make_late()
     from lsp_server.late_records import import_late
 
     import_late()

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 LINGER_S = 30.0  # a window that is loaded anew comes back sooner
 HOST = "engine.service.process"
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from {host} import main; main()"
+_START = """\
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])['path']
+from engine.late_functions import make_late
+make_late()
+from {host} import main
+main()"""
 _START_LIMIT_S = 60.0  # until it listens, which takes no model; on a slow disk
 _MOST_LOG_BYTES = 1 << 20
 _TRIES = 3  # the engine that was found may just be leaving
