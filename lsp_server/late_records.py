@@ -1,25 +1,31 @@
-"""`import_late`: imports lsprotocol's records, each finished when it is first used, and what else is hardly used.
+"""`import_late`: imports lsprotocol's records, each filled and finished when first used, and what else is hardly used.
 
-lsprotocol has 550 records, of which a server uses a few dozen; to finish all took most of a server's start. It knows no
-record by name, and its names are private ones of lsprotocol 2025.0. Where that was imported before, nothing changes.
+lsprotocol has 550 records, of which a server uses a few dozen; to finish all took most of a server's start, and to make
+their 1,600 fields a tenth of the rest. It knows no record by name, and its names are private ones of lsprotocol 2025.0.
+Where that was imported before, nothing changes.
 Nor does it load OpenSSL, which takes 5 MB and 6 ms, and of which nothing is asked here: not by asyncio, nor by hashlib
 where Python has the same sums of its own.
 """
 
 from __future__ import annotations
 
+import builtins
 import sys
 import threading
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from types import CodeType
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-_Record = TypeVar("_Record")
+if TYPE_CHECKING:
+    from types import FunctionType
+
 _RECORDS = "lsprotocol.types"
 _ATTRIBUTES = "__attrs_attrs__"  # where attrs, and who asks it, look for what a finished record has
 
 _finishing = threading.RLock()  # a record's fields may be records
+_bodies: dict[type[Any], CodeType] = {}  # of records that have not been filled
 
 
 def import_late() -> None:
@@ -27,12 +33,13 @@ def import_late() -> None:
     if _RECORDS in sys.modules:
         return
     _import_without_openssl()
-    define = attrs.define
+    define, build = attrs.define, builtins.__build_class__
     attrs.define = _unfinished  # type: ignore[assignment]
+    builtins.__build_class__ = _unfilled  # type: ignore[assignment]
     try:
         import lsprotocol.types  # noqa: F401
     finally:
-        attrs.define = define
+        attrs.define, builtins.__build_class__ = define, build
     from lsprotocol import _hooks
 
     _hooks._resolved_forward_references = True  # noqa: SLF001 - it would ask for the fields of all; `_finish` does it for each
@@ -58,27 +65,42 @@ def _has_sums_of_its_own() -> bool:
     return all(find_spec(name) is not None for name in ("_md5", "_sha1", *sha2, "_sha3", "_blake2"))
 
 
-def _unfinished(record: type[_Record]) -> type[_Record]:
-    """Stands in for `attrs.define`."""
+_build_class = builtins.__build_class__
 
-    def __init__(self: Any, *args: Any, **fields: Any) -> None:  # noqa: ANN401, N807 - any record's
-        _finish(record)
-        self.__init__(*args, **fields)
 
-    record.__init__ = __init__  # type: ignore[method-assign]
-    setattr(record, _ATTRIBUTES, _Attributes(__init__))
+def _unfilled(body: FunctionType, name: str, *bases: Any, **options: Any) -> Any:  # noqa: ANN401 - as Python calls it
+    """Stands in for what a statement `class` calls. A record with methods is filled at once."""
+    code = body.__code__
+    is_record = body.__globals__.get("__name__") == _RECORDS and not (bases or options or body.__closure__)
+    if not is_record or any(isinstance(constant, CodeType) for constant in code.co_consts):
+        return _build_class(body, name, *bases, **options)
+    record: type[Any] = type(name, (), {"__module__": _RECORDS})
+    _bodies[record] = code
     return record
 
 
-class _Attributes:
-    """Finishes a record when its attributes are looked at."""
+def _unfinished(record: type[Any]) -> type[Any]:
+    """Stands in for `attrs.define`."""
+    record.__init__ = _finish_and_begin
+    setattr(record, _ATTRIBUTES, _ATTRIBUTES_LATER)
+    return record
 
-    def __init__(self, init: object) -> None:
-        self._init = init
+
+def _finish_and_begin(self: Any, *args: Any, **fields: Any) -> None:  # noqa: ANN401 - any record's
+    """Is the `__init__` of an unfinished record."""
+    _finish(type(self))
+    self.__init__(*args, **fields)  # by now another one
+
+
+class _AttributesLater:
+    """Finishes a record when its attributes are looked at."""
 
     def __get__(self, _: object, record: type[Any]) -> Any:  # noqa: ANN401 - what attrs keeps
         _finish(record)
         return getattr(record, _ATTRIBUTES)
+
+
+_ATTRIBUTES_LATER = _AttributesLater()
 
 
 def _told(self: Any) -> str:  # noqa: ANN401 - any record
@@ -86,12 +108,22 @@ def _told(self: Any) -> str:  # noqa: ANN401 - any record
     return f"{type(self).__name__}({fields})"
 
 
-def _finish(record: type[Any]) -> None:
+def _finish(kind: type[Any]) -> None:
+    """Finishes a record, or the one that somebody's class is made of."""
     with _finishing:
-        if isinstance(vars(record)[_ATTRIBUTES], _Attributes):
-            del record.__init__
-            delattr(record, _ATTRIBUTES)
-            if "__repr__" not in vars(record):
-                record.__repr__ = _told  # type: ignore[assignment] # what attrs would write takes a third of the time
-            attrs.define(record, slots=False, repr=False)  # with slots it would be another class
-            attrs.resolve_types(record, vars(sys.modules[_RECORDS]), {})
+        for record in kind.__mro__:
+            if vars(record).get(_ATTRIBUTES) is _ATTRIBUTES_LATER:
+                delattr(record, _ATTRIBUTES)
+                _fill(record)
+                if "__repr__" not in vars(record):  # what attrs would write takes a third of the time
+                    record.__repr__ = _told  # type: ignore[method-assign, assignment]
+                attrs.define(record, slots=False, repr=False, init=True)  # with slots it would be another class
+                attrs.resolve_types(record, vars(sys.modules[_RECORDS]), {})
+
+
+def _fill(record: type[Any]) -> None:
+    if (body := _bodies.pop(record, None)) is not None:
+        filling: dict[str, Any] = {}
+        exec(body, vars(sys.modules[_RECORDS]), filling)  # noqa: S102 - lsprotocol's own
+        for name, value in filling.items():
+            setattr(record, name, value)

@@ -18,6 +18,10 @@ from lsp_server.jsonrpc import make_converter
 converter = make_converter()
 records = [one for one in types.ALL_TYPES_MAP.values() if isinstance(one, type) and hasattr(one, "__annotations__")]
 finished = sum(isinstance(vars(one).get("__attrs_attrs__"), tuple) for one in records)
+filled = sum("__doc__" in vars(one) and bool(vars(one).get("__annotations__")) for one in records)
+class Folder(types.FoldingRange):
+    def lines(self):
+        return self.end_line - self.start_line
 place = types.Position(line=1, character=2)
 edit = {"range": {"start": {"line": 1, "character": 2}, "end": {"line": 1, "character": 3}}, "text": "a"}
 def refused(make):
@@ -27,12 +31,15 @@ def refused(make):
         return type(error).__name__
 print(json.dumps({
     "finished": finished,
+    "filled": filled,
     "fields": {
         one.__name__: [[field.name, str(field.type), repr(field.default), field.kw_only] for field in attrs.fields(one)]
         for one in records if attrs.has(one)
     },
     "uses": [
         repr(place), place == types.Position(1, 2), place < types.Position(1, 3), types.Position.__hash__ is None,
+        Folder(start_line=1, end_line=4).lines(), types.FoldingRange.__doc__,
+        repr(types.FoldingRange.__annotations__["kind"]),
         repr(types.WorkspaceFolder(uri="a", name="b")), types.WorkspaceFolder.__hash__ is None,
         types.WorkspaceFolder("a", "b") == types.WorkspaceFolder("a", "b"), types.WorkspaceFolder.__match_args__,
         repr(converter.structure(edit, types.TextDocumentContentChangePartial)),
@@ -57,6 +64,7 @@ def test_late_records_are_as_others_and_few_are_finished_at_first() -> None:
     assert late["fields"] == plain["fields"]
     assert late["uses"] == plain["uses"]
     assert late["finished"] < 10 < plain["finished"]
+    assert late["filled"] < 10 < plain["filled"]
 
 
 WITHOUT_OPENSSL = """
