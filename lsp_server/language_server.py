@@ -156,7 +156,6 @@ class GreenCodeServer(LanguageServer):
         self.rest.note_use()
         await asyncio.sleep(0)  # the load begins; what follows takes as long as an engine that is there to answer
         self.books.open()
-        self.quiet.get_ready()
 
     async def stop(self) -> bool:
         """Cancels what runs, writes the ledger, ends the engine thread; once, however often it is called.

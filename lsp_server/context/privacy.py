@@ -14,20 +14,19 @@ import sys
 import time
 import unicodedata
 import warnings
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
-
 from engine.sentences import Sentence
 from lsp_server.context.git_ignore import GitIgnores, repository_root
-from lsp_server.context.secret_names import SECRET_NAMES, originals
+from lsp_server.context.secret_names import originals, possible_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pathspec import GitIgnoreSpec
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 NOT_KNOWN_YET = Sentence("git has not said yet whether it ignores it")
@@ -35,6 +34,7 @@ UNREADABLE = Sentence("its place on the disk cannot be looked at")
 _MOST_ALTERNATIVES = 1000  # of one pattern
 _MOMENT_S = 1.0  # in which a file's links and repository stay: each key asks twice, of all files that have a say
 _MAX_KEPT = 4096  # names whose verdict is kept
+_MOST_SPECS = 256  # sets of patterns that a name may match
 _FOLDS_CASE = sys.platform in {"win32", "darwin"}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _HOME = re.compile(r"(?:~|\$HOME|\$\{(?:env:)?HOME\}|\$\{userHome\}|%USERPROFILE%)(?=[/\\]|\Z)")
@@ -140,15 +140,15 @@ class PrivateFiles:
         index = max(
             (index for name in self._own_names(path) if (index := _last(self._own, name)) is not None), default=-1
         )
-        if index >= 0:
+        if self._own is not None and index >= 0:
             own = self._own.patterns[index]
             if not own.include:
                 return ""
             return Sentence("the setting greenCode.privateFiles has {pattern}", pattern=_text(own))
-        secret = _secret_names()
         for name, is_own in originals(path.as_posix().lower().lstrip("/")).items():
+            secret = _secret_spec(possible_secrets(name))
             last = _last(secret, name)
-            if last is not None and secret.patterns[last].include:
+            if secret is not None and last is not None and secret.patterns[last].include:
                 pattern = _text(secret.patterns[last])
                 if is_own:
                     return Sentence("{pattern} is a usual name of secrets", pattern=pattern)
@@ -172,7 +172,7 @@ class PrivateFiles:
 
 def is_pattern(text: str) -> bool:
     """True for one pattern of the user's that matches something, or takes something off a list."""
-    return bool(_spec(_meanings(text)).patterns)
+    return _spec(_meanings(text)) is not None
 
 
 def is_remark(text: str) -> bool:
@@ -253,28 +253,31 @@ def _escaped(folder: str) -> str:
     return re.sub(r"([\\*?\[\]!# ])", r"\\\1", folder)
 
 
-def _last(spec: GitIgnoreSpec, name: str) -> int | None:
-    return spec.check_file(name).index
+def _last(spec: GitIgnoreSpec | None, name: str) -> int | None:
+    return None if spec is None else spec.check_file(name).index
 
 
-def get_ready() -> None:
-    """Compiles the names that secrets usually have, which takes 10 ms, once."""
-    _secret_names()
+@lru_cache(maxsize=_MOST_SPECS)
+def _secret_spec(patterns: tuple[str, ...]) -> GitIgnoreSpec | None:
+    return _spec(patterns)
 
 
-@cache
-def _secret_names() -> GitIgnoreSpec:
-    return _spec(SECRET_NAMES)
+def _spec(lines: Iterable[str]) -> GitIgnoreSpec | None:
+    """None where no line means anything; pathspec, which most windows never need, is imported for one that may."""
+    patterns = [pattern for line in lines for pattern in _compiled(line) if pattern.include is not None]
+    if not patterns:
+        return None
+    from pathspec import GitIgnoreSpec
 
-
-def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    return GitIgnoreSpec([pattern for line in lines for pattern in _compiled(line) if pattern.include is not None])
+    return GitIgnoreSpec(patterns)
 
 
 def _compiled(line: str) -> Sequence[GitIgnoreSpecPattern]:
     """A comment and an empty line are none; git, too, passes over a line that means nothing."""
     if not _HAS_MEANING.search(line):
         return ()
+    from pathspec import GitIgnoreSpec
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of re, about classes that it may come to read otherwise

@@ -6,6 +6,7 @@ It knows names alone, in lower case; the user's own list and what git ignores ar
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _ENVIRONMENTS = (
     *("*.env", ".env", ".env.*", ".env-*", ".env_*", "!.env.example", "!.env.sample", "!.env.template"),
@@ -159,6 +160,8 @@ _SECRETS = (
 SECRET_NAMES = (*_ENVIRONMENTS, *_KEYS, *_CLOUDS, *_PROGRAMS, *_SECRETS)
 """Patterns of .gitignore, matched in lower case, anywhere on the disk."""
 
+_MEANS_OTHERS = re.compile(r"!|\*+|\?|\[[^\]]*\]")  # what stands for other letters
+
 # What editors, file managers and careful people put behind the name of a copy.
 _BEHIND = re.compile(
     r"(?:~|\.~\d*~|[-_. ]+(?:bak|backup|old|orig|original|save|saved|copy|tmp|temp|swp|swo|swn|prev|previous|rej)\d*"
@@ -166,6 +169,22 @@ _BEHIND = re.compile(
 )
 _BEFORE = re.compile(r"^(?:#|~\$?|\.#|copy (?:\(\d+\) )?of |backup[-_ ]of[-_ ])")
 _MOST_MARKS = 4  # "id_rsa.old.bak~"
+
+
+def possible_secrets(path: str) -> tuple[str, ...]:
+    """Those of `SECRET_NAMES`, in their order, whose letters a path in lower case has; no other matches it.
+
+    To compile them all takes longer than anything else in a server's start, and hardly a file is called like one.
+    """
+    return tuple(pattern for letters, pattern in _by_letters() if letters in path)
+
+
+@cache
+def _by_letters() -> tuple[tuple[str, str], ...]:
+    """The patterns, each behind the most letters that stand in it side by side."""
+    return tuple(
+        (max((part.strip("/") for part in _MEANS_OTHERS.split(pattern)), key=len), pattern) for pattern in SECRET_NAMES
+    )
 
 
 def originals(path: str) -> dict[str, bool]:

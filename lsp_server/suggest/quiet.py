@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.sentences import Sentence
 from lsp_server.context.documents import NOWHERE, path_of
 from lsp_server.context.git_ignore import GitIgnores
-from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles, get_ready
+from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles
 from lsp_server.settings import Settings, why_off
 from lsp_server.suggest.reasons import Reason
 
@@ -53,10 +53,6 @@ class Quiet:
         """Takes over settings and the folders of the workspace."""
         self._settings = settings
         self._private_files = PrivateFiles(settings.private_files, folders, git=self._git)
-
-    def get_ready(self) -> None:
-        """Compiles now what the first file that is judged would wait for."""
-        get_ready()
 
     async def learn(self, uris: Iterable[str]) -> None:
         """Asks git about documents, where it has to be asked; until then they are private."""

@@ -1,12 +1,16 @@
+import random
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pathspec import GitIgnoreSpec
 
 from lsp_server.context import privacy
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import NOT_KNOWN_YET, PrivateFiles, is_pattern, is_remark
+from lsp_server.context.secret_names import SECRET_NAMES, possible_secrets
 
 ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there a name may hold half a character")
 
@@ -88,6 +92,27 @@ def test_copies_of_secrets_are_private(tmp_path: Path, name: str) -> None:
 )
 async def test_other_names_are_not(tmp_path: Path, name: str) -> None:
     assert await reason(PrivateFiles(), tmp_path / name) == ""
+
+
+def test_what_a_name_may_match_says_the_same_of_it_as_all_patterns() -> None:
+    every = GitIgnoreSpec.from_lines(SECRET_NAMES)
+    rng = random.Random(7)
+    n_private = 0
+    for pattern in SECRET_NAMES:
+        for _ in range(12):
+            name = pattern.lstrip("!").replace("**/", rng.choice(["", "a/", "a/b/"]))
+            name = re.sub(r"\*", lambda _: rng.choice(["", "x", "prod", ".env"]), name)
+            name = re.sub(r"\[[^]]*\]", lambda _: rng.choice("-_1a"), name)
+            name += rng.choice(["x.json", ".env"]) if name.endswith("/") else ""
+            name = rng.choice(["", "a/", "x/secrets/", ".ssh/"]) + name + rng.choice(["", "", "/x", ".bak"])
+            told, possible = every.check_file(name), GitIgnoreSpec.from_lines(possible_secrets(name))
+            found = possible.check_file(name)
+            deciding = None if found.index is None else possible.patterns[found.index].pattern
+            assert found.include == told.include, name
+            assert deciding == (None if told.index is None else every.patterns[told.index].pattern), name
+            n_private += bool(told.include)
+    assert n_private > 1000
+    assert possible_secrets("src/engine/window.py") == ()
 
 
 @pytest.mark.parametrize(
