@@ -89,8 +89,9 @@ class _Wanted:
     sinks: Callable[[str], ProjectSink]
     folders: tuple[Path, ...]
     languages: frozenset[str]
-    private: PrivateFiles  # the reader's thread's own, as is git
+    private: PrivateFiles  # the reader's thread's own, as are the others
     git: GitIgnores
+    taken: dict[Path, int]  # by file, what of an open document says which text of it was read last
 
 
 class ProjectReader:
@@ -157,6 +158,7 @@ class ProjectReader:
             languages=frozenset(languages),
             private=PrivateFiles(private_files, tuple(folders), git=git),
             git=git,
+            taken={},
         )
         self._read_folders(wanted, texts)
 
@@ -236,6 +238,8 @@ class ProjectReader:
                 return
             text = texts[path] if path in texts else read_file(path)
             is_taken = text is not None and sink.replace(str(path), text)
+            if is_taken and path in texts:
+                wanted.taken[path] = hash(text)
             n_read, n_left = n_read + is_taken, n_left + (not is_taken)
             self._count(folder, sink)
         sink.sort()
@@ -254,13 +258,18 @@ class ProjectReader:
 
     def _take_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
         sink = wanted.sinks(str(folder))
+        says = None if text is None else hash(text)
+        # Whoever opens a document tells what it says again, behind the reading with it.
+        is_known = wanted.taken.pop(path, None) == says and says is not None
         if wanted.private.reason_at_once(path):
             text = None
         elif text is None:
             text = read_file(path)
-        if text is None or not sink.replace(str(path), text):
+        if text is None or not (is_known or sink.replace(str(path), text)):
             sink.remove(str(path))
-        if sink.is_due:
+        elif says is not None:
+            wanted.taken[path] = says
+        if not is_known and sink.is_due:
             sink.sort()
         self._count(folder, sink)
 

@@ -102,6 +102,26 @@ def test_what_the_editor_holds_outweighs_the_disk(desk: Desk) -> None:
     assert chr(followers.ids[0]) == "="
 
 
+def test_what_a_document_says_is_read_once_until_it_says_something_else(desk: Desk) -> None:
+    path, texts = desk.folder / "a.py", list[str]()
+
+    def encode(text: str) -> list[int]:
+        texts.append(text)
+        return list(map(ord, text))
+
+    desk.projects = Projects(encode, 0x110000)
+    desk.read(texts={"a.py": "price = 3\n"})
+    desk.after(lambda: desk.reader.update(path, "price = 3\n"))  # as `didOpen` says
+    assert sorted(texts) == ["cost = 2\n", "price = 3\n"]
+    desk.after(lambda: desk.reader.update(path, "price = 4\n"))
+    desk.after(lambda: desk.reader.update(path, "price = 4\n"))
+    desk.after(lambda: desk.reader.update(path))  # it was closed without saving
+    desk.after(lambda: desk.reader.update(path, "price = 4\n"))
+    assert texts[2:] == ["price = 4\n", "price = 1\n", "price = 4\n"]
+    desk.read(texts={"a.py": "price = 4\n"})  # from the beginning
+    assert texts.count("price = 4\n") == 3
+
+
 def test_files_come_change_and_go(desk: Desk) -> None:
     desk.read()
     new, old = desk.folder / "new.py", desk.folder / "a.py"
