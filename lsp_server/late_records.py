@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RECORDS = "lsprotocol.types"
 _ATTRIBUTES = "__attrs_attrs__"  # where attrs, and who asks it, look for what a finished record has
+_NOWHERE = ""  # where attrs finds a record's module, it copies all its names for each record: 1.4 MB for a window's
 
 _finishing = threading.RLock()  # a record's fields may be records
 _bodies: dict[type[Any], CodeType] = {}  # of records that have not been filled
@@ -117,7 +118,9 @@ def _finish(kind: type[Any]) -> None:
                 _fill(record)
                 if "__repr__" not in vars(record):  # what attrs would write takes a third of the time
                     record.__repr__ = _told  # type: ignore[method-assign, assignment]
+                record.__module__ = _NOWHERE
                 attrs.define(record, slots=False, repr=False, init=True)  # with slots it would be another class
+                record.__module__ = _RECORDS
                 attrs.resolve_types(record, vars(sys.modules[_RECORDS]), {})
 
 

@@ -32,6 +32,8 @@ def refused(make):
 print(json.dumps({
     "finished": finished,
     "filled": filled,
+    "names": len(types.Position.__init__.__globals__),
+    "modules": sorted({one.__module__ for one in records}),
     "fields": {
         one.__name__: [[field.name, str(field.type), repr(field.default), field.kw_only] for field in attrs.fields(one)]
         for one in records if attrs.has(one)
@@ -65,6 +67,8 @@ def test_late_records_are_as_others_and_few_are_finished_at_first() -> None:
     assert late["uses"] == plain["uses"]
     assert late["finished"] < 10 < plain["finished"]
     assert late["filled"] < 10 < plain["filled"]
+    assert late["names"] < 100 < plain["names"]  # of what a record's own function sees
+    assert late["modules"] == plain["modules"]
 
 
 WITHOUT_OPENSSL = """
