@@ -124,7 +124,7 @@ class EarlyExitModel:
         shortlist = self.runner.shortlist
         if shortlist is None:
             return None
-        said = np.unique(np.array(token_ids, np.int64))
+        said = np.array(sorted(set(token_ids)), np.int64)
         at = np.searchsorted(shortlist, said)  # it is sorted, and longer than most texts
         further = said[shortlist.take(at, mode="clip") != said]
         return Listing(ids=np.concatenate((shortlist, further)), rows=self.runner.head_rows(further.tolist()))

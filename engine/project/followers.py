@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from engine.project.contexts import Contexts
@@ -70,10 +70,10 @@ def followers(
     if not len(following):
         return None
     length = int(lengths.max())
-    ids, counts = np.unique(following[lengths == length], return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:_MOST]
-    count = int(counts.sum())
-    return Followers(length, count, tuple(ids[order].tolist()), tuple((counts[order] / count).tolist()))
+    each = Counter(following[lengths == length].tolist())  # np.unique loads numpy's masked arrays: 1.5 MB and 20 ms
+    most = sorted(each.items(), key=lambda one: (-one[1], one[0]))[:_MOST]
+    count = each.total()
+    return Followers(length, count, tuple(id_ for id_, _ in most), tuple(n / count for _, n in most))
 
 
 def longest(found: Iterable[Followers | None]) -> Followers | None:
