@@ -10,11 +10,12 @@ import json
 import logging
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from lsprotocol.types import INITIALIZE, SHUTDOWN
+from cattrs.gen import make_dict_structure_fn, override
+from lsprotocol.types import INITIALIZE, SHUTDOWN, is_special_property
 from pygls.exceptions import (
     JsonRpcException,
     JsonRpcInvalidParams,
@@ -26,6 +27,9 @@ from pygls.protocol import default_converter
 from lsp_server import protocol
 from lsp_server.protocol import REQUESTS, wire_name
 from lsp_server.pygls_internals import OpenProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +61,9 @@ class Request(Generic[P]):
 def make_converter() -> cattrs.Converter:
     """The converter of LSP's types and of every record of `lsp_server.protocol`, whose fields are camelCase in JSON."""
     converter: cattrs.Converter = default_converter()  # type: ignore[no-untyped-call] # pygls has no annotation there
-    converter.register_structure_hook_factory(_is_ours, partial(_hook, make_dict_structure_fn, converter))
-    converter.register_unstructure_hook_factory(_is_ours, partial(_hook, make_dict_unstructure_fn, converter))
+    converter.register_structure_hook_factory(_is_ours, partial(_hook, converter))
+    converter.register_unstructure_hook_factory(_is_ours, partial(_our_unstructured, converter))
+    converter.register_unstructure_hook_factory(attrs.has, partial(_unstructured, converter))
     return converter
 
 
@@ -158,9 +163,39 @@ def _leave_out_unread(params: Any) -> None:  # noqa: ANN401 - any JSON
                 capabilities[name] = {key: value for key, value in told.items() if key in read}
 
 
-def _hook(make: Any, converter: cattrs.Converter, record: type[Any]) -> Any:  # noqa: ANN401 - functions of cattrs
+def _hook(converter: cattrs.Converter, record: type[Any]) -> Any:  # noqa: ANN401 - a function of cattrs
     names: dict[str, Any] = {field.name: override(rename=wire_name(field.name)) for field in fields(record)}
-    return make(record, converter, **names)
+    return make_dict_structure_fn(record, converter, **names)
+
+
+def _our_unstructured(converter: cattrs.Converter, record: type[Any]) -> Callable[[Any], dict[str, Any]]:
+    """How a record of ours becomes JSON; see `_unstructured`."""
+    names = [(field.name, wire_name(field.name)) for field in fields(record)]
+    return lambda told: {name: converter.unstructure(getattr(told, attribute)) for attribute, name in names}
+
+
+def _unstructured(converter: cattrs.Converter, record: type[Any]) -> Callable[[Any], dict[str, Any]]:
+    """How a record of LSP becomes JSON, as lsprotocol has it: what is at its default is left out, but for some.
+
+    lsprotocol has cattrs compile a function for each of the thirty kinds that a server sends, most of them once, in its
+    answer to `initialize`.
+    """
+    names = [
+        (field.name, wire_name(field.name.removesuffix("_")), _left_out_at(record, field))
+        for field in attrs.fields(record)
+        if field.init
+    ]
+
+    def unstructure(told: Any) -> dict[str, Any]:  # noqa: ANN401 - the record
+        values = ((name, getattr(told, attribute), default) for attribute, name, default in names)
+        return {name: converter.unstructure(value) for name, value, default in values if value != default}
+
+    return unstructure
+
+
+def _left_out_at(record: type[Any], field: attrs.Attribute[Any]) -> Any:  # noqa: ANN401 - any value
+    """The default at which a field is left out; `attrs.NOTHING` where it never is."""
+    return attrs.NOTHING if is_special_property(record, field.name) else field.default
 
 
 def _sentence(data: dict[str, Any], error: JsonRpcException) -> str:
