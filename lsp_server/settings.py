@@ -8,12 +8,9 @@ what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - cattrs reads the annotations at run time
+from collections.abc import Mapping, Sequence  # noqa: TC003 - the annotations are read at run time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_type_hints
-
-import cattrs
-from cattrs.gen import make_dict_structure_fn, override
 
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.sentences import Sentence
@@ -232,12 +229,12 @@ def parse_settings(raw: object) -> tuple[Settings, tuple[str, ...]]:
         return Settings(), (Sentence("The settings of Green Code must be an object, not {value}.", value=quoted(raw)),)
     raw = without_groups(raw, {setting.key for setting in _DECLARED.values()})
     raw, problems = mend_entries({key: value for key, value in raw.items() if value is not None})
-    try:
-        return _CONVERTER.structure(raw, Settings), problems
-    except cattrs.ClassValidationError as error:
-        bad = [_DECLARED[note.name] for _, note in error.group_exceptions()[0]]
-    good = {key: value for key, value in raw.items() if key not in {setting.key for setting in bad}}
-    return _CONVERTER.structure(good, Settings), (*problems, *(_problem(setting, raw[setting.key]) for setting in bad))
+    told = {name: setting for name, setting in _DECLARED.items() if setting.key in raw}
+    good: dict[str, Any] = {
+        name: raw[setting.key] for name, setting in told.items() if _is_allowed(setting, raw[setting.key])
+    }
+    bad = [_problem(setting, raw[setting.key]) for name, setting in told.items() if name not in good]
+    return Settings(**good), (*problems, *bad)
 
 
 def engine_config(settings: Settings) -> EngineConfig:
@@ -281,23 +278,11 @@ def _problem(setting: Declaration, value: object) -> str:
     )
 
 
-def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter()
-    names: dict[str, Any] = {
-        name: override(rename=setting.key, struct_hook=_checked(setting.allowed)) for name, setting in _DECLARED.items()
-    }
-    converter.register_structure_hook(Settings, make_dict_structure_fn(Settings, converter, **names))
-    return converter
-
-
-def _checked(allowed: Allowed) -> Callable[[object, Any], object]:
-    def check(value: object, _: object) -> object:
-        if not allowed.test(value):
-            raise ValueError(value)
-        return value
-
-    return check
+def _is_allowed(setting: Declaration, value: object) -> bool:
+    try:
+        return setting.allowed.test(value)
+    except Exception:  # whatever may stand there in place of what is meant
+        return False
 
 
 _DECLARED = declarations()
-_CONVERTER = _make_converter()

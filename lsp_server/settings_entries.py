@@ -6,7 +6,6 @@ What cannot be understood protects rather than opens. It knows no other setting.
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import known_languages
@@ -154,4 +153,6 @@ def _alike(name: str) -> str:
     known = known_languages()
     if name == _EVERYTHING or name in known:
         return ""
+    from difflib import get_close_matches  # for a mistake alone
+
     return next(iter(get_close_matches(name, known, n=1, cutoff=_ALIKE)), "")
