@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from engine.completion.dialects import lexer_for_pygments
@@ -29,6 +30,7 @@ LINE_QUOTES = frozenset("\"'")
 _LONG_QUOTES = frozenset({'"""', "'''"})  # read as an empty string, and what follows, where nothing closes them
 _LINE_END = re.compile(r"(?<!\\)\n")
 _MOST_STILL = 100
+_match = re.Pattern.match
 
 
 class Opened(NamedTuple):
@@ -87,6 +89,25 @@ class State(NamedTuple):
     part: Part = "code"
 
 
+class _Searched(NamedTuple):
+    """A state's rules, so that the first that matches is found without a step of Python's for each before it.
+
+    Attributes:
+        patterns: What they look for, in their order.
+        rules: What each does, and the states that follow, by the pattern's identity; of two alike the first.
+    """
+
+    patterns: tuple[re.Pattern[str], ...]
+    rules: dict[int, tuple[Any, Any]]
+
+    @classmethod
+    def of(cls, rules: Any) -> _Searched:  # noqa: ANN401 - pygments is untyped
+        """Of the rules as pygments keeps them: each has the method `match` of its pattern."""
+        patterns = tuple(match_at.__self__ for match_at, _, _ in rules)
+        told = {id(match_at.__self__): (action, states) for match_at, action, states in reversed(rules)}
+        return cls(patterns, told)
+
+
 class Lexer:
     """One language's lexer.
 
@@ -104,7 +125,10 @@ class Lexer:
         self._lexer: Any = lexer_for_pygments(self._language)
         # What the loop of pygments walks over; a lexer of another kind reads all at once.
         self._rules: dict[str, Any] | None = self._lexer._tokens if isinstance(self._lexer, RegexLexer) else None  # noqa: SLF001
-        self._parts: dict[Any, Part] = {}  # by kind of token
+        self._searched: dict[str, _Searched] = {}  # by state
+        self._kinds: dict[Any, tuple[Part, bool]] = {}  # of tokens: what they are, and whether they are known
+        openers = [opener for opener, _ in self._language.block_comments]
+        self._openers = {each[0] for each in (*openers, *self._language.quotes) if each}  # letters, of which one opens
         self._with_context = isinstance(self._lexer, ExtendedRegexLexer)
 
     def start(self, text: str) -> State:
@@ -117,11 +141,13 @@ class Lexer:
         context = self._context(text, state)
         n_still = 0  # steps that have read nothing
         while state.at <= until:
-            at, stack = state.at, tuple(context.stack)
-            tokens = [token for token in self._step(text, context, state) if token.start <= until]
+            at, stack = state.at, state.stack
+            tokens = self._step(text, context, state)
+            if context.pos > until:
+                tokens = [token for token in tokens if token.start <= until]
             opened, part = _opened_after(state, tokens, stack, len(context.stack))
             state = State(context.pos, tuple(context.stack), opened, part)
-            broken = self._mended(text, state, tokens, stack)
+            broken = self._mended(text, state, tokens, stack) if tokens else None
             if broken is not None:
                 state = broken
                 context.pos, context.stack[:] = state.at, state.stack
@@ -145,10 +171,17 @@ class Lexer:
         if self._rules is None:
             context.pos = len(text)
             return [self._token(at + where, kind, value) for where, kind, value in self._unstepped(text[at:]) if value]
-        for match_at, action, new_states in self._rules[context.stack[-1]]:
-            match = match_at(text, at)
-            if match is None:
-                continue
+        match, action, new_states = self._found(text, at, context.stack[-1])
+        if match is None:
+            from pygments.token import Error, String, Text
+
+            context.pos = at + 1
+            is_line_end = text[at] == "\n"  # ends what is broken on its line
+            if is_line_end:
+                del context.stack[1:]
+            wrong = String if is_in_string(state, tuple(context.stack)) else Error  # one that nothing ends
+            tokens = [(at, Text if is_line_end else wrong, text[at])]
+        else:
             if action is None:
                 tokens, context.pos = [], match.end()
             elif not callable(action) or isinstance(action, tuple):
@@ -158,31 +191,28 @@ class Lexer:
             else:
                 tokens, context.pos = list(action(self._lexer, match)), match.end()
             _change(context.stack, new_states)
-            break
-        else:
-            from pygments.token import Error, String, Text
-
-            context.pos = at + 1
-            is_line_end = text[at] == "\n"  # ends what is broken on its line
-            if is_line_end:
-                del context.stack[1:]
-            wrong = String if is_in_string(state, tuple(context.stack)) else Error  # one that nothing ends
-            tokens = [(at, Text if is_line_end else wrong, text[at])]
         return [self._token(where, kind, value) for where, kind, value in tokens if value]
 
     def _unstepped(self, text: str) -> Iterator[tuple[int, Any, str]]:
         yield from self._lexer.get_tokens_unprocessed(text)
 
+    def _found(self, text: str, at: int, name: str) -> tuple[re.Match[str] | None, Any, Any]:
+        """The first rule of a state that matches: what it found, what it does, and the states that follow."""
+        assert self._rules is not None, "it reads by rules"
+        searched = self._searched.get(name)
+        if searched is None:
+            searched = self._searched[name] = _Searched.of(self._rules[name])
+        for match in filter(None, map(_match, searched.patterns, repeat(text), repeat(at))):
+            return match, *searched.rules[id(match.re)]
+        return None, None, None
+
     def _token(self, start: int, kind: Any, text: str) -> Token:  # noqa: ANN401
-        from pygments.token import Operator, String
+        known = self._kinds.get(kind)
+        if known is None:
+            from pygments.token import Operator, String
 
-        return Token(start, self._part(kind), text, is_known=kind in Operator or kind in String)
-
-    def _part(self, kind: Any) -> Part:  # noqa: ANN401
-        part = self._parts.get(kind)
-        if part is None:
-            part = self._parts[kind] = self._part_of(kind)
-        return part
+            known = self._kinds[kind] = self._part_of(kind), kind in Operator or kind in String
+        return Token(start, known[0], text, known[1])
 
     def _part_of(self, kind: Any) -> Part:  # noqa: ANN401
         from pygments.token import Comment, String
@@ -197,10 +227,10 @@ class Lexer:
 
     def _mended(self, text: str, state: State, tokens: list[Token], stack: tuple[str, ...]) -> State | None:
         """The state where a step read something amiss: an unclosed opener, or a string over the end of its line."""
-        if not tokens:
-            return None
         start, part = tokens[0].start, tokens[0].part
         raw = self._language.raw_strings
+        if raw is None and part == "code" and text[start] not in self._openers:
+            return None  # as most often
         is_raw = raw is not None and part != "comment" and not is_in_string(state, stack)
         if raw is not None and is_raw and (found := raw.at(text, start)) is not None and found.end is not None:
             outer = (each for each in state.opened if each.start < start)
@@ -282,6 +312,8 @@ def _opened_after(
     state: State, tokens: list[Token], stack: tuple[str, ...], n_states: int
 ) -> tuple[tuple[Opened, ...], Part]:
     """The strings and comments that a place lies in after a step to so many states, and what was read last."""
+    if not state.opened and all(token.part == "code" for token in tokens):
+        return (), "code" if tokens else state.part  # as most often
     opened, part, depth = list(state.opened), state.part, len(stack)
     for start, kind, value, _ in tokens:
         is_begun = bool(opened) and (opened[-1].depth < depth or (opened[-1].start >= state.at and n_states > depth))
