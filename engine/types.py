@@ -90,7 +90,7 @@ class Work:
         )
 
 
-Runtime = Literal["torch", "onnx", "native", "native-avxvnni", "native-avx2"]
+Runtime = Literal["torch", "onnx", "native", "native-amx", "native-avxvnni", "native-avx2"]
 """What computes a model's layers: PyTorch, ONNX Runtime, or kernels of our own, by the instructions of the CPU."""
 
 PreparedRuntime = Literal["onnx", "native"]

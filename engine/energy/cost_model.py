@@ -64,6 +64,7 @@ class CpuTimes:
 
 CPU_TIMES: Mapping[Runtime, CpuTimes] = {
     "native": CpuTimes(weight_byte_ps=32.0, flop_ps=2.0, context_byte_ps=70.0, context_flop_ps=5.3),
+    "native-amx": CpuTimes(weight_byte_ps=32.0, flop_ps=1.25, context_byte_ps=70.0, context_flop_ps=5.3),
     "native-avxvnni": CpuTimes(weight_byte_ps=41.0, flop_ps=4.1, context_byte_ps=62.0, context_flop_ps=11.0),
     "native-avx2": CpuTimes(weight_byte_ps=49.0, flop_ps=7.2, context_byte_ps=62.0, context_flop_ps=11.0),
     "onnx": CpuTimes(weight_byte_ps=64.0, flop_ps=3.65, context_byte_ps=178.0, context_flop_ps=7.0),
@@ -71,8 +72,8 @@ CPU_TIMES: Mapping[Runtime, CpuTimes] = {
 }
 """Those of int8 are measured: fitted to windows of the default model, and held to others (engine/LOG.md, "Prices of the
 kernels' own"). VNNI makes products of int8 three times as fast and attention over half floats less so; hence the cache
-has a price of its own. Those of AVX-VNNI are AVX2's, times what both took in turns on another machine. Those of PyTorch
-in fp32 are assumptions: 20 GB/s, and prompts at 100 GFLOP/s."""
+has a price of its own. Those of AVX-VNNI are AVX2's, and AMX's are AVX-512's, times what both took in turns on another
+machine. Those of PyTorch in fp32 are assumptions: 20 GB/s, and prompts at 100 GFLOP/s."""
 
 CPU_J_PER_POLICY_CHECK = CPU_ACTIVE_POWER_W * 25e-6
 """A network of 64 x 64 hidden units on a 576-wide state answers in 24 us on two cores (measured), times the power."""

@@ -25,6 +25,7 @@ _RUNTIMES: Mapping[Runtime, str] = {
     "torch": "PyTorch",
     "onnx": "ONNX Runtime",
     "native": Sentence("native kernels"),
+    "native-amx": Sentence("native kernels for AMX"),
     "native-avxvnni": Sentence("native kernels for AVX-VNNI"),
     "native-avx2": Sentence("native kernels for AVX2"),
 }

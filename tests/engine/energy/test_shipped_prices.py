@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 INT8 = replace(SMOLLM2_135M, bytes_per_param=1.03125)
 GEOMETRIES: dict[Runtime, ModelGeometry] = {
     "native": INT8,
+    "native-amx": INT8,
     "native-avxvnni": INT8,
     "native-avx2": INT8,
     "onnx": replace(SMOLLM2_135M, bytes_per_param=1.0625).with_cache(key_width=192, query_width=576, bytes_per_value=4),
@@ -68,15 +69,18 @@ def test_windows_that_were_held_out_are_predicted_to_a_tenth(runtime: Runtime, l
     assert modelled_ms(runtime, length, 32, reuses_prompt=True) == pytest.approx(decoded_ms, rel=0.1)
 
 
-def test_what_avx_vnni_spares_beside_avx2_is_predicted_as_it_was_measured() -> None:
-    """256 tokens read, 32 decoded behind them: engine/LOG.md, "Kernels on an Intel Xeon"."""
-    read, decoded = (
-        [modelled_ms(runtime, 256, n_new, reuses_prompt=reuses) for runtime in ("native-avxvnni", "native-avx2")]
-        for n_new, reuses in ((1, False), (32, True))
-    )
+@pytest.mark.parametrize(
+    ("runtime", "beside", "read", "decoded"),
+    [("native-avxvnni", "native-avx2", 0.61, 0.84), ("native-amx", "native", 0.70, 1.0)],
+)
+def test_what_other_instructions_spare_is_predicted_as_it_was_measured(
+    runtime: Runtime, beside: Runtime, read: float, decoded: float
+) -> None:
+    """256 tokens read, 32 decoded behind them: engine/LOG.md, "Kernels on an Intel Xeon" and "A prompt by AMX"."""
+    for n_new, reuses, share in ((1, False, read), (32, True, decoded)):
+        ours, theirs = (modelled_ms(one, 256, n_new, reuses_prompt=reuses) for one in (runtime, beside))
 
-    assert read[0] / read[1] == pytest.approx(0.61, rel=0.05)
-    assert decoded[0] / decoded[1] == pytest.approx(0.84, rel=0.05)
+        assert ours / theirs == pytest.approx(share, rel=0.05)
 
 
 @pytest.mark.parametrize(

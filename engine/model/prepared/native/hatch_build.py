@@ -37,6 +37,7 @@ _TARGETS = {
 
 # What each library is compiled to; `library.py` says which is loaded.
 _INSTRUCTIONS = {
+    "amx": ["-mcpu=x86_64_v4-prefer_256_bit+avx512vnni+amx_int8+amx_tile", "-DGREEN_CODE_AVX512", "-DGREEN_CODE_AMX"],
     "avx512": ["-mcpu=x86_64_v4-prefer_256_bit+avx512vnni", "-DGREEN_CODE_AVX512"],  # 16 lanes are one register
     "avxvnni": ["-mcpu=x86_64_v3+avxvnni", "-DGREEN_CODE_AVX_VNNI"],
     "avx2": ["-mcpu=x86_64_v3"],

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Instructions = Literal["avx512", "avxvnni", "avx2"]
-"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI, AVX2 with VNNI (Intel's CPUs for PCs since
-2021), and what PCs of the last ten years have."""
+Instructions = Literal["amx", "avx512", "avxvnni", "avx2"]
+"""Sets that there are kernels for, the fastest first: AVX-512 with VNNI and AMX (Intel's Xeons since 2023, on Linux),
+without AMX, AVX2 with VNNI (Intel's CPUs for PCs since 2021), and what PCs of the last ten years have."""
 
-RUNTIMES: Mapping[Instructions, Runtime] = {"avx512": "native", "avxvnni": "native-avxvnni", "avx2": "native-avx2"}
+RUNTIMES: Mapping[Instructions, Runtime] = {
+    "amx": "native-amx",
+    "avx512": "native",
+    "avxvnni": "native-avxvnni",
+    "avx2": "native-avx2",
+}
 """What computes, by the instructions that the kernels are compiled to."""
 
 FOLDER = Path(__file__).parent

@@ -1,7 +1,7 @@
 """The native CPU runner: segments of layers in kernels of our own, over a KV cache of half floats.
 
-For x86-64 CPUs with AVX2, AVX-VNNI or AVX-512 VNNI; on others `OnnxRunner` runs nearly the same numbers (scales, keys
-and values are half floats here, and an exit's map is in 8 bits, not fp32). A call runs on the caller's thread, so
+For x86-64 CPUs with AVX2, AVX-VNNI, AVX-512 VNNI or AMX; on others `OnnxRunner` runs nearly the same numbers (scales,
+keys and values are half floats here, and an exit's map is in 8 bits, not fp32). A call runs on the caller's thread, so
 several threads may run other segments at once, as prefill does. A row for which somebody waits, with all cores asked
 for, is computed by a team of threads that meet after every product.
 """

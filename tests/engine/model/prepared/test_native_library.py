@@ -20,6 +20,7 @@ from engine.model.prepared.native.library import Instructions, library_file
 REPOSITORY = Path(__file__).parents[4]
 FOLDER = "engine/model/prepared/native"
 NEEDED: dict[Instructions, set[str]] = {
+    "amx": {"amx_tile", "amx_int8", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"},
     "avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"},
     "avxvnni": {"avx_vnni", "avx2"},
     "avx2": {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe", "xsave"},
@@ -101,6 +102,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("cpu", "switch", "loaded"),
     [
+        ({"amx", "avx512", "avxvnni", "avx2"}, "on", "amx"),
+        ({"amx", "avx512", "avxvnni", "avx2"}, "avx512", "avx512"),
         ({"avx512", "avxvnni", "avx2"}, "on", "avx512"),
         ({"avxvnni", "avx2"}, "on", "avxvnni"),
         ({"avx512", "avxvnni", "avx2"}, "avxvnni", "avxvnni"),

@@ -70,7 +70,12 @@ def test_who_runs_native_kernels_imports_no_runtime(
     done = subprocess.run([sys.executable, "-c", PARENT, folder], capture_output=True, text=True, check=True)
 
     found = json.loads(done.stdout)
-    named = {"avx512": "native kernels", "avxvnni": "native kernels for AVX-VNNI", "avx2": "native kernels for AVX2"}
+    named = {
+        "amx": "native kernels for AMX",
+        "avx512": "native kernels",
+        "avxvnni": "native kernels for AVX-VNNI",
+        "avx2": "native kernels for AVX2",
+    }
     assert found["device"].endswith(f"int8, {named[instructions]}")
     assert not {"torch", "transformers", "onnx", "onnxruntime"} & set(found["modules"])
 
