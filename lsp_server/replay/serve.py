@@ -3,12 +3,11 @@
 So that a measurement neither reads nor fills the user's books, nor shares the engine of the user's own windows: one is
 shared by servers with the same `--meet` where their settings say so, else each loads its own. Where joules are
 modelled, they are by the shipped prices alone, without the CPU's pace, so that builds and arms are compared by the work
-that they do; what their CPUs took meanwhile is told beside it.
+that they do; what their CPUs took meanwhile is told beside it. Nor does it load what the real server does not.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,20 +24,23 @@ if TYPE_CHECKING:
 LINGER_S = 1.0
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--meet", type=Path)
-    parser.add_argument("ledger", type=Path)
-    options = parser.parse_args()
+    match sys.argv[1:]:
+        case ["--meet", folder, ledger]:
+            meet: Path | None = Path(folder)
+        case [ledger]:
+            meet = None
+        case _:
+            sys.exit(__doc__)
 
     def load(config: EngineConfig, progress: ProgressSink) -> CompletionEngine:
         """Loads an engine, or comes to the shared one."""
         config = replace(config, is_paced=False)
-        if config.shared and options.meet is not None:
+        if config.shared and meet is not None:
             from engine.service.opened import open_shared
 
-            return open_shared(config, progress, folder=options.meet, linger_s=LINGER_S)
+            return open_shared(config, progress, folder=meet, linger_s=LINGER_S)
         from engine.engine import load_engine  # a server that shares has none of it in memory
 
         return load_engine(config, progress=progress)
 
-    sys.exit(serve_with(lambda: (load, nothing_to_prepare), ledger_path=options.ledger))
+    sys.exit(serve_with(lambda: (load, nothing_to_prepare), ledger_path=Path(ledger)))
