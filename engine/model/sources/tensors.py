@@ -6,10 +6,8 @@ Nothing of the weights themselves is read, and nothing pickled is run. Knows no 
 from __future__ import annotations
 
 import json
-import pickletools
 import re
 import struct
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ModelCorruptError
@@ -119,6 +117,8 @@ def _mlp(settings: Mapping[str, Any], width: int) -> Iterator[tuple[str, Shape]]
 
 def _check_pickled(path: Path) -> None:
     """Checks that a file of pickled weights makes tensors and nothing else, without running it."""
+    import zipfile  # hardly a model is pickled
+
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
@@ -136,6 +136,8 @@ def _check_pickled(path: Path) -> None:
 
 def _globals(pickled: bytes) -> Iterator[str]:
     """What a pickled object asks to be imported, as "module name"."""
+    import pickletools
+
     texts: list[str] = []
     for opcode, argument, _ in pickletools.genops(pickled):
         if opcode.name == "GLOBAL":
