@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 _NOT_LOADED = Sentence("The model is not loaded yet.")
 STOP_TIMEOUT_S = 1.5  # VS Code gives a server two seconds
-TELL_BOOKS_AFTER_S = 0.3  # what is booked until then without having been computed is told in one message
+TELL_BOOKS_AFTER_S = 1.0  # what is booked until then without having been computed is told in one message
 
 
 class GreenCodeServer(LanguageServer):
