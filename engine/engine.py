@@ -264,6 +264,7 @@ class Engine:
             device=self.device_name,
             policy=plan.policy.name,
             green_mode=request.green_mode,
+            outlook=run.outlook() if plan.policy.name == PROJECT_ALONE and not decoded.text else None,
         )
 
     def _plan_of(self, request: CompletionRequest) -> Plan:

@@ -19,6 +19,7 @@ from engine.decoding.pool import DecoderPool
 from engine.decoding.stopping import StopCondition, chance_of_all, no_doubt
 from engine.decoding.work import WorkCounter
 from engine.model.loaded import synchronize
+from engine.outlook import Outlook
 from engine.project.projects import Projects
 from engine.types import FinishReason, NeverCancelled, Phase, Work
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
     from engine.types import CancellationToken, CompletionRequest, ProjectPlace
+
+
+_MOST_SPELLING = 6  # tokens that a project spells what is typed by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +275,19 @@ class TextRun:
             text, n_certain = self._loaded.tokenization.continuation(self.prompt_ids, ids), self._n_certain
             self._spelled = ids, self.site.prompt.typed[:n_certain] + text if n_certain >= 0 else text[-n_certain:]
         return self._spelled[1]
+
+    def outlook(self) -> Outlook:
+        """What the project would say here, sure of it or not. It takes no layer."""
+        typed, said, chance = len(self.site.prompt.typed), list[int](), 1.0
+        while self._project is not None and len(said) < _MOST_SPELLING:
+            allowed = self._constraint.allowed(said) if self._constraint is not None else None
+            if (guess := self._project.after(said, allowed)) is None:
+                break
+            said.append(guess.token_id)
+            chance *= guess.chance
+            if behind := self.text_of(said)[typed:]:
+                return Outlook(text=behind, chance=chance)
+        return Outlook()
 
     def _is_doubtful(self, token_ids: Sequence[int], chances: Mapping[int, float]) -> bool:
         """Whether the first word, or what is left of it, is too unlikely to be shown as far as it is said."""

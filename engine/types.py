@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from engine.outlook import Outlook
+
 GREEN_MODE_MAX = 100
-DEFAULT_GREEN_MODE = (
-    20  # loses little kept text: engine/LOG.md, "Project text: exit zero, mixture, and where a text ends"
-)
+DEFAULT_GREEN_MODE = 20  # loses little kept text: engine/LOG.md, "A policy that knows the project"
 
 PROJECT_ALONE = "project"
 """The policy by which what a project is sure of is said, and the model is never run."""
@@ -142,10 +142,8 @@ class EnergyReading:
         provenance: How `energy_j` was had.
         source: The meter or model it came from, for people, such as "NVML counter, GPU 0".
         elapsed_s: Length of the window in seconds.
-        by_phase: `energy_j` split by phase. The split is always modelled: the phases of one token are far
-            shorter than a counter's refresh period.
-        range_j: Between which joules the truth is likely to lie, where some were modelled, or other programs' work is
-            in a counter's; None elsewhere.
+        by_phase: `energy_j` split by phase, always modelled: a token's are far shorter than a counter's refresh period.
+        range_j: Between which joules the truth likely lies, where some were modelled or are other programs'; else None.
     """
 
     energy_j: float | None
@@ -209,8 +207,7 @@ class CompletionRequest:
         prompt: How much of all this the model is given.
         language_id: The editor's language identifier, such as "python"; "" when unknown.
         green_mode: The slider's position, 0 (lossless) to 100 (greenest); see `engine.policy.operating_point`.
-        policy: A policy by its name on the command line ("full-depth", "fixed:24", "confidence:0.8", "learned",
-            "project"); None for what the green mode means.
+        policy: A policy by its name on the command line ("full-depth", "learned", "project"); None for the slider's.
         max_new_tokens: Upper bound on tokens decoded.
         single_line: True for one line, False for a block, None to decide from the text around the cursor.
         may_give_up: Whether a text whose first word is unlikely is given up, and "" offered, where no word has been
@@ -253,8 +250,7 @@ class Completion:
         tokens: The decoded tokens, before clean-up cut them to `text`.
         finish_reason: Why decoding ended.
         energy: Joules of this request.
-        baseline_energy_j: Joules of the same request at full depth with a KV cache and no early stop, always
-            modelled; None where no cost model fits.
+        baseline_energy_j: The same at full depth with a KV cache and no early stop, modelled; None without a model.
         saved_range_j: Between which joules the truth about `saved_j` is likely to lie; None where that is.
         work: What was computed, by phase.
         prompt_tokens: Length of the prompt in tokens; None where a server did not say.
@@ -262,6 +258,7 @@ class Completion:
         elapsed_s: From the request to the last token.
         first_token_s: From the request to the first final token; None when there was none.
         layers_total: Layers of the model; None where they are not known.
+        outlook: What the project says, where it alone was asked and is not sure.
     """
 
     text: str
@@ -280,6 +277,7 @@ class Completion:
     device: str
     policy: str
     green_mode: int
+    outlook: Outlook | None = None
 
     @property
     def mean_exit_layer(self) -> float | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.completion.prompt import prompt_for
 from engine.config import EngineConfig
 from engine.errors import EngineError, ModelCorruptError, ModelNotFoundError
+from engine.outlook import Outlook
 from engine.project.projects import Projects
 from engine.sentences import Sentence, joined
 from engine.types import (
@@ -80,7 +82,8 @@ class FakeEngine:
     a project has its say, "block" gives two lines, "context" what a model would read before the document; "slowly"
     grows "one two three" by a word each `word_s` seconds, or each time `go` is released where that is None; "long"
     reads a long prompt until `go` is released, and does other work meanwhile; anything else is answered with `next`.
-    The exits go with the green mode. Where the project alone is asked, it is sure of something behind "known" only.
+    The exits go with the green mode. Where the project alone is asked, it is sure of something behind "known" only, and
+    of half as much behind "guessed".
     """
 
     def __init__(self, config: EngineConfig | None = None) -> None:
@@ -143,7 +146,11 @@ class FakeEngine:
     def complete_from_project(self, request: CompletionRequest) -> Completion:
         """By the project alone."""
         self.looked_up.append(request)
-        return fake_completion(" to all" if request.prefix.endswith("known") else "", energy_j=0.0, exit_layers=())
+        completion = fake_completion(
+            " to all" if request.prefix.endswith("known") else "", energy_j=0.0, exit_layers=()
+        )
+        is_guess = request.prefix.endswith("guessed")
+        return replace(completion, outlook=Outlook(text=" to", chance=0.5)) if is_guess else completion
 
     def project(self, name: str) -> ProjectText:
         """The text of a project, which it never asks; letters are tokens."""

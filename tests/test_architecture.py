@@ -31,7 +31,7 @@ SOURCES = [
 # Whoever is in the engine or above it may import these.
 FOOT = {
     *("engine.types", "engine.errors", "engine.config", "engine.prefix", "engine.memory"),
-    *("engine.code_in_use", "engine.process_tree", "engine.late_functions"),
+    *("engine.code_in_use", "engine.outlook", "engine.process_tree", "engine.late_functions"),
     *("engine.artifacts", "engine.fitted", "engine.checksum", "engine.files", "engine.intervals", "engine.sentences"),
 }
 MODEL = {"engine.model", *(f"engine.model.{room}" for room in ("sources", "prepared", "reference", "without_torch"))}

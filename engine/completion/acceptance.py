@@ -1,4 +1,4 @@
-"""`AcceptanceModel`: how likely a suggestion at a place is kept, from the text around the cursor alone.
+"""`AcceptanceModel`: how likely a suggestion at a place is kept, by the text before it and what a project says of it.
 
 A logistic regression over a few signs that cost microseconds to read, in the spirit of Copilot's contextual filter
 (Thakkar, "Copilot Internals", 2022), so that the model need not be asked where hardly anybody would take its answer.
@@ -16,6 +16,7 @@ from pathlib import Path
 from engine.completion.languages import COMMENT_SIGNS
 from engine.completion.words import is_word
 from engine.fitted import FittedRecord
+from engine.outlook import Outlook
 
 _SEEN_CHARS = 4000  # before the cursor, that the signs are read from
 _MATCH_LENGTHS = (2, 4, 6, 8, 12, 16, 24, 32)
@@ -50,10 +51,14 @@ def place_kind(prefix: str) -> PlaceKind:
     return PlaceKind.WORD_START if last in (" ", "\t", ".", *_OPENERS) else PlaceKind.OTHER
 
 
-def place_features(prefix: str) -> dict[str, float]:
+def place_features(prefix: str, outlook: Outlook | None = None) -> dict[str, float]:
     """The signs by name, each of the order of 1.
 
     `match` is how much of the text before the cursor has stood in the file before: what repeats is easily continued.
+
+    Args:
+        prefix: The text before the cursor.
+        outlook: What the project would say; None leaves its signs out.
     """
     text = prefix[-_SEEN_CHARS:]
     *above, line = text.split("\n")
@@ -79,6 +84,19 @@ def place_features(prefix: str) -> dict[str, float]:
         "match": match,
         "match in a word": match if word else 0.0,
         "match at a line start": match if at_line_start else 0.0,
+        **(_outlook_signs(outlook) if outlook is not None else {}),
+    }
+
+
+def _outlook_signs(outlook: Outlook) -> dict[str, float]:
+    """Where the project would end the line, the model mostly does too, and offers nothing."""
+    begins = outlook.text.lstrip(" \t")[:1]
+    goes_on = begins not in ("", "\n")
+    return {
+        "project's chance": outlook.chance,
+        "project ends the line": begins == "\n",
+        "project has a word": goes_on and is_word(begins),
+        "project has a sign": goes_on and not is_word(begins),
     }
 
 
@@ -89,6 +107,7 @@ class AcceptanceModel:
     Attributes:
         intercept: Log-odds without any sign.
         coefficients: Log-odds by sign.
+        no_outlook: Log-odds in place of the project's signs where there is no project: those of the average place.
         mean: Share of suggestions kept where it was fitted, for who asks about no place in particular.
         model: The model that made the suggestions.
         n_places: How many it was fitted on.
@@ -103,13 +122,18 @@ class AcceptanceModel:
     n_places: int
     corpus_sha256: str
     created: str
+    no_outlook: float = 0.0
 
-    def chance(self, prefix: str) -> float:
-        """The chance that a suggestion behind a text is kept, 0 to 1."""
-        signs = place_features(prefix)
-        odds = self.intercept + sum(self.coefficients.get(name, 0.0) * value for name, value in signs.items())
+    def chance(self, prefix: str, outlook: Outlook | None = None) -> float:
+        """The chance that a suggestion behind a text is kept, 0 to 1; see `place_features`."""
+        signs = place_features(prefix, outlook)
+        odds = self.intercept if outlook is not None else self.intercept + self.no_outlook
+        odds += sum(self.coefficients.get(name, 0.0) * value for name, value in signs.items())
         return 1 / (1 + math.exp(-odds))
 
+
+OUTLOOK_SIGNS = tuple(_outlook_signs(Outlook()))
+"""The names of the signs that a project gives."""
 
 ACCEPTANCE = FittedRecord(
     kind=AcceptanceModel,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from engine import errors
 from engine.config import EngineConfig
 from engine.errors import EngineError
+from engine.outlook import Outlook
 from engine.sentences import as_data, from_data
 from engine.types import (
     Completion,
@@ -106,6 +107,7 @@ def completion_of(values: Values) -> Completion:
         energy=_energy_of,
         saved_range_j=_range_of,
         work=lambda work: {Phase(phase): _made(Work, amount) for phase, amount in work.items()},
+        outlook=lambda outlook: None if outlook is None else _made(Outlook, outlook),
     )
 
 

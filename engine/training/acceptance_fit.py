@@ -8,15 +8,16 @@ server.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from engine.completion.acceptance import AcceptanceModel, place_features
+from engine.completion.acceptance import OUTLOOK_SIGNS, AcceptanceModel, place_features
 from engine.completion.kept import kept_characters
 from engine.corpus.as_projects import give_packages, place_in_package
 from engine.engine import load_engine
 from engine.errors import TrainingError
+from engine.outlook import Outlook
 from engine.types import PROJECT_ALONE, CompletionRequest, no_progress
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ class AskedPlace:
     Attributes:
         file: Package and path.
         prefix: The text before the cursor.
+        outlook: What the project would say.
         kept: At least `MIN_KEPT_CHARS` of the suggestion are what follows in the file.
     """
 
     file: str
     prefix: str
+    outlook: Outlook = field(default_factory=Outlook)
     kept: bool
 
 
@@ -102,10 +105,18 @@ def ask_places(
                 language_id=file.language,
                 place=place_in_package(file),
             )
-            if engine.complete(replace(request, policy=PROJECT_ALONE)).text:
+            by_project = engine.complete(replace(request, policy=PROJECT_ALONE))
+            if by_project.text:
                 continue
             kept = kept_characters(engine.complete(request).text, truth) >= MIN_KEPT_CHARS
-            asked.append(AskedPlace(file=f"{file.package}/{file.path}", prefix=prefix, kept=kept))
+            asked.append(
+                AskedPlace(
+                    file=f"{file.package}/{file.path}",
+                    prefix=prefix,
+                    outlook=by_project.outlook or Outlook(),
+                    kept=kept,
+                )
+            )
     engine.close()
     return asked
 
@@ -125,7 +136,7 @@ def fit_acceptance(asked: Sequence[AskedPlace], *, model: str, corpus: Corpus) -
     kept = np.array([place.kept for place in asked])
     if len(set(files)) < _FOLDS or kept.all() or not kept.any():
         raise TrainingError(f"There are too few places to learn from; ask in {_FOLDS} files at least.")
-    signs = [place_features(place.prefix) for place in asked]
+    signs = [place_features(place.prefix, place.outlook) for place in asked]
     inputs = np.array([list(sign.values()) for sign in signs], float)
     regression = LogisticRegression(C=_SHRINKAGE, max_iter=1000)
     chances = cross_val_predict(regression, inputs, kept, groups=files, cv=GroupKFold(_FOLDS), method="predict_proba")[
@@ -133,12 +144,13 @@ def fit_acceptance(asked: Sequence[AskedPlace], *, model: str, corpus: Corpus) -
     ]
     likeliest = np.argsort(-chances)[: len(kept) // 2]
     regression.fit(inputs, kept)
+    coefficients = {name: round(float(value), 4) for name, value in zip(signs[0], regression.coef_[0], strict=True)}
+    averages = dict(zip(signs[0], inputs.mean(axis=0), strict=True))
     return FittedAcceptance(
         model=AcceptanceModel(
             intercept=float(regression.intercept_[0]),
-            coefficients={
-                name: round(float(value), 4) for name, value in zip(signs[0], regression.coef_[0], strict=True)
-            },
+            coefficients=coefficients,
+            no_outlook=round(float(sum(coefficients[name] * averages[name] for name in OUTLOOK_SIGNS)), 4),
             mean=float(kept.mean()),
             model=model,
             n_places=len(asked),

@@ -1,17 +1,18 @@
 """`Gate`: when to ask the engine after a key, and where not to ask at all.
 
-Pure: times are arguments. A request pays where a suggestion is likely kept, and where the person is likely still there
-when it can be read. The first is what the text around the cursor tells (`engine.completion.acceptance`), the second is
-how long this person pauses at places of this kind. With p the chance that a suggestion is kept, S(t) the share of this
-person's pauses here that last longer than t, and d the time until an answer is there and noticed, it asks at the first
-time t after the key at which
+Pure: times are arguments. A request pays where a suggestion is likely kept, and more so where the person is likely
+still there when it can be read. The first is what the text around the cursor tells, and what the project says of it
+(`engine.completion.acceptance`), the second is how long this person pauses at places of this kind. With p the chance
+that a suggestion is kept, S(t) the share of this person's pauses here that last longer than t, and d the time until an
+answer is there and noticed, it asks at the first time t after the key at which
 
-    p · S(t + d) / S(t)  >=  price(g),
+    p · (a + (1 - a) · S(t + d) / S(t))  >=  price(g),
 
 with g the greenness, the share of its way that the user's slider stands at: the chance of being of use, given that no
-key has come so far, must be worth the work. At greenness 0 nobody waits and every place is asked; the higher, the
-fewer. Where not even somebody who has stopped typing would do, p < price(g), the place is skipped. (Greenness is no
-energy weight: that is the exit policy's, whose file maps the slider to it by what it saves in decoding.)
+key has come so far, must be worth the work. The share a of it is there although a key comes, for what is right stays in
+sight while it is typed along. At greenness 0 nobody waits and every place is asked; the higher, the fewer. Where not
+even somebody who has stopped typing would do, p < price(g), the place is skipped. (Greenness is no energy weight: that
+is the exit policy's, whose file maps the slider to it by what it saves in decoding.)
 """
 
 from __future__ import annotations
@@ -27,8 +28,13 @@ from engine.types import GREEN_MODE_MAX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HIGHEST_PRICE = 0.3
-"""The chance of being kept that green mode 100 asks for; by replay (engine/LOG.md, "When to ask (shipped)")."""
+    from engine.outlook import Outlook
+
+HIGHEST_PRICE = 0.46
+"""The chance of being kept that green mode 100 asks for; by replay (engine/LOG.md, "When to ask: typed along")."""
+
+_RISE = 0.2  # of the price along the slider: fast at first, as few places have a chance below a fifth
+_OUTLASTS_KEYS = 0.7  # the share `a`
 
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at
@@ -45,15 +51,15 @@ _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
 
 
 def price_at(green_mode: int) -> float:
-    """The chance of being kept that a request must have; grows slowly at first, where little work is the cheapest."""
-    return HIGHEST_PRICE * math.pow(green_mode / GREEN_MODE_MAX, 1.5)
+    """The chance of being kept that a request must have."""
+    return HIGHEST_PRICE * math.pow(green_mode / GREEN_MODE_MAX, _RISE)
 
 
 class ChanceOfKeeping(Protocol):
     """Says how likely a suggestion behind a text is kept, 0 to 1."""
 
-    def __call__(self, prefix: str, /) -> float:
-        """The chance."""
+    def __call__(self, prefix: str, outlook: Outlook | None, /) -> float:
+        """The chance; the outlook is what a project says, where there is one."""
         ...
 
 
@@ -110,17 +116,20 @@ class Gate:
         """Learns from how long the engine took for an answer."""
         self._answers_s.append(elapsed_s)
 
-    def wait_s(self, prefix: str, now_s: float, green_mode: int, *, may_skip: bool = True) -> float | None:
+    def wait_s(
+        self, prefix: str, now_s: float, green_mode: int, *, outlook: Outlook | None = None, may_skip: bool = True
+    ) -> float | None:
         """How long to wait from now on before the engine is asked; None not to ask it.
 
         Args:
             prefix: The text before the cursor.
             now_s: The time.
             green_mode: The slider's position, 0 to 100.
+            outlook: What the project says of the place, which is not sure of it.
             may_skip: False takes every place for a usual one.
         """
         price = price_at(green_mode)
-        chance = self._chance(prefix) if may_skip else max(price, self._usual)
+        chance = self._chance(prefix, outlook) if may_skip else max(price, self._usual)
         if chance < price:
             return None
         if price == 0.0 or self._rhythm.last_key_s is None:
@@ -129,7 +138,7 @@ class Gate:
         until_read_s = self._answer_s() + _NOTICING_S
         passed_s = max(0.0, now_s - self._rhythm.last_key_s)
         wanted_s = passed_s
-        while wanted_s < LONGEST_WAIT_S and chance * _stays(pauses_s, wanted_s, wanted_s + until_read_s) < price:
+        while wanted_s < LONGEST_WAIT_S and chance * _of_use(pauses_s, wanted_s, wanted_s + until_read_s) < price:
             wanted_s += _STEP_S
         return max(0.0, min(wanted_s, LONGEST_WAIT_S) - passed_s)
 
@@ -139,6 +148,11 @@ class Gate:
         from statistics import median  # nobody waits for its import any more
 
         return median(self._answers_s)
+
+
+def _of_use(pauses_s: Sequence[float], waited_s: float, read_s: float) -> float:
+    """The share of what is right that is of use where it can be read at `read_s`."""
+    return _OUTLASTS_KEYS + (1 - _OUTLASTS_KEYS) * _stays(pauses_s, waited_s, read_s)
 
 
 def _stays(pauses_s: Sequence[float], waited_s: float, needed_s: float) -> float:

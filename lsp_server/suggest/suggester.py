@@ -24,6 +24,7 @@ from lsp_server.suggest.taken import OfferedText
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.outlook import Outlook
     from engine.types import CompletionRequest
     from lsp_server.context.documents import CursorContext
     from lsp_server.settings import Settings
@@ -99,6 +100,8 @@ class Suggester:
         self._on_skipped = on_skipped
         self._cache = SuggestionCache()
         self._why_nothing: dict[str, Reason] = {}  # by URI
+        self._outlooks: dict[str, tuple[str, Outlook | None]] = {}  # by URI: the text before the cursor, and what
+        # the project, which is not sure, says behind it
         self._newest: dict[str, str] = {}  # completion id by URI
         self._offered: dict[str, tuple[OfferedText, _TextAround]] = {}  # by URI, and where its end would be
         self._accepted: dict[str, _TextAround] = {}  # by URI: where an accepted text ends that was not typed on yet
@@ -151,6 +154,8 @@ class Suggester:
     def keep(self, computed: Computed) -> None:
         """Keeps what was computed for later; that a project alone has nothing to say answers nobody."""
         is_of_model = computed.request.policy != PROJECT_ALONE
+        if not is_of_model:
+            self._outlooks[computed.uri] = computed.request.prefix, computed.completion.outlook
         if computed.text is None or not (computed.text or is_of_model):
             return
         suggestion = Suggestion(completion_id=computed.completion_id, text=computed.text)
@@ -161,7 +166,7 @@ class Suggester:
     def forget(self, uri: str) -> None:
         """Drops what is known of, and asked in, a document."""
         self._cache.forget(uri)
-        for known in (self._newest, self._offered, self._accepted, self._why_nothing):
+        for known in (self._newest, self._offered, self._accepted, self._why_nothing, self._outlooks):
             known.pop(uri, None)
         self._scheduler.cancel(uri)
 
@@ -217,10 +222,10 @@ class Suggester:
     ) -> Suggestion | None:
         """Asks the project, which costs no energy to speak of, and else the model, when the gate says so."""
         now_s = time.monotonic()
-        wait_s = self._wait_s(question, settings, now_s)
         try:
             if (known := await self._from_project(question, request, settings)) is not None:
                 return known
+            wait_s = self._wait_s(question, request, settings, now_s)
             is_asked = wait_s is not None and await self._is_still_asked(question, now_s + wait_s)
         except asyncio.CancelledError:
             self._on_skipped()
@@ -233,9 +238,16 @@ class Suggester:
         answer = await self._ask(question, request, settings)
         return None if isinstance(answer, Unserved) else answer
 
-    def _wait_s(self, question: Question, settings: Settings, now_s: float) -> float | None:
+    def _wait_s(self, question: Question, request: CompletionRequest, settings: Settings, now_s: float) -> float | None:
         """How long to wait before the model is asked; None not to ask it."""
-        wait_s = self._gate.wait_s(question.context.prefix, now_s, settings.green_mode, may_skip=settings.skip_unlikely)
+        prefix, outlook = self._outlooks.get(question.uri, ("", None))
+        wait_s = self._gate.wait_s(
+            question.context.prefix,
+            now_s,
+            settings.green_mode,
+            outlook=outlook if prefix == request.prefix else None,
+            may_skip=settings.skip_unlikely,
+        )
         return wait_s if wait_s is None or settings.debounce_ms is None else settings.debounce_ms / 1000
 
     async def _from_project(

@@ -19,6 +19,7 @@ from engine.errors import ConfigError
 from engine.model.reference.gguf import convert_gguf
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
 from engine.model.sources.llama_gguf import GGUF_FILE
+from engine.outlook import Outlook
 from engine.types import PROJECT_ALONE, Completion, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
 
 pytestmark = pytest.mark.model
@@ -195,6 +196,26 @@ def test_a_project_is_asked_while_the_model_completes(engine: Engine) -> None:
     assert any(alone)
     assert texts.result() == alone * 5
     assert completed == [expected] * 5
+
+
+def test_what_a_project_is_not_sure_of_is_no_text_but_told(engine: Engine) -> None:
+    project = engine.project("colours")
+    project.replace("colours.py", "".join(f"paint(colour={name})\n" for name in ("red", "green", "blue", "black")))
+    project.sort()
+
+    def by_project(prefix: str) -> Completion:
+        place = ProjectPlace(project="colours", file="other.py")
+        return engine.complete_from_project(CompletionRequest(prefix=prefix, place=place, policy=PROJECT_ALONE))
+
+    unsure, begun, unknown = (by_project(prefix) for prefix in ("paint(colour=", "paint(colour=bl", "12"))
+
+    assert (unsure.text, begun.text, unknown.text, unknown.outlook) == ("", "", "", Outlook())
+    assert unsure.outlook is not None
+    assert unsure.outlook.text in {"red", "green", "blue", "black", "bl"}
+    assert 0.0 < unsure.outlook.chance < 0.8
+    assert begun.outlook is not None
+    assert begun.outlook.text in {"ue", "ack"}
+    assert engine.complete(CompletionRequest(prefix="paint(colour=")).outlook is None
 
 
 def test_others_are_served_while_a_prompt_is_read_and_neither_notices(engine: Engine) -> None:

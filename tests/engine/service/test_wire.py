@@ -7,6 +7,7 @@ import pytest
 
 from engine.config import EngineConfig
 from engine.errors import DeviceError, EngineError, EngineLostError, MeterError
+from engine.outlook import Outlook
 from engine.sentences import Sentence
 from engine.service.wire import (
     SharedFacts,
@@ -45,6 +46,7 @@ COMPLETIONS = [
     fake_completion(),
     replace(fake_completion(), device=Sentence("{n} threads", n=2)),
     fake_completion("", energy_j=None, provenance=Provenance.NONE, exit_layers=()),
+    replace(fake_completion(""), outlook=Outlook(text="\n", chance=0.25)),
     fake_completion("\ud800", provenance=Provenance.MODELLED, green_mode=0),
 ]
 

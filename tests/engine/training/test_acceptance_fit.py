@@ -7,6 +7,7 @@ from engine.config import EngineConfig
 from engine.corpus.datasets import Corpus
 from engine.corpus.source_text import SourceFile
 from engine.errors import TrainingError
+from engine.outlook import Outlook
 from engine.training.acceptance_fit import AskedPlace, ask_places, fit_acceptance
 
 pytest.importorskip("sklearn")
@@ -37,6 +38,30 @@ def test_the_fit_finds_what_tells_places_apart_in_files_not_seen() -> None:
     assert fitted.model.chance("total = ") == pytest.approx(0.1, abs=0.1)
     assert fitted.auc > 0.7
     assert (fitted.model.n_places, fitted.model.corpus_sha256) == (400, "abc")
+
+
+def test_the_fit_finds_what_the_project_tells_and_its_average() -> None:
+    rng = random.Random(1)
+    ends = [rng.random() < 0.25 for _ in range(800)]
+    places = [
+        AskedPlace(
+            file=f"{at % 8}.py",
+            prefix="import os\nname",
+            outlook=Outlook(text="\n" if end else " next", chance=0.4),
+            kept=rng.random() < (0.05 if end else 0.6),
+        )
+        for at, end in enumerate(ends)
+    ]
+
+    model = fit_acceptance(places, model="tiny", corpus=CORPUS).model
+    at_end, before, unknown = (
+        model.chance("import os\nname", outlook)
+        for outlook in (Outlook(text="\n", chance=0.4), Outlook(text=" next", chance=0.4), None)
+    )
+
+    assert at_end == pytest.approx(0.07, abs=0.06)
+    assert before == pytest.approx(0.6, abs=0.06)
+    assert at_end < unknown < before
 
 
 def test_the_same_places_give_the_same_fit() -> None:

@@ -15,6 +15,7 @@ from lsp_server.replay.green_code import GreenCodeUnderTest
 from lsp_server.replay.replay import Stretch, replay
 from lsp_server.replay.server_arms import ACCEPTED
 from lsp_server.replay.stretches import cut
+from tests.lsp_server.client import EVERYWHERE
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -26,7 +27,7 @@ FAKE = (sys.executable, "-m", "tests.lsp_server.fake_server")
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[GreenCodeUnderTest]:
-    server = GreenCodeUnderTest({}, tmp_path, FAKE)
+    server = GreenCodeUnderTest(EVERYWHERE, tmp_path, FAKE)
     await server.start()
     yield server
     await server.stop()

@@ -5,12 +5,12 @@ from lsp_server.suggest.gate import LONGEST_WAIT_S, Gate, TypingRhythm, price_at
 
 IN_WORD = "total = coun"
 LINE_START = "if ready:\n    "
-LIKELY = 0.3
+LIKELY = 0.5
 
 
 def typist(*pauses_s: float, prefix: str = IN_WORD, chance: float = LIKELY) -> tuple[Gate, float]:
     """The gate of somebody who has typed with these pauses at places of one kind, and the time of their last key."""
-    gate, now_s = Gate(lambda _: chance, LIKELY), 100.0
+    gate, now_s = Gate(lambda *_: chance, LIKELY), 100.0
     gate.answered(0.1)
     gate.note_key(now_s)
     for pause_s in pauses_s:
@@ -27,7 +27,7 @@ def wait_s(gate: Gate, prefix: str, now_s: float, green_mode: int = 50) -> float
 
 
 def test_who_has_not_typed_does_not_wait() -> None:
-    assert Gate(lambda _: LIKELY, LIKELY).wait_s(IN_WORD, 5.0, 50) == 0.0
+    assert Gate(lambda *_: LIKELY, LIKELY).wait_s(IN_WORD, 5.0, 50) == 0.0
 
 
 def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
@@ -37,12 +37,12 @@ def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
 
 
 def test_where_a_suggestion_is_hardly_kept_the_engine_is_not_asked() -> None:
-    gate, now_s = typist(chance=0.1)
+    gate, now_s = typist(chance=0.3)
 
-    assert price_at(40) < 0.1 < price_at(60)
-    assert gate.wait_s(IN_WORD, now_s, 40) is not None
-    assert gate.wait_s(IN_WORD, now_s, 60) is None
-    assert gate.wait_s(IN_WORD, now_s, 60, may_skip=False) is not None
+    assert price_at(10) < 0.3 < price_at(30)
+    assert gate.wait_s(IN_WORD, now_s, 10) is not None
+    assert gate.wait_s(IN_WORD, now_s, 30) is None
+    assert gate.wait_s(IN_WORD, now_s, 30, may_skip=False) is not None
 
 
 def test_who_goes_on_after_a_fifth_of_a_second_is_asked_for_once_that_has_passed() -> None:
@@ -58,7 +58,7 @@ def test_a_slower_person_is_waited_for_longer() -> None:
 
 
 def test_where_people_pause_to_think_nobody_waits() -> None:
-    gate, now_s = typist(*[0.2] * 64)
+    gate, now_s = typist(*[0.2] * 64, chance=0.4)
 
     assert wait_s(gate, LINE_START, now_s, 20) == 0.0
     assert wait_s(gate, IN_WORD, now_s, 20) > 0.0
@@ -71,7 +71,7 @@ def test_the_rhythm_is_learned_apart_for_each_kind_of_place() -> None:
 
 
 def test_the_higher_the_green_mode_the_longer_the_wait_or_none_at_all() -> None:
-    gate, now_s = typist(*[0.1, 0.15, 0.2, 0.3, 0.5, 1.5] * 10)
+    gate, now_s = typist(*[0.1, 0.15, 0.2, 0.3, 0.5, 1.5] * 10, chance=0.5)
     waits_s = [wait_s(gate, IN_WORD, now_s, mode) for mode in (10, 30, 60, 90)]
 
     assert waits_s == sorted(waits_s)
@@ -81,9 +81,17 @@ def test_the_higher_the_green_mode_the_longer_the_wait_or_none_at_all() -> None:
 def test_the_better_the_chance_the_sooner_it_asks() -> None:
     pauses_s = [0.1, 0.15, 0.2, 0.3, 0.5, 1.5] * 10
     likely, now_s = typist(*pauses_s, chance=0.9)
-    unlikely, then_s = typist(*pauses_s, chance=0.2)
+    unlikely, then_s = typist(*pauses_s, chance=0.42)
 
     assert wait_s(likely, IN_WORD, now_s) < wait_s(unlikely, IN_WORD, then_s)
+
+
+def test_what_is_likely_right_is_asked_for_at_once_even_where_nobody_pauses_for_it_is_typed_along() -> None:
+    sure, now_s = typist(*[0.1] * 64, chance=0.9)
+    unsure, then_s = typist(*[0.1] * 64, chance=0.42)
+
+    assert wait_s(sure, IN_WORD, now_s) == 0.0
+    assert wait_s(unsure, IN_WORD, then_s) == pytest.approx(0.1, abs=0.03)
 
 
 def test_what_has_passed_since_the_last_key_is_not_waited_again() -> None:
@@ -94,7 +102,7 @@ def test_what_has_passed_since_the_last_key_is_not_waited_again() -> None:
 
 
 def test_nobody_waits_longer_than_the_longest_wait() -> None:
-    gate, now_s = typist(*[2.0] * 64, chance=0.16)
+    gate, now_s = typist(*[2.0] * 64, chance=0.41)
     for _ in range(20):
         gate.answered(60.0)
 

@@ -7,6 +7,7 @@ import pytest
 from lsprotocol.types import Position, Range
 
 from engine.config import EngineConfig
+from engine.outlook import Outlook
 from engine.types import (
     CancellationToken,
     Completion,
@@ -50,13 +51,18 @@ class Desk:
         self.reused: list[tuple[str, int]] = []
         self.skipped = 0
         self.chance = 1.0
+        self.outlooks: list[Outlook | None] = []
         self.scheduler = CompletionScheduler(factory, self._keep, lambda _: None, lambda _: None)
         self.suggester = Suggester(
             self.scheduler,
-            Gate(lambda _: self.chance, 1.0),
+            Gate(self._chance, 1.0),
             on_reused=lambda name, chars: self.reused.append((name, chars)),
             on_skipped=self._skip,
         )
+
+    def _chance(self, prefix: str, outlook: Outlook | None) -> float:
+        self.outlooks.append(outlook)
+        return self.chance
 
     @property
     def engine(self) -> FakeEngine:
@@ -131,6 +137,14 @@ async def test_what_the_project_is_sure_of_is_offered_at_once_and_without_the_mo
     assert offered == Suggestion(completion_id="known-project", text=" to all")
     assert await desk.ask("known to") == Suggestion(completion_id="known-project", text=" all")
     assert (desk.engine.requests, len(desk.engine.looked_up), desk.skipped) == ([], 1, 0)
+
+
+async def test_what_the_project_is_not_sure_of_tells_whether_to_ask_the_model(desk: Desk) -> None:
+    for prefix in ("x", "guessed", "y"):
+        await desk.ask(prefix)
+    await desk.suggester.suggest(question("guessed more"), Settings(debounce_ms=0, green_mode=0))
+
+    assert desk.outlooks == [None, Outlook(text=" to", chance=0.5), None, None]
 
 
 async def test_by_hand_the_model_is_asked_at_once(desk: Desk) -> None:
