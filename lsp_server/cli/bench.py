@@ -260,7 +260,7 @@ def words(
     from engine.corpus.installed import installed_held_out
     from engine.evaluation.begun_words import LETTERS, sample_words, try_words, word_shares
     from lsp_server.cli.render import words_table
-    from lsp_server.suggest.gate import price_at
+    from lsp_server.suggest.gate import least_chance
 
     modes = [slider_position(text) for text in listed(green_modes)]
     chance = ACCEPTANCE.find().chance
@@ -271,7 +271,7 @@ def words(
             sample_words(installed_held_out(), n_words, signs=signs),
             green_modes=modes,
             letters=(1,) if signs else LETTERS,
-            is_asked=lambda prefix, mode: chance(prefix) >= price_at(mode),
+            is_asked=lambda prefix, mode: chance(prefix) >= least_chance(mode),
             progress=progress,
         )
     Console().print(words_table(word_shares(tried)))

@@ -10,9 +10,10 @@ answer is there and noticed, it asks at the first time t after the key at which
 
 with g the greenness, the share of its way that the user's slider stands at: the chance of being of use, given that no
 key has come so far, must be worth the work. The share a of it is there although a key comes, for what is right stays in
-sight while it is typed along. At greenness 0 nobody waits and every place is asked; the higher, the fewer. Where not
-even somebody who has stopped typing would do, p < price(g), the place is skipped. (Greenness is no energy weight: that
-is the exit policy's, whose file maps the slider to it by what it saves in decoding.)
+sight while it is typed along. At greenness 0 nobody waits and every place is asked; the higher, the fewer. Whoever has
+stopped typing is asked for at a little less than the price; where not even that would do, the place is skipped.
+(Greenness is no energy weight: that is the exit policy's, whose file maps the slider to it by what it saves in
+decoding.)
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ HIGHEST_PRICE = 0.46
 
 _RISE = 0.2  # of the price along the slider: fast at first, as few places have a chance below a fifth
 _OUTLASTS_KEYS = 0.7  # the share `a`
+_OF_WHO_STAYS = 0.8  # of the price, behind the longest wait
 
 LONGEST_WAIT_S = 0.6
 _STEP_S = 0.025  # between the times that are looked at
@@ -53,6 +55,11 @@ _AT_LINE_STARTS_S = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0)
 def price_at(green_mode: int) -> float:
     """The chance of being kept that a request must have."""
     return HIGHEST_PRICE * math.pow(green_mode / GREEN_MODE_MAX, _RISE)
+
+
+def least_chance(green_mode: int) -> float:
+    """The chance below which a place is not asked at, however long the person stays."""
+    return _OF_WHO_STAYS * price_at(green_mode)
 
 
 class ChanceOfKeeping(Protocol):
@@ -130,7 +137,7 @@ class Gate:
         """
         price = price_at(green_mode)
         chance = self._chance(prefix, outlook) if may_skip else max(price, self._usual)
-        if chance < price:
+        if chance < least_chance(green_mode):
             return None
         if price == 0.0 or self._rhythm.last_key_s is None:
             return 0.0

@@ -1,7 +1,7 @@
 import pytest
 
 from engine.completion.acceptance import PlaceKind
-from lsp_server.suggest.gate import LONGEST_WAIT_S, Gate, TypingRhythm, price_at
+from lsp_server.suggest.gate import LONGEST_WAIT_S, Gate, TypingRhythm, least_chance, price_at
 
 IN_WORD = "total = coun"
 LINE_START = "if ready:\n    "
@@ -39,10 +39,18 @@ def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
 def test_where_a_suggestion_is_hardly_kept_the_engine_is_not_asked() -> None:
     gate, now_s = typist(chance=0.3)
 
-    assert price_at(10) < 0.3 < price_at(30)
-    assert gate.wait_s(IN_WORD, now_s, 10) is not None
-    assert gate.wait_s(IN_WORD, now_s, 30) is None
-    assert gate.wait_s(IN_WORD, now_s, 30, may_skip=False) is not None
+    assert least_chance(20) < 0.3 < least_chance(60)
+    assert gate.wait_s(IN_WORD, now_s, 20) is not None
+    assert gate.wait_s(IN_WORD, now_s, 60) is None
+    assert gate.wait_s(IN_WORD, now_s, 60, may_skip=False) is not None
+
+
+def test_where_a_suggestion_is_less_likely_than_its_price_only_who_stays_is_asked_for() -> None:
+    gate, now_s = typist(*[2.0] * 64, chance=0.3)
+
+    assert least_chance(20) < 0.3 < price_at(20)
+    assert wait_s(gate, IN_WORD, now_s, 20) == pytest.approx(LONGEST_WAIT_S, abs=0.03)
+    assert wait_s(gate, IN_WORD, now_s, 10) == 0.0
 
 
 def test_who_goes_on_after_a_fifth_of_a_second_is_asked_for_once_that_has_passed() -> None:
