@@ -226,6 +226,7 @@ class Engine:
                 max_new_tokens=request.max_new_tokens,
                 cancellation=cancellation,
                 between=between,
+                on_read=window.split,
                 on_text=grown,
             )
         token_texts = self._loaded.tokenization.token_texts(run.prompt_ids, decoded.token_ids)

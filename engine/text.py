@@ -213,6 +213,7 @@ class TextRun:
         may_give_up: bool = True,
         cancellation: CancellationToken | None = None,
         between: Callable[[], None] = lambda: None,
+        on_read: Callable[[], None] = lambda: None,
         on_text: Callable[[str], None] = ignore_text,
     ) -> DecodedText:
         """Decodes once, from the prompt on.
@@ -224,6 +225,7 @@ class TextRun:
             may_give_up: Whether an unlikely text is given up; not by who knows already what will be said.
             cancellation: Polled at every exit candidate and between prefill segments; None never cancels.
             between: Called between prefill segments; other runs may decode there.
+            on_read: Called once what was not known of the prompt has been read.
             on_text: Is called after each token with what would be offered. Its end may still be taken back.
         """
         self.ids = ()
@@ -243,6 +245,7 @@ class TextRun:
             ),
             cancellation=cancellation or NeverCancelled(),
             between=between,
+            on_read=on_read,
             constraint=self._constraint,
             project=self._project,
         ):

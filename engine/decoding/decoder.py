@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.decoding.judging_pace import JudgingPace
 from engine.decoding.known_rows import KnownRows
-from engine.decoding.trajectory import Cancelled, DecodedToken, Trajectory
+from engine.decoding.trajectory import Cancelled, Trajectory
 from engine.decoding.work import WorkCounter
 from engine.policy.base import Fill
 from engine.prefix import common_prefix
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from engine.decoding.healing import Constraint
     from engine.decoding.stopping import StopCondition
+    from engine.decoding.tokens import DecodedToken
     from engine.model.early_exit import EarlyExitModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
@@ -78,6 +79,7 @@ class Decoder:
         stop: StopCondition,
         cancellation: CancellationToken,
         between: Callable[[], None] = lambda: None,
+        on_read: Callable[[], None] = lambda: None,
         constraint: Constraint | None = None,
         project: Continuations | None = None,
     ) -> Iterator[DecodedToken]:
@@ -92,6 +94,7 @@ class Decoder:
             stop: When to end.
             cancellation: Asked at every exit candidate and between the segments of a prefill chunk.
             between: Called between those segments; other decoders may be used there.
+            on_read: Called once what was not known of the prompt has been read.
             constraint: What may be chosen; None for everything.
             project: What the project says of the same text; None where the model is alone.
         """
@@ -118,6 +121,7 @@ class Decoder:
             cancellation=cancellation,
             pace=self._pace or JudgingPace(),
             between=between,
+            on_read=on_read,
             constraint=constraint,
             project=project,
         )

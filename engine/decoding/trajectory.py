@@ -15,12 +15,12 @@ longer waits. No text, no IO, no logging; only the runner knows what rows are ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.decoding.head import Head
 from engine.decoding.pass_exit import PassExit
 from engine.decoding.prefill import prefill
+from engine.decoding.tokens import DecodedToken
 from engine.policy.base import Action, ExitCandidate, Fill
 from engine.prefix import common_prefix
 
@@ -41,14 +41,6 @@ if TYPE_CHECKING:
 
 class Cancelled(Exception):  # noqa: N818 - control flow, not an error
     """The caller no longer wants the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedToken:
-    """A token and the number of layers that ran to choose it: none where the project or a former request said it."""
-
-    token_id: int
-    exit_layer: int
 
 
 class Trajectory:
@@ -77,6 +69,7 @@ class Trajectory:
         cancellation: CancellationToken,
         pace: JudgingPace,
         between: Callable[[], None],
+        on_read: Callable[[], None],
         constraint: Constraint | None = None,
         project: Continuations | None = None,
     ) -> None:
@@ -85,7 +78,8 @@ class Trajectory:
         self.head = Head(model, prompt_ids, constraint, work, project=project, pace=pace if point.lossless else None)
         self._unread: int | None = start  # from where on the prompt is to be read, once a layer is needed
         self.has_run = self.stopped = False
-        self._policy, self._point, self._cancellation, self._between = policy, point, cancellation, between
+        self._policy, self._point, self._cancellation = policy, point, cancellation
+        self._between, self._on_read = between, on_read
         # Inside a word the text may be given up for its chance, which only the whole head says as full depth does.
         self._is_whole = point.whole_head or (point.lossless and constraint is not None)
         self._waiting: dict[int, Array] = {}  # depth -> rows [1, k, D]; deeper rows stand earlier
@@ -229,6 +223,7 @@ class Trajectory:
             check=self._check_cancelled,
             between=self._between,
         )
+        self._on_read()
         self._unread = None
         self._known.note(self.n_prompt + len(said), rows[:, -1 - len(said) :])
         self._work.prefill.prefill_tokens -= len(said)  # rows that were taken along are no part of the prompt

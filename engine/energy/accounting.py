@@ -73,6 +73,7 @@ def account(
     """
     modelled = phase_energy_j(cost_model, work) if cost_model else {}
     modelled_j = sum(modelled.values())
+    by_phase: Mapping[Phase, float] | None = None
     total_j, source = _active_j(cost_model, window)
     if total_j is not None and window is not None:
         provenance, scale = window.provenance, total_j / modelled_j if modelled_j else None
@@ -82,18 +83,21 @@ def account(
             total_j = cost_model.power_w * elapsed_s
             scale = total_j / modelled_j
         elif cost_model.is_paced and pace is not None:
-            cpu_s = None if window is None else window.cpu_s
-            scale = pace.factor if cpu_s is None else pace.after(modelled_j, cpu_s)
-            total_j = modelled_j * scale
+            if window is not None and window.cpu_s is not None:
+                pace.learn(modelled, window.cpu_s, window.first_cpu_s)
+            scale = pace.factor
+            total_j, by_phase = modelled_j * scale, pace.split(modelled)
     else:
         reading = EnergyReading(energy_j=None, provenance=Provenance.NONE, source="", elapsed_s=elapsed_s)
         return Account(reading, None, None)
+    if by_phase is None:
+        by_phase = {} if scale is None else {phase: phase_j * scale for phase, phase_j in modelled.items()}
     reading = EnergyReading(
         energy_j=total_j,
         provenance=provenance,
         source=source,
         elapsed_s=elapsed_s,
-        by_phase={} if scale is None else {phase: phase_j * scale for phase, phase_j in modelled.items()},
+        by_phase=by_phase,
         range_j=_range_j(cost_model, window, total_j, provenance),
     )
     if cost_model is None or scale is None:

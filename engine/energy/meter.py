@@ -72,6 +72,7 @@ class EnergyWindow:
         energy_j: Joules of the window; None unless `trusted`.
         elapsed_s: Length of the window in seconds; 0.0 until it is left.
         cpu_s: CPU seconds in it; None until it is left, and without a clock for them.
+        first_cpu_s: Those of them until `split` was called; None where it was not.
         trusted: True when there is a meter, it could be read at both ends, it advanced, and the window spans
             `WINDOW_SAFETY_FACTOR` refresh periods.
         refusal: Why the window is not trusted, one sentence; None when it is.
@@ -90,6 +91,7 @@ class EnergyWindow:
         "cpu_s",
         "elapsed_s",
         "energy_j",
+        "first_cpu_s",
         "foreign_share",
         "refusal",
     )
@@ -110,6 +112,7 @@ class EnergyWindow:
         self._start_s = 0.0
         self._start_cpu_s = 0.0
         self.cpu_s: float | None = None
+        self.first_cpu_s: float | None = None
         self.energy_j: float | None = None
         self.elapsed_s = 0.0
         self.refusal: str | None = "The window has not been closed." if meter else "There is no energy counter."
@@ -123,6 +126,11 @@ class EnergyWindow:
     def passed_s(self) -> float:
         """Seconds since it was entered."""
         return self._clock() - self._start_s
+
+    def split(self) -> None:
+        """Ends the window's first part."""
+        if self._cpu_clock:
+            self.first_cpu_s = self._cpu_clock() - self._start_cpu_s
 
     @contextmanager
     def apart(self) -> Iterator[None]:

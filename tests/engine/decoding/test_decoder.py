@@ -7,7 +7,7 @@ import torch
 
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
-from engine.decoding.trajectory import DecodedToken
+from engine.decoding.tokens import DecodedToken
 from engine.model.families import FAMILIES
 from engine.model.reference.kv_cache import LayeredKVCache
 from engine.model.reference.trained_exits import TrainedExits

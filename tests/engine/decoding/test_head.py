@@ -9,7 +9,7 @@ import torch
 
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
-from engine.decoding.trajectory import DecodedToken
+from engine.decoding.tokens import DecodedToken
 from engine.model.early_exit import EarlyExitModel
 from engine.policy.base import PLAIN_DECODING, Action, ExitPolicy, Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth

@@ -6,7 +6,7 @@ import pytest
 from engine.decoding.decoder import Decoder
 from engine.decoding.healing import Constraint
 from engine.decoding.stopping import StopCondition
-from engine.decoding.trajectory import DecodedToken
+from engine.decoding.tokens import DecodedToken
 from engine.policy.base import Fill, OperatingPoint
 from engine.policy.baselines import FixedExit, FullDepth
 from engine.project.continuations import Continuations

@@ -8,18 +8,19 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.calibrated import cost_model_of
+from engine.decoding.prefill import prefill
 from engine.energy.accounting import Account, account, energy_source
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W, by_pace, default_cost_model, phase_energy_j
 from engine.energy.detect import MeterReport
 from engine.energy.meter import EnergyWindow
 from engine.energy.pace import OwnCpuClock, Pace
 from engine.engine import Engine
-from engine.types import PROJECT_ALONE, CompletionRequest, Provenance
+from engine.types import PROJECT_ALONE, CompletionRequest, Phase, Provenance
 from tests.engine.energy.fakes import FakeClock, FakeMeter
 from tests.engine.energy.test_accounting import BASELINE, WORK
 from tests.engine.energy.test_cost_model import ROUND
@@ -35,10 +36,52 @@ KEYS = [(72, 289), (3, 13), (3, 12), (23, 63), (2, 10), (2, 10), (234, 565), (9,
 SLOW = 2.4  # what those are on the whole
 
 
+def joules(modelled_ms: float) -> float:
+    return 1e-3 * modelled_ms * CPU_ACTIVE_POWER_W
+
+
 def factors_of(requests: Sequence[tuple[float, float]], pace: Pace | None = None) -> list[float]:
     """The factor after each request."""
-    pace = pace or Pace()
-    return [pace.after(1e-3 * modelled_ms * CPU_ACTIVE_POWER_W, 1e-3 * ms) for modelled_ms, ms in requests]
+    pace, factors = pace or Pace(), []
+    for modelled_ms, ms in requests:
+        pace.learn({Phase.DECODE: joules(modelled_ms)}, 1e-3 * ms, None)
+        factors.append(pace.factor)
+    return factors
+
+
+def test_reading_and_writing_have_a_pace_each_by_which_joules_are_split() -> None:
+    pace = Pace()
+    work = {Phase.PREFILL: joules(100), Phase.DECODE: joules(30), Phase.VERIFICATION: joules(20)}
+    for _ in range(6):
+        pace.learn(work, cpu_s=0.300, read_s=0.150)
+
+    assert (pace.factor, pace.reading, pace.writing) == pytest.approx((2.0, 1.5, 3.0))
+    assert pace.split(work) == pytest.approx({phase: joules(ms) for phase, ms in zip(work, (150, 90, 60), strict=True)})
+
+
+def test_what_is_not_known_of_writing_is_that_of_all() -> None:
+    pace = Pace()
+    for _ in range(6):
+        pace.learn({Phase.PREFILL: joules(200)}, cpu_s=0.4, read_s=0.4)
+
+    assert (pace.factor, pace.reading, pace.writing) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_a_prompt_that_was_known_is_no_part_of_reading() -> None:
+    """What comes before the first token then, such as taking its text apart, was done to write."""
+    pace = Pace()
+    for _ in range(6):
+        pace.learn({Phase.PREFILL: 0.0, Phase.DECODE: joules(100)}, cpu_s=0.2, read_s=0.02)
+
+    assert (pace.factor, pace.writing) == pytest.approx((2.0, 2.0))
+
+
+def test_a_request_that_ended_while_it_read_tells_of_reading() -> None:
+    pace = Pace()
+    for _ in range(6):
+        pace.learn({Phase.PREFILL: joules(100), Phase.DECODE: 0.0}, cpu_s=0.2, read_s=None)
+
+    assert (pace.factor, pace.reading) == pytest.approx((2.0, 2.0))
 
 
 @pytest.mark.parametrize("requests", [PLACES, KEYS])
@@ -88,7 +131,9 @@ def test_joules_and_baseline_are_scaled_and_the_share_saved_stays() -> None:
 
     def accounted() -> Account:
         with EnergyWindow(None, cpu_clock=cpu) as window:
-            cpu.wait(2.0 * 40.0 / CPU_ACTIVE_POWER_W)
+            cpu.wait(1.0 * 20.0 / CPU_ACTIVE_POWER_W)
+            window.split()
+            cpu.wait(3.0 * 20.0 / CPU_ACTIVE_POWER_W)
         return account(WORK, cost_model=model, window=window, elapsed_s=0.3, baseline=BASELINE, pace=pace)
 
     (first, first_baseline_j, _), _, (reading, baseline_j, saved_range_j) = [accounted() for _ in range(3)]
@@ -97,22 +142,22 @@ def test_joules_and_baseline_are_scaled_and_the_share_saved_stays() -> None:
     assert (first.energy_j or 0.0) < 80.0  # with the prior
     assert reading.energy_j == pytest.approx(80.0)
     assert baseline_j == pytest.approx(120.0)
-    assert sum(reading.by_phase.values()) == pytest.approx(80.0)
+    assert reading.by_phase == pytest.approx({Phase.PREFILL: 20.0, Phase.DECODE: 60.0})
     assert reading.range_j == pytest.approx((0.3 * 80.0, 2.5 * 80.0))
     assert saved_range_j == pytest.approx((0.3 * 40.0, 2.5 * 40.0))
     assert reading.provenance is Provenance.MODELLED
 
 
 def test_its_wording_is_one_and_does_not_change() -> None:
-    told = "CPU seconds at 17.5 W a busy core, 0.3 to 2.5 times as much is possible"
+    wording = "CPU seconds at 17.5 W a busy core, 0.3 to 2.5 times as much is possible"
     pace, sources = Pace(), set()
     for factor in (1.0, 2.0, 3.0):
         factors_of([(100, 100 * factor)] * 20, pace)
         found = account(WORK, cost_model=by_pace(ROUND), window=None, elapsed_s=0.3, baseline=BASELINE, pace=pace)
         sources.add(found.reading.source)
 
-    assert sources == {told}
-    assert energy_source(None, by_pace(ROUND)) == f"modelled: {told}"
+    assert sources == {wording}
+    assert energy_source(None, by_pace(ROUND)) == f"modelled: {wording}"
 
 
 def test_calibrations_and_gpus_have_none() -> None:
@@ -158,14 +203,21 @@ def test_an_engine_learns_from_what_its_requests_take_themselves(tiny: Engine, m
         served_at_s.append(clock.now_s)
         clock.wait(50.0)
 
+    def read(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever is read
+        rows = prefill(*args, **kwargs)
+        clock.wait(0.1)
+        return rows
+
+    monkeypatch.setattr("engine.decoding.trajectory.prefill", read)
     completion = tiny.complete(request, on_text=grown, meanwhile=lambda: serve_another)
 
-    # As much as the prior for each text, against which what the tiny model computes is nothing.
-    expected = 1.0 + len(told)
+    # As much as the prior for the prompt and each text, against which what the tiny model computes is nothing.
+    expected = 2.0 + len(told)
     assert told
     assert served_at_s
     modelled_j = sum(phase_energy_j(tiny.cost_model, completion.work).values())
     assert completion.energy.energy_j == pytest.approx(expected * modelled_j, rel=1e-2)
+    assert tiny._pace.reading == pytest.approx(expected + 1.0, rel=1e-2)
 
     tiny.complete_from_project(replace(request, policy=PROJECT_ALONE))
     assert tiny._pace.factor == pytest.approx(expected, rel=1e-2)

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from engine.config import DEFAULT_MODEL, EngineConfig
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
-from engine.decoding.trajectory import DecodedToken
+from engine.decoding.tokens import DecodedToken
 from engine.model.early_exit import EarlyExitModel
 from engine.model.families import FAMILIES
 from engine.model.layer_runner import KVCache
