@@ -107,7 +107,7 @@ class AcceptanceModel:
     Attributes:
         intercept: Log-odds without any sign.
         coefficients: Log-odds by sign.
-        no_outlook: Log-odds in place of the project's signs where there is no project: those of the average place.
+        no_outlook: Log-odds in place of the project's signs where there is no project.
         mean: Share of suggestions kept where it was fitted, for who asks about no place in particular.
         model: The model that made the suggestions.
         n_places: How many it was fitted on.

@@ -63,7 +63,7 @@ def test_the_shipped_model_listens_to_the_project() -> None:
 
     assert ends < 0.6 * unsure
     assert unsure < sure
-    assert ends < shipped.chance(place) < sure
+    assert ends < shipped.chance(place)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_it_is_written_and_read_again(tmp_path_factory: pytest.TempPathFactory) 
     assert fitted.chance("x.") == pytest.approx(0.731, abs=1e-3)
 
 
-def test_where_there_is_no_project_the_average_of_its_signs_stands_for_them() -> None:
+def test_where_there_is_no_project_one_number_stands_for_its_signs() -> None:
     fitted = AcceptanceModel(
         intercept=0.0,
         coefficients={"project ends the line": -3.0},
