@@ -142,6 +142,7 @@ def test_a_crash_of_the_server_is_one_sentence_completions_go_on_and_so_does_the
         window.wait_until_ready()
         window.type_at_end("def rectangle(width, height):", "return ")
         assert window.ghost_text()
+        window.press("Tab")  # a line that ends behind `return` would be what the file says of the next one
 
         server_process(editor).kill()
 
