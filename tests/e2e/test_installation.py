@@ -58,6 +58,7 @@ def test_one_click_brings_a_server_and_a_cancelled_repair_leaves_it_alone(
         expect(window.status).to_have_attribute("aria-label", re.compile("step 3 of 4"), timeout=LOAD_TIMEOUT_MS)
         window.type_at_end("", "", "", "def triangle(width, height):", "return ")
         assert window.ghost_text()  # the old server serves meanwhile
+        window.press("Tab")
         page.get_by_role("button", name="Cancel").click()
         expect(window.status).to_have_attribute("aria-label", re.compile("^Green Code: ready"), timeout=LOAD_TIMEOUT_MS)
         window.type_at_end("", "", "", "def circle(radius):", "return ")

@@ -37,9 +37,9 @@ def test_at_green_mode_0_every_place_is_asked_at_once() -> None:
 
 
 def test_where_a_suggestion_is_hardly_kept_the_engine_is_not_asked() -> None:
-    gate, now_s = typist(chance=0.3)
+    gate, now_s = typist(chance=0.23)
 
-    assert least_chance(20) < 0.3 < least_chance(60)
+    assert least_chance(20) < 0.23 < least_chance(60)
     assert gate.wait_s(IN_WORD, now_s, 20) is not None
     assert gate.wait_s(IN_WORD, now_s, 60) is None
     assert gate.wait_s(IN_WORD, now_s, 60, may_skip=False) is not None
