@@ -11,7 +11,7 @@ answer is there and noticed, it asks at the first time t after the key at which
 with g the greenness, the share of its way that the user's slider stands at: the chance of being of use, given that no
 key has come so far, must be worth the work. The share a of it is there although a key comes, for what is right stays in
 sight while it is typed along. At greenness 0 nobody waits and every place is asked; the higher, the fewer. Whoever has
-stopped typing is asked for at a little less than the price; where not even that would do, the place is skipped.
+stopped typing is asked for at a share of the price; where not even that would do, the place is skipped.
 (Greenness is no energy weight: that is the exit policy's, whose file maps the slider to it by what it saves in
 decoding.)
 """

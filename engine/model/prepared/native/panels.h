@@ -37,6 +37,12 @@ struct Weight {
   float unit;
 };
 
+// The first line of the cache that begins in a storage, which has `kAlignment` bytes more than are wanted.
+template <typename Byte>
+inline Byte* aligned(Byte* storage) {
+  return storage + (-reinterpret_cast<uintptr_t>(storage) & (kAlignment - 1));
+}
+
 // Rows of activations in 8 bits. What belongs to a group of channels lies together for all rows.
 struct Rows {
   const int room;                          // T, filled up to whole tiles, which are read whole
@@ -49,7 +55,7 @@ struct Rows {
   Rows(int n_rows, int most_inputs)
       : room((n_rows + kTileRows - 1) / kTileRows * kTileRows),
         storage(new int8_t[size_t(room) * most_inputs + kAlignment]),
-        values(storage.get() + (-reinterpret_cast<uintptr_t>(storage.get()) & (kAlignment - 1))),
+        values(aligned(storage.get())),
         scales(new float[size_t(room) * (most_inputs / kGroup)]()),
         corrections(new int32_t[size_t(room) * (most_inputs / kGroup)]),
         totals(new float[size_t(room) * (most_inputs / kGroup)]()) {}

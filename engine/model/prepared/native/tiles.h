@@ -64,7 +64,7 @@ class Tiles {
   const uint8_t* apart(const uint8_t* values, int n_inputs) {
     constexpr int kLine = sizeof(Sums);
     if (n_inputs > room_) storage_.reset(new uint8_t[size_t(room_ = n_inputs) * kPanel + kAlignment]);
-    uint8_t* out = storage_.get() + (-reinterpret_cast<uintptr_t>(storage_.get()) & (kAlignment - 1));
+    uint8_t* out = aligned(storage_.get());
     for (int eight = 0; eight < n_inputs / 8; ++eight) {
       const Sums both = load<Sums>(values + size_t(eight) * kLine);
       store(out + size_t(eight) * 2 * kLine, both & splat_ints(0x0f0f0f0f));
