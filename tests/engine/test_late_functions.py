@@ -1,9 +1,6 @@
 """Dataclasses of ours are what they always are, their functions compiled when they are first called."""
 
-import json
-import subprocess
-import sys
-from typing import Any
+from tests.told_apart import told_by
 
 SCRIPT = """
 import copy, dataclasses, json, pickle, sys, types
@@ -71,14 +68,8 @@ print(json.dumps({
 """
 
 
-def _told(how: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
-
-
 def test_our_classes_do_the_same_and_compile_what_is_called() -> None:
-    late, plain = _told("late"), _told("plain")
+    late, plain = told_by(SCRIPT, "late"), told_by(SCRIPT, "plain")
 
     assert late["uses"] == plain["uses"]
     assert (late["late"], plain["late"]) == ([True, True], [False, False])

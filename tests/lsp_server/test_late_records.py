@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-import json
 import subprocess
 import sys
-from typing import Any
+
+from tests.told_apart import told_by
 
 SCRIPT = """
 import json, sys
@@ -56,14 +56,8 @@ print(json.dumps({
 """
 
 
-def _told(how: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
-
-
 def test_late_records_are_as_others_and_few_are_finished_at_first() -> None:
-    late, plain = _told("late"), _told("plain")
+    late, plain = told_by(SCRIPT, "late"), told_by(SCRIPT, "plain")
 
     assert len(plain["fields"]) > 500
     assert late["fields"] == plain["fields"]
