@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
+import os
 import queue
 import re
 import ssl
@@ -25,7 +26,7 @@ from engine.remote.refusals import not_a_server, refusal, said_in_stream, said_n
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
     from concurrent.futures import Future
 
     from engine.remote.address import Address
@@ -266,8 +267,16 @@ def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
 def _reason(error: Exception) -> str:
     """What the system says, without its number."""
     at_root: BaseException = error
-    while (below := at_root.__cause__ or at_root.__context__) is not None:
+    while (below := _below(at_root)) is not None:
         at_root = below
     words = at_root.strerror if isinstance(at_root, OSError) and at_root.strerror else str(at_root)
+    if isinstance(at_root, OSError) and at_root.errno and "Connect call failed" in words:
+        words = os.strerror(at_root.errno)  # asyncio names the address there, and not the reason
     line = re.sub(r"^\[.*?\]\s*|\s*\(_ssl\.c:\d+\)$", "", words.strip().partition("\n")[0]).rstrip(".")
     return line or type(error).__name__
+
+
+def _below(error: BaseException) -> BaseException | None:
+    """What an error came of; of several addresses that were tried, at the first."""
+    several: Sequence[BaseException] = getattr(error, "exceptions", ())  # a group's, which Python 3.10 lacks
+    return several[0] if several else error.__cause__ or error.__context__
