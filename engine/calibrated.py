@@ -52,6 +52,10 @@ _OLD_CALIBRATION = (
     "The calibration is of a release that did not count the length of the context, so its share is estimated; "
     "run `green-code calibrate` to measure it."
 )
+_POOR_CALIBRATION = (
+    "The calibration, of an earlier release, does not say again what it was fitted to, so it is not used; "
+    "run `green-code calibrate` while nothing else runs."
+)
 _STALE_CALIBRATION = "The calibration was made with another {}; run `green-code calibrate` to measure anew."
 
 
@@ -71,7 +75,9 @@ def cost_model_of(
     try:
         for key in (calibration_key_of(loaded), _former_key(loaded)):
             model = load_calibration(path, key, prior=shipped)
-            if model is not None:
+            if model is not None and model.is_poor_fit:
+                notes = (_POOR_CALIBRATION,)
+            elif model is not None:
                 made_with, now = calibration_facts(path, key), _facts(loaded)
                 stale = [name for name in now if made_with.get(name, now[name]) != now[name]]
                 told = [_STALE_CALIBRATION.format(" and another ".join(stale))] if stale else []

@@ -174,6 +174,11 @@ class DeviceCostModel:
         return self.relative_error is not None and self.relative_error <= LARGEST_FIT_ERROR
 
     @property
+    def is_poor_fit(self) -> bool:
+        """Whether it is known to say badly again what it was fitted to."""
+        return self.relative_error is not None and not self.is_good_fit
+
+    @property
     def told(self) -> str:
         """Where its figures come from and how far they may be off: the one wording for people."""
         return _told(self.source, *self.spread)

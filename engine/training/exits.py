@@ -25,7 +25,6 @@ from engine.model.stored_exits import TrainedExitsInfo
 from engine.training.agreement import ExitQuality, judge
 from engine.training.joint import ExitStudent, JointPlan, train_jointly
 from engine.training.ridge import RegressionSums, fit
-from engine.training.sharding import Ranks
 from engine.training.shortlist import shortlist
 from engine.training.states import Block, block_states, blocks
 from engine.types import ProgressSink, no_progress
@@ -202,18 +201,17 @@ def _trained_jointly(
     None where that made the last layer worse on the validation text; the layers are then as they were.
     """
     was = judge(model, validation, (first,), progress=progress)[0]
-    backbone, is_shared = backbone_of(model.runner), Ranks.here().count > 1
-    as_it_was = copy.deepcopy(backbone.state_dict())
-    first.take_out(backbone)
-    # What is shared among processes runs in training alone, so it is a copy.
-    trainee = copy.deepcopy(backbone) if is_shared else backbone
+    backbone = backbone_of(model.runner)
+    trainee = copy.deepcopy(backbone)
+    first.take_out(trainee)
     student = ExitStudent(trainee, model.exit_layers, first.maps, plan, first.updates)
     learned = train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
     learned += first.info.train_tokens if first.updates else 0
     info = replace(first.info, train_tokens=learned, created=_today())
     trained = TrainedExits(info, student.maps(), student.updates()).rounded()
-    if not is_shared:
-        student.unwrap()
+    del student, trainee
+    as_it_was = copy.deepcopy(backbone.state_dict())
+    first.take_out(backbone)
     trained.adapt(backbone)
     now = judge(model, validation, (trained,), progress=progress)[0]
     if now[-1].accuracy.value >= was[-1].accuracy.value:

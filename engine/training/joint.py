@@ -40,32 +40,38 @@ _IGNORED = -100
 _SEED = 0
 _TRIED = 4  # steps, to know how long one takes
 
+_Batch = tuple[torch.Tensor, torch.Tensor]
+"""Token ids and the labels that follow them, both [B, T], padded at the end."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointPlan:
     """How the joint training runs.
 
     Attributes:
-        rank: Rank of the low-rank updates; 0 leaves the backbone frozen and trains the maps alone.
+        rank: Rank of the low-rank updates, or that of the ones it starts from where theirs is higher; 0 leaves the
+            backbone frozen and trains the maps alone.
         learning_rate: Its peak, for the updates and the maps alike.
         batch_blocks: Blocks of text a step, over all processes.
         text_rows: Positions a step at which the last layer is judged; the LM head costs as much as several layers.
         exit_rows: Positions a step at which every exit is judged.
         exit_weight: Weight of all exits together, against 1 for the last layer; an exit's share grows with its depth.
         vocabulary: Words that the exits are judged on: the most frequent ones of the training text.
-        bf16: Whether matrices are multiplied in bf16, which takes half the time on a CPU with instructions for it; what
+        bf16: Whether the backbone computes in bf16, which takes half the time on a CPU with instructions for it; what
             is learned stays in fp32.
+        compiled: Whether the layers are compiled first, which takes a third off where there is a C++ compiler.
         seconds: What it may take, as its first steps tell; None for all of the text.
     """
 
-    rank: int = 16
+    rank: int = 32
     learning_rate: float = 3e-4
     batch_blocks: int = 2
-    text_rows: int = 1024
+    text_rows: int = 2048
     exit_rows: int = 512
-    exit_weight: float = 1.5
+    exit_weight: float = 2.0
     vocabulary: int = 8192
     bf16: bool = False
+    compiled: bool = False
     seconds: float | None = None
 
 
@@ -80,13 +86,17 @@ class ExitStudent(nn.Module):
         plan: JointPlan,
         updates: Mapping[str, LowRank] | None = None,
     ) -> None:
-        """Wraps `model`, whose layers get low-rank updates in place; `maps` and `updates` are where its own start."""
+        """Wraps `model`, which is good for nothing else afterwards; `maps` and `updates` are where its own start."""
         super().__init__()
         self._plan, self._exit_layers = plan, tuple(exit_layers)
         self._adapter = adapter_for(model)
         self.layers = self._adapter.layers
-        self.backbone = _with_updates(model, plan.rank)
-        self._start_from(updates or {})
+        updates = updates or {}
+        if plan.bf16:
+            model.to(torch.bfloat16)
+        rank = max((up.shape[1] for up, _ in updates.values()), default=0)
+        self.backbone = _with_updates(model, plan.rank and max(plan.rank, rank))
+        self._start_from(updates)
         self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
         self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
 
@@ -133,10 +143,14 @@ class ExitStudent(nn.Module):
         """Everything that training changes, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
-    def unwrap(self) -> None:
-        """Takes the updates out of the base model, which is then as it came."""
-        if self._plan.rank:
-            self.backbone = self.backbone.unload()
+    def compile_layers(self) -> None:
+        """Compiles each layer at its first run: what a norm or a softmax passes over several times is passed over once.
+
+        The one fused kernel of attention cannot be compiled into the rest, so its plain steps are.
+        """
+        self.backbone.set_attn_implementation("eager")
+        for layer in self.layers:
+            layer.compile(dynamic=False)
 
     def maps(self) -> dict[int, Affine]:
         """The maps as they are now."""
@@ -150,8 +164,10 @@ class ExitStudent(nn.Module):
     def _start_from(self, updates: Mapping[str, LowRank]) -> None:
         for name, up, down, scaling in self._factors():
             if name in updates:
-                up.weight.copy_(updates[name][0] / scaling)
-                down.weight.copy_(updates[name][1])
+                up_start, down_start = updates[name]
+                rank = len(down_start)
+                up.weight[:, :rank] = up_start / scaling
+                down.weight[:rank] = down_start
 
     def _factors(self) -> Iterator[tuple[str, nn.Linear, nn.Linear, float]]:
         """For each updated weight of the base model its name, its factors up and down, and what they are scaled by."""
@@ -192,9 +208,13 @@ def train_jointly(
     if ranks.count > 1:
         shard(student, student.layers, ranks)
     torch.manual_seed(_SEED)
+    if plan.compiled:
+        student.compile_layers()
     device = next(student.parameters()).device
     words = _frequent_words(blocks, plan.vocabulary).to(device)
-    batches = list(_batches(blocks, max(plan.batch_blocks, ranks.count)))
+    length = max(len(block.token_ids) for block in blocks)  # one for all: what is compiled has one shape
+    groups = list(_groups(blocks, max(plan.batch_blocks, ranks.count)))
+    batches = [_batch(group[ranks.own :: ranks.count], length) for group in groups]
     if plan.seconds is not None:
         batches = batches[: _steps_in(plan, student, batches, words, ranks)]
     optimizer = torch.optim.Adam(student.learned().values(), lr=plan.learning_rate, betas=_BETAS)
@@ -205,9 +225,8 @@ def train_jointly(
     done = _resume(checkpoint, state) if ranks.count == 1 else 0
     student.train()
     for step in range(done, len(batches)):
-        ids, labels = _padded(batches[step][ranks.own :: ranks.count], device)
         with _precision(plan, device):
-            losses = student(ids, labels, words)
+            losses = student(*(part.to(device) for part in batches[step]), words)
         losses["loss"].backward()
         nn.utils.clip_grad_norm_(student.learned().values(), 1.0)
         optimizer.step()
@@ -218,7 +237,7 @@ def train_jointly(
         if (step + 1) % _CHECKPOINT_EVERY == 0 and ranks.count == 1:
             _keep(checkpoint, state, step + 1)
     student.eval()
-    return sum(len(block.token_ids) for batch in batches for block in batch)
+    return sum(len(block.token_ids) for group in groups[: len(batches)] for block in group)
 
 
 def _precision(plan: JointPlan, device: torch.device) -> torch.autocast:
@@ -226,7 +245,7 @@ def _precision(plan: JointPlan, device: torch.device) -> torch.autocast:
 
 
 def _steps_in(
-    plan: JointPlan, student: ExitStudent, batches: Sequence[Sequence[Block]], words: torch.Tensor, ranks: Ranks
+    plan: JointPlan, student: ExitStudent, batches: Sequence[_Batch], words: torch.Tensor, ranks: Ranks
 ) -> int:
     """How many steps the plan has the time for, as the fastest of a few tells that change nothing."""
     assert plan.seconds is not None
@@ -234,7 +253,7 @@ def _steps_in(
     for batch in batches[:_TRIED]:
         started_s = time.perf_counter()
         with _precision(plan, words.device):
-            loss = student(*_padded(batch[ranks.own :: ranks.count], words.device), words)["loss"]
+            loss = student(*(part.to(words.device) for part in batch), words)["loss"]
         loss.backward()
         float(loss.detach())  # waits for a GPU
         student.zero_grad()
@@ -249,9 +268,14 @@ def _with_updates(model: PreTrainedModel, rank: int) -> PreTrainedModel:
         return model
     try:
         from peft import LoraConfig, get_peft_model
+        from peft.tuners.lora import LoraLayer
     except ImportError as error:
         raise TrainingError("Training needs more packages: run `pip install 'green-code[train]'` first.") from error
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear"))
+    wrapped = get_peft_model(model, LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear"))
+    for module in wrapped.modules():
+        if isinstance(module, LoraLayer):
+            module.cast_input_dtype_enabled = False  # autocast casts the small factors instead of every state
+    return wrapped
 
 
 def _frequent_words(blocks: Sequence[Block], size: int) -> torch.Tensor:
@@ -259,21 +283,19 @@ def _frequent_words(blocks: Sequence[Block], size: int) -> torch.Tensor:
     return counts.topk(min(size, int((counts > 0).sum()))).indices.sort().values
 
 
-def _batches(blocks: Sequence[Block], size: int) -> Iterator[Sequence[Block]]:
+def _groups(blocks: Sequence[Block], size: int) -> Iterator[Sequence[Block]]:
     for start in range(0, len(blocks) - size + 1, size):
         yield blocks[start : start + size]
 
 
-def _padded(batch: Sequence[Block], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and the labels that follow them, both [B, T]."""
-    length = max(len(block.token_ids) for block in batch)
-    ids = torch.zeros(len(batch), length, dtype=torch.long)
+def _batch(group: Sequence[Block], length: int) -> _Batch:
+    ids = torch.zeros(len(group), length, dtype=torch.long)
     labels = torch.full_like(ids, _IGNORED)
-    for row, block in enumerate(batch):
+    for row, block in enumerate(group):
         tokens = torch.tensor(block.token_ids)
         ids[row, : len(tokens)] = tokens
         labels[row, 1 : len(tokens) - 1] = tokens[2:]  # the first position is an attention sink
-    return ids.to(device), labels.to(device)
+    return ids, labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,17 @@ def test_a_calibration_says_when_what_it_was_made_with_has_changed(monkeypatch: 
     assert cost_source(loaded) == made.model.source
 
 
+def test_a_poor_fit_that_an_earlier_release_kept_is_not_used() -> None:
+    loaded = tiny_loaded()
+    shipped = cost_source(loaded)
+    poor = replace(ROUND, source="made beside other work", relative_error=0.3)
+    save_calibration(data_dir() / CALIBRATION_FILE, calibration_key_of(loaded), poor)
+
+    assert cost_source(loaded) == shipped
+    [note] = notes_of(loaded)
+    assert note.endswith("so it is not used; run `green-code calibrate` while nothing else runs.")
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_poor_fit_leaves_things_as_they_were(monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> None:
     monkeypatch.setattr("engine.energy.calibration.WINDOW_S", 0.01)

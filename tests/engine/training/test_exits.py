@@ -109,6 +109,16 @@ def test_training_in_bf16_learns_as_well(corpus: Corpus, tmp_path: Path) -> None
     assert bf16.after[0].accuracy.value == pytest.approx(fp32.after[0].accuracy.value, abs=0.03)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # of PyTorch's own compiler
+def test_compiled_layers_learn_the_same(corpus: Corpus, tmp_path: Path) -> None:
+    compiled = replace(JOINT, joint=replace(JOINT.joint, compiled=True))
+    plainly = train_exits(tiny_loaded(), corpus, tmp_path / "plain.safetensors", plan=JOINT)
+    in_one = train_exits(tiny_loaded(), corpus, tmp_path / "compiled.safetensors", plan=compiled)
+
+    assert in_one.after[-1].accuracy.value == pytest.approx(plainly.after[-1].accuracy.value, abs=0.01)
+    assert in_one.after[0].accuracy.value == pytest.approx(plainly.after[0].accuracy.value, abs=0.01)
+
+
 def test_text_that_was_read_is_passed_over(corpus: Corpus) -> None:
     tokenization = tiny_loaded().tokenization
     whole = list(blocks(corpus.files["train"], tokenization, max_tokens=6000))
