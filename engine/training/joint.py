@@ -8,6 +8,9 @@ checkpoint. Under `accelerate launch` several processes train together, each wit
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,10 +41,10 @@ _BETAS = (0.9, 0.98)
 _WARMUP = 0.03  # share of the steps
 _IGNORED = -100
 _SEED = 0
+_COMPILERS = {"darwin": "clang++", "win32": "cl"}  # which PyTorch takes; elsewhere g++
 _TRIED = 4  # steps, to know how long one takes
 
-_Batch = tuple[torch.Tensor, torch.Tensor]
-"""Token ids and the labels that follow them, both [B, T], padded at the end."""
+_Batch = tuple[torch.Tensor, torch.Tensor]  # token ids and the labels that follow them, [B, T], padded at the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,13 @@ class ExitStudent(nn.Module):
         """Compiles each layer at its first run: what a norm or a softmax passes over several times is passed over once.
 
         The one fused kernel of attention cannot be compiled into the rest, so its plain steps are.
+
+        Raises:
+            TrainingError: If there is no C++ compiler.
         """
+        compiler = os.environ.get("CXX", _COMPILERS.get(sys.platform, "g++"))
+        if shutil.which(compiler) is None:
+            raise TrainingError(f"Compiling the layers needs a C++ compiler, and there is no {compiler}.")
         self.backbone.set_attn_implementation("eager")
         for layer in self.layers:
             layer.compile(dynamic=False)
@@ -202,7 +211,7 @@ def train_jointly(
         How many tokens were learned from.
 
     Raises:
-        TrainingError: If a checkpoint cannot be written.
+        TrainingError: If a checkpoint cannot be written, or the layers are to be compiled and nothing can.
     """
     ranks = Ranks.here()
     if ranks.count > 1:
@@ -210,8 +219,7 @@ def train_jointly(
     torch.manual_seed(_SEED)
     if plan.compiled:
         student.compile_layers()
-    device = next(student.parameters()).device
-    words = _frequent_words(blocks, plan.vocabulary).to(device)
+    words = _frequent_words(blocks, plan.vocabulary).to(next(student.parameters()).device)
     length = max(len(block.token_ids) for block in blocks)  # one for all: what is compiled has one shape
     groups = list(_groups(blocks, max(plan.batch_blocks, ranks.count)))
     batches = [_batch(group[ranks.own :: ranks.count], length) for group in groups]
@@ -225,8 +233,8 @@ def train_jointly(
     done = _resume(checkpoint, state) if ranks.count == 1 else 0
     student.train()
     for step in range(done, len(batches)):
-        with _precision(plan, device):
-            losses = student(*(part.to(device) for part in batches[step]), words)
+        with _precision(plan, words.device):
+            losses = student(*(part.to(words.device) for part in batches[step]), words)
         losses["loss"].backward()
         nn.utils.clip_grad_norm_(student.learned().values(), 1.0)
         optimizer.step()

@@ -1,3 +1,5 @@
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,7 +111,8 @@ def test_training_in_bf16_learns_as_well(corpus: Corpus, tmp_path: Path) -> None
     assert bf16.after[0].accuracy.value == pytest.approx(fp32.after[0].accuracy.value, abs=0.03)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # of PyTorch's own compiler
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # PyTorch's compiler warns of parts of its own
 def test_compiled_layers_learn_the_same(corpus: Corpus, tmp_path: Path) -> None:
     compiled = replace(JOINT, joint=replace(JOINT.joint, compiled=True))
     plainly = train_exits(tiny_loaded(), corpus, tmp_path / "plain.safetensors", plan=JOINT)
@@ -117,6 +120,16 @@ def test_compiled_layers_learn_the_same(corpus: Corpus, tmp_path: Path) -> None:
 
     assert in_one.after[-1].accuracy.value == pytest.approx(plainly.after[-1].accuracy.value, abs=0.01)
     assert in_one.after[0].accuracy.value == pytest.approx(plainly.after[0].accuracy.value, abs=0.01)
+
+
+def test_without_a_compiler_one_sentence_says_so(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    compiled = replace(JOINT, joint=replace(JOINT.joint, compiled=True))
+
+    with pytest.raises(TrainingError, match=r"needs a C\+\+ compiler, and there is no no-such-compiler"):
+        train_exits(tiny_loaded(), corpus, tmp_path / "compiled.safetensors", plan=compiled)
 
 
 def test_text_that_was_read_is_passed_over(corpus: Corpus) -> None:
