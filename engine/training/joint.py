@@ -66,12 +66,12 @@ class JointPlan:
         seconds: What it may take, as its first steps tell; None for all of the text.
     """
 
-    rank: int = 32
+    rank: int = 16
     learning_rate: float = 3e-4
     batch_blocks: int = 2
-    text_rows: int = 2048
+    text_rows: int = 1024
     exit_rows: int = 512
-    exit_weight: float = 2.0
+    exit_weight: float = 1.5
     vocabulary: int = 8192
     bf16: bool = False
     compiled: bool = False
