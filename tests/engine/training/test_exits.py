@@ -102,24 +102,29 @@ def test_a_training_that_makes_the_last_layer_worse_leaves_exits_and_layers_as_t
     assert further.after == first.after
 
 
-def test_training_in_bf16_learns_as_well(corpus: Corpus, tmp_path: Path) -> None:
-    in_bf16 = replace(JOINT, joint=replace(JOINT.joint, bf16=True))
-    fp32 = train_exits(tiny_loaded(), corpus, tmp_path / "fp32.safetensors", plan=JOINT)
-    bf16 = train_exits(tiny_loaded(), corpus, tmp_path / "bf16.safetensors", plan=in_bf16)
-
-    assert bf16.after[-1].accuracy.value == pytest.approx(fp32.after[-1].accuracy.value, abs=0.03)
-    assert bf16.after[0].accuracy.value == pytest.approx(fp32.after[0].accuracy.value, abs=0.03)
-
-
-@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
-@pytest.mark.filterwarnings("ignore")  # PyTorch's compiler warns of parts of its own
-def test_compiled_layers_learn_the_same(corpus: Corpus, tmp_path: Path) -> None:
-    compiled = replace(JOINT, joint=replace(JOINT.joint, compiled=True))
+@pytest.mark.parametrize(
+    ("faster", "within"),
+    [
+        ({"bf16": True}, 0.03),
+        pytest.param(
+            {"compiled": True},
+            0.01,
+            marks=[
+                pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler"),
+                pytest.mark.filterwarnings("ignore"),  # PyTorch's compiler warns of parts of its own
+            ],
+        ),
+    ],
+)
+def test_what_makes_training_faster_learns_as_well(
+    corpus: Corpus, tmp_path: Path, faster: dict[str, bool], within: float
+) -> None:
     plainly = train_exits(tiny_loaded(), corpus, tmp_path / "plain.safetensors", plan=JOINT)
-    in_one = train_exits(tiny_loaded(), corpus, tmp_path / "compiled.safetensors", plan=compiled)
+    plan = replace(JOINT, joint=replace(JOINT.joint, **faster))
+    faster_too = train_exits(tiny_loaded(), corpus, tmp_path / "faster.safetensors", plan=plan)
 
-    assert in_one.after[-1].accuracy.value == pytest.approx(plainly.after[-1].accuracy.value, abs=0.01)
-    assert in_one.after[0].accuracy.value == pytest.approx(plainly.after[0].accuracy.value, abs=0.01)
+    for layer in (0, -1):
+        assert faster_too.after[layer].accuracy.value == pytest.approx(plainly.after[layer].accuracy.value, abs=within)
 
 
 def test_without_a_compiler_one_sentence_says_so(
