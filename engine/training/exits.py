@@ -76,12 +76,14 @@ class ExitTraining:
         jointly: Whether the joint training was kept.
         before: Every exit on the test text as the model came, the last layer at the end.
         after: The same with the trained exits.
+        refused: The same on the validation text, before and after a joint training that was not kept; None for no such.
     """
 
     exits: TrainedExits
     jointly: bool
     before: list[ExitQuality]
     after: list[ExitQuality]
+    refused: tuple[list[ExitQuality], list[ExitQuality]] | None = None
 
 
 def train_exits(
@@ -127,12 +129,12 @@ def train_exits(
     if start is not None:
         start.adapt(backbone)
     before = judge(model, parts["test"], (start,), progress=progress)[0]
-    jointly = None
+    jointly = refused = None
     if plan.joint_tokens:
         goes_on = start is not None and start.info.corpus_sha256 == corpus.sha256
         already = first.info.train_tokens if goes_on else 0
         text = blocks(corpus.files["train"], loaded.tokenization, max_tokens=plan.joint_tokens, skip=already)
-        jointly = _trained_jointly(
+        jointly, refused = _trained_jointly(
             model,
             first,
             text=list(text),
@@ -150,7 +152,7 @@ def train_exits(
     save_trained_exits(exits, output)
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
-    return ExitTraining(exits=exits, jointly=jointly is not None, before=before, after=after)
+    return ExitTraining(exits=exits, jointly=jointly is not None, before=before, after=after, refused=refused)
 
 
 def _fitted(
@@ -195,10 +197,11 @@ def _trained_jointly(
     plan: JointPlan,
     run: str,
     progress: ProgressSink,
-) -> TrainedExits | None:
+) -> tuple[TrainedExits, None] | tuple[None, tuple[list[ExitQuality], list[ExitQuality]]]:
     """Exits trained together with the layers of `model`, which are adapted to `first` and then to what comes of it.
 
-    None where that made the last layer worse on the validation text; the layers are then as they were.
+    Where that made the last layer worse on the validation text, how all were there before and after in their place;
+    the layers are then as they were.
     """
     was = judge(model, validation, (first,), progress=progress)[0]
     backbone = backbone_of(model.runner)
@@ -215,9 +218,9 @@ def _trained_jointly(
     trained.adapt(backbone)
     now = judge(model, validation, (trained,), progress=progress)[0]
     if now[-1].accuracy.value >= was[-1].accuracy.value:
-        return trained
+        return trained, None
     backbone.load_state_dict(as_it_was)
-    return None
+    return None, (was, now)
 
 
 def _today() -> str:

@@ -235,8 +235,14 @@ def teach_exits(
     path.with_suffix(".md").write_text(model_card(trained, licence=licence, languages=wanted), encoding="utf-8")
     console = Console()
     console.print(quality_table(trained.before, trained.after), highlight=False, markup=False, soft_wrap=True)
-    if plan.joint_tokens and not trained.jointly:
-        console.print("The joint training made the last layer worse; the layers stay as they were.", soft_wrap=True)
+    if trained.refused is not None:
+        console.print(
+            "The joint training made the last layer worse; the layers stay as they were. On the validation text:\n"
+            + quality_table(*trained.refused),
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(
         f"The trained exits are in {path}, and what to know of them is beside it", highlight=False, soft_wrap=True
     )

@@ -98,6 +98,9 @@ def test_a_training_that_makes_the_last_layer_worse_leaves_exits_and_layers_as_t
     further = train_exits(tiny_loaded(), corpus, tmp_path / "further.safetensors", plan=spoiled, start=first.exits)
 
     assert not further.jointly
+    assert further.refused is not None
+    was, now = (qualities[-1].accuracy.value for qualities in further.refused)
+    assert now < was
     assert further.exits.fingerprint == first.exits.fingerprint
     assert further.after == first.after
 
