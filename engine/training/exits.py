@@ -106,7 +106,7 @@ def train_exits(
         progress: Is called for each block.
 
     Raises:
-        TrainingError: If a split is empty, or a checkpoint cannot be written.
+        TrainingError: If a split is empty, a checkpoint cannot be written, or nothing compiles the layers.
         ModelError: If the result cannot be written.
     """
     plan = plan or TrainingPlan()

@@ -41,10 +41,14 @@ _BETAS = (0.9, 0.98)
 _WARMUP = 0.03  # share of the steps
 _IGNORED = -100
 _SEED = 0
-_COMPILERS = {"darwin": "clang++", "win32": "cl"}  # which PyTorch takes; elsewhere g++
 _TRIED = 4  # steps, to know how long one takes
 
 _Batch = tuple[torch.Tensor, torch.Tensor]  # token ids and the labels that follow them, [B, T], padded at the end
+
+
+def cxx_compiler() -> str:
+    """The one that PyTorch compiles with, whether it is there or not."""
+    return os.environ.get("CXX", {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +56,7 @@ class JointPlan:
     """How the joint training runs.
 
     Attributes:
-        rank: Rank of the low-rank updates, or that of the ones it starts from where theirs is higher; 0 leaves the
-            backbone frozen and trains the maps alone.
+        rank: Rank of the low-rank updates; 0 leaves the backbone frozen and trains the maps alone.
         learning_rate: Its peak, for the updates and the maps alike.
         batch_blocks: Blocks of text a step, over all processes.
         text_rows: Positions a step at which the last layer is judged; the LM head costs as much as several layers.
@@ -94,12 +97,10 @@ class ExitStudent(nn.Module):
         self._plan, self._exit_layers = plan, tuple(exit_layers)
         self._adapter = adapter_for(model)
         self.layers = self._adapter.layers
-        updates = updates or {}
         if plan.bf16:
             model.to(torch.bfloat16)
-        rank = max((up.shape[1] for up, _ in updates.values()), default=0)
-        self.backbone = _with_updates(model, plan.rank and max(plan.rank, rank))
-        self._start_from(updates)
+        self.backbone = _with_updates(model, plan.rank)
+        self._start_from(updates or {})
         self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
         self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
 
@@ -154,9 +155,8 @@ class ExitStudent(nn.Module):
         Raises:
             TrainingError: If there is no C++ compiler.
         """
-        compiler = os.environ.get("CXX", _COMPILERS.get(sys.platform, "g++"))
-        if shutil.which(compiler) is None:
-            raise TrainingError(f"Compiling the layers needs a C++ compiler, and there is no {compiler}.")
+        if shutil.which(cxx_compiler()) is None:
+            raise TrainingError(f"Compiling the layers needs a C++ compiler, and there is no {cxx_compiler()}.")
         self.backbone.set_attn_implementation("eager")
         for layer in self.layers:
             layer.compile(dynamic=False)
@@ -173,10 +173,8 @@ class ExitStudent(nn.Module):
     def _start_from(self, updates: Mapping[str, LowRank]) -> None:
         for name, up, down, scaling in self._factors():
             if name in updates:
-                up_start, down_start = updates[name]
-                rank = len(down_start)
-                up.weight[:, :rank] = up_start / scaling
-                down.weight[:rank] = down_start
+                up.weight.copy_(updates[name][0] / scaling)
+                down.weight.copy_(updates[name][1])
 
     def _factors(self) -> Iterator[tuple[str, nn.Linear, nn.Linear, float]]:
         """For each updated weight of the base model its name, its factors up and down, and what they are scaled by."""

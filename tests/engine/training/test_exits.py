@@ -1,4 +1,3 @@
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import load_trained_exits
 from engine.training.agreement import judge
 from engine.training.exits import TrainingPlan, train_exits
-from engine.training.joint import JointPlan
+from engine.training.joint import JointPlan, cxx_compiler
 from engine.training.states import blocks
 from tests.engine.training.fakes import code, source_file, tiny_loaded
 
@@ -113,7 +112,7 @@ def test_a_training_that_makes_the_last_layer_worse_leaves_exits_and_layers_as_t
             {"compiled": True},
             0.01,
             marks=[
-                pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler"),
+                pytest.mark.skipif(shutil.which(cxx_compiler()) is None, reason="no C++ compiler"),
                 pytest.mark.filterwarnings("ignore"),  # PyTorch's compiler warns of parts of its own
             ],
         ),
