@@ -141,17 +141,18 @@ class ProjectText:
         What reading and sorting took beside the text, several times as much, goes back to the system.
         """
         with self._lock:
-            files = dict(self._files)
+            begun, files = self._files, dict(self._files)
         ids, spans = self._joined(files)
         contexts = SortedContexts(ids)
         with self._lock:
-            self._changed = {
-                name: tokens for name, tokens in self._changed.items() if self._files.get(name) is not files.get(name)
-            }
-            for name, (start, end) in spans.items():
-                if self._files.get(name) is files[name]:
-                    self._files[name] = ids[start:end]  # one copy is enough
-            self._contexts, self._spans = contexts, spans
+            if self._files is begun:  # else cleared meanwhile: perhaps some of it has become private
+                self._changed = {
+                    name: changed for name, changed in self._changed.items() if begun.get(name) is not files.get(name)
+                }
+                for name, (start, end) in spans.items():
+                    if begun.get(name) is files[name]:
+                        begun[name] = ids[start:end]  # one copy is enough
+                self._contexts, self._spans = contexts, spans
         give_memory_back()
 
     def without(self, name: str = "") -> ProjectFiles:

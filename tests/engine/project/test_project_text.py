@@ -1,7 +1,11 @@
 import threading
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from engine.project import project_text
+from engine.project.contexts import SortedContexts
 from engine.project.followers import Followers
 from engine.project.project_text import ProjectText
 
@@ -87,6 +91,21 @@ def test_a_file_that_comes_while_all_are_sorted_is_not_lost(project: ProjectText
 
     assert following(project, "cost ") == "-"
     assert following(project, "price ") == "*"
+
+
+def test_what_is_forgotten_while_all_are_sorted_does_not_come_back(
+    project: ProjectText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contexts(ids: NDArray[np.integer]) -> SortedContexts:
+        project.clear()  # as when a file has become private meanwhile
+        return SortedContexts(ids)
+
+    project.replace("a", "password = hunter2")
+    monkeypatch.setattr(project_text, "SortedContexts", contexts)
+    project.sort()
+
+    assert (project.names, project.nbytes) == ((), 0)
+    assert following(project, "password = ") is None
 
 
 def test_what_is_forgotten_takes_no_memory(project: ProjectText) -> None:
