@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import json
 import os
 import queue
 import re
@@ -22,11 +21,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from engine.errors import ConfigError, EngineError, RemoteAwayError, RemoteError
-from engine.remote.refusals import not_a_server, refusal, said_in_stream, said_nothing
+from engine.remote.refusals import not_a_server, parsed, refusal, said_in_stream, said_nothing
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
     from concurrent.futures import Future
 
     from engine.remote.address import Address
@@ -46,15 +45,13 @@ _T = TypeVar("_T")
 class Connection:
     """One server. One thread at a time asks.
 
-    Attributes:
-        while_waiting: Called again and again while a question has no answer yet; what it raises gives the question up.
-
     Args:
         address: Where it is.
         token: What it knows the user by; "" for none.
 
     Raises:
-        ConfigError: The token cannot be sent, or anybody could read it on its way.
+        ConfigError: The token cannot be sent, or anybody could read it on its way, or the environment names a proxy or
+            certificates that cannot be used.
     """
 
     def __init__(self, address: Address, token: str) -> None:
@@ -70,18 +67,36 @@ class Connection:
                 )
             )
         self.host = address.host
-        self.while_waiting: Callable[[], None] = _nothing
+        self._while_waiting: Callable[[], None] = _nothing
         self._token = token
-        self._client = httpx2.AsyncClient(
-            base_url=address.base,
-            headers={"User-Agent": "green-code", **({"Authorization": f"Bearer {token}"} if token else {})},
-            timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S),
-            follow_redirects=False,
-            trust_env=not address.is_here,  # proxies, and certificates of the user's own
-        )
+        try:
+            self._client = httpx2.AsyncClient(
+                base_url=address.base,
+                headers={"User-Agent": "green-code", **({"Authorization": f"Bearer {token}"} if token else {})},
+                timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S),
+                follow_redirects=False,
+                trust_env=not address.is_here,  # proxies, and certificates of the user's own
+            )
+        except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+            raise ConfigError(
+                Sentence(
+                    "The proxy or the certificates that the environment names for {host} cannot be used ({reason}).",
+                    host=address.host,
+                    reason=_reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0].rstrip("."),
+                )
+            ) from error
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()
+
+    @contextlib.contextmanager
+    def telling(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Inside, `tell` is called as long as a question has no answer; what it raises gives the question up."""
+        self._while_waiting = tell
+        try:
+            yield
+        finally:
+            self._while_waiting = _nothing
 
     def ask(self, path: str, body: Any | None = None) -> tuple[int, bytes]:  # noqa: ANN401 - any JSON
         """Sends a question, by GET where it has no body; status and body of the answer.
@@ -98,13 +113,13 @@ class Connection:
         """Sends a question by GET, and does not wait."""
         return self._start(self._ask(path, None))
 
-    def answer(self, asked: Future[tuple[int, bytes]]) -> tuple[int, bytes]:
-        """Waits for status and body of an answer.
+    def answer(self, asked: Future[tuple[int, bytes]], within_s: float | None = None) -> tuple[int, bytes]:
+        """Waits for status and body of an answer, so many seconds or as long as for any.
 
         Raises:
             EngineError: There is none.
         """
-        return self._result(asked)
+        return self._result(asked, within_s)
 
     def events(self, path: str, body: Any, cancellation: CancellationToken) -> Generator[dict[str, Any]]:  # noqa: ANN401
         """Sends a question whose answer comes in pieces; ends early, without a word, where it is cancelled.
@@ -132,7 +147,7 @@ class Connection:
 
     def refusal(self, status: int, body: bytes) -> EngineError:
         """Why an answer is none."""
-        return refusal(self.host, status, body, has_token=bool(self._token))
+        return refusal(self.host, status, body, self._token)
 
     def close(self) -> None:
         """Closes what is open."""
@@ -147,11 +162,11 @@ class Connection:
     def _start(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def _result(self, work: Future[_T]) -> _T:
-        latest_s = time.monotonic() + ANSWER_S
+    def _result(self, work: Future[_T], within_s: float | None = None) -> _T:
+        latest_s = time.monotonic() + (ANSWER_S if within_s is None else within_s)
         try:
-            while not concurrent.futures.wait([work], WAIT_S).done:
-                self.while_waiting()
+            while not concurrent.futures.wait([work], min(WAIT_S, max(0.0, latest_s - time.monotonic()))).done:
+                self._while_waiting()
                 if time.monotonic() > latest_s:
                     raise self._too_slow()
             return work.result()
@@ -216,14 +231,11 @@ class Connection:
             inbox.put(None)
 
     def _event(self, data: str) -> dict[str, Any]:
-        try:
-            event = json.loads(data)
-        except ValueError:
-            event = None
+        event = parsed(data)
         if not isinstance(event, dict):
             raise not_a_server(self.host)
         if "error" in event:
-            raise said_in_stream(self.host, event)
+            raise said_in_stream(self.host, event, self._token)
         return event
 
     def _too_slow(self) -> EngineError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from engine.completion.fim import FORMATS
 from engine.completion.prompt import Prompt
 from engine.errors import RemoteError
 from engine.remote.interfaces import Completions, Infill
-from engine.remote.refusals import not_a_server
+from engine.remote.refusals import not_a_server, parsed
 from engine.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def _models(connection: Connection) -> list[dict[str, Any]]:
         return []
     if status != _OK:
         raise connection.refusal(status, body)
-    match _json(body):
+    match parsed(body):
         case {"data": [*models]}:
             return [card for card in models if isinstance(card, dict)]
         case _:
@@ -125,7 +124,7 @@ def _completions(connection: Connection, model: str) -> Completions:
 def _fills_in_itself(connection: Connection) -> bool:
     """Whether it is Ollama, which puts both sides of the cursor into its models' templates; others pass over one."""
     status, body = connection.ask("/api/version")
-    return status == _OK and isinstance(_json(body), dict)
+    return status == _OK and isinstance(parsed(body), dict)
 
 
 def _fim_format(connection: Connection, model: str) -> FimFormat | None:
@@ -151,7 +150,7 @@ def _n_tokens(connection: Connection, model: str, text: str) -> int | None:
     llama_cpp = {"content": text, "add_special": False, "parse_special": True}
     question = {**llama_cpp, "model": model, "prompt": text, "add_special_tokens": False, "inputs": text}
     status, body = connection.ask("/tokenize", question)
-    match _json(body) if status == _OK else None:
+    match parsed(body) if status == _OK else None:
         case {"tokens": [*tokens]} | [*tokens]:
             return len(tokens)
         case _:
@@ -163,16 +162,9 @@ def _max_positions(connection: Connection, card: dict[str, Any]) -> int | None:
         return said
     if card.get("owned_by") == "llamacpp":
         _, body = connection.ask("/props")
-        match _json(body):
+        match parsed(body):
             case {"default_generation_settings": {"n_ctx": int(n_ctx)}}:
                 return n_ctx
             case _:
                 pass
     return None
-
-
-def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

@@ -25,26 +25,38 @@ _UNFIT = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 _NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 
 
-def words_of(body: bytes | str) -> str:
-    """A server's own words about what went wrong, as one line with a full stop; "" where it has none."""
+def parsed(body: bytes | str) -> Any | None:  # noqa: ANN401 - any JSON
+    """What a server sent; None where it is no JSON, or deeper or larger than anything that one has to say."""
     try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def words_of(body: bytes | str, token: str = "") -> str:
+    """A server's own words about what went wrong, as one line with a full stop; "" where it has none.
+
+    Args:
+        body: What it sent.
+        token: What it knows the user by: words may repeat it, and go to logs and reports.
+    """
+    said = parsed(body)
     for key in ("error", "message", "detail"):
         while isinstance(said, dict) and key in said:
             said = said[key]
     if not isinstance(said, str):
         return ""
+    if token:
+        said = said.replace(token, "***")
     line = re.sub(r"\s+", " ", said).strip().rstrip(".")
     return f"{line[:_MOST_CHARS]}..." if len(line) > _MOST_CHARS else f"{line}." if line else ""
 
 
-def refusal(host: str, status: int, body: bytes, *, has_token: bool) -> EngineError:
+def refusal(host: str, status: int, body: bytes, token: str) -> EngineError:
     """Why a server answered otherwise than with a text."""
-    words = words_of(body)
-    if status in _KEPT_BACK:  # its words may hold the token
-        what = Sentence("refused the token") if has_token else Sentence("wants a token")
+    words = words_of(body, token)
+    if status in _KEPT_BACK:
+        what = Sentence("refused the token") if token else Sentence("wants a token")
         return RemoteError(
             Sentence(
                 "The completion server {host} {what}; use the command Green Code: Set Remote Token, or the "
@@ -85,13 +97,13 @@ def not_a_server(host: str) -> RemoteError:
     )
 
 
-def said_in_stream(host: str, event: Any) -> EngineError:  # noqa: ANN401 - any JSON
+def said_in_stream(host: str, event: Any, token: str) -> EngineError:  # noqa: ANN401 - any JSON
     """Why a server breaks off a text that it has begun."""
     return RemoteError(
         Sentence(
             "The completion server {host} broke off: {words}",
             host=host,
-            words=words_of(json.dumps(event)) or Sentence("it gave no reason."),
+            words=words_of(json.dumps(event), token) or Sentence("it gave no reason."),
         )
     )
 

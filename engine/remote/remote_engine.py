@@ -63,8 +63,8 @@ def load_remote_engine(config: EngineConfig, *, token: str = "", progress: Progr
 
     try:
         tell()
-        connection.while_waiting = tell  # it raises once nobody waits for this server any more
-        return RemoteEngine(connection, discover(connection, address, config.remote_model))
+        with connection.telling(tell):  # it raises once nobody waits for this server any more
+            return RemoteEngine(connection, discover(connection, address, config.remote_model))
     except BaseException:
         connection.close()
         raise
@@ -132,6 +132,7 @@ class RemoteEngine:
         """
         started_s = time.perf_counter()
         cancellation = cancellation or NeverCancelled()
+        self._energy.forget()  # of a request that failed
         site = self._site(request)
         if (here := self._here.answer(site, request.green_mode)) is not None:
             raw, ended = here

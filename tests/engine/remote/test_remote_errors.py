@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.config import EngineConfig
-from engine.errors import RemoteAwayError, RemoteError
+from engine.errors import ConfigError, RemoteAwayError, RemoteError
 from engine.remote import connection
 from engine.remote.address import read_address
 from engine.remote.remote_engine import load_remote_engine
@@ -40,6 +40,9 @@ pytestmark = pytest.mark.timeout(60)
         ("/v1/models", (401, {"error": "Unauthorized"}), r"refused the token; use the command Green Code"),  # vLLM's
         ("/v1/models", (307, {}), r"sends Green Code to another address"),
         ("/v1/models", (503, {"error": {"message": "Loading model"}}), r"cannot answer now: Loading model\.$"),
+        ("/v1/completions", (400, {"message": "Bearer s3cret is no key"}), r"refused to complete: Bearer \*{3} is no"),
+        ("/v1/models", (503, {"message": "quota of s3cret"}), r"cannot answer now: quota of \*{3}\.$"),
+        ("/v1/models", (200, b"[" * 100_000), r"is no completion server"),
     ],
 )
 def test_a_server_that_does_not_complete_is_told_in_a_sentence(
@@ -78,6 +81,34 @@ def test_a_server_that_breaks_off_is_told(server: ScriptedServer, engine: Remote
 
     with pytest.raises(RemoteError, match=r"^The completion server 127\.0\.0\.1:\d+ broke off: Out of memory\.$"):
         engine.complete(request("a = "))
+
+
+def test_a_server_that_breaks_off_with_the_token_in_its_words_keeps_it(server: ScriptedServer) -> None:
+    server.says("a")
+    engine = loaded(server, token="s3cret")  # noqa: S106
+    server.answers["/v1/completions"] = (200, [next(events("a")), {"error": {"message": "Key s3cret ran out"}}])
+
+    with pytest.raises(RemoteError, match=r"broke off: Key \*{3} ran out\.$"):
+        engine.complete(request("a = "))
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("ALL_PROXY", "socks5://localhost:1", "Using SOCKS proxy"),
+        ("ALL_PROXY", "socks://localhost:1", "Unknown scheme"),
+        ("HTTPS_PROXY", "http://localhost:port", "Invalid port: 'port'"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "No such file or directory"),
+    ],
+)
+def test_a_proxy_or_certificates_that_cannot_be_used_are_told(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigError, match=rf"that the environment names for example\.org cannot be used \({reason}"):
+        load_remote_engine(EngineConfig(remote_url="https://example.org"))
 
 
 @pytest.fixture(scope="session")
