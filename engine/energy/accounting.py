@@ -24,6 +24,8 @@ def energy_source(meter: EnergyMeter | None, cost_model: DeviceCostModel) -> str
         return Sentence("modelled: {source}", source=cost_model.told)
     if meter.provenance is Provenance.SAMPLED:
         return Sentence("sampled: {source}", source=meter.name)
+    if meter.provenance is Provenance.MIXED:
+        return Sentence("measured and sampled: {source}", source=meter.name)
     return Sentence("measured: {source}", source=meter.name)
 
 

@@ -34,7 +34,7 @@ READING_GROUPS = ("hour", "day", "session", "project")
 """Those by which the reading of projects is told; of a folder, all languages are read together."""
 
 _SUMS = """
-    SELECT {key} AS key, SUM(energy_j) AS energy_j, GROUP_CONCAT(DISTINCT provenance) AS provenances,
+    SELECT {key} AS key, SUM(energy_j) AS energy_j, {provenances} AS provenances,
            SUM(prefill_j) AS prefill_j, SUM(decode_j) AS decode_j, SUM(policy_j) AS policy_j,
            SUM(verification_j) AS verification_j,
            SUM(energy_j * (accepted_at IS NULL)) AS wasted_j,
@@ -49,9 +49,16 @@ _SUMS = """
     FROM completion WHERE created_at >= :since GROUP BY 1 ORDER BY MIN(created_at)
 """
 
+# Of the joules in the sum; of requests that took none only where no other is known.
+_PROVENANCES = """COALESCE(
+    GROUP_CONCAT(DISTINCT CASE WHEN energy_j <> 0 THEN provenance END),
+    GROUP_CONCAT(DISTINCT CASE WHEN energy_j = 0 THEN provenance END),
+    'none'
+)"""
+
 _SOURCES = """
     SELECT provenance || ': ' || source AS source FROM completion
-    WHERE created_at >= :since AND energy_j IS NOT NULL GROUP BY 1 ORDER BY COUNT(*) DESC
+    WHERE created_at >= :since AND energy_j <> 0 GROUP BY 1 ORDER BY COUNT(*) DESC
 """
 
 
@@ -179,7 +186,9 @@ def sums_by(database: sqlite3.Connection, group: str, start_s: float = 0.0) -> d
         group: One of `GROUPS`, or "" for one sum of all, by the key "".
         start_s: The first moment that counts, in seconds since 1970.
     """
-    found = database.execute(_SUMS.format(key=GROUPS[group] if group else "''"), {"since": start_s})
+    found = database.execute(
+        _SUMS.format(key=GROUPS[group] if group else "''", provenances=_PROVENANCES), {"since": start_s}
+    )
     return {UNKNOWN_DAY if row["key"] is None else row["key"]: _sums(row) for row in found}
 
 

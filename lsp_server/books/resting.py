@@ -1,8 +1,9 @@
 """How long models have rested, loaded, between the requests of a session: from the ledger's rows alone.
 
 A model is given back after a while without use, so longer gaps count up to that. What follows a session's last request
-is not counted: nobody knows when its editor was closed. Where windows share an engine it rests while none of them asks,
-and each session that has not ended has an equal share of that.
+is not counted: nobody knows when its editor was closed. Where windows share an engine it rests while none of them asks.
+Sessions that rest at the same moment have an equal share of it, whether or not they share an engine: the power at rest
+is the machine's, and is drawn once. A model on a server elsewhere does not rest here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ HOUR_FORMAT = "%Y-%m-%d %H:00"
 
 _ROWS = """
     SELECT session_id, created_at - COALESCE(elapsed_s, 0) AS begun_at, created_at AS ended_at, engine FROM completion
-    WHERE created_at >= :since ORDER BY session_id, created_at
+    WHERE created_at >= :since AND layers_total > 0  -- a server elsewhere does not say how many its model has
+    ORDER BY session_id, created_at
 """
 
 
@@ -30,6 +32,7 @@ class _Span(NamedTuple):
 
     start_s: float
     end_s: float
+    engine: str
     session: str | None
 
 
@@ -43,38 +46,39 @@ def resting(database: sqlite3.Connection, start_s: float, *, most_s: float) -> M
     """
     hours: dict[str, float] = defaultdict(float)
     sessions: dict[str, float] = defaultdict(float)
-    for spans in _spans(database.execute(_ROWS, {"since": start_s}), most_s).values():
-        for span, share in _shares(spans):
-            for hour, seconds in _hours(span.start_s, span.end_s):
-                hours[hour] += seconds * share
-                sessions[str(span.session)] += seconds * share
+    for span, share in _shares(_spans(database.execute(_ROWS, {"since": start_s}), most_s)):
+        for hour, seconds in _hours(span.start_s, span.end_s):
+            hours[hour] += seconds * share
+            sessions[str(span.session)] += seconds * share
     return {"hour": dict(sorted(hours.items())), "session": dict(sessions)}
 
 
-def _spans(rows: Iterable[sqlite3.Row], most_s: float) -> Mapping[str, Sequence[_Span]]:
-    """What each engine did; one that no windows share is its session's."""
-    spans: dict[str, list[_Span]] = defaultdict(list)
+def _spans(rows: Iterable[sqlite3.Row], most_s: float) -> Sequence[_Span]:
+    """What the engines did; one that no windows share is its session's."""
+    spans = []
     session, engine, last_s = None, "", 0.0
     for row in rows:
         if row["session_id"] == session and row["begun_at"] > last_s:
-            spans[engine].append(_Span(last_s, min(row["begun_at"], last_s + most_s), session))
+            spans.append(_Span(last_s, min(row["begun_at"], last_s + most_s), engine, session))
         session, last_s = row["session_id"], row["ended_at"]
         engine = row["engine"] or session
-        spans[engine].append(_Span(row["begun_at"], last_s, None))
+        spans.append(_Span(row["begun_at"], last_s, engine, None))
     return spans
 
 
 def _shares(spans: Sequence[_Span]) -> Iterator[tuple[_Span, float]]:
-    """While an engine computes for nobody: each session that rests, with its share."""
-    changes = [(span.start_s, 1, span.session) for span in spans] + [(span.end_s, -1, span.session) for span in spans]
+    """Each session that rests while its engine computes for nobody, with its share of that moment."""
+    changes = [(span.start_s, 1, span) for span in spans] + [(span.end_s, -1, span) for span in spans]
     changes.sort(key=lambda change: change[0])
-    now: Counter[str | None] = Counter()
-    for (at_s, change, session), (next_s, _, _) in pairwise(changes):
-        now[session] += change
-        rests = [one for one, count in now.items() if count > 0]
-        if next_s > at_s and None not in rests:
-            for one in rests:
-                yield _Span(at_s, next_s, one), 1 / len(rests)
+    now: Counter[tuple[str, str | None]] = Counter()  # whoever rests or computes
+    for (at_s, change, span), (next_s, _, _) in pairwise(changes):
+        now[span.engine, span.session] += change
+        if not now[span.engine, span.session]:
+            del now[span.engine, span.session]
+        if next_s > at_s:
+            rests = [(engine, session) for engine, session in now if session and (engine, None) not in now]
+            for engine, session in rests:
+                yield _Span(at_s, next_s, engine, session), 1 / len(rests)
 
 
 def _hours(begun_s: float, ended_s: float) -> Iterator[tuple[str, float]]:

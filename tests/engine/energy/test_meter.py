@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from engine.energy.accounting import energy_source
 from engine.energy.meter import WINDOW_SAFETY_FACTOR, CompositeMeter, EnergyWindow
 from engine.types import Provenance
 from tests.engine.energy.fakes import FakeClock, FakeMeter
+from tests.engine.energy.test_cost_model import ROUND
 
 
 def test_window_gives_the_joules_and_seconds_in_between() -> None:
@@ -194,7 +196,10 @@ def test_composite_adds_its_parts_and_is_as_slow_as_the_slowest() -> None:
 def test_composite_of_a_counter_and_samples_is_mixed() -> None:
     sampled = FakeMeter(provenance=Provenance.SAMPLED)
 
-    assert CompositeMeter({"GPU": sampled, "CPU": FakeMeter()}).provenance is Provenance.MIXED
+    both = CompositeMeter({"GPU": sampled, "CPU": FakeMeter()})
+
+    assert both.provenance is Provenance.MIXED
+    assert energy_source(both, ROUND) == f"measured and sampled: {both.name}"
 
 
 def test_composite_refuses_one_meter_under_two_names() -> None:

@@ -62,7 +62,7 @@ def test_history_sums_up_by_day(ledger: Ledger) -> None:
 
     (today,) = days(ledger).values()
 
-    assert (today.energy_j, today.baseline_energy_j, today.saved_j, today.provenance) == (2.0, 5.0, 3.0, "mixed")
+    assert (today.energy_j, today.baseline_energy_j, today.saved_j, today.provenance) == (2.0, 5.0, 3.0, "measured")
     assert (today.requests, today.accepted, today.kept_chars) == (2, 1, 4)
 
 

@@ -45,12 +45,24 @@ def test_everything_is_summed_up(path: Path) -> None:
 
     assert total is not None
     assert (total.energy_j, total.prefill_j, total.decode_j, total.policy_j) == (4.0, 1.0, 3.0, None)
-    assert (total.wasted_j, total.baseline_energy_j, total.saved_j, total.provenance) == (2.0, 10.0, 6.0, "mixed")
+    assert (total.wasted_j, total.baseline_energy_j, total.saved_j, total.provenance) == (2.0, 10.0, 6.0, "measured")
     assert (total.saved_low_j, total.saved_high_j) == (2.0, 12.0)
     assert (total.requests, total.cancelled, total.accepted, total.kept_chars) == (3, 1, 2, 13)
     assert total.kept_chars_per_j == 4 / 4.0  # characters whose joules are not known are left out
     assert total.elapsed_s == 1.5
     assert read_report(path).sources == ("measured: fake counter",)
+
+
+def test_text_that_cost_nothing_does_not_change_how_joules_were_had(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.add("three", "d", fake_completion(energy_j=0.0, provenance=Provenance.MODELLED))
+    ledger.close()
+
+    report = read_report(path)
+
+    assert report.total is not None
+    assert (report.total.provenance, report.sources) == ("measured", ("measured: fake counter",))
+    assert [sums.provenance for sums in report.by["session"].values()] == ["measured", "none", "modelled"]
 
 
 def test_sums_with_a_request_whose_range_no_release_wrote_have_none(path: Path) -> None:

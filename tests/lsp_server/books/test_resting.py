@@ -24,11 +24,11 @@ def at(clock: str) -> float:
     return datetime.fromisoformat(f"2026-03-04T{whole}").timestamp() + float(f"0.{tenths or 0}")
 
 
-def write(path: Path, *requests: tuple[str, float], engine: str = "") -> None:
+def write(path: Path, *requests: tuple[str, float], engine: str = "", layers_total: int | None = 30) -> None:
     """Requests that each took half a second, by session and the moment they ended."""
     ledger = Ledger(path)
     for number, (session, _) in enumerate(requests):
-        ledger.add(session, f"{number}", fake_completion(), Origin(engine=engine))
+        ledger.add(session, f"{number}", replace(fake_completion(), layers_total=layers_total), Origin(engine=engine))
     ledger.close()
     with closing(sqlite3.connect(path)) as database, database:
         for number, (_, ended_s) in enumerate(requests):
@@ -80,10 +80,19 @@ def test_windows_that_share_an_engine_share_its_rest(path: Path) -> None:
     assert by_session == {"one": pytest.approx(10.0 + 19.5 / 2 + 9.5), "two": pytest.approx(19.5 / 2)}
 
 
-def test_engines_that_are_not_shared_rest_each_for_itself(path: Path) -> None:
-    write(path, ("one", at("10:00:00")), ("two", at("10:00:00")), ("one", at("10:00:10.5")), ("two", at("10:00:10.5")))
+def test_engines_that_rest_at_once_draw_the_machines_power_once(path: Path) -> None:
+    write(path, ("one", at("10:00:00")), ("two", at("10:00:00")), ("one", at("10:00:10.5")), ("two", at("10:00:20.5")))
+
+    by_session = read_report(path, rest_after_s=1800.0).resting_s["session"]
 
     assert resting(path) == {"2026-03-04 10:00": pytest.approx(20.0)}
+    assert by_session == {"one": pytest.approx(5.0), "two": pytest.approx(15.0)}
+
+
+def test_a_model_on_a_server_elsewhere_does_not_rest_here(path: Path) -> None:
+    write(path, ("one", at("10:00:00")), ("one", at("10:00:10.5")), layers_total=None)
+
+    assert resting(path) == {}
 
 
 def test_the_editors_history_says_how_long_and_at_which_power(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

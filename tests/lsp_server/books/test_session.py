@@ -114,6 +114,17 @@ def test_kinds_of_figures_that_differ_are_called_mixed() -> None:
     assert totals(session).provenance == "mixed"
 
 
+def test_a_figure_is_called_as_its_joules_were_had() -> None:
+    session = Session()
+    session.record("a", fake_completion(energy_j=0.0, provenance=Provenance.MODELLED))
+    assert totals(session).provenance == "modelled"
+
+    session.record("b", fake_completion(provenance=Provenance.MEASURED))
+    session.record("c", fake_completion(energy_j=None, provenance=Provenance.NONE))
+
+    assert (totals(session).energy_j, totals(session).provenance) == (2.0, "measured")
+
+
 def test_unknown_energy_is_not_zero() -> None:
     session = Session()
     session.record("a", fake_completion(energy_j=None, provenance=Provenance.NONE))
