@@ -250,7 +250,8 @@ class Completion:
         tokens: The decoded tokens, before clean-up cut them to `text`.
         finish_reason: Why decoding ended.
         energy: Joules of this request.
-        baseline_energy_j: The same at full depth with a KV cache and no early stop, modelled; None without a model.
+        baseline_energy_j: What as many tokens would have cost at full depth with a KV cache, modelled; None without a
+            model.
         saved_range_j: Between which joules the truth about `saved_j` is likely to lie; None where that is.
         work: What was computed, by phase.
         prompt_tokens: Length of the prompt in tokens; None where a server did not say.

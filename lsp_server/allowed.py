@@ -109,7 +109,7 @@ ON_BATTERY = one_of(
     unchanged="As on mains.",
 )
 PRECISION = one_of(
-    auto="int8 where a fast runner knows the model's blocks, else fp32.",
+    auto="int8 where our kernels or ONNX Runtime support the model, else fp32.",
     int8="Eight bits a weight.",
     int4="Four bits a weight: a quarter faster, and noticeably rougher text. Once, it takes one to ten minutes to "
     "prepare; until then the model that is loaded goes on answering.",

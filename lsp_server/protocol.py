@@ -79,8 +79,8 @@ class SessionEnergy:
         energy_j: Active energy of all requests, cancelled ones too.
         provenance: "measured", "sampled", "modelled", "mixed" or "none".
         source: The meter or model the figure came from.
-        baseline_energy_j: The requests whose energy is known, at full depth with KV cache and no early stop; always
-            modelled.
+        baseline_energy_j: What the requests whose energy is known would have cost at full depth with a KV cache, for as
+            many tokens; always modelled.
         saved_j: What those of baseline_energy_j took less than that; always modelled.
         saved_low_j: From how many joules the truth about saved_j is likely to lie; None where that is not known.
         saved_high_j: To how many.

@@ -31,14 +31,15 @@ EXTENSION_ONLY = [
         allowed=STRING,
         default="",
         text="Whose electricity this machine takes, by ISO code of three letters or English name, such as "
-        "`FRA`; the history then shows grams of CO2. Their source stands beside them. Empty shows none; nobody is "
-        "looked up by address.",
+        "`FRA`; the history then shows grams of CO2. Their source stands beside them. Empty shows none; your "
+        "location is never looked up.",
     ),
     Declaration(
         key="interpreter",
         allowed=STRING,
         default="",
-        text="Path of a Python that has `green-code` installed. Empty looks where `#greenCode.importStrategy#` says.",
+        text="Path of a Python that has `green-code` installed. Empty takes "
+        "`#greenCode.serverCommand#`, else looks where `#greenCode.importStrategy#` says.",
     ),
     Declaration(
         key="importStrategy",

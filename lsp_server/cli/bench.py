@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from lsp_server.replay.replay import ReplayRun
     from lsp_server.replay.windows import Sharing
 
-app = typer.Typer(help="Measures the server in use.", no_args_is_help=True)
+app = typer.Typer(help="Measures quality, speed, memory and energy on this machine.", no_args_is_help=True)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def replay(
 
     Arms are our server with settings of its own:
 
-    now: as it ships; first: as it first was, full depth, asked at every key, nothing reused
+    now: as it ships; first: full depth, the model alone, asked at every key, nothing reused
 
     first-fp32: first, on torch in fp32
 
@@ -338,7 +338,7 @@ def _show_replay(runs: Sequence[ReplayRun], output: Path, facts: Mapping[str, ob
     write(output, summaries, runs, {**facts, "machine": platform.processor() or platform.machine()})
     console.print(
         f"{n_files} files, {n_seeds} persons, pauses × {facts['time_scale']:g}; in brackets 95 % intervals over both; "
-        f"all numbers and the plot are in {output}",
+        f"all numbers are in {output}",
         highlight=False,
         soft_wrap=True,
     )

@@ -47,7 +47,7 @@ def verify(
     precision: PrecisionOption = "auto",
     green_mode: GreenMode = DEFAULT_GREEN_MODE,
 ) -> None:
-    """Decodes places as the product does and at full depth with a KV cache, and says how far the model was off."""
+    """Decodes places as the product does and at full depth with KV cache, and says how far off a modelled saving is."""
     from engine.corpus.installed import installed_held_out
     from engine.files import read_source
     from lsp_server.cli.complete import requests_of

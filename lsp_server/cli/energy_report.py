@@ -166,7 +166,7 @@ def sentences(report: Report, carbon: CarbonIntensity | None, rest: RestPower | 
     if carbon is not None:
         said.append(f"CO2 equivalents at {carbon.g_per_kwh:.0f} g per kWh: {carbon.source}.")
     else:
-        said.append("Name your country for grams of CO2, such as --country FRA; nobody is looked up by address.")
+        said.append("Name your country for grams of CO2, such as --country FRA; your location is never looked up.")
     return said
 
 

@@ -36,9 +36,15 @@ THIS_BUILD = (sys.executable, "-I", "-m", "lsp_server.replay.serve")
 PEER = "peer"
 """The name of the peer's arm."""
 
-# What an arm changes of the settings. "first" is the server as it first was, full depth, no text reused, asked at every
-# key, but on the runner and in the precision of now. "first-fp32" runs on torch in fp32 as well, as the very first did.
-_FIRST: RawSettings = {"policy": "full-depth", "reuse": False, "debounceMs": 0, "skipUnlikely": False}
+# What an arm changes of the settings. "first" is today's decoder at full depth, the model alone, asked at every key,
+# no text reused. "first-fp32" runs on torch in fp32 as well, as the very first server did.
+_FIRST: RawSettings = {
+    "policy": "full-depth",
+    "projectText": False,
+    "reuse": False,
+    "debounceMs": 0,
+    "skipUnlikely": False,
+}
 ARMS: Mapping[str, RawSettings] = {
     "now": {},
     "first": _FIRST,
