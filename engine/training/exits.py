@@ -23,7 +23,8 @@ from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import TrainedExits, save_trained_exits
 from engine.model.stored_exits import TrainedExitsInfo
 from engine.training.agreement import ExitQuality, judge
-from engine.training.joint import ExitStudent, JointPlan, train_jointly
+from engine.training.joint import ExitStudent, train_jointly
+from engine.training.joint_plan import JointPlan
 from engine.training.ridge import RegressionSums, fit
 from engine.training.shortlist import shortlist
 from engine.training.states import Block, block_states, blocks
@@ -207,12 +208,13 @@ def _trained_jointly(
     backbone = backbone_of(model.runner)
     trainee = copy.deepcopy(backbone)
     first.take_out(trainee)
-    student = ExitStudent(trainee, model.exit_layers, first.maps, plan, first.updates)
+    teacher = copy.deepcopy(backbone) if plan.held_weight else None
+    student = ExitStudent(trainee, model.exit_layers, first.maps, plan, updates=first.updates, teacher=teacher)
     learned = train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
     learned += first.info.train_tokens if first.updates else 0
     info = replace(first.info, train_tokens=learned, created=_today())
     trained = TrainedExits(info, student.maps(), student.updates()).rounded()
-    del student, trainee
+    del student, trainee, teacher
     as_it_was = copy.deepcopy(backbone.state_dict())
     first.take_out(backbone)
     trained.adapt(backbone)

@@ -2,8 +2,10 @@
 
 Starts from the maps of the ridge. The last layer learns from the text, each exit from the last layer's choice of words
 (LayerSkip, arXiv 2404.16710, by distillation and with weights growing with depth); the base weights stay as they are,
-beside low-rank updates (LoRA, arXiv 2106.09685) that are small enough to ship. A killed run goes on from its last
-checkpoint. Under `accelerate launch` several processes train together, each with its share of weights and text.
+beside low-rank updates (LoRA, arXiv 2106.09685) that are small enough to ship. A training that goes on from an earlier
+one holds the last layer at what it says already: more text of the same kind makes it worse, not better. A killed run
+goes on from its last checkpoint. Under `accelerate launch` several processes train together, each with its share of
+weights and text.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch.nn import functional
 from engine.errors import TrainingError
 from engine.files import written_whole
 from engine.model.reference.adapters import adapter_for
+from engine.training.batches import IGNORED, frequent_words, groups, padded
 from engine.training.sharding import Ranks, shard, whole
 from engine.types import ProgressSink, no_progress
 
@@ -34,51 +37,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from engine.model.reference.trained_exits import Affine, LowRank
+    from engine.training.batches import Batch
+    from engine.training.joint_plan import JointPlan
     from engine.training.states import Block
 
 _CHECKPOINT_EVERY = 50  # steps
 _BETAS = (0.9, 0.98)
 _WARMUP = 0.03  # share of the steps
-_IGNORED = -100
 _SEED = 0
 _TRIED = 4  # steps, to know how long one takes
-
-_Batch = tuple[torch.Tensor, torch.Tensor]  # token ids and the labels that follow them, [B, T], padded at the end
 
 
 def cxx_compiler() -> str:
     """The one that PyTorch compiles with, whether it is there or not."""
     return os.environ.get("CXX", {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointPlan:
-    """How the joint training runs.
-
-    Attributes:
-        rank: Rank of the low-rank updates; 0 leaves the backbone frozen and trains the maps alone.
-        learning_rate: Its peak, for the updates and the maps alike.
-        batch_blocks: Blocks of text a step, over all processes.
-        text_rows: Positions a step at which the last layer is judged; the LM head costs as much as several layers.
-        exit_rows: Positions a step at which every exit is judged.
-        exit_weight: Weight of all exits together, against 1 for the last layer; an exit's share grows with its depth.
-        vocabulary: Words that the exits are judged on: the most frequent ones of the training text.
-        bf16: Whether the backbone computes in bf16, which takes half the time on a CPU with instructions for it; what
-            is learned stays in fp32.
-        compiled: Whether the layers are compiled first, which takes a third off where there is a C++ compiler.
-        seconds: What it may take, as its first steps tell; None for all of the text.
-    """
-
-    rank: int = 16
-    learning_rate: float = 3e-4
-    batch_blocks: int = 2
-    text_rows: int = 1024
-    exit_rows: int = 512
-    exit_weight: float = 1.5
-    vocabulary: int = 8192
-    bf16: bool = False
-    compiled: bool = False
-    seconds: float | None = None
 
 
 class ExitStudent(nn.Module):
@@ -90,17 +62,35 @@ class ExitStudent(nn.Module):
         exit_layers: Sequence[int],
         maps: Mapping[int, Affine],
         plan: JointPlan,
+        *,
         updates: Mapping[str, LowRank] | None = None,
+        teacher: PreTrainedModel | None = None,
     ) -> None:
-        """Wraps `model`, which is good for nothing else afterwards; `maps` and `updates` are where its own start."""
+        """Wraps `model`, which is good for nothing else afterwards, as `teacher` is.
+
+        Args:
+            model: The base model.
+            exit_layers: Where its exits are, in ascending order.
+            maps: Where the maps start, by exit.
+            plan: How to train.
+            updates: Where the updates start; None starts them at nothing.
+            teacher: What the last layer is held at and the exits learn from; None lets the last layer learn.
+        """
         super().__init__()
         self._plan, self._exit_layers = plan, tuple(exit_layers)
         self._adapter = adapter_for(model)
-        self.layers = self._adapter.layers
+        self.layers = [*self._adapter.layers]
+        self.teacher = teacher
+        if teacher is not None:
+            self.layers += adapter_for(teacher).layers
+            teacher.requires_grad_(requires_grad=False)
         if plan.bf16:
-            model.to(torch.bfloat16)
-        self.backbone = _with_updates(model, plan.rank)
-        self._start_from(updates or {})
+            for each in filter(None, (model, teacher)):
+                each.to(torch.bfloat16)
+        updates = updates or {}
+        rank = max((up.shape[1] for up, _ in updates.values()), default=0)
+        self.backbone = _with_updates(model, plan.rank and max(plan.rank, rank))
+        self._start_from(updates)
         self.weights = nn.ParameterDict({str(e): nn.Parameter(maps[e][0].clone()) for e in exit_layers})
         self.biases = nn.ParameterDict({str(e): nn.Parameter(maps[e][1].clone()) for e in exit_layers})
 
@@ -113,29 +103,35 @@ class ExitStudent(nn.Module):
             words: The vocabulary that the exits are judged on, [K].
 
         Returns:
-            "loss", and for the log "last" (cross-entropy of the last layer) and "exits" (mean KL of the exits).
+            "loss", and for the log "last" (of the last layer: cross-entropy, or with a teacher the KL from it) and
+            "exits" (mean KL of the exits).
         """
-        out = self.backbone(input_ids=input_ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-        real = (labels != _IGNORED).flatten()
-        last = out.hidden_states[-1].flatten(0, 1)[real]  # normed already
-        rows = torch.randperm(len(last), device=last.device)
-        text_rows = rows[: self._plan.text_rows]
-        last_loss = functional.cross_entropy(
-            self._adapter.head(last[text_rows]).float(), labels.flatten()[real][text_rows]
-        )
-        head, rows = self._head(words), rows[: self._plan.exit_rows]
-        with torch.no_grad():
-            target = functional.log_softmax(head(last[rows]), dim=-1)
+        plan, labels = self._plan, labels.flatten()
+        states = _states(self.backbone, input_ids)
+        rows = (labels != IGNORED).nonzero()[:, 0]
+        rows = rows[torch.randperm(len(rows), device=rows.device)]
+        text_rows, exit_rows = rows[: plan.text_rows], rows[: plan.exit_rows]
+        choice = functional.log_softmax(self._adapter.head(states[-1][text_rows]).float(), dim=-1)
+        last_loss = functional.nll_loss(choice, labels[text_rows])
+        loss = plan.text_weight * last_loss
+        taught = states[-1].detach()
+        if self.teacher is not None:
+            with torch.no_grad():
+                taught = _states(self.teacher, input_ids)[-1]
+                target = functional.log_softmax(self._adapter.head(taught[text_rows]).float(), dim=-1)
+            last_loss = functional.kl_div(choice, target, log_target=True, reduction="batchmean")
+            loss = loss + plan.held_weight * last_loss
+        head = self._head(words)
+        target = functional.log_softmax(head(taught[exit_rows]), dim=-1)
         exits_loss = last_loss.new_zeros(())
         total = sum(self._exit_layers)
         for exit_ in self._exit_layers:
-            hidden = out.hidden_states[exit_].flatten(0, 1)[real][rows]
-            normed = self._adapter.final_norm(hidden).float()
+            normed = self._adapter.final_norm(states[exit_][exit_rows]).float()
             state = functional.linear(normed, self.weights[str(exit_)], self.biases[str(exit_)])
             choice = functional.log_softmax(head(state), dim=-1)
             kl = functional.kl_div(choice, target, log_target=True, reduction="batchmean")
-            exits_loss = exits_loss + kl * (exit_ / total)
-        loss = last_loss + self._plan.exit_weight * exits_loss
+            exits_loss = exits_loss + kl * (exit_ / total if plan.grows else 1 / len(self._exit_layers))
+        loss = loss + plan.exit_weight * exits_loss
         return {"loss": loss, "last": last_loss.detach(), "exits": exits_loss.detach()}
 
     def _head(self, words: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -157,7 +153,8 @@ class ExitStudent(nn.Module):
         """
         if shutil.which(cxx_compiler()) is None:
             raise TrainingError(f"Compiling the layers needs a C++ compiler, and there is no {cxx_compiler()}.")
-        self.backbone.set_attn_implementation("eager")
+        for each in filter(None, (self.backbone, self.teacher)):
+            each.set_attn_implementation("eager")
         for layer in self.layers:
             layer.compile(dynamic=False)
 
@@ -173,8 +170,11 @@ class ExitStudent(nn.Module):
     def _start_from(self, updates: Mapping[str, LowRank]) -> None:
         for name, up, down, scaling in self._factors():
             if name in updates:
-                up.weight.copy_(updates[name][0] / scaling)
-                down.weight.copy_(updates[name][1])
+                up_start, down_start = updates[name]
+                rank = len(down_start)
+                up.weight[:, :rank] = up_start / scaling  # further ones add nothing yet
+                up.weight[:, rank:] = 0
+                down.weight[:rank] = down_start
 
     def _factors(self) -> Iterator[tuple[str, nn.Linear, nn.Linear, float]]:
         """For each updated weight of the base model its name, its factors up and down, and what they are scaled by."""
@@ -217,10 +217,10 @@ def train_jointly(
     torch.manual_seed(_SEED)
     if plan.compiled:
         student.compile_layers()
-    words = _frequent_words(blocks, plan.vocabulary).to(next(student.parameters()).device)
+    words = frequent_words(blocks, plan.vocabulary).to(next(student.parameters()).device)
     length = max(len(block.token_ids) for block in blocks)  # one for all: what is compiled has one shape
-    groups = list(_groups(blocks, max(plan.batch_blocks, ranks.count)))
-    batches = [_batch(group[ranks.own :: ranks.count], length) for group in groups]
+    steps = list(groups(blocks, max(plan.batch_blocks, ranks.count)))
+    batches = [padded(group[ranks.own :: ranks.count], length) for group in steps]
     if plan.seconds is not None:
         batches = batches[: _steps_in(plan, student, batches, words, ranks)]
     optimizer = torch.optim.Adam(student.learned().values(), lr=plan.learning_rate, betas=_BETAS)
@@ -243,7 +243,13 @@ def train_jointly(
         if (step + 1) % _CHECKPOINT_EVERY == 0 and ranks.count == 1:
             _keep(checkpoint, state, step + 1)
     student.eval()
-    return sum(len(block.token_ids) for group in groups[: len(batches)] for block in group)
+    return sum(len(block.token_ids) for group in steps[: len(batches)] for block in group)
+
+
+def _states(model: PreTrainedModel, input_ids: torch.Tensor) -> list[torch.Tensor]:
+    """Before the first layer, behind each but the last, and behind the final norm: [B * T, D] each."""
+    out = model(input_ids=input_ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
+    return [state.flatten(0, 1) for state in out.hidden_states]
 
 
 def _precision(plan: JointPlan, device: torch.device) -> torch.autocast:
@@ -251,7 +257,7 @@ def _precision(plan: JointPlan, device: torch.device) -> torch.autocast:
 
 
 def _steps_in(
-    plan: JointPlan, student: ExitStudent, batches: Sequence[_Batch], words: torch.Tensor, ranks: Ranks
+    plan: JointPlan, student: ExitStudent, batches: Sequence[Batch], words: torch.Tensor, ranks: Ranks
 ) -> int:
     """How many steps the plan has the time for, as the fastest of a few tells that change nothing."""
     assert plan.seconds is not None
@@ -282,26 +288,6 @@ def _with_updates(model: PreTrainedModel, rank: int) -> PreTrainedModel:
         if isinstance(module, LoraLayer):
             module.cast_input_dtype_enabled = False  # autocast casts the small factors instead of every state
     return wrapped
-
-
-def _frequent_words(blocks: Sequence[Block], size: int) -> torch.Tensor:
-    counts = torch.bincount(torch.tensor([token for block in blocks for token in block.token_ids]))
-    return counts.topk(min(size, int((counts > 0).sum()))).indices.sort().values
-
-
-def _groups(blocks: Sequence[Block], size: int) -> Iterator[Sequence[Block]]:
-    for start in range(0, len(blocks) - size + 1, size):
-        yield blocks[start : start + size]
-
-
-def _batch(group: Sequence[Block], length: int) -> _Batch:
-    ids = torch.zeros(len(group), length, dtype=torch.long)
-    labels = torch.full_like(ids, _IGNORED)
-    for row, block in enumerate(group):
-        tokens = torch.tensor(block.token_ids)
-        ids[row, : len(tokens)] = tokens
-        labels[row, 1 : len(tokens) - 1] = tokens[2:]  # the first position is an attention sink
-    return ids, labels
 
 
 @dataclass(frozen=True, slots=True)

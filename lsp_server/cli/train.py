@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn.")]
 
-app = typer.Typer(help="Trains what early exit needs; only your own machine sees it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Trains exits, the exit policy, when to ask, and how far to trust a project; all on this machine.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -41,21 +45,24 @@ def exits(
     joint_blocks: Annotated[int, typer.Option("--joint-blocks", min=1, help="Blocks of that text a step.")] = 2,
     bf16: Annotated[
         bool,
-        typer.Option("--bf16", help="Multiply in bf16 there: half the time where the CPU has instructions for it."),
+        typer.Option("--bf16", help="With --joint-tokens: in bf16, half the time on CPUs with instructions for it."),
     ] = False,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the layers there first: a third less time, with a C++ compiler.")
+        bool, typer.Option("--compile", help="With --joint-tokens: compiled, a third less time, with a C++ compiler.")
     ] = False,
     further: Annotated[
         bool, typer.Option("--further", help="Go on from the exits that the model has, with text they did not learn.")
     ] = False,
     output: Annotated[Path | None, output_file("The file to write; where the model finds it if left out.")] = None,
 ) -> None:
-    """Teaches the exits of a model to decode, its own weights unchanged: a few minutes; a killed run goes on."""
+    """Teaches a model's exits to decode, in a few minutes; a killed run goes on, unless several processes train.
+
+    With --joint-tokens low-rank updates of its layers are trained as well; its own weights stay as they are.
+    """
     if joint_tokens:
         _require("peft")
     from engine.training.exits import TrainingPlan
-    from engine.training.joint import JointPlan
+    from engine.training.joint_plan import JointPlan
 
     seconds = None if joint_minutes is None else 60 * joint_minutes
     joint = JointPlan(batch_blocks=joint_blocks, bf16=bf16, compiled=compiled, seconds=seconds)
@@ -230,6 +237,8 @@ def teach_exits(
         start = find_trained_exits(files.name, loaded.model.fingerprint) if further else None
         if further and start is None:
             raise TrainingError(f"The model {files.name} has no trained exits to go on from: leave out --further.")
+        if start is not None and start.updates:
+            plan = replace(plan, joint=plan.joint.going_on())
         trained = train_exits(loaded, corpus, path, plan=plan, start=start, progress=progress)
     licence = FAMILIES[settings_of(files.path)["model_type"]].licence
     path.with_suffix(".md").write_text(model_card(trained, licence=licence, languages=wanted), encoding="utf-8")

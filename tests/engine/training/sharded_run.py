@@ -5,6 +5,7 @@ Started by `accelerate launch`; its argument is the folder to write to.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from engine.corpus.datasets import Corpus
 from engine.corpus.packages import Split
 from engine.training.exits import TrainingPlan, train_exits
-from engine.training.joint import JointPlan
+from engine.training.joint_plan import JointPlan
 from engine.training.sharding import Ranks, shard
 from tests.engine.training.fakes import code, source_file, tiny_loaded
 from tests.tiny_models import tiny_model
@@ -38,12 +39,18 @@ def main(folder: Path) -> None:
             steps.append(done)
 
     trained = train_exits(tiny_loaded(), corpus, folder / "trained_exits.safetensors", plan=TWO_STEPS, progress=count)
+    other_text = replace(corpus, sha256="d" * 64)
+    going_on = replace(TWO_STEPS, joint=TWO_STEPS.joint.going_on())
+    further = train_exits(
+        tiny_loaded(), other_text, folder / "further.safetensors", plan=going_on, start=trained.exits, progress=count
+    )
     tensors = [tensor for pair in (*trained.exits.maps.values(), *trained.exits.updates.values()) for tensor in pair]
     found = {
         "steps": steps,
         "kept": trained.jointly,
         "finite": all(bool(tensor.isfinite().all()) for tensor in tensors),
         "fingerprint": trained.exits.fingerprint,
+        "fingerprint_further": further.exits.fingerprint,
         "agreement": [quality.agreement.value for quality in trained.after],
     }
     whole, ranks = tiny_model("llama"), Ranks.here()

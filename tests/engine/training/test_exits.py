@@ -3,15 +3,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from engine.corpus.datasets import Corpus
 from engine.errors import TrainingError
+from engine.model.loaded import LoadedModel
 from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import load_trained_exits
 from engine.training.agreement import judge
-from engine.training.exits import TrainingPlan, train_exits
-from engine.training.joint import JointPlan, cxx_compiler
-from engine.training.states import blocks
+from engine.training.exits import ExitTraining, TrainingPlan, train_exits
+from engine.training.joint import cxx_compiler
+from engine.training.joint_plan import JointPlan
+from engine.training.states import block_states, blocks
 from tests.engine.training.fakes import code, source_file, tiny_loaded
 
 PLAN = TrainingPlan(train_tokens=6000, validation_tokens=1500, test_tokens=1500)
@@ -32,6 +35,13 @@ def corpus() -> Corpus:
             "test": tuple(source_file(code(f"test{n}")) for n in range(3)),
         },
     )
+
+
+def last_choices(loaded: LoadedModel, corpus: Corpus) -> torch.Tensor:
+    """What the last layer says to the test text, [T]."""
+    text = list(blocks(corpus.files["test"], loaded.tokenization, max_tokens=1500))
+    states = torch.cat([block_states(loaded.model, block.token_ids).last for block in text])
+    return torch.tensor(loaded.model.choices(loaded.model.logits(states[None], loaded.model.n_layers)))
 
 
 def test_training_makes_an_exit_agree_with_the_last_layer_on_text_it_has_not_seen(
@@ -86,6 +96,27 @@ def test_training_goes_on_from_trained_exits_with_text_that_they_did_not_learn(c
     assert further.after[-1].accuracy.value >= further.before[-1].accuracy.value
     assert further.exits.info.train_tokens > first.exits.info.train_tokens
     assert learned[0] == 1
+
+
+def test_going_on_holds_the_last_layer_at_what_it_says_while_the_exits_learn(corpus: Corpus, tmp_path: Path) -> None:
+    first_model = tiny_loaded()
+    first = train_exits(first_model, corpus, tmp_path / "first.safetensors", plan=JOINT)
+
+    def gone_on(joint: JointPlan) -> tuple[ExitTraining, float]:
+        loaded, plan = tiny_loaded(), replace(JOINT, joint=joint)
+        further = train_exits(loaded, corpus, tmp_path / "further.safetensors", plan=plan, start=first.exits)
+        same = last_choices(loaded, corpus) == last_choices(first_model, corpus)
+        return further, float(same.float().mean())
+
+    joint = replace(JOINT.joint, learning_rate=1.5e-3)
+    held, same_held = gone_on(joint.going_on())
+    _, same_let_go = gone_on(joint)
+
+    assert held.jointly
+    assert same_held > same_let_go
+    assert held.after[0].agreement.value > first.after[0].agreement.value
+    name = next(iter(first.exits.updates))
+    assert [len(exits.updates[name][1]) for exits in (first.exits, held.exits)] == [8, 16]
 
 
 def test_a_training_that_makes_the_last_layer_worse_leaves_exits_and_layers_as_they_were(

@@ -24,4 +24,5 @@ def test_two_processes_end_with_the_same_exits(tmp_path: Path) -> None:
     assert first == second
     assert first["share"] == 0.5
     assert first["finite"]
-    assert first["steps"] == [1, 2]
+    assert first["kept"]
+    assert first["steps"] == [1, 2, 1, 2]
