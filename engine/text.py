@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.policy.base import ExitPolicy, OperatingPoint
     from engine.project.continuations import Continuations
-    from engine.types import CancellationToken, CompletionRequest, ProjectPlace
+    from engine.types import CancellationToken, CompletionRequest, ProjectDocument
 
 
 _MOST_SPELLING = 6  # tokens that a project spells what is typed by
@@ -100,7 +100,7 @@ class TextDecoder:
     def for_request(self, request: CompletionRequest, point: OperatingPoint) -> TextRun:
         """A request's site made ready as `at` does, in the window that is open there if a cache still holds it."""
         reads, max_new_tokens = point.runs_layers, request.max_new_tokens
-        share = self.window_share(request.place, point)
+        share = self.window_share(request.in_project, point)
         start = self._windows.start(request.prefix, request.prompt, share)
         run = self.at(site_for(request, start=start), max_new_tokens=max_new_tokens, reads=reads)
         if reads and not run.is_begun and start != (fresh := window_start(request.prefix, request.prompt, share)):
@@ -110,13 +110,14 @@ class TextDecoder:
             self._windows.note(request.prefix, start)
         return run
 
-    def window_share(self, place: ProjectPlace | None, point: OperatingPoint) -> float:
+    def window_share(self, document: ProjectDocument | None, point: OperatingPoint) -> float:
         """How much of the window is read in a document: all of it where no project has been read that it is part of."""
-        return point.window_share if place is not None and self.projects.text(place.project).n_tokens else 1.0
+        is_read = document is not None and bool(self.projects.text(document.project).n_tokens)
+        return point.window_share if is_read else 1.0
 
     def n_unread(self, request: CompletionRequest, point: OperatingPoint) -> int:
         """How many tokens of a request's prompt the model would have to read."""
-        start = self._windows.start(request.prefix, request.prompt, self.window_share(request.place, point))
+        start = self._windows.start(request.prefix, request.prompt, self.window_share(request.in_project, point))
         prompt_ids = self.prompt_ids(site_for(request, start=start), max_new_tokens=request.max_new_tokens)
         return self._decoders.n_unread(prompt_ids)
 
@@ -131,9 +132,9 @@ class TextDecoder:
         prompt, healing = self._healed(site.prompt)
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
         project = None
-        if site.place is not None:
+        if site.in_project is not None:
             above = site.prefix[: max(0, len(site.prefix) - len(site.prompt.text) - len(site.prompt.typed))]
-            project = self.projects.continuations(site.place, prompt_ids, above=above, below=site.suffix)
+            project = self.projects.continuations(site.in_project, prompt_ids, above=above, below=site.suffix)
         return TextRun(
             self.loaded,
             self._decoders.decoder_for(prompt_ids) if reads else Decoder(self.loaded.model),
@@ -192,7 +193,9 @@ class TextRun:
         self.site, self.prompt_ids, self.decoder = site, prompt_ids, decoder
         self.ids: tuple[int, ...] = ()
         self._loaded, self._constraint = loaded, constraint
-        self._n_certain = n_certain  # characters of what is typed that the model reads; less than 0 where it says more
+        # Healing may move the prompt's end. Behind the word's beginning, the model reads some of what is typed; before
+        # it, the model says more again than what is typed.
+        self._n_read, self._n_said_again = max(0, n_certain), max(0, -n_certain)
         self._spelled: tuple[tuple[int, ...], str] = ((), "")
 
     @property
@@ -275,8 +278,8 @@ class TextRun:
         """The text that tokens add behind the site's prompt."""
         ids = tuple(token_ids)
         if ids != self._spelled[0]:  # the stop rules and the reader ask for the same text one after the other
-            text, n_certain = self._loaded.tokenization.continuation(self.prompt_ids, ids), self._n_certain
-            self._spelled = ids, self.site.prompt.typed[:n_certain] + text if n_certain >= 0 else text[-n_certain:]
+            said = self._loaded.tokenization.continuation(self.prompt_ids, ids)
+            self._spelled = ids, self.site.prompt.typed[: self._n_read] + said[self._n_said_again :]
         return self._spelled[1]
 
     def outlook(self) -> Outlook:

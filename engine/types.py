@@ -182,8 +182,8 @@ class PromptOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectPlace:
-    """Where a document belongs.
+class ProjectDocument:
+    """A document in its project.
 
     Attributes:
         project: The project whose text counts; the engine holds it under this name.
@@ -212,7 +212,7 @@ class CompletionRequest:
         single_line: True for one line, False for a block, None to decide from the text around the cursor.
         may_give_up: Whether a text whose first word is unlikely is given up, and "" offered, where no word has been
             begun; inside words it is in any case.
-        place: The project that has its say beside the model; None for the model alone.
+        in_project: The document in a project that has its say beside the model; None for the model alone.
     """
 
     prefix: str
@@ -227,7 +227,7 @@ class CompletionRequest:
     max_new_tokens: int = 48
     single_line: bool | None = None
     may_give_up: bool = True
-    place: ProjectPlace | None = None
+    in_project: ProjectDocument | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,7 +229,7 @@ async def _answer(
     if refusal is not None or ls.state.engine is None:
         return refusal
     selected = params.context.selected_completion_info
-    context = replace(ls.surroundings.look(document, params.position, selected), place=ls.project.place_of(uri))
+    context = replace(ls.surroundings.look(document, params.position, selected), in_project=ls.project.document_of(uri))
     asked.completion_id = uuid.uuid4().hex
     question = Question(
         uri=uri,

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_of
-from engine.types import ProjectPlace
+from engine.types import ProjectDocument
 from lsp_server.context.documents import normalised, path_of
 from lsp_server.context.project_reader import ProjectReader
 
@@ -100,7 +100,7 @@ class ProjectKeeper:
                 self._reader.update(path)
         self._read_if_needed()
 
-    def place_of(self, uri: str) -> ProjectPlace | None:
+    def document_of(self, uri: str) -> ProjectDocument | None:
         """Where a document belongs; None where projects have no say, or may say what is to be forgotten."""
         if not self._is_on or self._reader.is_behind:
             return None
@@ -109,7 +109,7 @@ class ProjectKeeper:
             self.note_document(other)
         path = path_of(uri)
         folder = self._reader.project_of(path) if path is not None else None
-        return ProjectPlace(project=str(folder or ""), file=str(path or uri))
+        return ProjectDocument(project=str(folder or ""), file=str(path or uri))
 
     def close(self) -> None:
         """Ends the reader."""

@@ -133,7 +133,7 @@ class FakeEngine:
         exit_layer = FAKE_LAYERS if request.green_mode == 0 else 2
         text = {
             "nothing": "",
-            "settled": "" if request.place else "next",
+            "settled": "" if request.in_project else "next",
             "block": "first\nsecond",
             "context": prompt_for(request).context,
         }.get(order, "next")

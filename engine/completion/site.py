@@ -21,7 +21,7 @@ from engine.types import FinishReason
 if TYPE_CHECKING:
     from engine.completion.prompt import Prompt
     from engine.completion.shape import Shape
-    from engine.types import CompletionRequest, ProjectPlace
+    from engine.types import CompletionRequest, ProjectDocument
 
 _MAY_CUT_A_WORD = frozenset({FinishReason.POLICY, FinishReason.LENGTH, FinishReason.UNLIKELY})
 _SAYS_NOTHING = frozenset({FinishReason.CANCELLED, FinishReason.DOUBT})
@@ -42,7 +42,7 @@ class Site:
         single_line: Whether the text ends with its line; None decides by the text around it.
         language_id: The editor's name of the language; "" where that is not known.
         may_give_up: Whether a text whose first word is unlikely is given up where no word has been begun.
-        place: The project that has its say beside the model; None for the model alone.
+        in_project: The document in a project that has its say beside the model; None for the model alone.
     """
 
     prefix: str
@@ -52,7 +52,7 @@ class Site:
     single_line: bool | None = None
     language_id: str = ""
     may_give_up: bool = True
-    place: ProjectPlace | None = None
+    in_project: ProjectDocument | None = None
 
     @cached_property
     def shape(self) -> Shape | None:
@@ -83,7 +83,7 @@ def site_for(request: CompletionRequest, *, start: int | None = None) -> Site:
         single_line=request.single_line,
         language_id=request.language_id,
         may_give_up=request.may_give_up,
-        place=request.place,
+        in_project=request.in_project,
     )
 
 

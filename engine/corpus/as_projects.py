@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from engine.types import ProjectPlace
+from engine.types import ProjectDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,9 +24,9 @@ class TakesFiles(Protocol):
         ...
 
 
-def place_in_package(file: SourceFile) -> ProjectPlace:
+def document_in_package(file: SourceFile) -> ProjectDocument:
     """Where a file belongs; see `give_packages`."""
-    return ProjectPlace(project=f"{file.package} {file.language}", file=file.path)
+    return ProjectDocument(project=f"{file.package} {file.language}", file=file.path)
 
 
 def give_packages(text_of: Callable[[str], TakesFiles], files: Iterable[SourceFile]) -> None:
@@ -38,8 +38,8 @@ def give_packages(text_of: Callable[[str], TakesFiles], files: Iterable[SourceFi
     """
     texts: dict[str, TakesFiles] = {}
     for file in files:
-        place = place_in_package(file)
-        texts[place.project] = text_of(place.project)
-        texts[place.project].replace(place.file, file.text)
+        document = document_in_package(file)
+        texts[document.project] = text_of(document.project)
+        texts[document.project].replace(document.file, file.text)
     for text in texts.values():
         text.sort()

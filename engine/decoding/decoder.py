@@ -51,7 +51,7 @@ class Decoder:
         self._model = model
         self._cache = model.new_cache()
         self._known = KnownRows(keeps_rows=keeps_rows)
-        self._first_approximate: int | None = None  # position whose deepest keys and values come from an exit's state
+        self._inexact_from: int | None = None  # position whose deepest keys and values come from an exit's state
         self._pace = JudgingPace() if keeps_rows else None
         self.work = WorkCounter()
         self.reused_tokens = 0
@@ -99,8 +99,8 @@ class Decoder:
             project: What the project says of the same text; None where the model is alone.
         """
         self.work, self.n_decoded = WorkCounter(), 0
-        if point.lossless and self._first_approximate is not None:
-            self._crop(self._first_approximate)
+        if point.lossless and self._inexact_from is not None:
+            self._crop(self._inexact_from)
         self.reused_tokens = common_prefix(prompt_ids, self._known.ids)
         if not prompt_ids:
             self.finish_reason = FinishReason.STOP
@@ -137,7 +137,7 @@ class Decoder:
         finally:
             self.is_busy = False
             self.n_decoded, self.chances = len(run.tokens), run.head.chances
-            self._keep_exact_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
+            self._keep_usable_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:
         n_yielded = n_judged = 0
@@ -157,21 +157,25 @@ class Decoder:
         yield from run.tokens[n_yielded:end]
         self.finish_reason = reason
 
-    def _keep_exact_positions(self, run: Trajectory, ids: list[int]) -> None:
-        # Deferred fills are exact, so whatever reached every layer may be reused; propagated positions may not.
+    def _keep_usable_positions(self, run: Trajectory, ids: list[int]) -> None:
+        """Keeps what later requests may reuse, and where of it begins what was read at an exit.
+
+        Deferred fills are exact, so whatever reached every layer may be reused; propagated positions of a text may not.
+        A prompt's far tokens that left at an exit are reused above green mode 0; a lossless request reads them anew.
+        """
         exact = min(self._cache.lengths)
         if run.has_run:
             exact = min(exact, run.n_prompt) if run.fill is Fill.PROPAGATE else exact
             self._known.ids = ids
         self._crop(exact)
-        if self.work.left_out.layer_passes and self._first_approximate is None:
-            self._first_approximate = self.reused_tokens
+        if self.work.left_out.layer_passes and self._inexact_from is None:
+            self._inexact_from = self.reused_tokens
 
     def _crop(self, length: int) -> None:
         self._cache.crop(length)
         self._known.crop(length)
-        if self._first_approximate is not None and self._first_approximate >= length:
-            self._first_approximate = None
+        if self._inexact_from is not None and self._inexact_from >= length:
+            self._inexact_from = None
 
 
 def _finish_reason(run: Trajectory, stop: StopCondition, n_judged: int) -> FinishReason | None:

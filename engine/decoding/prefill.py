@@ -134,7 +134,7 @@ def _charge_exit(work: WorkCounter, chunk: _Chunk, model: EarlyExitModel) -> Non
     n_projected = math.ceil(n_tokens * n_skipped * share / model.n_layers)
     work.prefill.prefill_tokens += n_projected
     work.prefill.propagated_layers += n_skipped
-    left_out = work.left_out
+    left_out = work.left_out  # a difference from `prefill`, and only ever added to it: parts of it may be negative
     left_out.prefill_tokens += n_tokens - n_tokens * chunk.n_layers // model.n_layers - n_projected
     left_out.propagated_layers -= n_skipped
     _charge_passes(left_out, n_skipped, chunk)

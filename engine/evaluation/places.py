@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.completion.prompt import Prompt
 from engine.completion.site import Site, offered, site_for
-from engine.corpus.as_projects import place_in_package
+from engine.corpus.as_projects import document_in_package
 from engine.corpus.cursors import draw_cursor
 from engine.errors import TrainingError
 from engine.types import CompletionRequest, FinishReason
@@ -134,7 +134,7 @@ def _typed_place(
     if cursor is None:
         return None
     prefix, truth = file.text[:cursor], file.text[cursor:]
-    site = site_for(CompletionRequest(prefix=prefix, place=place_in_package(file) if in_package else None))
+    site = site_for(CompletionRequest(prefix=prefix, in_project=document_in_package(file) if in_package else None))
     return Place(
         language=file.language,
         file=f"{file.package}/{file.path}",

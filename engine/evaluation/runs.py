@@ -214,7 +214,7 @@ class _Bench:
     def _read_for(self, point: OperatingPoint) -> tuple[TextRun, Work]:
         """What reads the prompt as an operating point does, and has read it, with what that took."""
         site = self.place.site
-        share = self._texts.window_share(site.place, point)
+        share = self._texts.window_share(site.in_project, point)
         key = start, _ = window_start(site.prefix, PromptOptions(), share), point.prompt_depth
         if key not in self._runs:
             if share < 1.0:

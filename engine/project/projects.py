@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.project.trust import ProjectTrust
-    from engine.types import ProjectPlace
+    from engine.types import ProjectDocument
 
 _ASIDE = 40  # parts of documents whose tokens are remembered: they stay the same from key to key; 0.1 MB each at most
 _ABOVE_CHARS = 24_000  # of the document that is not in the prompt
@@ -54,18 +54,18 @@ class Projects:
             self._texts.pop(name, None)
 
     def continuations(
-        self, place: ProjectPlace, prompt_ids: Sequence[int], *, above: str = "", below: str = ""
+        self, document: ProjectDocument, prompt_ids: Sequence[int], *, above: str = "", below: str = ""
     ) -> Continuations:
         """What is known of what may follow a prompt.
 
         Args:
-            place: The document's.
+            document: The one that is completed.
             prompt_ids: What the model reads of it.
             above: What the document says before that.
             below: What it says behind the cursor.
         """
         return Continuations(
-            self.text(place.project).without(place.file),
+            self.text(document.project).without(document.file),
             self._trust,
             prompt_ids,
             self._n_vocabulary,

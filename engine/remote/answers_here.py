@@ -35,12 +35,12 @@ class AnswersHere:
 
     def answer(self, site: Site, green_mode: int) -> tuple[str, FinishReason] | None:
         """What the project says at a site, as a model would say it, and why that ends; None to ask the server."""
-        if site.place is None or not green_mode or not site.prompt.text:
+        if site.in_project is None or not green_mode or not site.prompt.text:
             return None
         typed, pieces = site.prompt.typed, self._pieces
         above = site.prefix[: max(0, len(site.prefix) - len(site.prompt.text) - len(typed))]
         known = self._projects.continuations(
-            site.place, pieces.encode(site.prompt.text), above=above, below=site.suffix
+            site.in_project, pieces.encode(site.prompt.text), above=above, below=site.suffix
         )
         allowed = pieces.beginning_with(typed) if typed.strip() else None
         said: list[int] = []

@@ -201,8 +201,8 @@ class Guest:
                 raise ValueError(unknown)
 
     def _ask(self, number: int, request: CompletionRequest) -> None:
-        if request.place is not None:
-            request = replace(request, place=replace(request.place, project=self._own(request.place.project)))
+        if (document := request.in_project) is not None:
+            request = replace(request, in_project=replace(document, project=self._own(document.project)))
         asked = GuestRequest(number, request, self._complete)
         with self._lock:
             self._running[number] = asked

@@ -22,7 +22,7 @@ from engine.types import (
     EnergyReading,
     FinishReason,
     Phase,
-    ProjectPlace,
+    ProjectDocument,
     PromptOptions,
     Provenance,
     Snippet,
@@ -93,7 +93,7 @@ def request_of(values: Values) -> CompletionRequest:
         values,
         snippets=lambda snippets: tuple(_made(Snippet, snippet) for snippet in snippets),
         prompt=lambda prompt: _made(PromptOptions, prompt),
-        place=lambda place: None if place is None else _made(ProjectPlace, place),
+        in_project=lambda of: None if of is None else _made(ProjectDocument, of),
     )
 
 

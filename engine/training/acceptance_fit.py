@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.acceptance import OUTLOOK_SIGNS, AcceptanceModel, place_features
 from engine.completion.kept import kept_characters
-from engine.corpus.as_projects import give_packages, place_in_package
+from engine.corpus.as_projects import document_in_package, give_packages
 from engine.engine import load_engine
 from engine.errors import TrainingError
 from engine.outlook import Outlook
@@ -106,7 +106,7 @@ def ask_places(
                 prefix=prefix,
                 suffix=truth.partition("\n")[1],
                 language_id=file.language,
-                place=place_in_package(file),
+                in_project=document_in_package(file),
             )
             by_project = engine.complete(replace(request, policy=PROJECT_ALONE))
             if by_project.text:

@@ -27,9 +27,9 @@ from lsp_server.cli.options import (
     PrecisionOption,
     ProjectText,
     Workspace,
+    document_in_project,
     open_engine,
     open_remote,
-    place_in_project,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def complete(
     opened = open_remote(remote, remote_model) if remote else open_engine(model, device, precision)
     with opened as engine:
         if project:
-            request = replace(request, place=place_in_project(engine, path, workspace))
+            request = replace(request, in_project=document_in_project(engine, path, workspace))
         completion = engine.complete(request)
     if json:
         sys.stdout.write(render.completion_json(completion) + "\n")

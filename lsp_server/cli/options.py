@@ -18,7 +18,7 @@ from rich.filesize import decimal
 from engine.completion.languages import language_of
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.errors import ConfigError
-from engine.types import GREEN_MODE_MAX, ProjectPlace
+from engine.types import GREEN_MODE_MAX, ProjectDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +182,7 @@ def open_remote(url: str, model: str) -> Iterator[RemoteEngine]:
         engine.close()
 
 
-def place_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path | None) -> ProjectPlace:
+def document_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path | None) -> ProjectDocument:
     """Reads the project of a file, as an editor that has opened its folder would.
 
     Args:
@@ -197,7 +197,7 @@ def place_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Path 
 
     path, folder = file.absolute(), workspace_of(file, workspace)
     read_project(engine.project(str(folder)), folder, {language_of(path)}, near=[path])
-    return ProjectPlace(project=str(folder), file=str(path))
+    return ProjectDocument(project=str(folder), file=str(path))
 
 
 def workspace_of(file: Path, workspace: Path | None) -> Path:

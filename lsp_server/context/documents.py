@@ -26,7 +26,7 @@ from lsp_server.pygls_internals import DocumentStore, EditedDocument
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from engine.types import ProjectPlace, Snippet
+    from engine.types import ProjectDocument, Snippet
 
 # Characters: far more than the context of any model we run fits into, for what a place lies in, a comment or a string,
 # only the text from its beginning tells, and most files are shorter.
@@ -67,7 +67,7 @@ class CursorContext:
     path: str = ""
     repository: str = ""
     snippets: tuple[Snippet, ...] = ()
-    place: ProjectPlace | None = None
+    in_project: ProjectDocument | None = None
 
 
 def cursor_context(

@@ -26,7 +26,7 @@ def completion_request(context: CursorContext, settings: Settings) -> Completion
         path=context.path,
         repository=context.repository,
         snippets=context.snippets,
-        place=context.place,
+        in_project=context.in_project,
         prompt=PromptOptions(
             snippet_chars=SNIPPET_CHARS if settings.other_files else 0,
             import_chars=_IMPORT_CHARS if settings.imports else 0,

@@ -79,6 +79,9 @@ NOTHING = Reason("nothing", Sentence("The model found nothing worth showing at t
 class Suggester:
     """Answers questions with as little work as it can.
 
+    Whoever asks by hand is computed for at once. Else, in turn: text that is known already, parts of a file that are
+    left alone, a computation under way that will do, the project, the gate, the model.
+
     Args:
         scheduler: Computes what must be computed.
         gate: Says when to ask it, and where not.
@@ -195,7 +198,7 @@ class Suggester:
         if not goes_on:
             self._scheduler.cancel(uri)  # the newest question wins, whoever answers it
         if question.is_invoked:
-            return await self._compute(question, replace(request, may_give_up=False), settings)
+            return await self._compute_now(question, replace(request, may_give_up=False), settings)
         if settings.reuse and (known := self._cache.find(uri, request)) is not None:
             self._scheduler.cancel(uri)
             self._on_reused(known.completion_id, len(known.text))
@@ -203,21 +206,23 @@ class Suggester:
         if unwanted := _unwanted_part(request, settings):
             self._why_nothing[uri] = unwanted
             return None
-        return await (self._compute if goes_on else self._compute_gated)(question, request, settings)
+        return await (self._compute_now if goes_on else self._project_then_model)(question, request, settings)
 
-    async def _compute(self, question: Question, request: CompletionRequest, settings: Settings) -> Suggestion | None:
-        answer = await self._ask(question, request, settings)
+    async def _compute_now(
+        self, question: Question, request: CompletionRequest, settings: Settings
+    ) -> Suggestion | None:
+        answer = await self._schedule(question, request, settings)
         if isinstance(answer, Unserved):  # what was going on has turned out otherwise: now for this very question
             if not question.is_invoked:
-                return await self._compute_gated(question, request, settings)
-            answer = await self._ask(question, request, settings)
+                return await self._project_then_model(question, request, settings)
+            answer = await self._schedule(question, request, settings)
         is_nothing = isinstance(answer, Suggestion) and not answer.text
-        if is_nothing and question.is_invoked and request.place is not None:
+        if is_nothing and question.is_invoked and request.in_project is not None:
             # Where other files end a line here the project says so; who asks by hand wants to know what might follow.
-            answer = await self._ask(question, replace(request, place=None), settings, suffix="-alone")
+            answer = await self._schedule(question, replace(request, in_project=None), settings, suffix="-alone")
         return None if isinstance(answer, Unserved) else answer
 
-    async def _compute_gated(
+    async def _project_then_model(
         self, question: Question, request: CompletionRequest, settings: Settings
     ) -> Suggestion | None:
         """Asks the project, which costs no energy to speak of, and else the model, when the gate says so."""
@@ -235,7 +240,7 @@ class Suggester:
                 self._why_nothing[question.uri] = UNLIKELY
             self._on_skipped()
             return None
-        answer = await self._ask(question, request, settings)
+        answer = await self._schedule(question, request, settings)
         return None if isinstance(answer, Unserved) else answer
 
     def _wait_s(self, question: Question, request: CompletionRequest, settings: Settings, now_s: float) -> float | None:
@@ -254,9 +259,9 @@ class Suggester:
         self, question: Question, request: CompletionRequest, settings: Settings
     ) -> Suggestion | None:
         """What the project is sure of by itself; None where that is nothing, or where full depth is asked for."""
-        if request.place is None or not request.green_mode or request.policy is not None:
+        if request.in_project is None or not request.green_mode or request.policy is not None:
             return None
-        answer = await self._ask(question, replace(request, policy=PROJECT_ALONE), settings, suffix="-project")
+        answer = await self._schedule(question, replace(request, policy=PROJECT_ALONE), settings, suffix="-project")
         return answer if isinstance(answer, Suggestion) and answer.text else None
 
     async def _is_still_asked(self, question: Question, until_s: float) -> bool:
@@ -269,7 +274,7 @@ class Suggester:
     def _is_newest(self, question: Question) -> bool:
         return self._newest.get(question.uri) == question.completion_id
 
-    async def _ask(
+    async def _schedule(
         self, question: Question, request: CompletionRequest, settings: Settings, *, suffix: str = ""
     ) -> Suggestion | Unserved | None:
         typed_since = question.typed_since if settings.reuse else None

@@ -20,7 +20,7 @@ from engine.model.reference.gguf import convert_gguf
 from engine.model.reference.trained_exits import find_trained_exits, model_fingerprint
 from engine.model.sources.llama_gguf import GGUF_FILE
 from engine.outlook import Outlook
-from engine.types import PROJECT_ALONE, Completion, CompletionRequest, FinishReason, Phase, ProjectPlace, Provenance
+from engine.types import PROJECT_ALONE, Completion, CompletionRequest, FinishReason, Phase, ProjectDocument, Provenance
 
 pytestmark = pytest.mark.model
 
@@ -183,10 +183,10 @@ def test_a_project_is_asked_while_the_model_completes(engine: Engine) -> None:
     project = engine.project("shapes")
     project.replace("shapes.py", SOURCE)
     project.sort()
-    place = ProjectPlace(project="shapes", file="other.py")
-    asked = [CompletionRequest(prefix=prefix_to(marker), place=place, policy=PROJECT_ALONE) for marker in PLACES]
+    place = ProjectDocument(project="shapes", file="other.py")
+    asked = [CompletionRequest(prefix=prefix_to(marker), in_project=place, policy=PROJECT_ALONE) for marker in PLACES]
     alone = [engine.complete(request).text for request in asked]
-    completing = replace(asked[0], policy=None, place=None, green_mode=0)
+    completing = replace(asked[0], policy=None, in_project=None, green_mode=0)
     expected = engine.complete(completing).text
 
     with ThreadPoolExecutor(1) as beside:
@@ -204,8 +204,8 @@ def test_what_a_project_is_not_sure_of_is_no_text_but_told(engine: Engine) -> No
     project.sort()
 
     def by_project(prefix: str) -> Completion:
-        place = ProjectPlace(project="colours", file="other.py")
-        return engine.complete_from_project(CompletionRequest(prefix=prefix, place=place, policy=PROJECT_ALONE))
+        place = ProjectDocument(project="colours", file="other.py")
+        return engine.complete_from_project(CompletionRequest(prefix=prefix, in_project=place, policy=PROJECT_ALONE))
 
     unsure, begun, unknown = (by_project(prefix) for prefix in ("paint(colour=", "paint(colour=bl", "12"))
 

@@ -23,7 +23,7 @@ from engine.text import TextDecoder
 from engine.training.policy.closed_loop import play
 from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import MAX_NEW_TOKENS, TrainingPlace, record_one
-from engine.types import CompletionRequest, FinishReason, Phase, ProjectPlace, PromptOptions
+from engine.types import CompletionRequest, FinishReason, Phase, ProjectDocument, PromptOptions
 from tests.engine.training.fakes import LetterTokenization
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 
@@ -292,7 +292,9 @@ def test_a_window_that_no_cache_holds_any_more_begins_anew(monkeypatch: pytest.M
 
 def test_where_a_project_knows_the_rest_less_of_the_window_is_read() -> None:
     texts, options = TextDecoder(tiny_loaded()), PromptOptions(window_chars=220)
-    request = CompletionRequest(prefix="a1 = 2\n" * 100, prompt=options, place=ProjectPlace(project="p", file="a"))
+    request = CompletionRequest(
+        prefix="a1 = 2\n" * 100, prompt=options, in_project=ProjectDocument(project="p", file="a")
+    )
     green = replace(POINT, window_share=0.5)
 
     alone = texts.n_unread(request, green)
@@ -301,4 +303,4 @@ def test_where_a_project_knows_the_rest_less_of_the_window_is_read() -> None:
     assert texts.n_unread(request, green) < 0.7 * alone
     assert len(texts.for_request(request, green).prompt_ids) == texts.n_unread(request, green)
     assert texts.n_unread(request, POINT) == alone
-    assert texts.n_unread(replace(request, place=None), green) == alone
+    assert texts.n_unread(replace(request, in_project=None), green) == alone

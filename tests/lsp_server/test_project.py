@@ -72,7 +72,7 @@ async def test_another_language_is_read_when_its_first_document_is_opened(worksp
 
 async def test_a_document_belongs_to_the_folder_that_it_lies_in(workspace: Workspace, tmp_path: Path) -> None:
     uri = workspace.open("a.py", "price = 1\n")
-    inside, outside = workspace.keeper.place_of(uri), workspace.keeper.place_of("untitled:Untitled-1")
+    inside, outside = workspace.keeper.document_of(uri), workspace.keeper.document_of("untitled:Untitled-1")
 
     assert inside is not None
     assert outside is not None
@@ -87,7 +87,7 @@ async def test_what_is_typed_in_one_document_counts_in_the_next(workspace: Works
     change = types.TextDocumentContentChangeWholeDocument(text="surcharge = 4\n")
     workspace.documents.update_text_document(types.VersionedTextDocumentIdentifier(uri=edited, version=2), change)
     workspace.keeper.note_edit(edited)
-    place = workspace.keeper.place_of(other)
+    place = workspace.keeper.document_of(other)
     assert place is not None
     await asyncio.to_thread(_wait_for_reader, workspace.keeper)
 
@@ -108,9 +108,9 @@ async def test_until_a_closed_document_is_forgotten_the_project_has_no_say(works
     workspace.documents.remove_text_document(uri)
     workspace.keeper.note_files([uri])
 
-    assert workspace.keeper.place_of(other) is None
+    assert workspace.keeper.document_of(other) is None
     assert await workspace.names() == ["a.py", "c.py"]
-    assert workspace.keeper.place_of(other) is not None
+    assert workspace.keeper.document_of(other) is not None
 
 
 async def test_a_document_that_no_disk_holds_is_forgotten_when_it_is_closed(workspace: Workspace) -> None:
@@ -140,7 +140,7 @@ async def test_switched_off_nothing_is_known_and_nothing_is_asked(workspace: Wor
     workspace.keeper.use(Settings(project_text=False), workspace.documents)
 
     assert workspace.projects.text(str(workspace.folder)).names == ()
-    assert workspace.keeper.place_of(uri) is None
+    assert workspace.keeper.document_of(uri) is None
 
 
 async def test_what_has_become_private_is_forgotten(workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from engine.completion.kept import kept_characters
 from engine.completion.site import ended_by_rules, is_doubtful, offered, site_for
-from engine.corpus.as_projects import place_in_package
+from engine.corpus.as_projects import document_in_package
 from engine.corpus.cursors import MIN_PREFIX_CHARS, draw_cursor
 from engine.errors import TrainingError
 from engine.files import written_whole
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engine.corpus.source_text import SourceFile
     from engine.project.continuations import Guess
     from engine.text import DecodedText, TextDecoder, TextRun
-    from engine.types import ProjectPlace
+    from engine.types import ProjectDocument
 
 MAX_NEW_TOKENS = 24
 TRUTH_CHARS = 400  # more than so many tokens ever spell
@@ -57,7 +57,7 @@ class TrainingPlace:
 
     prefix: str
     truth: str
-    project: ProjectPlace | None = None
+    project: ProjectDocument | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def places(files: Sequence[SourceFile], *, seed: int) -> Iterator[TrainingPlace]
                 yield TrainingPlace(
                     prefix=file.text[:cursor],
                     truth=file.text[cursor : cursor + TRUTH_CHARS],
-                    project=place_in_package(file),
+                    project=document_in_package(file),
                 )
 
 
@@ -218,7 +218,7 @@ def record_one(texts: TextDecoder, place: TrainingPlace, check_layers: Sequence[
 
 def site_at(place: TrainingPlace) -> Site:
     """The site of a place. What stands in the file behind the cursor is about to be typed: nothing follows yet."""
-    return site_for(CompletionRequest(prefix=place.prefix, place=place.project))
+    return site_for(CompletionRequest(prefix=place.prefix, in_project=place.project))
 
 
 def _end(site: Site, texts: Sequence[str], said: DecodedText) -> tuple[int, FinishReason]:

@@ -12,7 +12,7 @@ from engine.config import EngineConfig
 from engine.errors import EngineError
 from engine.remote import reach
 from engine.remote.remote_engine import load_remote_engine
-from engine.types import FinishReason, ProjectPlace, PromptOptions, Provenance, Snippet
+from engine.types import FinishReason, ProjectDocument, PromptOptions, Provenance, Snippet
 from tests.engine.remote.scripted_server import MODELS, ScriptedServer, events, loaded, request
 
 if TYPE_CHECKING:
@@ -201,12 +201,12 @@ def test_what_the_project_says_whole_asks_no_server(server: ScriptedServer, engi
     for n in range(6):
         line = f"{begun}connect[settings.host]\n    use{n}()\n"
         engine.project("p").replace(f"{n}.py", f"def f{n}():\n{line}")
-    place = ProjectPlace(project="p", file="new.py")
+    place = ProjectDocument(project="p", file="new.py")
 
     prefix = f"def g():\n{begun}"
-    known = engine.complete(request(prefix, place=place))
+    known = engine.complete(request(prefix, in_project=place))
     without = engine.complete(request(prefix))
-    whole_model = engine.complete(request(prefix, place=place, green_mode=0))
+    whole_model = engine.complete(request(prefix, in_project=place, green_mode=0))
 
     assert (known.text, known.policy) == ("connect[settings.host]", "project")
     assert (without.policy, whole_model.policy, len(server.asked)) == ("remote", "remote", 2)
@@ -214,9 +214,9 @@ def test_what_the_project_says_whole_asks_no_server(server: ScriptedServer, engi
 
 
 def test_where_the_project_alone_is_asked_no_server_is(server: ScriptedServer, engine: RemoteEngine) -> None:
-    place = ProjectPlace(project="p", file="new.py")
+    place = ProjectDocument(project="p", file="new.py")
 
-    nothing = engine.complete(request("x = ", policy="project", place=place))
+    nothing = engine.complete(request("x = ", policy="project", in_project=place))
 
     assert (nothing.text, nothing.policy, server.asked) == ("", "project", [])
 

@@ -15,7 +15,7 @@ import pytest
 from engine.config import EngineConfig
 from engine.errors import EngineError, EngineLostError, ModelNotFoundError, NeverBegunError
 from engine.service.endpoint import Endpoint
-from engine.types import PROJECT_ALONE, CompletionRequest, FinishReason, NeverCancelled, ProjectPlace
+from engine.types import PROJECT_ALONE, CompletionRequest, FinishReason, NeverCancelled, ProjectDocument
 from lsp_server.suggest.seams import CancellationEvent
 from tests.engine.service.hosted import PATIENCE_S, SHARED, Asked, Hosted, hosted, until
 from tests.fakes import FakeEngine
@@ -34,7 +34,9 @@ def host(meeting: Path) -> Iterator[Hosted]:
 
 
 def request(prefix: str, project: str | None = None) -> CompletionRequest:
-    return CompletionRequest(prefix=prefix, place=None if project is None else ProjectPlace(project=project, file="a"))
+    return CompletionRequest(
+        prefix=prefix, in_project=None if project is None else ProjectDocument(project=project, file="a")
+    )
 
 
 def test_the_answer_is_the_engines_own(host: Hosted) -> None:
@@ -181,7 +183,7 @@ def test_projects_are_each_servers_own_and_go_with_it(host: Hosted) -> None:
     held = {number: host.engine.projects.text(f"{number}/p".replace("/p", "//p")) for number in (0, 1)}
     assert sorted(text.names for text in held.values()) == [("a.py",), ("b.py",)]
     Asked(first, request("x", project="/p")).answer()
-    (place,) = [asked.place for asked in host.engine.requests if asked.place is not None]
+    (place,) = [asked.in_project for asked in host.engine.requests if asked.in_project is not None]
     assert host.engine.projects.text(place.project).names == ("a.py",)
 
     first.close()

@@ -21,7 +21,7 @@ from engine.service.wire import (
     request_of,
     unpacked,
 )
-from engine.types import Completion, CompletionRequest, ProjectPlace, PromptOptions, Provenance, Snippet
+from engine.types import Completion, CompletionRequest, ProjectDocument, PromptOptions, Provenance, Snippet
 from tests.fakes import fake_completion
 
 REQUESTS = [
@@ -39,7 +39,7 @@ REQUESTS = [
         max_new_tokens=5,
         single_line=False,
         may_give_up=False,
-        place=ProjectPlace(project="/p", file="a.py"),
+        in_project=ProjectDocument(project="/p", file="a.py"),
     ),
 ]
 COMPLETIONS = [

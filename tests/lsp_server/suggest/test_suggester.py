@@ -14,7 +14,7 @@ from engine.types import (
     CompletionRequest,
     Meanwhile,
     ProgressSink,
-    ProjectPlace,
+    ProjectDocument,
     no_progress,
     nothing_meanwhile,
 )
@@ -39,7 +39,7 @@ def question(prefix: str, *, name: str = "", invoked: bool = False) -> Question:
         suffix="",
         insert_range=Range(here, here),
         selected_text="",
-        place=ProjectPlace(project="p"),
+        in_project=ProjectDocument(project="p"),
     )
     return Question(uri="a.py", completion_id=name or prefix, context=context, is_invoked=invoked, typed_since=None)
 

@@ -17,7 +17,7 @@ from engine.training.policy.env import EpisodeKind
 from engine.training.policy.recordings import Recording, TrainingPlace, record_one
 from engine.training.policy.rewards import Prices, prices_of
 from engine.training.policy.rollout import EnvParams, Rollout
-from engine.types import ProjectPlace
+from engine.types import ProjectDocument
 from tests.engine.training.policy.fakes import CHECK_LAYERS, tiny_loaded
 from tests.tiny_models import early_exit_model
 
@@ -95,7 +95,7 @@ def tiny_recordings(*, with_project: bool) -> Iterator[tuple[TrainingPlace, Reco
         assert made is not None
         if with_project:
             said = text[-20:] + "y" + "".join(map(chr, made.ids))
-            place, project = replace(place, project=ProjectPlace(project="p")), said[:29] + "\n" + said[20:]
+            place, project = replace(place, project=ProjectDocument(project="p")), said[:29] + "\n" + said[20:]
             made = record_one(text_decoder(loaded, project), place, CHECK_LAYERS)
             assert made is not None
         yield place, made, project
