@@ -10,9 +10,8 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -38,6 +37,7 @@ from lsp_server.protocol import (
     SessionEnergy,
     SnoozeParams,
 )
+from lsp_server.registry import HANDLERS, handles
 from lsp_server.rest import MINUTE_S
 from lsp_server.settings_entries import SECTION
 from lsp_server.status import status_of
@@ -46,6 +46,7 @@ from lsp_server.suggest.seams import nothing_to_prepare
 from lsp_server.suggest.suggester import TYPED_ON, Question
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lsp_server.books.recent import Asked
@@ -62,44 +63,31 @@ MAX_SNOOZE_MINUTES = 24 * 60
 MAX_ACCEPTED_CHARS = 1_000_000  # no suggestion is as long
 _COMPLETION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
-_Handler = TypeVar("_Handler", bound=Callable[..., Any])
-_handlers: list[tuple[str, Callable[..., Any], object]] = []  # method, function, what it can do
-
-
-def _handles(method: str, options: object = None) -> Callable[[_Handler], _Handler]:
-    """Registers a function for a message, with what is announced of it."""
-
-    def register(handler: _Handler) -> _Handler:
-        _handlers.append((method, handler, options))
-        return handler
-
-    return register
-
 
 def create_server(
     engine_factory: EngineFactory, *, prepare: Preparation = nothing_to_prepare, ledger_path: Path | None = None
 ) -> GreenCodeServer:
     """Builds a `GreenCodeServer`, see there, that has not begun to listen; `lsp_server.stdio.serve_stdio` runs it."""
     server = GreenCodeServer(version=VERSION, engine_factory=engine_factory, prepare=prepare, ledger_path=ledger_path)
-    for method, handler, options in _handlers:
+    for method, handler, options in HANDLERS:
         server.feature(method, options)(handler)
     server.command(DID_ACCEPT)(did_accept)
     return server
 
 
-@_handles(types.INITIALIZE)
+@handles(types.INITIALIZE)
 def initialize(ls: GreenCodeServer, params: types.InitializeParams) -> None:
     """Prepares; pygls itself answers with the capabilities."""
     ls.set_up(params)
 
 
-@_handles(types.INITIALIZED)
+@handles(types.INITIALIZED)
 async def initialized(ls: GreenCodeServer, params: types.InitializedParams) -> None:
     """The client is ready: load the engine."""
     await ls.start()
 
 
-@_handles(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+@handles(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
 def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigurationParams) -> None:
     """Settings changed: they come along, and then hold for the very next message, or have to be fetched."""
     settings = params.settings
@@ -109,13 +97,13 @@ def did_change_configuration(ls: GreenCodeServer, params: types.DidChangeConfigu
         ls.keep(ls.fetch_settings())
 
 
-@_handles(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+@handles(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
 def did_change_folders(ls: GreenCodeServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
     """The workspace has other folders; pygls keeps the list."""
     ls.note_folders()
 
 
-@_handles(types.TEXT_DOCUMENT_DID_OPEN)
+@handles(types.TEXT_DOCUMENT_DID_OPEN)
 def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> None:
     """Somebody looks at a document; pygls keeps the text."""
     ls.surroundings.visit(params.text_document.uri)
@@ -124,7 +112,7 @@ def did_open(ls: GreenCodeServer, params: types.DidOpenTextDocumentParams) -> No
         ls.keep(ls.note_document(params.text_document.uri))
 
 
-@_handles(types.TEXT_DOCUMENT_DID_CHANGE)
+@handles(types.TEXT_DOCUMENT_DID_CHANGE)
 def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -> None:
     """Somebody types; pygls keeps the text."""
     ls.rest.note_use()
@@ -138,14 +126,14 @@ def did_change(ls: GreenCodeServer, params: types.DidChangeTextDocumentParams) -
             ls.surroundings.visit(params.text_document.uri)
 
 
-@_handles(types.TEXT_DOCUMENT_DID_SAVE)
+@handles(types.TEXT_DOCUMENT_DID_SAVE)
 def did_save(ls: GreenCodeServer, params: types.DidSaveTextDocumentParams) -> None:
     """A document is as somebody wants it."""
     ls.surroundings.visit(params.text_document.uri)
     ls.project.note_document(params.text_document.uri)
 
 
-@_handles(types.TEXT_DOCUMENT_DID_CLOSE)
+@handles(types.TEXT_DOCUMENT_DID_CLOSE)
 def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> None:
     """A document was closed: cancels what it asked, and forgets it where it was never saved."""
     ls.suggester.forget(params.text_document.uri)
@@ -153,46 +141,56 @@ def did_close(ls: GreenCodeServer, params: types.DidCloseTextDocumentParams) -> 
     ls.project.note_files([params.text_document.uri])
 
 
-@_handles(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+@handles(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+def did_open_notebook(ls: GreenCodeServer, params: types.DidOpenNotebookDocumentParams) -> None:
+    """Somebody looks at a notebook; pygls keeps its cells."""
+    for cell in params.cell_text_documents:
+        ls.project.note_document(cell.uri)
+
+
+@handles(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
 def did_change_notebook(ls: GreenCodeServer, params: types.DidChangeNotebookDocumentParams) -> None:
     """Somebody types in a cell, or adds, moves or takes away cells; pygls keeps them."""
     cells = params.change.cells
     for text in (cells.text_content or []) if cells is not None else []:
         ls.suggester.note_key()
         _note_taken(ls, text.document.uri, text.changes)
-    for closed in (cells.structure.did_close or []) if cells is not None and cells.structure is not None else []:
+    structure = cells.structure if cells is not None else None
+    for closed in (structure.did_close or []) if structure is not None else []:
         ls.suggester.forget(closed.uri)
+    for opened in (structure.did_open or []) if structure is not None else []:
+        ls.project.note_document(opened.uri)
 
 
-@_handles(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+@handles(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
 def did_close_notebook(ls: GreenCodeServer, params: types.DidCloseNotebookDocumentParams) -> None:
     """A notebook was closed: cancels what its cells asked."""
     for cell in params.cell_text_documents:
         ls.suggester.forget(cell.uri)
 
 
-@_handles(types.WORKSPACE_DID_RENAME_FILES, _EVERY_FILE)
+@handles(types.WORKSPACE_DID_RENAME_FILES, _EVERY_FILE)
 def did_rename_files(ls: GreenCodeServer, params: types.RenameFilesParams) -> None:
     """Files have other names now, and what was seen under the old ones is theirs."""
     ls.surroundings.forget(file.old_uri for file in params.files)
     ls.project.note_files(name for file in params.files for name in (file.old_uri, file.new_uri))
 
 
-@_handles(types.WORKSPACE_DID_DELETE_FILES, _EVERY_FILE)
+@handles(types.WORKSPACE_DID_DELETE_FILES, _EVERY_FILE)
 def did_delete_files(ls: GreenCodeServer, params: types.DeleteFilesParams) -> None:
     """Files are gone."""
     ls.surroundings.forget(file.uri for file in params.files)
     ls.project.note_files(file.uri for file in params.files)
 
 
-@_handles(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+@handles(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
 def did_change_files(ls: GreenCodeServer, params: types.DidChangeWatchedFilesParams) -> None:
     """Files have changed on the disk."""
     ls.project.note_files(change.uri for change in params.changes)
 
 
 # Without options pygls announces no inline completion; an Emacs that reads objects as lists takes empty ones for none.
-@_handles(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions(work_done_progress=False))
+@handles(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions(work_done_progress=False))
 async def inline_completion(
     ls: GreenCodeServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
@@ -298,14 +296,14 @@ def did_accept(ls: GreenCodeServer, *arguments: object) -> None:
             raise JsonRpcInvalidParams(f"{DID_ACCEPT} takes a completion's id and the characters that it offered.")
 
 
-@_handles(RESET_SESSION)
+@handles(RESET_SESSION)
 def reset_session(ls: GreenCodeServer, params: object) -> SessionEnergy:
     """Begins a new session."""
     ls.books.begin_session()
     return ls.totals()
 
 
-@_handles(SNOOZE)
+@handles(SNOOZE)
 def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
     """The person wants quiet for a while, or no longer."""
     if not 0 <= params.minutes <= MAX_SNOOZE_MINUTES:
@@ -313,7 +311,7 @@ def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
     ls.quiet.snooze(params.minutes)
 
 
-@_handles(HISTORY)
+@handles(HISTORY)
 def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
     """Sums up the newest days of the ledger."""
     if not 1 <= params.days <= MAX_HISTORY_DAYS:
@@ -324,13 +322,13 @@ def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
         raise JsonRpcInvalidParams(ls.say(error.sentence)) from None
 
 
-@_handles(CLEAR_HISTORY)
+@handles(CLEAR_HISTORY)
 def clear_history(ls: GreenCodeServer, params: object) -> None:
     """The person wants the ledger empty."""
     ls.books.clear_history()
 
 
-@_handles(RECENT)
+@handles(RECENT)
 def recent(ls: GreenCodeServer, params: object) -> RecentResult:
     """Says what became of the newest requests, and how the server is."""
     without_names = replace(ls.state, not_offered=None, reading="")
@@ -338,13 +336,13 @@ def recent(ls: GreenCodeServer, params: object) -> RecentResult:
     return RecentResult(requests=ls.books.recent.told(ls.say), status=status, index=ls.say(ls.project.index))
 
 
-@_handles(MODELS)
+@handles(MODELS)
 async def models(ls: GreenCodeServer, params: object) -> ModelsResult:
     """Says what each known model would take here."""
     return await model_choices(ls.say)
 
 
-@_handles(types.SHUTDOWN)
+@handles(types.SHUTDOWN)
 async def shutdown(ls: GreenCodeServer, params: None) -> None:
     """The client is about to end the server: write what must not be lost."""
     await ls.stop()

@@ -194,7 +194,8 @@ class GreenCodeServer(LanguageServer):
     def apply_settings(self, raw: object) -> None:
         """Takes over changed settings; the engine is loaded anew only where it must be."""
         self._use(raw)
-        self._load_if_needed()
+        if not self.rest.is_resting:  # else with the next use: all windows hear of a change in one
+            self._load_if_needed()
         self.push_energy()
 
     async def fetch_settings(self) -> None:

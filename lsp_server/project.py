@@ -12,7 +12,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.completion.languages import language_of
+from engine.completion.languages import LANGUAGES_OF_FILES, language_of
 from engine.types import ProjectDocument
 from lsp_server.context.documents import normalised, path_of
 from lsp_server.context.project_reader import ProjectReader
@@ -20,6 +20,8 @@ from lsp_server.context.project_reader import ProjectReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    from pygls.workspace import TextDocument
 
     from lsp_server.context.documents import OpenDocuments
     from lsp_server.context.project_reader import ProjectSink
@@ -108,7 +110,7 @@ class ProjectKeeper:
             self._edited.discard(other)
             self.note_document(other)
         path = path_of(uri)
-        folder = self._reader.project_of(path) if path is not None else None
+        folder = self._reader.project_of(path) if path is not None else self._reader.only_folder
         return ProjectDocument(project=str(folder or ""), file=str(path or uri))
 
     def close(self) -> None:
@@ -136,7 +138,8 @@ class ProjectKeeper:
                 self._reader.stop()
             return
         paths = {uri: path for uri in documents.text_documents if (path := path_of(uri)) is not None}
-        languages = frozenset(map(language_of, paths.values())) - {""}
+        languages = frozenset(_language(document, paths.get(uri)) for uri, document in documents.text_documents.items())
+        languages -= {""}
         known: frozenset[str] = self._read[0] if self._read is not None else frozenset()
         wanted = (languages | known, tuple(documents.folder_paths), self._private_files)
         if wanted == self._read or not languages:
@@ -150,3 +153,9 @@ class ProjectKeeper:
         self._reader.read(
             self._sinks, documents.folder_paths, wanted[0], private_files=self._private_files, texts=texts
         )
+
+
+def _language(document: TextDocument, path: Path | None) -> str:
+    """A document's, by its name, or where that tells none (a cell, a text without a file, a script) by the editor."""
+    by_name = language_of(path) if path is not None else ""
+    return by_name or (document.language_id if document.language_id in LANGUAGES_OF_FILES else "") or ""

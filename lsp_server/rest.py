@@ -39,6 +39,11 @@ class Rest:
         self._timer: asyncio.TimerHandle | None = None
         self._rests = False
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the engine was given back, until somebody types or asks."""
+        return self._rests
+
     def note_use(self) -> None:
         """Somebody types or asks."""
         self.cancel()

@@ -40,6 +40,8 @@ _BY_SUFFIX = {
     ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".vue": "vue", ".xml": "xml", ".yaml": "yaml",
     ".yml": "yaml", ".zig": "zig",
 }  # fmt: skip
+LANGUAGES_OF_FILES = frozenset(_BY_SUFFIX.values())
+"""Those that a file's name tells."""
 # How a line comment begins; where a language has several, the one that most people write.
 _LINE_COMMENTS = {
     "#": "python ruby perl perl6 raku r julia elixir coffeescript shellscript fish powershell makefile dockerfile yaml "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.completion.languages import language_of
+from lsp_server.context.git_ignore import repository_root
 from lsp_server.context.git_process import SAFE_OPTIONS, find_git, safe_environment
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ def project_files(
     wanted = (path for path in names if language_of(path) in languages and not reason(path))
     folders = {path.parent for path in near}
     return sorted(islice(wanted, MAX_FILES), key=lambda path: (-_nearness(path, folders), path.as_posix()))
+
+
+def is_passed_over(path: Path, folder: Path) -> bool:
+    """Whether a file of a folder lies where nobody looks for one, as git would not have named it either.
+
+    Args:
+        path: The file.
+        folder: The workspace's; it may be of any name.
+    """
+    return repository_root(path) is None and any(map(_is_aside, path.relative_to(folder).parts[:-1]))
 
 
 def read_file(path: Path) -> str | None:
@@ -79,12 +90,16 @@ def _named_by_git(folder: Path) -> Iterable[Path] | None:
 def _walked(folder: Path) -> Iterator[Path]:
     n_seen = 0
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _PASSED_OVER)
+        folders[:] = sorted(name for name in folders if not _is_aside(name))
         for name in sorted(names):
             yield Path(root, name)
         n_seen += len(names)
         if n_seen > 10 * MAX_FILES:
             return
+
+
+def _is_aside(name: str) -> bool:
+    return name.startswith(".") or name in _PASSED_OVER
 
 
 def _nearness(path: Path, folders: Collection[Path]) -> int:

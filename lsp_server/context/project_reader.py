@@ -23,7 +23,7 @@ from engine.errors import EngineError
 from engine.sentences import Sentence
 from lsp_server.context.git_ignore import GitIgnores
 from lsp_server.context.privacy import PrivateFiles
-from lsp_server.context.project_files import project_files, read_file
+from lsp_server.context.project_files import is_passed_over, project_files, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -92,6 +92,7 @@ class _Wanted:
     private: PrivateFiles  # the reader's thread's own, as are the others
     git: GitIgnores
     taken: dict[Path, int]  # by file, what of an open document says which text of it was read last
+    held: set[str]  # the names of the files that the sinks have
 
 
 class ProjectReader:
@@ -159,6 +160,7 @@ class ProjectReader:
             private=PrivateFiles(private_files, tuple(folders), git=git),
             git=git,
             taken={},
+            held=set(),
         )
         self._read_folders(wanted, texts)
 
@@ -196,18 +198,30 @@ class ProjectReader:
         mine = [folder for folder in folders if path.is_relative_to(folder)]
         return max(mine, key=lambda folder: len(folder.parts), default=None)
 
+    @property
+    def only_folder(self) -> Path | None:
+        """The folder that is read, where it is the only one: a text without a file is likely meant for it."""
+        folders = self._wanted.folders if self._wanted is not None else ()
+        return folders[0] if len(folders) == 1 else None
+
     def update(self, path: Path, text: str | None = None) -> None:
-        """A file has changed.
+        """A file has changed, or a folder: of one that was moved or deleted, editors name no file in it.
 
         Args:
-            path: The file.
-            text: What it says now; None to look on the disk.
+            path: The file or the folder.
+            text: What a file says now; None to look on the disk.
         """
         path = Path(os.path.normpath(path))
         folder = self.project_of(path)
-        if folder is not None and self._wanted is not None and language_of(path) in self._wanted.languages:
+        if folder is None or self._wanted is None:
+            return
+        language = language_of(path)
+        if language in self._wanted.languages:
             self._n_to_look_at += text is None
             self._do(partial(self._update_file, self._wanted, folder, path, text))
+        elif not language and text is None:
+            self._n_to_look_at += 1
+            self._do(partial(self._update_folder, self._wanted, folder, path))
 
     def _read_folders(self, wanted: _Wanted, texts: Mapping[Path, str]) -> None:
         for number, folder in enumerate(wanted.folders):
@@ -238,6 +252,8 @@ class ProjectReader:
                 return
             text = texts[path] if path in texts else read_file(path)
             is_taken = text is not None and sink.replace(str(path), text)
+            if is_taken:
+                wanted.held.add(str(path))
             if is_taken and path in texts:
                 wanted.taken[path] = hash(text)
             n_read, n_left = n_read + is_taken, n_left + (not is_taken)
@@ -256,19 +272,35 @@ class ProjectReader:
         finally:
             self._n_looked_at += text is None
 
+    def _update_folder(self, wanted: _Wanted, folder: Path, changed: Path) -> None:
+        try:
+            if wanted.turn == self._turn:
+                self._take_folder(wanted, folder, changed)
+        finally:
+            self._n_looked_at += 1
+
+    def _take_folder(self, wanted: _Wanted, folder: Path, changed: Path) -> None:
+        known = {Path(name) for name in wanted.held if name.startswith(f"{changed}{os.sep}")}
+        found = project_files(changed, wanted.languages, near=(), private=wanted.private) if changed.is_dir() else ()
+        for path in known.union(found) - wanted.taken.keys():
+            self._take_file(wanted, folder, path, None)
+
     def _take_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
         sink = wanted.sinks(str(folder))
         says = None if text is None else hash(text)
         # Whoever opens a document tells what it says again, behind the reading with it.
         is_known = wanted.taken.pop(path, None) == says and says is not None
-        if wanted.private.reason_at_once(path):
+        if wanted.private.reason_at_once(path) or (text is None and is_passed_over(path, folder)):
             text = None
         elif text is None:
             text = read_file(path)
         if text is None or not (is_known or sink.replace(str(path), text)):
             sink.remove(str(path))
-        elif says is not None:
-            wanted.taken[path] = says
+            wanted.held.discard(str(path))
+        else:
+            wanted.held.add(str(path))
+            if says is not None:
+                wanted.taken[path] = says
         if not is_known and sink.is_due:
             sink.sort()
         self._count(folder, sink)

@@ -18,7 +18,11 @@ from engine.completion.shape import shape_at
 if TYPE_CHECKING:
     from engine.types import CompletionRequest
 
-MAX_SUGGESTIONS = 256  # each with up to 50 kB of document around it: 13 MB at most
+MAX_SUGGESTIONS = 256
+MAX_CHARS = 4_000_000  # of the documents around them, which each has for itself; 4 to 16 MB
+
+
+_Place = tuple[str, str, str]  # URI, prefix, suffix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,19 +83,24 @@ class SuggestionCache:
 
     Args:
         max_suggestions: How many are kept.
+        max_chars: How much of the documents around them; one is always kept.
     """
 
-    def __init__(self, max_suggestions: int = MAX_SUGGESTIONS) -> None:
-        self._max_suggestions = max_suggestions
-        self._suggestions: OrderedDict[tuple[str, str, str], Suggestion] = OrderedDict()  # by URI, prefix, suffix
+    def __init__(self, max_suggestions: int = MAX_SUGGESTIONS, max_chars: int = MAX_CHARS) -> None:
+        self._max_suggestions, self._max_chars = max_suggestions, max_chars
+        self._n_chars = 0
+        self._suggestions: OrderedDict[_Place, Suggestion] = OrderedDict()
 
     def keep(self, uri: str, request: CompletionRequest, suggestion: Suggestion) -> None:
         """Keeps the whole answer to a request."""
         place = (uri, request.prefix, request.suffix)
+        self._drop(place)
         self._suggestions[place] = suggestion
-        self._suggestions.move_to_end(place)
-        if len(self._suggestions) > self._max_suggestions:
-            self._suggestions.popitem(last=False)
+        self._n_chars += _chars(place)
+        while len(self._suggestions) > self._max_suggestions or (
+            self._n_chars > self._max_chars and len(self._suggestions) > 1
+        ):
+            self._drop(next(iter(self._suggestions)))
 
     def find(self, uri: str, request: CompletionRequest) -> Suggestion | None:
         """What the newest fitting answer still says at a place; None where none fits."""
@@ -110,8 +119,17 @@ class SuggestionCache:
     def forget(self, uri: str) -> None:
         """Drops what is known of one document."""
         for place in [place for place in self._suggestions if place[0] == uri]:
-            del self._suggestions[place]
+            self._drop(place)
 
     def clear(self) -> None:
         """Drops everything: other settings would give other answers."""
         self._suggestions.clear()
+        self._n_chars = 0
+
+    def _drop(self, place: _Place) -> None:
+        if self._suggestions.pop(place, None) is not None:
+            self._n_chars -= _chars(place)
+
+
+def _chars(place: _Place) -> int:
+    return len(place[1]) + len(place[2])

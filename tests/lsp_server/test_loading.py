@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
+from lsp_server.protocol import RECENT
 from tests.lsp_server.client import (
     BOTH_WAYS,
     Client,
@@ -216,6 +217,9 @@ async def test_an_engine_that_nobody_uses_rests_and_the_next_key_wakes_it(
         await client.ready()
         client.open("x")
         await client.status(lambda status: status.model is None and status.quiescent)
+
+        client.change_settings({"restAfterMinutes": 1, "logLevel": "debug"})  # in any window
+        assert (await client.request(RECENT)).status.model is None
 
         client.type(0, 1, "y")
 

@@ -72,12 +72,38 @@ async def test_another_language_is_read_when_its_first_document_is_opened(worksp
 
 async def test_a_document_belongs_to_the_folder_that_it_lies_in(workspace: Workspace, tmp_path: Path) -> None:
     uri = workspace.open("a.py", "price = 1\n")
-    inside, outside = workspace.keeper.document_of(uri), workspace.keeper.document_of("untitled:Untitled-1")
+    inside, outside = workspace.keeper.document_of(uri), workspace.keeper.document_of("file:///elsewhere/b.py")
 
     assert inside is not None
     assert outside is not None
     assert (inside.project, inside.file) == (str(tmp_path), str(tmp_path / "a.py"))
     assert outside.project == ""
+
+
+@pytest.mark.parametrize(
+    ("uri", "language_id", "is_read"),
+    [
+        ("untitled:Untitled-1", "python", True),
+        ("untitled:Untitled-1", "plaintext", False),
+        ("vscode-notebook-cell:{folder}/n.ipynb#W0", "python", True),
+        ("file://{folder}/tool", "python", True),
+        ("file://{folder}/notes.md", "python", False),
+    ],
+)
+async def test_the_editor_says_the_language_where_no_name_does(
+    workspace: Workspace, uri: str, language_id: str, *, is_read: bool
+) -> None:
+    uri = uri.format(folder=workspace.folder)
+    item = types.TextDocumentItem(uri=uri, language_id=language_id, version=1, text="")
+    workspace.documents.put_text_document(item)
+    workspace.keeper.note_document(uri)
+
+    document = workspace.keeper.document_of(uri)
+
+    assert ("a.py" in await workspace.names()) is is_read
+    if is_read:
+        assert document is not None
+        assert document.project == str(workspace.folder)
 
 
 async def test_what_is_typed_in_one_document_counts_in_the_next(workspace: Workspace) -> None:

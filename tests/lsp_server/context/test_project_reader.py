@@ -1,3 +1,4 @@
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -131,6 +132,51 @@ def test_files_come_change_and_go(desk: Desk) -> None:
     old.unlink()
     assert desk.after(lambda: desk.reader.update(old)) == ["b.py", "new.py"]
     assert desk.after(lambda: desk.reader.update(old, "back = 1\n")) == ["a.py", "b.py", "new.py"]
+
+
+def test_of_a_folder_that_was_moved_or_deleted_its_files_are_taken_and_forgotten(desk: Desk) -> None:
+    source, moved = desk.folder / "src", desk.folder / "lib"
+    (source / "deep").mkdir(parents=True)
+    (source / "x.py").write_text("x = 1\n")
+    (source / "deep" / "y.py").write_text("y = 1\n")
+    desk.read(texts={"open.py": "price = 2\n"})
+    before = desk.names
+
+    def move() -> None:
+        source.rename(moved)
+        desk.reader.update(source)
+        desk.reader.update(moved)
+
+    def delete() -> None:
+        shutil.rmtree(moved)
+        desk.reader.update(moved)
+
+    assert "x.py" in before
+    assert "y.py" in before
+    assert desk.after(move) == before
+    found = set(desk.projects.text(str(desk.folder)).names)
+    assert {str(moved / "x.py"), str(moved / "deep" / "y.py")} < found
+    assert not any(Path(name).is_relative_to(source) for name in found)
+    assert desk.after(delete) == [name for name in before if name not in {"x.py", "y.py"}]
+    assert not desk.reader.is_behind
+
+
+def test_what_a_package_manager_fetches_meanwhile_is_passed_over_as_in_the_first_reading(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("price = 1\n")  # and no git
+    desk = Desk(tmp_path)
+    desk.read()
+    fetched = [desk.folder / "venv/lib/p.py", desk.folder / ".cache/p.py", desk.folder / "node_modules/p.py"]
+    for path in fetched:
+        path.parent.mkdir(parents=True)
+        path.write_text("p = 1\n")
+
+    def tell() -> None:
+        for path in (*fetched, desk.folder / "venv", desk.folder / "node_modules"):
+            desk.reader.update(path)
+
+    assert desk.after(tell) == ["a.py"]
+    desk.reader.close()
+    desk.join()
 
 
 def test_a_file_of_another_kind_or_place_or_that_is_private_is_passed_over(desk: Desk) -> None:

@@ -83,6 +83,22 @@ def test_the_least_recently_used_goes_first() -> None:
     assert [text_at(cache, name) for name in "abc"] == ["text", None, "text"]
 
 
+def test_long_documents_are_kept_for_fewer_answers() -> None:
+    cache = SuggestionCache(max_chars=250)
+    places = [CompletionRequest(prefix="x" * 99 + f"{n}", suffix="", language_id="python") for n in range(3)]
+    for n, place in enumerate(places):
+        cache.keep(DOCUMENT, place, Suggestion(completion_id=f"{n}", text="foo"))
+        cache.keep(DOCUMENT, place, Suggestion(completion_id=f"{n}", text="foo"))
+
+    assert [cache.find(DOCUMENT, place) is not None for place in places] == [False, True, True]
+
+    long = CompletionRequest(prefix="y" * 1000, suffix="", language_id="python")
+    cache.keep(DOCUMENT, long, Suggestion(completion_id="long", text="foo"))
+
+    assert cache.find(DOCUMENT, long) is not None
+    assert cache.find(DOCUMENT, places[2]) is None
+
+
 def test_a_closed_document_is_forgotten(cache: SuggestionCache) -> None:
     cache.forget(DOCUMENT)
 
