@@ -312,12 +312,12 @@ def snooze(ls: GreenCodeServer, params: SnoozeParams) -> None:
 
 
 @handles(HISTORY)
-def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
+async def history(ls: GreenCodeServer, params: HistoryParams) -> HistoryResult:
     """Sums up the newest days of the ledger."""
     if not 1 <= params.days <= MAX_HISTORY_DAYS:
         raise JsonRpcInvalidParams(f"The number of days must be from 1 to {MAX_HISTORY_DAYS}.")
     try:
-        return ls.books.history(params, ls.say, rest_after_s=ls.settings.rest_after_minutes * MINUTE_S)
+        return await ls.books.history(params, ls.say, rest_after_s=ls.settings.rest_after_minutes * MINUTE_S)
     except EngineError as error:
         raise JsonRpcInvalidParams(ls.say(error.sentence)) from None
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.config import data_dir
 from engine.energy.carbon import carbon_intensity
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W
+from lsp_server.books.ledger_reader import open_to_read
 from lsp_server.books.reading import reading_by, reading_total
 from lsp_server.books.recent import Recent
 from lsp_server.books.reports import GROUPS, READING_GROUPS, models_since, sums_by
@@ -22,9 +24,11 @@ from lsp_server.books.today import Today
 from lsp_server.protocol import HistoryResult, PeriodEnergy, ProjectsEnergy
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from engine.energy.carbon import CarbonIntensity
     from engine.types import Completion
     from lsp_server.books.ledger import Ledger, Origin
     from lsp_server.books.reports import Sums
@@ -130,8 +134,8 @@ class Books:
         today = self._today.look(self._ledger)
         return self._session.totals(say, green_mode=green_mode, layers_total=layers_total, today=today)
 
-    def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
-        """What the ledger says of the newest days.
+    async def history(self, params: HistoryParams, say: Callable[[str], str], *, rest_after_s: float) -> HistoryResult:
+        """What the ledger says of the newest days; a long one is summed up in a thread, while others are answered.
 
         Args:
             params: Which days, and in which parts.
@@ -139,31 +143,15 @@ class Books:
             rest_after_s: After how many seconds without use a model is given back.
 
         Raises:
-            ConfigError: The country is unknown.
+            ConfigError: The country is unknown, or the ledger has just become unreadable.
             MeterError: The calibration is damaged or may not be read.
         """
-        from engine.energy.calibration import CALIBRATION_FILE, rest_power  # with numpy: not before somebody asks
-
         carbon = carbon_intensity(params.country) if params.country else None
-        start_s = time.time() - params.days * 86400.0
+        sum_up = partial(_history, params, say, carbon, rest_after_s)
+        if self._ledger.is_written():
+            return await asyncio.to_thread(_of_file, self._ledger.path, sum_up)
         with self._ledger.reading() as database:
-            periods = sums_by(database, params.by, start_s)
-            total = sums_by(database, "", start_s)
-            rest_s = sum(resting(database, start_s, most_s=rest_after_s)["hour"].values())
-            rest = rest_power(data_dir() / CALIBRATION_FILE, models_since(database, start_s))
-            projects_total = reading_total(database, start_s)
-            projects = reading_by(database, GROUPS[params.by], start_s) if params.by in READING_GROUPS else {}
-        return HistoryResult(
-            periods=[_period(key, sums) for key, sums in periods.items()],
-            total=_period("", total[""]) if total else None,
-            carbon_g_per_kwh=carbon.g_per_kwh if carbon else None,
-            carbon_source=say(carbon.source) if carbon else None,
-            rest_s=rest_s,
-            rest_w=rest.loaded_w if rest else None,
-            rest_of_model_w=rest.of_model_w if rest else None,
-            projects_j=projects_total.energy_j if projects_total else None,
-            projects=[ProjectsEnergy(key=key, energy_j=read.energy_j) for key, read in projects.items()],
-        )
+            return sum_up(database)
 
     def clear_history(self) -> None:
         """Deletes all that the ledger holds; the session's sums stay."""
@@ -205,6 +193,40 @@ class Books:
         self._again = None
         self._again_s *= 2.0
         self.open()
+
+
+def _of_file(path: Path, sum_up: Callable[[sqlite3.Connection], HistoryResult]) -> HistoryResult:
+    with open_to_read(path) as database:
+        return sum_up(database)
+
+
+def _history(
+    params: HistoryParams,
+    say: Callable[[str], str],
+    carbon: CarbonIntensity | None,
+    rest_after_s: float,
+    database: sqlite3.Connection,
+) -> HistoryResult:
+    from engine.energy.calibration import CALIBRATION_FILE, rest_power  # with numpy: not before somebody asks
+
+    start_s = time.time() - params.days * 86400.0
+    periods = sums_by(database, params.by, start_s)
+    total = sums_by(database, "", start_s)
+    rest_s = sum(resting(database, start_s, most_s=rest_after_s)["hour"].values())
+    rest = rest_power(data_dir() / CALIBRATION_FILE, models_since(database, start_s))
+    projects_total = reading_total(database, start_s)
+    projects = reading_by(database, GROUPS[params.by], start_s) if params.by in READING_GROUPS else {}
+    return HistoryResult(
+        periods=[_period(key, sums) for key, sums in periods.items()],
+        total=_period("", total[""]) if total else None,
+        carbon_g_per_kwh=carbon.g_per_kwh if carbon else None,
+        carbon_source=say(carbon.source) if carbon else None,
+        rest_s=rest_s,
+        rest_w=rest.loaded_w if rest else None,
+        rest_of_model_w=rest.of_model_w if rest else None,
+        projects_j=projects_total.energy_j if projects_total else None,
+        projects=[ProjectsEnergy(key=key, energy_j=read.energy_j) for key, read in projects.items()],
+    )
 
 
 def _period(key: str, sums: Sums) -> PeriodEnergy:

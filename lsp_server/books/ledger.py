@@ -139,6 +139,16 @@ class Ledger:
         self._write_waiting()
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
+
+    def is_written(self) -> bool:
+        """Writes what waits; whether every row is in the file."""
+        self._write_waiting()
+        return self.written is not None
+
+    @property
     def written(self) -> sqlite3.Connection | None:
         """The file, where every row is in it; None where it cannot be had just now."""
         return None if self._waiting else self._file.open_database

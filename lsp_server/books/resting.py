@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 HOUR_FORMAT = "%Y-%m-%d %H:00"
 """How the ledger's sums name an hour of local time."""
+
+_QUARTER_S = 900.0
 
 _ROWS = """
     SELECT session_id, created_at - COALESCE(elapsed_s, 0) AS begun_at, created_at AS ended_at, engine FROM completion
@@ -84,7 +87,14 @@ def _shares(spans: Sequence[_Span]) -> Iterator[tuple[_Span, float]]:
 def _hours(begun_s: float, ended_s: float) -> Iterator[tuple[str, float]]:
     """The hours that a span lies in, and how much of it is in each."""
     while begun_s < ended_s:
-        hour = datetime.fromtimestamp(begun_s).astimezone().replace(minute=0, second=0, microsecond=0)
-        until_s = min(ended_s, (hour + timedelta(hours=1)).timestamp())
-        yield hour.strftime(HOUR_FORMAT), until_s - begun_s
+        hour, end_s = _hour_of(int(begun_s // _QUARTER_S))
+        until_s = min(ended_s, end_s)
+        yield hour, until_s - begun_s
         begun_s = until_s
+
+
+@lru_cache(maxsize=64)  # spans come in the order of time
+def _hour_of(quarter: int) -> tuple[str, float]:
+    """The hour of local time that a quarter of an hour lies in, and its end: zones differ by whole quarters."""
+    hour = datetime.fromtimestamp(quarter * _QUARTER_S).astimezone().replace(minute=0, second=0, microsecond=0)
+    return hour.strftime(HOUR_FORMAT), (hour + timedelta(hours=1)).timestamp()

@@ -1,10 +1,13 @@
 """What reading projects takes: told beside the requests of a session, and kept in the ledger by session and project."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.energy.cost_model import CPU_ACTIVE_POWER_W
+from lsp_server import books
 from lsp_server.books.books import Books
 from lsp_server.books.ledger import Ledger
 from lsp_server.books.reports import read_report
@@ -85,21 +88,37 @@ def test_it_is_in_no_sum_of_requests(spent: Spent, ledger: Ledger, path: Path) -
     assert report.by["session"].keys() == {"one"}
 
 
-def test_the_history_tells_it_by_the_same_keys_and_forgets_it_with_the_rest(spent: Spent) -> None:
-    def history(by: str) -> tuple[float | None, list[float | None]]:
+async def test_the_history_tells_it_by_the_same_keys_and_forgets_it_with_the_rest(spent: Spent) -> None:
+    async def history(by: str) -> tuple[float | None, list[float | None]]:
         params = HistoryParams(by=by, days=1, country="")  # type: ignore[arg-type]  # one of the literals
-        told = spent.books.history(params, str, rest_after_s=60.0)
+        told = await spent.books.history(params, str, rest_after_s=60.0)
         return told.projects_j, [read.energy_j for read in told.projects]
 
-    assert history("day") == (None, [])
+    assert await history("day") == (None, [])
     spent.told(here=1.0)
     spent.books.begin_session()
     spent.told(here=3.0)
 
-    assert history("day") == (3.0 * CPU_ACTIVE_POWER_W, [3.0 * CPU_ACTIVE_POWER_W])
-    assert history("session") == (3.0 * CPU_ACTIVE_POWER_W, [CPU_ACTIVE_POWER_W, 2.0 * CPU_ACTIVE_POWER_W])
-    assert history("language") == (3.0 * CPU_ACTIVE_POWER_W, [])
+    assert await history("day") == (3.0 * CPU_ACTIVE_POWER_W, [3.0 * CPU_ACTIVE_POWER_W])
+    assert await history("session") == (3.0 * CPU_ACTIVE_POWER_W, [CPU_ACTIVE_POWER_W, 2.0 * CPU_ACTIVE_POWER_W])
+    assert await history("language") == (3.0 * CPU_ACTIVE_POWER_W, [])
     spent.books.clear_history()
-    assert history("session") == (None, [])
+    assert await history("session") == (None, [])
     assert spent.told(here=4.0) == pytest.approx(3.0 * CPU_ACTIVE_POWER_W)  # the session's sums stay
-    assert history("session") == (CPU_ACTIVE_POWER_W, [CPU_ACTIVE_POWER_W])
+    assert await history("session") == (CPU_ACTIVE_POWER_W, [CPU_ACTIVE_POWER_W])
+
+
+async def test_a_history_is_summed_up_beside_the_event_loop(spent: Spent, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def resting(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is called
+        threads.append(threading.current_thread())
+        return books.resting.resting(*args, **more)
+
+    monkeypatch.setattr(books.books, "resting", resting)
+    spent.told(here=1.0)
+
+    await spent.books.history(HistoryParams(by="day", days=1, country=""), str, rest_after_s=60.0)
+
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()

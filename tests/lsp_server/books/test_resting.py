@@ -95,18 +95,20 @@ def test_a_model_on_a_server_elsewhere_does_not_rest_here(path: Path) -> None:
     assert resting(path) == {}
 
 
-def test_the_editors_history_says_how_long_and_at_which_power(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_editors_history_says_how_long_and_at_which_power(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(path.parent))
     now_s = time.time()
     write(path, ("one", now_s - 200.0), ("one", now_s - 100.0))
     books = Books(Ledger(path), lambda: None, lambda: None, dict)
     params = HistoryParams(by="day", days=2, country="")
 
-    unknown = books.history(params, str, rest_after_s=1800.0)
+    unknown = await books.history(params, str, rest_after_s=1800.0)
     (path.parent / "green-code").mkdir()
     measured = replace(ROUND, idle_power_w=8.0, unloaded_power_w=7.5)
     save_calibration(path.parent / "green-code" / CALIBRATION_FILE, "fake | CPU", measured)
-    known = books.history(params, str, rest_after_s=60.0)
+    known = await books.history(params, str, rest_after_s=60.0)
 
     assert unknown.rest_s == pytest.approx(99.5)
     assert unknown.rest_w is None
