@@ -71,6 +71,7 @@ export class ServerClient implements vscode.Disposable {
 
   /** Stops the server, if one runs, and starts it from the settings in force; calls are queued. */
   restart(): Promise<void> {
+    void this.#abandon();
     return this.#queue.run(async () => {
       await this.#stop();
       await this.#start();
@@ -125,6 +126,7 @@ export class ServerClient implements vscode.Disposable {
 
   /** Stops the server, after whatever is under way. */
   async stop(): Promise<void> {
+    void this.#abandon();
     await this.#queue.run(() => this.#stop());
   }
 
@@ -146,11 +148,12 @@ export class ServerClient implements vscode.Disposable {
       energy: null,
     });
     if (command === undefined) return;
+    let connection: Connection | undefined;
     logger.info(`Starting ${[command.command, ...command.args].join(" ")}`);
     try {
       // Not before now: the library takes longer to load than all the rest.
       const { Connection } = await import("./connection");
-      this.#connection = new Connection({
+      connection = new Connection({
         command,
         environment: await environment(),
         logger,
@@ -170,16 +173,27 @@ export class ServerClient implements vscode.Disposable {
           this.#update({ server: ENDED[ending], status: null, energy: null });
         },
       });
-      await this.#connection.start();
+      this.#connection = connection;
+      await connection.start();
     } catch (error) {
+      if (connection?.isDisposed === true) return; // abandoned, which is no failure
       logger.error(String(error));
       this.#update({ server: CANNOT_START });
     }
   }
 
+  /** Ends a server that does not run yet: one that never answers would hold up the queue for ever. */
+  async #abandon(): Promise<void> {
+    if (this.#connection?.isRunning === false) await this.#end(this.#connection);
+  }
+
   async #stop(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
+    await this.#end(connection);
+  }
+
+  async #end(connection: Connection | undefined): Promise<void> {
     try {
       await connection?.dispose();
     } catch (error) {

@@ -90,11 +90,19 @@ export class Connection {
     this.#client.onDidChangeState(({ newState }) => {
       if (newState === State.Running && !this.#isDisposed) parts.onRunning();
     });
-    this.#client.onNotification(STATUS, parts.onStatus);
-    this.#client.onNotification(SESSION_ENERGY, parts.onEnergy);
+    this.#client.onNotification(STATUS, (status) => {
+      if (!this.#isDisposed) parts.onStatus(status);
+    });
+    this.#client.onNotification(SESSION_ENERGY, (energy) => {
+      if (!this.#isDisposed) parts.onEnergy(energy);
+    });
     this.#client.onNotification(NOT_OFFERED, ({ message }) => {
       hint(message);
     });
+  }
+
+  get isDisposed(): boolean {
+    return this.#isDisposed;
   }
 
   get isRunning(): boolean {
@@ -106,7 +114,7 @@ export class Connection {
     return this.#client.start();
   }
 
-  /** Ends the server. */
+  /** Ends the server; where it does not run yet this throws, and `start` throws as soon as its process is gone. */
   async dispose(): Promise<void> {
     this.#isDisposed = true;
     await this.#client.dispose();

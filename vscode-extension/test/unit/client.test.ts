@@ -3,7 +3,7 @@ import { beforeEach, test } from "node:test";
 import { ServerClient } from "../../src/client";
 import { SNOOZE, STATUS } from "../../src/protocol";
 import type { ServerCommand } from "../../src/server";
-import { clients, fate, type LanguageClient } from "./fakes/languageClient";
+import { clients, fate, State, type LanguageClient } from "./fakes/languageClient";
 import { fakeLogger } from "./fakes/logger";
 import { shown } from "./fakes/vscode";
 
@@ -36,7 +36,12 @@ function newest(): LanguageClient {
 beforeEach(() => {
   resolved = SERVER;
   clients.length = 0;
-  Object.assign(fate, { failsToStart: false, restarts: true, answer: undefined });
+  Object.assign(fate, {
+    failsToStart: false,
+    neverAnswers: false,
+    restarts: true,
+    answer: undefined,
+  });
 });
 
 test("a server that starts is running", async () => {
@@ -97,6 +102,37 @@ test("a server that cannot be started is told, and the next restart tries again"
     ["stopped", "The server could not be started; the log says why."],
   );
   assert.equal(client.snapshot.server.phase, "running");
+});
+
+async function newHangingClient(): Promise<[ServerClient, string[]]> {
+  fate.neverAnswers = true;
+  const client = newClient();
+  const phases: string[] = [];
+  client.onDidChange(({ server }) => phases.push(server.phase));
+  void client.restart();
+  while (clients.at(-1)?.state !== State.Starting) await new Promise(setImmediate);
+  fate.neverAnswers = false;
+  return [client, phases];
+}
+
+test("a server that never answers is given up for the next one, and called no failure", async () => {
+  const [client, phases] = await newHangingClient();
+
+  await client.restart();
+
+  assert.deepEqual(phases, ["starting", "starting", "running"]);
+  assert.deepEqual(
+    clients.map(({ isDisposed }) => isDisposed),
+    [true, false],
+  );
+});
+
+test("a server that never answers can be stopped", async () => {
+  const [client] = await newHangingClient();
+
+  await client.stop();
+
+  assert.equal(newest().isDisposed, true);
 });
 
 test("settings that name the same server restart nothing", async () => {

@@ -36,7 +36,12 @@ interface ErrorHandler {
 }
 
 /** What happens to the servers of the test at hand. */
-export const fate = { failsToStart: false, restarts: true, answer: undefined as unknown };
+export const fate = {
+  failsToStart: false,
+  neverAnswers: false,
+  restarts: true,
+  answer: undefined as unknown,
+};
 
 /** Every client that was made, the newest last. */
 export const clients: LanguageClient[] = [];
@@ -46,6 +51,7 @@ export class LanguageClient {
   isDisposed = false;
   readonly requests: unknown[] = [];
   readonly #listeners: ((event: { newState: State }) => void)[] = [];
+  #kill: (() => void) | undefined;
   readonly #handlers = new Map<unknown, (params: unknown) => void>();
 
   constructor(
@@ -78,12 +84,24 @@ export class LanguageClient {
   async start(): Promise<void> {
     await Promise.resolve();
     if (fate.failsToStart) throw new Error("spawn ENOENT");
+    if (fate.neverAnswers) {
+      this.state = State.Starting;
+      await new Promise((_, reject) => {
+        this.#kill = (): void => {
+          reject(new Error("Pending response rejected since connection got disposed"));
+        };
+      });
+    }
     this.state = State.Running;
     for (const listener of this.#listeners) listener({ newState: State.Running });
   }
 
   dispose(): Promise<void> {
     this.isDisposed = true;
+    if (this.state === State.Starting) {
+      this.#kill?.();
+      return Promise.reject(new Error("Client is not running and can't be stopped."));
+    }
     this.state = State.Stopped;
     return Promise.resolve();
   }
