@@ -36,6 +36,9 @@ const ENDED: Record<Ending, ServerProcess> = {
   failed: CANNOT_START,
 };
 
+/** Of a server that has said nothing yet, or is gone. */
+const NOTHING_SAID = { status: null, answeredFor: "", energy: null };
+
 /** What the client is made with. */
 export interface ClientParts {
   readonly logger: vscode.LogOutputChannel;
@@ -51,7 +54,7 @@ export interface ClientParts {
 export class ServerClient implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<Snapshot>();
   readonly #parts: ClientParts;
-  #snapshot: Snapshot = { server: STARTING, installing: "", status: null, energy: null };
+  #snapshot: Snapshot = { server: STARTING, installing: "", ...NOTHING_SAID };
   #connection: Connection | undefined;
   #command: ServerCommand | undefined;
   readonly #queue = new TaskQueue();
@@ -144,8 +147,7 @@ export class ServerClient implements vscode.Disposable {
     this.#command = command;
     this.#update({
       server: command === undefined ? MISSING : STARTING,
-      status: null,
-      energy: null,
+      ...NOTHING_SAID,
     });
     if (command === undefined) return;
     let connection: Connection | undefined;
@@ -166,11 +168,15 @@ export class ServerClient implements vscode.Disposable {
           this.#update({ status });
           if (isNews && status.remedy === "restart") void this.restart();
         },
+        onAnswered: (uri) => {
+          const answeredFor = uri.toString();
+          if (answeredFor !== this.#snapshot.answeredFor) this.#update({ answeredFor });
+        },
         onEnergy: (energy) => {
           this.#update({ energy });
         },
         onEnded: (ending) => {
-          this.#update({ server: ENDED[ending], status: null, energy: null });
+          this.#update({ server: ENDED[ending], ...NOTHING_SAID });
         },
       });
       this.#connection = connection;

@@ -54,6 +54,8 @@ export interface ConnectionParts {
   readonly isFileOff: (uri: vscode.Uri) => boolean;
   readonly onRunning: () => void;
   readonly onStatus: (status: Status) => void;
+  /** The server has answered a request for suggestions in a document: what it said before of a place was of this one. */
+  readonly onAnswered: (uri: vscode.Uri) => void;
   readonly onEnergy: (energy: SessionEnergy) => void;
   readonly onEnded: (ending: Ending) => void;
 }
@@ -83,7 +85,9 @@ export class Connection {
         args: [...command.args],
         options: { cwd: command.cwd, env: { ...env, ...environment } },
       },
-      clientOptions(parts, errorHandler),
+      clientOptions(parts, errorHandler, (uri) => {
+        if (!this.#isDisposed) parts.onAnswered(uri);
+      }),
     );
     // Restarts a server that crashed four times at most in three minutes.
     const defaults: ErrorHandler = this.#client.createDefaultErrorHandler();
@@ -167,6 +171,7 @@ class QuietLanguageClient extends LanguageClient {
 function clientOptions(
   { logger, isFileOff }: ConnectionParts,
   errorHandler: ErrorHandler,
+  onAnswered: (uri: vscode.Uri) => void,
 ): LanguageClientOptions {
   return {
     documentSelector: [
@@ -180,10 +185,14 @@ function clientOptions(
     errorHandler,
     middleware: {
       // Here, so that the server is not even asked.
-      provideInlineCompletionItems: (document, position, context, token, next) => {
-        if (!isFileOff(document.uri)) return next(document, position, context, token);
-        if (context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke) hint(FILE_OFF);
-        return undefined;
+      provideInlineCompletionItems: async (document, position, context, token, next) => {
+        if (isFileOff(document.uri)) {
+          if (context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke) hint(FILE_OFF);
+          return undefined;
+        }
+        const answer = await next(document, position, context, token);
+        if (!token.isCancellationRequested) onAnswered(document.uri); // else it may not have looked
+        return answer;
       },
     },
     stdioOptions: { stdout: logLines, stderr: logLines },

@@ -17,5 +17,7 @@ export interface Snapshot {
   /** What an installation of the server is doing; "" when none is under way. An older server may run meanwhile. */
   readonly installing: string;
   readonly status: Status | null;
+  /** The URI of the document that the newest answer was for; "" before the first. `status` speaks of places in it. */
+  readonly answeredFor: string;
   readonly energy: SessionEnergy | null;
 }

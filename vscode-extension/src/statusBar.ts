@@ -5,7 +5,6 @@ import type { ServerClient } from "./client";
 import { COMMAND } from "./commandIds";
 import type { FileSwitches } from "./fileSwitches";
 import { isLanguageOn } from "./languages";
-import type { Status } from "./protocol";
 import { readSettings, SECTION } from "./settings";
 import { renderStatus, TOOLTIP_COMMANDS, type StatusText } from "./statusText";
 
@@ -33,8 +32,6 @@ export function createStatusBar(client: ServerClient, files: FileSwitches): Stat
   );
   item.name = "Green Code";
   item.command = COMMAND.showMenu;
-  /** What the server had said when another file was opened: its place was in the file before. */
-  let ofAnotherFile: Status | null = null;
   let sentence = "";
   const refresh = (): void => {
     const { enable, languages } = readSettings();
@@ -42,8 +39,7 @@ export function createStatusBar(client: ServerClient, files: FileSwitches): Stat
     const language = document?.languageId ?? "";
     const languageOff = language === "" || isLanguageOn(languages, language) ? "" : language;
     const isFileOff = document !== undefined && files.isOff(document.uri);
-    const { status } = client.snapshot;
-    const isElsewhere = status !== null && status === ofAnotherFile;
+    const isElsewhere = document?.uri.toString() !== client.snapshot.answeredFor;
     const here = { enable, languageOff, isFileOff, isElsewhere };
     const text = renderStatus(client.snapshot, here);
     ({ sentence } = text);
@@ -55,10 +51,7 @@ export function createStatusBar(client: ServerClient, files: FileSwitches): Stat
     item,
     client.onDidChange(refresh),
     files.onDidChange(refresh),
-    vscode.window.onDidChangeActiveTextEditor(() => {
-      ofAnotherFile = client.snapshot.status;
-      refresh();
-    }),
+    vscode.window.onDidChangeActiveTextEditor(refresh),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(SECTION)) refresh();
     }),

@@ -39,7 +39,7 @@ export interface Here {
   readonly languageOff: string;
   /** Completions are off for the open file alone. */
   readonly isFileOff: boolean;
-  /** True where another file was opened since the server said anything of a place. */
+  /** True where the server's newest answer was for another file, and with it what it says of a place. */
   readonly isElsewhere: boolean;
 }
 

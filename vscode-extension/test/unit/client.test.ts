@@ -216,13 +216,38 @@ test("requests go to the running server, and to none where none runs", async () 
 test("a server is never asked about a file that is switched off; who asks by hand is told why", async () => {
   await newClient().restart();
   const ask = newest().options.middleware.provideInlineCompletionItems;
-  const answers = (path: string, triggerKind: number): unknown =>
-    ask({ uri: { path } }, undefined, { triggerKind }, undefined, () => "asked");
+  const answers = (path: string, triggerKind: number): Promise<unknown> =>
+    ask({ uri: { path } }, undefined, { triggerKind }, {}, () => "asked");
   shown.hints.length = 0;
 
-  assert.equal(answers("/project/on.py", 1), "asked");
-  assert.equal(answers(OFF, 1), undefined);
+  assert.equal(await answers("/project/on.py", 1), "asked");
+  assert.equal(await answers(OFF, 1), undefined);
   assert.deepEqual(shown.hints, []);
-  assert.equal(answers(OFF, 0), undefined);
+  assert.equal(await answers(OFF, 0), undefined);
   assert.deepEqual(shown.hints, ["$(info) Completions are off for this file."]);
+});
+
+test("it is known for which document the newest answer came, until the server is another", async () => {
+  const client = newClient();
+  await client.restart();
+  const ask = async (uri: string, isCancellationRequested = false): Promise<string> => {
+    const document = { uri: { path: uri, toString: () => uri } };
+    const { provideInlineCompletionItems } = newest().options.middleware;
+    await provideInlineCompletionItems(
+      document,
+      undefined,
+      { triggerKind: 1 },
+      { isCancellationRequested },
+      () => undefined,
+    );
+    return client.snapshot.answeredFor;
+  };
+
+  assert.equal(client.snapshot.answeredFor, "");
+  assert.equal(await ask("file:///project/a.py"), "file:///project/a.py");
+  assert.equal(await ask("file:///project/b.py", true), "file:///project/a.py");
+  assert.equal(await ask(OFF), "file:///project/a.py");
+  assert.equal(await ask("file:///project/b.py"), "file:///project/b.py");
+  await client.restart();
+  assert.equal(client.snapshot.answeredFor, "");
 });

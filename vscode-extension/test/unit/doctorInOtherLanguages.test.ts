@@ -16,6 +16,7 @@ const WELL: Findings = {
   snapshot: {
     server: { phase: "running", message: "5" },
     installing: "",
+    answeredFor: "",
     status: null,
     energy: null,
   },

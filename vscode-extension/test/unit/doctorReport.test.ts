@@ -12,6 +12,7 @@ const FINDINGS: Findings = {
   snapshot: {
     server: { phase: "running", message: "" },
     installing: "",
+    answeredFor: "",
     status: null,
     energy: null,
   },

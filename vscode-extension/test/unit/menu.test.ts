@@ -8,6 +8,7 @@ import { configuration } from "./fakes/vscode";
 const READY: Snapshot = {
   server: { phase: "running", message: "" },
   installing: "",
+  answeredFor: "",
   status: {
     health: "ok",
     quiescent: true,

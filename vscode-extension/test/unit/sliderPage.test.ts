@@ -30,6 +30,7 @@ const ENERGY = {
 const RUNNING: Snapshot = {
   server: { phase: "running", message: "" },
   installing: "",
+  answeredFor: "",
   status: null,
   energy: ENERGY,
 };

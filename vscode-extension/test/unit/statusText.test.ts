@@ -56,6 +56,7 @@ const ENERGY: SessionEnergy = {
 const RUNNING: Snapshot = {
   server: { phase: "running", message: "" },
   installing: "",
+  answeredFor: "",
   status: STATUS,
   energy: ENERGY,
 };
@@ -291,8 +292,8 @@ test("work under way shows as a spinner", () => {
 
 test("before the server said anything it is loading", () => {
   const snapshot: Snapshot = {
+    ...RUNNING,
     server: { phase: "starting", message: "" },
-    installing: "",
     status: null,
     energy: null,
   };
@@ -325,8 +326,8 @@ test("a model that cannot be used is not the server's fault: another may be chos
 });
 
 const MISSING: Snapshot = {
+  ...RUNNING,
   server: { phase: "missing", message: "No server was found." },
-  installing: "",
   status: null,
   energy: null,
 };

@@ -28,7 +28,7 @@ interface Middleware {
     context: unknown,
     token: unknown,
     next: () => unknown,
-  ) => unknown;
+  ) => Promise<unknown>;
 }
 
 interface ErrorHandler {

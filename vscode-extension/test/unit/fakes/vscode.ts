@@ -51,6 +51,7 @@ export const workspace = {
   isTrusted: true,
   workspaceFolders: [{ uri: { fsPath: "/project", path: "/project" } }],
   getConfiguration: (): Section => SECTION,
+  onDidChangeConfiguration: (): Disposable => new Disposable(() => undefined),
   onDidRenameFiles: (listener: (event: Renamed) => void): { dispose: () => void } =>
     renamed().event(listener),
 };
@@ -115,6 +116,20 @@ export const l10n = {
       .replace(/\{(\d)\}/g, (_, index: string) => String(values[Number(index)])),
 };
 
+export class MarkdownString {
+  isTrusted: unknown;
+
+  constructor(readonly value: string) {}
+}
+
+export class ThemeColor {
+  constructor(readonly id: string) {}
+}
+
+export enum StatusBarAlignment {
+  Right = 2,
+}
+
 export enum QuickPickItemKind {
   Separator = -1,
   Default = 0,
@@ -154,6 +169,28 @@ export const shown = {
 /** What a person does: presses Cancel as soon as a message is shown, or a button, or picks an entry by its label. */
 export const person = { cancelsAt: "", presses: "", picks: "" };
 
+interface TextEditor {
+  readonly document: { readonly uri: object; readonly languageId: string };
+}
+
+let editors: EventEmitter<undefined> | undefined;
+const editorChanged = (): EventEmitter<undefined> => (editors ??= new EventEmitter());
+
+/** The person goes to another file. */
+export function open(uri: string, languageId = "python"): void {
+  window.activeTextEditor = {
+    document: { uri: { path: uri, toString: () => uri }, languageId },
+  };
+  editorChanged().fire(undefined);
+}
+
+/** The newest item in the status bar. */
+export const statusItem = {
+  text: "",
+  show: (): void => undefined,
+  dispose: (): void => undefined,
+};
+
 interface Progress {
   report(value: { message: string }): void;
 }
@@ -167,6 +204,10 @@ interface Cancellation {
 }
 
 export const window = {
+  activeTextEditor: undefined as TextEditor | undefined,
+  onDidChangeActiveTextEditor: (listener: () => void): { dispose: () => void } =>
+    editorChanged().event(listener),
+  createStatusBarItem: (): typeof statusItem => statusItem,
   withProgress: (
     _options: unknown,
     task: (progress: Progress, cancellation: Cancellation) => Promise<void>,
