@@ -23,8 +23,8 @@ _SHOWN_CHARS = 60  # of a bad value, in a message
 _EVERYTHING = "*"
 _ALIKE = 0.8  # of two names' letters
 
-# What people call languages, and their identifiers.
-_IDENTIFIERS = {
+# What people call languages, and their identifiers; vscode-extension/src/languages.ts has the same.
+IDENTIFIERS = {
     "c++": "cpp",
     "c#": "csharp",
     "f#": "fsharp",
@@ -127,7 +127,7 @@ def _switches(value: Mapping[object, object]) -> tuple[dict[str, object], list[S
     for entry, is_on in value.items():
         if isinstance(entry, str) and type(is_on) is bool:
             folded = entry.strip().lower()
-            name = _IDENTIFIERS.get(folded, folded)
+            name = IDENTIFIERS.get(folded, folded)
             good[name] = is_on
             if alike := _alike(name):
                 problems.append(

@@ -10,6 +10,7 @@ import pytest
 from lsp_server import protocol
 from lsp_server.handlers import create_server
 from lsp_server.protocol import wire_name
+from lsp_server.settings_entries import IDENTIFIERS
 from tests.extension_settings import (
     EXTENSION,
     GERMAN_TEXTS,
@@ -104,6 +105,14 @@ def test_the_settings_page_and_its_table_are_those_that_the_server_declares() ->
     assert package == with_settings(package), hint
     assert texts == with_texts(texts), hint
     assert readme == with_table(readme), hint
+
+
+def test_the_extension_knows_what_people_call_languages_as_the_server_does() -> None:
+    languages = (EXTENSION / "src" / "languages.ts").read_text(encoding="utf-8")
+    table = re.search(r"const IDENTIFIERS = new Map\(\s*Object\.entries\(\{(.*?)\}\)", languages, re.DOTALL)
+
+    assert table
+    assert dict(re.findall(r'(?m)^ +"?(.+?)"?: "(.+)",$', table[1])) == IDENTIFIERS
 
 
 def test_every_text_of_the_package_is_there_in_german() -> None:

@@ -7,12 +7,12 @@ import { showDoctor, type DoctorSources } from "./doctor";
 import type { FileSwitches } from "./fileSwitches";
 import { figuresOf, GREEN_MODE_MAX, PRESETS } from "./greenMode";
 import { hint } from "./hint";
-import { isLanguageOn, withLanguage } from "./languages";
+import { isLanguageOn } from "./languages";
 import { showMenu, type OpenFile } from "./menu";
 import { chooseModel } from "./models";
 import { pick } from "./pick";
 import { askRemoteToken } from "./remoteToken";
-import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguages } from "./settings";
+import { isGreenMode, readSettings, writeEnable, writeGreenMode, writeLanguage } from "./settings";
 
 const WALKTHROUGH = "green-code.green-code#start";
 const { t } = vscode.l10n;
@@ -75,7 +75,7 @@ async function toggleLanguage(): Promise<void> {
   }
   const { languages } = readSettings();
   const isOn = !isLanguageOn(languages, language);
-  await writeLanguages(withLanguage(languages, language, isOn));
+  await writeLanguage(language, isOn);
   hint(
     isOn
       ? t("Green Code: completions are on for {0}.", language)

@@ -7,7 +7,7 @@
 import { homedir } from "node:os";
 import * as vscode from "vscode";
 import { GREEN_MODE_MAX } from "./greenMode";
-import type { LanguageSwitches } from "./languages";
+import { switchesOf, withLanguage, type LanguageSwitches } from "./languages";
 
 export const SECTION = "greenCode";
 
@@ -30,13 +30,12 @@ export function readSettings(): ExtensionSettings {
   const greenMode = section.get<unknown>("greenMode");
   const model = section.get<unknown>("model");
   const country = section.get<unknown>("country");
-  const languages = section.get<unknown>("languages");
   const interpreter = section.get<unknown>("interpreter");
   const serverCommand = section.get<unknown>("serverCommand");
   return {
     enable: section.get<unknown>("enable") !== false,
     greenMode: isGreenMode(greenMode) ? greenMode : defaultGreenMode(section),
-    languages: isSwitches(languages) ? languages : {},
+    languages: switchesOf(section.get<unknown>("languages")),
     country: typeof country === "string" ? country.trim() : "",
     model: typeof model === "string" ? model.trim() : "",
     interpreter: typeof interpreter === "string" ? withHome(interpreter.trim()) : "",
@@ -55,9 +54,10 @@ export async function writeEnable(enable: boolean): Promise<void> {
   await write("enable", enable);
 }
 
-/** Writes `greenCode.languages`. */
-export async function writeLanguages(languages: LanguageSwitches): Promise<void> {
-  await write("languages", languages);
+/** Writes one language into `greenCode.languages`. */
+export async function writeLanguage(language: string, isOn: boolean): Promise<void> {
+  const raw = vscode.workspace.getConfiguration(SECTION).get<unknown>("languages");
+  await write("languages", withLanguage(raw, language, isOn));
 }
 
 /** Writes `greenCode.model`. */
@@ -80,7 +80,7 @@ export function isGreenMode(value: unknown): value is number {
 /** Writes where the setting is already defined: a workspace value would hide a user value. */
 async function write(
   name: string,
-  value: number | boolean | string | LanguageSwitches,
+  value: number | boolean | string | Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const section = vscode.workspace.getConfiguration(SECTION);
   const inWorkspace = section.inspect(name)?.workspaceValue !== undefined;
@@ -93,14 +93,6 @@ async function write(
 
 function defaultGreenMode(section: vscode.WorkspaceConfiguration): number {
   return section.inspect<number>("greenMode")?.defaultValue ?? 0;
-}
-
-function isSwitches(value: unknown): value is LanguageSwitches {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    Object.values(value).every((item) => typeof item === "boolean")
-  );
 }
 
 /** People write `~` as their shell reads it; programs are started without one. */

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, test } from "node:test";
-import { isGreenMode, readSettings, writeEnable, writeGreenMode } from "../../src/settings";
+import {
+  isGreenMode,
+  readSettings,
+  writeEnable,
+  writeGreenMode,
+  writeLanguage,
+} from "../../src/settings";
 import { configuration } from "./fakes/vscode";
 
 beforeEach(() => {
@@ -62,6 +68,17 @@ test("an interpreter and a command of the wrong type count as not set", () => {
 
   assert.equal(interpreter, "");
   assert.deepEqual(serverCommand, []);
+});
+
+test("one language is switched, and every other entry of the setting stays as it was", async () => {
+  configuration.set("languages", { globalValue: { "*": false, python: true, go: "on" } });
+  assert.deepEqual(readSettings().languages, { "*": false, python: true });
+
+  await writeLanguage("python", false);
+
+  assert.deepEqual(configuration.get("languages"), {
+    globalValue: { "*": false, go: "on", python: false },
+  });
 });
 
 test("an interpreter in the home folder may be named by ~", () => {
