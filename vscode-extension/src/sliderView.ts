@@ -7,6 +7,7 @@
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { COMMAND, SLIDER_VIEW } from "./commandIds";
+import { tellFailure } from "./failure";
 import { pageOptions, renderPage } from "./page";
 import { isGreenMode, readSettings, SECTION, writeGreenMode } from "./settings";
 import { sliderPage } from "./sliderPage";
@@ -45,9 +46,14 @@ async function resolveView(
       if (event.affectsConfiguration(`${SECTION}.greenMode`)) refresh();
     }),
     webview.onDidReceiveMessage(async ({ greenMode, command }: Message) => {
-      if (isGreenMode(greenMode)) await writeGreenMode(greenMode);
-      else if (COMMANDS.includes(command)) await vscode.commands.executeCommand(String(command));
-      else refresh(); // the page has just loaded
+      try {
+        if (isGreenMode(greenMode)) await writeGreenMode(greenMode);
+        else if (COMMANDS.includes(command)) await vscode.commands.executeCommand(String(command));
+        else refresh(); // the page has just loaded
+      } catch (error) {
+        tellFailure(error);
+        refresh(); // the page shows what was asked for, not what holds
+      }
     }),
   );
   view.onDidDispose(() => {

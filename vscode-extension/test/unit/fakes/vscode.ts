@@ -1,6 +1,7 @@
 /** Stands in for the editor's module in unit tests: settings in memory, and what a person is shown, kept. */
 
 import { join } from "node:path";
+import { Webview } from "./webview";
 
 export enum ConfigurationTarget {
   Global = 1,
@@ -16,6 +17,12 @@ interface Scopes {
 /** The settings of the test at hand, by name without the section. */
 export const configuration = new Map<string, Scopes>();
 
+/** Why nothing can be written, neither settings nor files; "" where all can. */
+export const trouble = { writing: "" };
+
+/** The files that were written, by their paths. */
+export const written = new Map<string, Uint8Array>();
+
 interface Section {
   get(name: string): unknown;
   inspect(name: string): Scopes | undefined;
@@ -29,6 +36,7 @@ const SECTION: Section = {
   },
   inspect: (name) => configuration.get(name),
   update(name, value, target) {
+    if (trouble.writing !== "") return Promise.reject(new Error(trouble.writing));
     const scope = target === ConfigurationTarget.Workspace ? "workspaceValue" : "globalValue";
     configuration.set(name, { ...configuration.get(name), [scope]: value });
     return Promise.resolve();
@@ -50,6 +58,14 @@ export function rename(before: string, after: string): void {
 export const workspace = {
   isTrusted: true,
   workspaceFolders: [{ uri: { fsPath: "/project", path: "/project" } }],
+  fs: {
+    readFile: (): Promise<Uint8Array> => Promise.resolve(new Uint8Array()),
+    writeFile: ({ fsPath }: FileUri, bytes: Uint8Array): Promise<void> => {
+      if (trouble.writing !== "") return Promise.reject(new Error(trouble.writing));
+      written.set(fsPath, bytes);
+      return Promise.resolve();
+    },
+  },
   getConfiguration: (): Section => SECTION,
   onDidChangeConfiguration: (): Disposable => new Disposable(() => undefined),
   onDidRenameFiles: (listener: (event: Renamed) => void): { dispose: () => void } =>
@@ -164,10 +180,11 @@ export const shown = {
   hints: [] as string[],
   questions: [] as string[],
   commands: [] as (readonly unknown[])[],
+  saveDialogs: 0,
 };
 
-/** What a person does: presses Cancel as soon as a message is shown, or a button, or picks an entry by its label. */
-export const person = { cancelsAt: "", presses: "", picks: "" };
+/** What a person does: presses Cancel as soon as a message is shown, or a button, picks an entry by its label, saves. */
+export const person = { cancelsAt: "", presses: "", picks: "", savesAs: "" };
 
 interface TextEditor {
   readonly document: { readonly uri: object; readonly languageId: string };
@@ -190,6 +207,18 @@ export const statusItem = {
   show: (): void => undefined,
   dispose: (): void => undefined,
 };
+
+interface ViewProvider {
+  resolveWebviewView(view: object): Promise<void>;
+}
+
+/** What fills the views, and the pages beside the editor, the newest last. */
+export const views: ViewProvider[] = [];
+export const panels: Webview[] = [];
+
+export enum ViewColumn {
+  Active = -1,
+}
 
 interface Progress {
   report(value: { message: string }): void;
@@ -226,6 +255,26 @@ export const window = {
         },
       },
     );
+  },
+  showSaveDialog(): Promise<FileUri | undefined> {
+    shown.saveDialogs += 1;
+    return Promise.resolve(person.savesAs === "" ? undefined : Uri.file(person.savesAs));
+  },
+  showWarningMessage(
+    _message: string,
+    _options: object,
+    ...buttons: string[]
+  ): Promise<string | undefined> {
+    return Promise.resolve(buttons.find((button) => button === person.presses));
+  },
+  registerWebviewViewProvider(_id: string, provider: ViewProvider): Disposable {
+    views.push(provider);
+    return new Disposable(() => undefined);
+  },
+  createWebviewPanel(): object {
+    const webview = new Webview();
+    panels.push(webview);
+    return { webview, reveal: () => undefined, onDidDispose: () => undefined };
   },
   setStatusBarMessage(message: string): void {
     shown.hints.push(message);
