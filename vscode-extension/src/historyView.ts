@@ -2,6 +2,7 @@
 
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
+import { messageOf, tellFailure } from "./failure";
 import { hint } from "./hint";
 import { historyPage, toCsv, toJson } from "./history";
 import { pageOptions, renderPage } from "./page";
@@ -49,8 +50,12 @@ function open(client: ServerClient, extensionUri: vscode.Uri): vscode.WebviewPan
   const { webview } = panel;
   webview.onDidReceiveMessage(async (message: Message) => {
     const params = paramsOf(message);
-    if (message.action === "clear") await clear(client);
-    else if (message.action !== undefined) await save(client, params, message.action);
+    try {
+      if (message.action === "clear") await clear(client);
+      else if (message.action !== undefined) await save(client, params, message.action);
+    } catch (error) {
+      tellFailure(error);
+    }
     await webview.postMessage(await contentOf(client, params));
   });
   void renderPage(webview, extensionUri, "history").then((html) => {
@@ -70,11 +75,9 @@ function paramsOf({ by, days }: Message): HistoryParams {
 async function contentOf(client: ServerClient, params: HistoryParams): Promise<unknown> {
   try {
     const result = await client.history(params);
-    return result === undefined
-      ? { error: t("Green Code: no server is running.") }
-      : historyPage(params.by, result);
+    return result === undefined ? { error: noServer() } : historyPage(params.by, result);
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) }; // such as an unknown country
+    return { error: messageOf(error) }; // such as an unknown country
   }
 }
 
@@ -84,13 +87,17 @@ async function save(
   format: "csv" | "json",
 ): Promise<void> {
   const result = await client.history(params);
+  if (result === undefined) {
+    hint(noServer());
+    return;
+  }
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   const name = `green-code-by-${params.by}.${format}`;
   const uri = await vscode.window.showSaveDialog({
     filters: { [format.toUpperCase()]: [format] },
     ...(folder === undefined ? {} : { defaultUri: vscode.Uri.joinPath(folder, name) }),
   });
-  if (result === undefined || uri === undefined) return;
+  if (uri === undefined) return;
   const text = format === "csv" ? toCsv(result) : toJson(params.by, result);
   await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(text));
   hint(t("Green Code: saved {0}.", uri.fsPath));
@@ -103,5 +110,9 @@ async function clear(client: ServerClient): Promise<void> {
     { modal: true },
     erase,
   );
-  if (chosen === erase) await client.clearHistory();
+  if (chosen === erase && !(await client.clearHistory())) hint(noServer());
+}
+
+function noServer(): string {
+  return t("Green Code: no server is running.");
 }
