@@ -55,7 +55,11 @@ async function welcome(memory: vscode.Memento): Promise<void> {
   if (chosen === notNow) await memory.update(DECLINED, true);
 }
 
-/** Whether to install although another server, named by the settings or the PATH, goes before what would be installed. */
+/**
+ * Whether to install although another server, named by the settings or the PATH, goes before what would be installed.
+ *
+ * Asked in a dialog: a notification that nobody answered would leave the command waiting, and each later press with it.
+ */
 export async function wantsSecondServer(command: string): Promise<boolean> {
   const install = t("Install Server");
   const chosen = await vscode.window.showInformationMessage(
@@ -63,6 +67,7 @@ export async function wantsSecondServer(command: string): Promise<boolean> {
       "Green Code: {0} is the server, by your settings or the PATH, and stays it. Install one beside it all the same?",
       command,
     ),
+    { modal: true },
     install,
   );
   return chosen === install;

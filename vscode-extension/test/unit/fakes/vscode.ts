@@ -183,8 +183,11 @@ export const shown = {
   saveDialogs: 0,
 };
 
-/** What a person does: presses Cancel as soon as a message is shown, or a button, picks an entry by its label, saves. */
-export const person = { cancelsAt: "", presses: "", picks: "", savesAs: "" };
+/**
+ * What a person does: presses Cancel as soon as a message is shown, or a button, picks an entry by its label, saves, or
+ * overlooks notifications, so that what they ask stays without an answer.
+ */
+export const person = { cancelsAt: "", presses: "", picks: "", savesAs: "", overlooks: false };
 
 interface TextEditor {
   readonly document: { readonly uri: object; readonly languageId: string };
@@ -279,8 +282,14 @@ export const window = {
   setStatusBarMessage(message: string): void {
     shown.hints.push(message);
   },
-  showInformationMessage(message: string, ...buttons: string[]): Promise<string | undefined> {
+  showInformationMessage(
+    message: string,
+    ...[first, ...others]: (string | { readonly modal: boolean })[]
+  ): Promise<string | undefined> {
     shown.questions.push(message);
+    const isModal = typeof first === "object" && first.modal;
+    if (person.overlooks && !isModal) return new Promise(() => undefined);
+    const buttons = [first, ...others].filter((each) => typeof each === "string");
     return Promise.resolve(buttons.find((button) => button === person.presses));
   },
   async showQuickPick<T extends { label: string }>(

@@ -7,7 +7,7 @@ import type { Snapshot } from "../../../src/snapshot";
 import { EventEmitter, person, shown } from "../fakes/vscode";
 
 beforeEach(() => {
-  person.presses = "";
+  Object.assign(person, { presses: "", overlooks: false });
   shown.questions.length = 0;
   shown.commands.length = 0;
 });
@@ -35,4 +35,10 @@ test("who has a server of their own is told which, and nothing is fetched unless
 
   person.presses = "Install Server";
   assert.equal(await wantsSecondServer("/home/ada/.venv/bin/python"), true);
+});
+
+test("that question is answered even by who overlooks notifications, so that the command can be run again", async () => {
+  person.overlooks = true;
+
+  assert.equal(await wantsSecondServer("/home/ada/.venv/bin/python"), false);
 });
