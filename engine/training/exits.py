@@ -23,6 +23,7 @@ from engine.model.reference.eager import backbone_of
 from engine.model.reference.trained_exits import TrainedExits, save_trained_exits
 from engine.model.stored_exits import TrainedExitsInfo
 from engine.training.agreement import ExitQuality, judge
+from engine.training.averaging import averaged
 from engine.training.joint import ExitStudent, train_jointly
 from engine.training.joint_plan import JointPlan
 from engine.training.ridge import RegressionSums, fit
@@ -213,7 +214,8 @@ def _trained_jointly(
     learned = train_jointly(student, text, checkpoint, plan=plan, run=run, progress=progress)
     learned += first.info.train_tokens if first.updates else 0
     info = replace(first.info, train_tokens=learned, created=_today())
-    trained = TrainedExits(info, student.maps(), student.updates()).rounded()
+    trained = TrainedExits(info, student.maps(), student.updates())
+    trained = (trained if plan.share == 1.0 else averaged(first, trained, plan.share)).rounded()
     del student, trainee, teacher
     as_it_was = copy.deepcopy(backbone.state_dict())
     first.take_out(backbone)

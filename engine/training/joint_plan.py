@@ -21,6 +21,7 @@ class JointPlan:
             go, and the exits learn from what it says now.
         exit_weight: Weight of all exits together.
         grows: Whether an exit's share of that grows with its depth; else all have the same.
+        share: Of what is learned that is kept, beside what it started from; see `averaging`.
         vocabulary: Words that the exits are judged on: the most frequent ones of the training text.
         bf16: Whether the backbone computes in bf16, which takes half the time on a CPU with instructions for it; what
             is learned stays in fp32.
@@ -37,6 +38,7 @@ class JointPlan:
     held_weight: float = 0.0
     exit_weight: float = 1.5
     grows: bool = True
+    share: float = 1.0
     vocabulary: int = 8192
     bf16: bool = False
     compiled: bool = False
@@ -45,7 +47,8 @@ class JointPlan:
     def going_on(self) -> JointPlan:
         """The same from exits that were trained jointly before: the last layer has learned what there is to learn.
 
-        Left to more text it gets worse, and so is held; the shallow exits, which weigh little at first, catch up.
+        Left to more text it gets worse, and so is held; the shallow exits, which weigh little at first, catch up. What
+        lies between beginning and end is better than the end.
         """
         return replace(
             self,
@@ -55,4 +58,5 @@ class JointPlan:
             held_weight=2.0,
             exit_weight=2.5,
             grows=False,
+            share=0.7,
         )
