@@ -35,8 +35,8 @@ class Session:
         self._saved_j, self._saved_low_j, self._saved_high_j = _Sum(), _Sum(), _Sum()
         self._projects_j = _Sum()
         self._phase_j = {phase: _Sum() for phase in Phase}
-        self._of_joules: dict[tuple[Provenance, str], None] = {}  # how any were had, in order of appearance
-        self._of_none: dict[tuple[Provenance, str], None] = {}  # and how it is known that there were none
+        # How joules were had, in order of appearance: of requests that took any, that took none, and that are unknown.
+        self._how: tuple[dict[tuple[Provenance, str], None], ...] = ({}, {}, {})
         self._counts = _Counts()
         self._last: Completion | None = None
         self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted; the newest
@@ -58,8 +58,8 @@ class Session:
             self._saved_high_j.add(high_j)
         for phase, energy_j in energy.by_phase.items():
             self._phase_j[phase].add(energy_j)
-        if energy.energy_j is not None:
-            (self._of_joules if energy.energy_j else self._of_none)[energy.provenance, energy.source] = None
+        kind = 2 if energy.energy_j is None else int(energy.energy_j == 0.0)
+        self._how[kind][energy.provenance, energy.source] = None
         cancelled = completion.finish_reason is FinishReason.CANCELLED
         layers = [token.exit_layer for token in completion.tokens if token.exit_layer is not None]
         counts = self._counts
@@ -135,7 +135,7 @@ class Session:
         counts, last = self._counts, self._last
         energy_j = self.energy_j
         n_layered = counts.layered_tokens
-        how = self._of_joules or self._of_none
+        how = next(filter(None, self._how), {})
         return SessionEnergy(
             session_id=self.session_id,
             started_at=self._started_at,

@@ -116,6 +116,9 @@ def test_kinds_of_figures_that_differ_are_called_mixed() -> None:
 
 def test_a_figure_is_called_as_its_joules_were_had() -> None:
     session = Session()
+    session.record("u", fake_completion(energy_j=None, provenance=Provenance.NONE))
+    assert (totals(session).provenance, totals(session).source) == ("none", "fake counter")
+
     session.record("a", fake_completion(energy_j=0.0, provenance=Provenance.MODELLED))
     assert totals(session).provenance == "modelled"
 
