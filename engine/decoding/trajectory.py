@@ -289,16 +289,19 @@ class Trajectory:
         self._waiting[depth] = rows if before is None else self._model.concatenate(before, rows)
 
     def _finish(
-        self, rows: Array | None, drafts: Sequence[int], index: int, counter: PhaseCounter, *, check: bool
+        self, rows: Array | None, drafts: Sequence[int], first_segment: int, counter: PhaseCounter, *, check: bool
     ) -> None:
         """Runs the remaining segments for `rows` and all waiting ones, and emits what the last layer says.
 
         The last `len(drafts) + 1` rows are those of the current token and of the drafts behind it; without `rows` only
         the waiting ones run. With `check`, the first row before them whose token the last layer contradicts gets the
         right token, and everything behind it is taken back.
+
+        Two waiting rows, the current one and three drafts, with `check`, are six choices: two are compared with tokens
+        that exits emitted, three with the drafts, and the last emits one more.
         """
         n_new = 0 if rows is None else 1 + len(drafts)
-        for start, stop in self._model.segments[index:]:
+        for start, stop in self._model.segments[first_segment:]:
             if rows is not None or start in self._waiting:
                 rows = self._run(rows, start, stop, counter)
         assert rows is not None
@@ -307,10 +310,10 @@ class Trajectory:
         said = [*(token.token_id for token in self.tokens), *drafts]
         reading = self._read_last(rows if check else rows[:, -n_new:], said if n_new else said[:-1], counter)
         choices = reading.choices
-        n_emitted = len(choices) - n_new
-        first = len(self.tokens) - n_emitted
+        n_rechecked = len(choices) - n_new
+        first = len(self.tokens) - n_rechecked
         n_right = common_prefix(choices, said[first:])
-        n_kept = min(n_right, n_emitted)
+        n_kept = min(n_right, n_rechecked)
         if self._point.lossless:  # what exits said and the last layer confirms, by the listing so far
             self.head.note(first, reading, range(n_kept), is_judged_later=False)
         self._emit(first + n_kept, reading, range(n_kept, min(n_right + 1, len(choices))), n_layers)
