@@ -156,6 +156,7 @@ class GreenCodeServer(LanguageServer):
         self.rest.note_use()
         await asyncio.sleep(0)  # the load begins; what follows takes as long as an engine that is there to answer
         self.books.open()
+        self._tell_books()  # so that the energy is known once the engine is
 
     async def stop(self) -> bool:
         """Cancels what runs, writes the ledger, ends the engine thread; once, however often it is called.
