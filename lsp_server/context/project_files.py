@@ -30,7 +30,12 @@ _PASSED_OVER = frozenset({"node_modules", "site-packages", "__pycache__", "venv"
 
 
 def project_files(
-    folder: Path, languages: Collection[str], *, near: Collection[Path], private: PrivateFiles
+    folder: Path,
+    languages: Collection[str],
+    *,
+    near: Collection[Path],
+    private: PrivateFiles,
+    within: Path | None = None,
 ) -> list[Path]:
     """The files of a folder in these languages, those nearest to where the person works first.
 
@@ -39,9 +44,11 @@ def project_files(
         languages: As editors name them.
         near: Files that are open.
         private: Judges which must not be read.
+        within: A folder in it, for its files alone; those that are found without it.
     """
-    named = _named_by_git(folder)
-    names, reason = (named, private.reason_by_name) if named is not None else (_walked(folder), private.reason_at_once)
+    named = _named_by_git(folder, within or folder)
+    walked = _walked(folder, within or folder)
+    names, reason = (named, private.reason_by_name) if named is not None else (walked, private.reason_at_once)
     wanted = (path for path in names if language_of(path) in languages and not reason(path))
     folders = {path.parent for path in near}
     return sorted(islice(wanted, MAX_FILES), key=lambda path: (-_nearness(path, folders), path.as_posix()))
@@ -54,7 +61,7 @@ def is_passed_over(path: Path, folder: Path) -> bool:
         path: The file.
         folder: The workspace's; it may be of any name.
     """
-    return repository_root(path) is None and any(map(_is_aside, path.relative_to(folder).parts[:-1]))
+    return _lies_aside(path.parent, folder) and repository_root(path) is None
 
 
 def read_file(path: Path) -> str | None:
@@ -69,12 +76,13 @@ def read_file(path: Path) -> str | None:
     return text if len(text) <= MAX_LINE_CHARS * (text.count("\n") + 1) and "\0" not in text else None
 
 
-def _named_by_git(folder: Path) -> Iterable[Path] | None:
+def _named_by_git(folder: Path, within: Path) -> Iterable[Path] | None:
     """None where git does not tell."""
     git = find_git()
     if not git:
         return None
-    command = [*git, *SAFE_OPTIONS, "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = [*git, *SAFE_OPTIONS, "--literal-pathspecs", "-C", str(folder)]
+    command += ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", os.path.relpath(within, folder)]
     try:
         done = subprocess.run(  # noqa: S603 - git, with its options made safe
             command, stdin=subprocess.DEVNULL, capture_output=True, env=safe_environment(), timeout=TIME_LIMIT_S,
@@ -87,15 +95,19 @@ def _named_by_git(folder: Path) -> Iterable[Path] | None:
     return [folder / os.fsdecode(name) for name in dict.fromkeys(done.stdout.split(b"\0")) if name]
 
 
-def _walked(folder: Path) -> Iterator[Path]:
+def _walked(folder: Path, within: Path) -> Iterator[Path]:
     n_seen = 0
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in () if _lies_aside(within, folder) else os.walk(within):
         folders[:] = sorted(name for name in folders if not _is_aside(name))
         for name in sorted(names):
             yield Path(root, name)
         n_seen += len(names)
         if n_seen > 10 * MAX_FILES:
             return
+
+
+def _lies_aside(inner: Path, folder: Path) -> bool:
+    return any(map(_is_aside, inner.relative_to(folder).parts))
 
 
 def _is_aside(name: str) -> bool:

@@ -217,11 +217,13 @@ class ProjectReader:
             return
         language = language_of(path)
         if language in self._wanted.languages:
-            self._n_to_look_at += text is None
-            self._do(partial(self._update_file, self._wanted, folder, path, text))
+            take = partial(self._take_file, self._wanted, folder, path, text)
         elif not language and text is None:
-            self._n_to_look_at += 1
-            self._do(partial(self._update_folder, self._wanted, folder, path))
+            take = partial(self._take_folder, self._wanted, folder, path)
+        else:
+            return
+        self._n_to_look_at += text is None
+        self._do(partial(self._update, self._wanted, take, looks=text is None))
 
     def _read_folders(self, wanted: _Wanted, texts: Mapping[Path, str]) -> None:
         for number, folder in enumerate(wanted.folders):
@@ -265,24 +267,18 @@ class ProjectReader:
             self._n_read, self._n_left = self._n_read + n_read, self._n_left + n_left
             self._on_news(_reading(following), f"{folder.name}: {_what_was_read(n_read, n_left)}")
 
-    def _update_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:
+    def _update(self, wanted: _Wanted, take: Callable[[], None], *, looks: bool) -> None:
         try:
             if wanted.turn == self._turn:
-                self._take_file(wanted, folder, path, text)
+                take()
         finally:
-            self._n_looked_at += text is None
-
-    def _update_folder(self, wanted: _Wanted, folder: Path, changed: Path) -> None:
-        try:
-            if wanted.turn == self._turn:
-                self._take_folder(wanted, folder, changed)
-        finally:
-            self._n_looked_at += 1
+            self._n_looked_at += looks
 
     def _take_folder(self, wanted: _Wanted, folder: Path, changed: Path) -> None:
         known = {Path(name) for name in wanted.held if name.startswith(f"{changed}{os.sep}")}
-        found = project_files(changed, wanted.languages, near=(), private=wanted.private) if changed.is_dir() else ()
-        for path in known.union(found) - wanted.taken.keys():
+        if changed.is_dir():
+            known.update(project_files(folder, wanted.languages, near=(), private=wanted.private, within=changed))
+        for path in known - wanted.taken.keys():
             self._take_file(wanted, folder, path, None)
 
     def _take_file(self, wanted: _Wanted, folder: Path, path: Path, text: str | None) -> None:

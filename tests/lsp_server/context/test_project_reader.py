@@ -161,6 +161,21 @@ def test_of_a_folder_that_was_moved_or_deleted_its_files_are_taken_and_forgotten
     assert not desk.reader.is_behind
 
 
+def test_of_a_folder_that_changes_only_what_git_names_is_taken(desk: Desk) -> None:
+    desk.read()
+    before = desk.names
+    (desk.folder / ".gitignore").write_text("out/\n")
+    for inner in (".git", "out"):
+        (desk.folder / inner).mkdir(exist_ok=True)
+        (desk.folder / inner / "made.py").write_text("x = 1\n")
+
+    def tell() -> None:
+        for inner in (".git", "out"):
+            desk.reader.update(desk.folder / inner)
+
+    assert desk.after(tell) == before
+
+
 def test_what_a_package_manager_fetches_meanwhile_is_passed_over_as_in_the_first_reading(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("price = 1\n")  # and no git
     desk = Desk(tmp_path)
