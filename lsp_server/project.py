@@ -158,4 +158,5 @@ class ProjectKeeper:
 def _language(document: TextDocument, path: Path | None) -> str:
     """A document's, by its name, or where that tells none (a cell, a text without a file, a script) by the editor."""
     by_name = language_of(path) if path is not None else ""
-    return by_name or (document.language_id if document.language_id in LANGUAGES_OF_FILES else "") or ""
+    told = document.language_id or ""
+    return by_name or (told if told in LANGUAGES_OF_FILES else "")

@@ -35,7 +35,7 @@ class EnergyCounter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._before: Future[tuple[int, bytes]] | None = None
-        self._is_there = self._read(connection.begin(_PATH), None) is not None
+        self._is_there = self._read(connection.begin(_PATH)) is not None
         host = connection.host
         self.source = (
             Sentence("the GPU counter of {host}, at most: idle power and other people's requests are in it", host=host)
@@ -76,7 +76,7 @@ class EnergyCounter:
             range_j=None if energy_j is None else (0.0, energy_j),
         )
 
-    def _read(self, asked: Future[tuple[int, bytes]], within_s: float | None) -> float | None:
+    def _read(self, asked: Future[tuple[int, bytes]], within_s: float | None = None) -> float | None:
         try:
             status, body = self._connection.answer(asked, within_s)
             match parsed(body) if status == _OK else None:

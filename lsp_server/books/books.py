@@ -148,7 +148,8 @@ class Books:
         """
         carbon = carbon_intensity(params.country) if params.country else None
         sum_up = partial(_history, params, say, carbon, rest_after_s)
-        if self._ledger.is_written():
+        self._ledger.open()  # and writes what waits
+        if self._ledger.written is not None:
             return await asyncio.to_thread(_of_file, self._ledger.path, sum_up)
         with self._ledger.reading() as database:
             return sum_up(database)

@@ -143,11 +143,6 @@ class Ledger:
         """The file."""
         return self._file.path
 
-    def is_written(self) -> bool:
-        """Writes what waits; whether every row is in the file."""
-        self._write_waiting()
-        return self.written is not None
-
     @property
     def written(self) -> sqlite3.Connection | None:
         """The file, where every row is in it; None where it cannot be had just now."""

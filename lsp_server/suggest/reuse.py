@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MAX_SUGGESTIONS = 256
 MAX_CHARS = 4_000_000  # of the documents around them, which each has for itself; 4 to 16 MB
 
-
 _Place = tuple[str, str, str]  # URI, prefix, suffix
 
 

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import * as vscode from "vscode";
 import type { ServerClient } from "./client";
 import { doctorReport, RIVALS, type Scoped } from "./doctorReport";
+import { messageOf } from "./failure";
 import type { ServerCommand } from "./server";
 import { SECTION } from "./settings";
 import { language, t } from "./words";
@@ -76,7 +77,7 @@ async function askServer({ command, args, cwd }: ServerCommand): Promise<string>
     const { stdout } = await promisify(execFile)(command, asked, { cwd, env, timeout: TIMEOUT_MS });
     return stdout;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -11,6 +11,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { env, platform } from "node:process";
 import * as vscode from "vscode";
+import { messageOf } from "../failure";
 import { venvPython } from "../server";
 import { t } from "../words";
 import { remove, type Environments } from "./environments";
@@ -77,7 +78,7 @@ export async function installServer(installation: Installation): Promise<Outcome
       vscode.window.setStatusBarMessage(`$(info) ${told}`, 8000);
       return "cancelled";
     }
-    logger.error(error instanceof Error ? error.message : String(error));
+    logger.error(messageOf(error));
     tellFailure(error, isRepair, logger);
     return "failed";
   } finally {
