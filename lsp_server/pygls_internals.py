@@ -110,11 +110,11 @@ class OpenProtocol(LanguageServerProtocol):
 
 
 class EditedDocument(TextDocument):
-    """A document whose text is set as a whole."""
+    """A document whose text can be let go, once somebody else has it."""
 
-    def set_text(self, text: str) -> None:
-        """Replaces all of the text."""
-        self._source = text
+    def let_go(self) -> None:
+        """Forgets the text."""
+        self._source = ""
 
 
 class DocumentStore(Workspace):

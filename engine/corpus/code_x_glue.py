@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from engine.corpus.parquet import parquet_rows
 from engine.errors import TrainingError
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
     from engine.corpus.packages import CorpusLanguage
 
-Task = Literal["token", "line"]
-
 _AROUND = frozenset({"<s>", "</s>"})
-_SPLITS: Mapping[Task, str] = {"token": "test", "line": "train"}  # the line task's one split is called so on the hub
+_DATA_SET = "google/code_x_glue_cc_code_completion_token"
+_SPLIT = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +56,8 @@ def read_tokenised(path: Path, language: CorpusLanguage) -> list[TokenisedCode]:
     return found
 
 
-def fetch_tokenised(language: CorpusLanguage, task: Task) -> list[TokenisedCode]:
-    """Takes the data set from the cache of the hub's client, or else from the hub.
+def fetch_tokenised(language: CorpusLanguage) -> list[TokenisedCode]:
+    """Takes the data set of the token task from the cache of the hub's client, or else from the hub.
 
     Raises:
         TrainingError: If it cannot be had.
@@ -66,18 +65,18 @@ def fetch_tokenised(language: CorpusLanguage, task: Task) -> list[TokenisedCode]
     import huggingface_hub
     from huggingface_hub import errors as hub_errors
 
-    name = f"google/code_x_glue_cc_code_completion_{task}"
     try:
         folder = huggingface_hub.snapshot_download(
-            name, repo_type="dataset", allow_patterns=[f"{language}/{_SPLITS[task]}-*.parquet"]
+            _DATA_SET, repo_type="dataset", allow_patterns=[f"{language}/{_SPLIT}-*.parquet"]
         )
     except (OSError, RuntimeError, hub_errors.HTTPError) as error:  # type: ignore[attr-defined]  # not declared
         raise TrainingError(
-            f"The data set {name} is not in the cache, and the hub cannot be reached; name a file of it with --file."
+            f"The data set {_DATA_SET} is not in the cache, and the hub cannot be reached; "
+            "name a file of it with --file."
         ) from error
     files = sorted(Path(folder, language).glob("*.parquet"))
     if not files:
-        raise TrainingError(f"The data set {name} has no {language} files of the split '{_SPLITS[task]}'.")
+        raise TrainingError(f"The data set {_DATA_SET} has no {language} files of the split '{_SPLIT}'.")
     return [each for path in files for each in read_tokenised(path, language)]
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSION = 1  # raise it when the same packages give another text
+_MOST_PACKAGE_CHARS = 300_000  # so that no package dominates
 _WHOLE = 1 << 30  # characters: more than any package has
 _PRECEDENCE: tuple[Split, ...] = ("test", "validation", "train")  # what stands twice stays in the split judged by
 
@@ -62,7 +63,6 @@ def gather_corpus(
     languages: Collection[CorpusLanguage] = CORPUS_LANGUAGES,
     benchmarks: Sequence[Path] = (),
     package_list: Path = PACKAGE_LIST,
-    max_package_chars: int = 300_000,
     progress: ProgressSink = no_progress,
 ) -> Corpus:
     """Fetches and prepares the training text; what is in the cache already is used as it is.
@@ -72,7 +72,6 @@ def gather_corpus(
         benchmarks: Files in HumanEval's format (JSON lines with `prompt` and `canonical_solution`, may be gzipped)
             whose problems must not occur in the text.
         package_list: The list of packages.
-        max_package_chars: At most so many characters of one package, so that none dominates.
         progress: Is called for each package that is fetched and read.
 
     Raises:
@@ -82,14 +81,14 @@ def gather_corpus(
     folder = config.cache_dir() / "corpus"
     problems = [shingles(problem) for path in benchmarks for problem in _problems(path)]
     wanted = sorted((p for p in listed.packages if p.language in languages), key=lambda p: (p.language, p.name))
-    recipe = json.dumps([_VERSION, listed.seed, max_package_chars, list(map(asdict, wanted)), _digest(problems)])
+    recipe = json.dumps([_VERSION, listed.seed, _MOST_PACKAGE_CHARS, list(map(asdict, wanted)), _digest(problems)])
     stored = folder / f"text-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.jsonl.gz"
     if stored.is_file():
         return _corpus(_read(stored), listed, stored)
     files: list[SourceFile] = []
     for done, package in enumerate(wanted):
         progress(f"Gathering training text: {package.name}", done, len(wanted))
-        files += read_sources(fetch_package(package, folder / "packages"), package, max_chars=max_package_chars)
+        files += read_sources(fetch_package(package, folder / "packages"), package, max_chars=_MOST_PACKAGE_CHARS)
     progress("Dropping what stands twice", len(wanted), len(wanted))
     files = deduplicated(files, problems, seed=listed.seed)
     _write(stored, files)

@@ -16,16 +16,13 @@ if TYPE_CHECKING:
 
 _SHINGLE = 7  # tokens
 _SKETCH_ONE_IN = 16  # of the shingles, the same ones in every text
+_SAME = 0.6  # of the smaller text's shingles make two texts the same
+_CONTAINED = 0.5  # of a problem's shingles make it known
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-def first_occurrences(texts: Iterable[str], *, threshold: float = 0.6) -> Iterator[bool]:
-    """Tells for each text whether it is new: no text kept before it shares that much with it.
-
-    Args:
-        texts: In the order of precedence.
-        threshold: Share of the smaller text's shingles that makes two texts the same.
-    """
+def first_occurrences(texts: Iterable[str]) -> Iterator[bool]:
+    """Tells for each text, in the order of precedence, whether it is new: no text kept before it is much the same."""
     holders: defaultdict[int, list[int]] = defaultdict(list)  # shingle -> numbers of the kept texts that have it
     sizes: list[int] = []
     exact: set[tuple[str, ...]] = set()
@@ -34,7 +31,7 @@ def first_occurrences(texts: Iterable[str], *, threshold: float = 0.6) -> Iterat
         sketch = {shingle for shingle in shingles(text) if shingle % _SKETCH_ONE_IN == 0}
         shared = Counter(number for shingle in sketch for number in holders[shingle])
         is_new = normalised not in exact and not any(
-            count >= threshold * min(sizes[number], len(sketch)) for number, count in shared.items()
+            count >= _SAME * min(sizes[number], len(sketch)) for number, count in shared.items()
         )
         if is_new:
             exact.add(normalised)
@@ -44,10 +41,10 @@ def first_occurrences(texts: Iterable[str], *, threshold: float = 0.6) -> Iterat
         yield is_new
 
 
-def contains_any(text: str, needles: Iterable[Set[int]], *, threshold: float = 0.5) -> bool:
-    """Whether a text contains that share of the shingles of one of `needles`, each a benchmark's problem."""
+def contains_any(text: str, needles: Iterable[Set[int]]) -> bool:
+    """Whether a text contains half the shingles of one of `needles`, each a benchmark's problem."""
     present = shingles(text)
-    return any(needle and len(needle & present) >= threshold * len(needle) for needle in needles)
+    return any(needle and len(needle & present) >= _CONTAINED * len(needle) for needle in needles)
 
 
 def shingles(text: str) -> Set[int]:

@@ -177,7 +177,6 @@ def workload_grid(n_layers: int, exit_layers: Sequence[int], max_positions: int)
 def measure_idle_power_w(
     meter: EnergyMeter,
     *,
-    duration_s: float = IDLE_S,
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
 ) -> float | None:
@@ -185,12 +184,11 @@ def measure_idle_power_w(
 
     Args:
         meter: The counter to read.
-        duration_s: How long to measure, at least.
         clock: Seconds, as the window counts them.
         wait: Waits some seconds.
     """
     with EnergyWindow(meter, clock=clock) as window:
-        wait(max(duration_s, 2 * WINDOW_SAFETY_FACTOR * meter.refresh_s))
+        wait(max(IDLE_S, 2 * WINDOW_SAFETY_FACTOR * meter.refresh_s))
     return None if window.energy_j is None else window.energy_j / window.elapsed_s
 
 

@@ -81,14 +81,13 @@ def coefficient_intervals(
     samples: Sequence[tuple[Work, float]],
     *,
     prior: DeviceCostModel,
-    prior_weight: float = PRIOR_WEIGHT,
     n_resamples: int = 200,
 ) -> dict[str, Estimate]:
     """The fitted coefficients by name, with 95 % intervals by fitting to samples drawn again.
 
     A coefficient that the samples are silent of has a narrow one all the same: it is the prior's.
     """
-    equations = _Equations(samples, prior, prior_weight)
+    equations = _Equations(samples, prior, PRIOR_WEIGHT)
     drawn = np.array(
         [equations.joules(equations.solve(np.sqrt(counts))) for counts in draws(len(samples), n_resamples=n_resamples)]
     )

@@ -114,7 +114,7 @@ def data_set_places(
         sources = [source for source in held_out if wanted in {"", source.language}]
         return paper_places(sources, n_places, max_new_tokens=MAX_NEW_TOKENS)
     language: CorpusLanguage = "python" if data_set == "py150" else "java"
-    codes = fetch_tokenised(language, "token") if file is None else read_tokenised(file, language)
+    codes = fetch_tokenised(language) if file is None else read_tokenised(file, language)
     places = list(islice(filter(None, (_place(at, code, loaded) for at, code in enumerate(codes))), n_places))
     if len(places) < n_places:
         raise TrainingError(f"There are {len(places)} places in this data set, not {n_places}; ask for fewer.")

@@ -129,12 +129,10 @@ class Needs:
     preparing_bytes: int
     teaching_bytes: int
 
-    def in_words(self, *, has_files: bool = False) -> str:
-        """For people; `has_files` where nothing is to be downloaded."""
-        kept = self.disk_bytes - self.download_bytes if has_files else self.disk_bytes
-        download = "" if has_files else f"{gigabytes(self.download_bytes)} to download, "
+    def in_words(self) -> str:
+        """For people."""
         return (
-            f"{download}{gigabytes(kept)} of disk, "
+            f"{gigabytes(self.download_bytes)} to download, {gigabytes(self.disk_bytes)} of disk, "
             f"{gigabytes(self.preparing_bytes)} of memory while it is prepared and {gigabytes(self.running_bytes)} "
             "when it runs"
         )
@@ -151,13 +149,12 @@ class Needs:
                 f"{gigabytes(self.teaching_bytes)} of memory, and there are {gigabytes(has)} in all."
             )
 
-    def why_not_here(self, *, free_disk_bytes: int, memory_bytes: int | None = None, has_files: bool = False) -> str:
+    def why_not_here(self, *, free_disk_bytes: int, memory_bytes: int | None = None) -> str:
         """Why a machine has too little for it, to go on behind "because"; "" where it has enough.
 
         Args:
             free_disk_bytes: Where the model would be kept.
             memory_bytes: What the machine has in all; None asks it.
-            has_files: Whether nothing is to be downloaded.
         """
         has = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
         if self.preparing_bytes > has:
@@ -165,10 +162,11 @@ class Needs:
             return Sentence(
                 "preparing it takes {needed} of memory, and there are {has} in all", needed=needed, has=gigabytes(has)
             )
-        kept = self.disk_bytes - self.download_bytes if has_files else self.disk_bytes
-        if kept > free_disk_bytes:
+        if self.disk_bytes > free_disk_bytes:
             return Sentence(
-                "it takes {kept} of disk, and {free} are free", kept=gigabytes(kept), free=gigabytes(free_disk_bytes)
+                "it takes {kept} of disk, and {free} are free",
+                kept=gigabytes(self.disk_bytes),
+                free=gigabytes(free_disk_bytes),
             )
         return ""
 
@@ -195,7 +193,7 @@ def sizes_of(settings: Mapping[str, Any]) -> ModelSizes | None:
         return None
 
 
-def refuse_too_large(name: str, settings: Mapping[str, Any], *, free_disk_bytes: int, has_files: bool) -> None:
+def refuse_too_large(name: str, settings: Mapping[str, Any], *, free_disk_bytes: int) -> None:
     """Refuses a model for which this machine has too little, as far as its configuration tells.
 
     Raises:
@@ -204,7 +202,7 @@ def refuse_too_large(name: str, settings: Mapping[str, Any], *, free_disk_bytes:
     sizes = sizes_of(settings)
     if sizes is None:
         return
-    if why := sizes.needs.why_not_here(free_disk_bytes=free_disk_bytes, has_files=has_files):
+    if why := sizes.needs.why_not_here(free_disk_bytes=free_disk_bytes):
         raise ModelError(Sentence("The model {name} is too large for this machine: {why}.", name=name, why=why))
 
 

@@ -317,10 +317,10 @@ def windows(
         if people:
             progress("Typing in one window after another", 0, None)
             first = files[: min(alone, people)]
-            one_by_one = (type_at_once("shared", [file], model, seed=1 + n) for n, file in enumerate(first))
+            one_by_one = (type_at_once([file], model, seed=1 + n) for n, file in enumerate(first))
             typed.append([run for runs in map(asyncio.run, one_by_one) for run in runs])
             progress(f"Typing in {people} windows at once", 0, None)
-            typed.append(asyncio.run(type_at_once("shared", files[:people], model, seed=1)))
+            typed.append(asyncio.run(type_at_once(files[:people], model, seed=1)))
     Console().print(windows_table(rows(opened, costs, typed)))
     if output is not None:
         facts = {"model": model, "opened": opened, "socket": costs, "typed": typed}

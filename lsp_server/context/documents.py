@@ -205,7 +205,7 @@ class OpenDocument(EditedDocument):
     def text(self) -> ChunkedText:
         """The text, to be cut."""
         text = ChunkedText(super().source, self.position_codec)
-        self.set_text("")  # once is enough
+        self.let_go()  # once is enough
         return text
 
     @cached_property

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from engine.sentences import Sentence
 from lsp_server.context.git_process import (
+    MAX_AGE_S,
     SAFE_OPTIONS,
     IgnoreProcess,
     LateError,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GIVEN_UP_S = 60.0  # for which a repository is not asked after an answer that was late
-MAX_AGE_S = 60.0  # of an answer, and of a process: an included configuration, for one, is not looked at
 IDLE_S = 300.0  # after which a process that nobody asks is ended
 MAX_ANSWERS = 4096  # kept for a repository
 MAX_ASKED_AT_ONCE = 4  # repositories: one that is slow must not hold the others up
@@ -195,7 +195,7 @@ class _Repository:
 
     def _match(self, command: Sequence[str], path: Path, stamps: Mapping[Path, Stamp]) -> str:
         process = self._process
-        if process is None or process.command != command or not process.is_valid_for(stamps, MAX_AGE_S):
+        if process is None or process.command != command or not process.is_valid_for(stamps):
             self._end()
             process = self._process = IgnoreProcess(command)
         process.stamps.update(stamps)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Stamp = tuple[int, ...]
 """What tells one content of a file from another."""
 
+MAX_AGE_S = 60.0  # of an answer, and of a process: an included configuration, for one, is not looked at
+
 _FIELDS = 4  # of an answer
 _MAX_ANSWER_BYTES = 1 << 20
 _END_S = 1.0  # within which a killed process is gone
@@ -69,10 +71,10 @@ class IgnoreProcess:
             env=safe_environment(),
         )  # fmt: skip
 
-    def is_valid_for(self, stamps: Mapping[Path, Stamp], max_age_s: float) -> bool:
+    def is_valid_for(self, stamps: Mapping[Path, Stamp]) -> bool:
         """True while it runs, is not old, and nothing that it may have read has changed."""
         unchanged = all(self.stamps.get(file, stamp) == stamp for file, stamp in stamps.items())
-        return self._process.poll() is None and time.monotonic() - self._started_s < max_age_s and unchanged
+        return self._process.poll() is None and time.monotonic() - self._started_s < MAX_AGE_S and unchanged
 
     def match(self, path: Path, limit_s: float) -> str:
         """The pattern that decides about a file; "" where none does.

@@ -141,19 +141,19 @@ async def open_windows(
         )
 
 
-async def type_at_once(sharing: Sharing, stretches: Sequence[Stretch], model: str, *, seed: int) -> list[ReplayRun]:
-    """Somebody types each stretch, all at once, each in a window as it ships.
+async def type_at_once(stretches: Sequence[Stretch], model: str, *, seed: int) -> list[ReplayRun]:
+    """Somebody types each stretch, all at once, each in a window as it ships, with one engine for all.
 
     Raises:
         EngineError: A server failed, or left a request without an answer.
     """
-    async with meeting(model, sharing) as (folder, stack):
+    async with meeting(model, "shared") as (folder, stack):
         servers = [
-            await stack.enter_async_context(window(sharing_command(folder), sharing, model, stretch, {}))
+            await stack.enter_async_context(window(sharing_command(folder), "shared", model, stretch, {}))
             for stretch in stretches
         ]
         typing = [
-            replay(sharing, server, stretch, seed=seed + number, accepted=ACCEPTED["words"])
+            replay("shared", server, stretch, seed=seed + number, accepted=ACCEPTED["words"])
             for number, (server, stretch) in enumerate(zip(servers, stretches, strict=True))
         ]
         return list(await asyncio.gather(*typing))

@@ -77,7 +77,7 @@ def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
             return cached
         configured = _snapshot(repo_id, ["config.json"])
         settings = check_configuration(configured)
-        refuse_too_large(repo_id, settings, free_disk_bytes=_free_disk_bytes(), has_files=False)
+        refuse_too_large(repo_id, settings, free_disk_bytes=_free_disk_bytes())
         revision = configured.name  # a commit; every file is of this one, be there a newer one meanwhile
         for weights in (_SAFETENSORS, _PICKLED):
             folder = _snapshot(repo_id, [*_METADATA, *weights], revision=revision, progress=progress)

@@ -29,7 +29,6 @@ from engine.training.policy.closed_loop import ClosedLoopEnv
 from engine.training.policy.decoder_judge import DecoderJudge
 from engine.training.policy.env import RolloutEnv, scenes_of
 from engine.training.policy.network import PolicyNetwork, standardization_of
-from engine.training.policy.plan import PolicyPlan
 from engine.training.policy.ppo import PpoPlan, train_ppo
 from engine.training.policy.recordings import MAX_NEW_TOKENS, mean_token_chars, places, record, site_at
 from engine.training.policy.rewards import prices_of
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from engine.model.loaded import LoadedModel
     from engine.training.policy.env import Scene
     from engine.training.policy.network import Standardization
+    from engine.training.policy.plan import PolicyPlan
     from engine.training.policy.recordings import Recording, TrainingPlace
 
 _FORMAT = 9  # of the recordings; raise it when the same places give other ones
@@ -149,8 +149,7 @@ def train_policy(
     corpus: Corpus,
     output: Path,
     *,
-    plan: PolicyPlan | None = None,
-    cost: DeviceCostModel | None = None,
+    plan: PolicyPlan,
     progress: ProgressSink = no_progress,
 ) -> TrainedPolicy:
     """Trains a policy for a model, judges it on held-out packages, and saves it.
@@ -160,14 +159,13 @@ def train_policy(
         corpus: Training text.
         output: The file to write.
         plan: How much is done.
-        cost: Joules per unit of work; None for the shipped model of the device.
         progress: Is called with what is being done.
 
     Raises:
         TrainingError: If the model has no exits to decide about, the text is too small, or a file cannot be written.
         PolicyError: If the result cannot be written.
     """
-    run = _record(loaded, corpus, output, plan=plan or PolicyPlan(), cost=cost, progress=progress)
+    run = _record(loaded, corpus, output, plan=plan, progress=progress)
     candidates, critic = [_start(run)], None
     if run.plan.ppo.steps > 0:
         improved, critic = _improve(run, candidates[0])
@@ -194,14 +192,13 @@ def _record(
     output: Path,
     *,
     plan: PolicyPlan,
-    cost: DeviceCostModel | None,
     progress: ProgressSink,
 ) -> _Run:
     """Records suggestions at full depth, to learn from and to judge by."""
     model = loaded.model
     _leave_threads_to(model)
     check_layers = plan.layers_of(model.exit_layers, model.n_layers)
-    cost = cost or default_cost_model(model.geometry, loaded.device, loaded.runtime)
+    cost = default_cost_model(model.geometry, loaded.device, loaded.runtime)
     train_places = list(islice(places(corpus.files["train"], seed=plan.seed), plan.places))
     held_out = list(islice(places(corpus.files["validation"], seed=plan.seed), plan.validation_places))
     texts = TextDecoder(loaded)

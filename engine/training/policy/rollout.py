@@ -302,8 +302,7 @@ class Rollout:
         self.energy += self._prices.head + (n_rows - 1) * self._prices.head_row
 
 
-def full_depth_energy(recording: Recording, params: EnvParams, *, with_end_rules: bool) -> float:
+def full_depth_energy(recording: Recording, params: EnvParams) -> float:
     """The energy of the same text at full depth, without drafts or checks, in tokens at full depth."""
-    n_tokens = recording.end if with_end_rules else len(recording.ids)
-    context = further_context(n_tokens - 1, len(recording.prompt_ids)) * params.prices.n_layers
-    return params.prices.head + (n_tokens - 1) * 1.0 + context * params.prices.context
+    context = further_context(recording.end - 1, len(recording.prompt_ids)) * params.prices.n_layers
+    return params.prices.head + (recording.end - 1) * 1.0 + context * params.prices.context

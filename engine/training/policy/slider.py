@@ -73,7 +73,7 @@ def sweep(
         params: What the replay charges and rewards.
         weights: The energy weights, one point each.
     """
-    full = [full_depth_energy(scene.recording, params, with_end_rules=True) for scene in scenes]
+    full = [full_depth_energy(scene.recording, params) for scene in scenes]
     full_kept = sum(scene.recording.kept_ruled[scene.recording.end] for scene in scenes)
     points = []
     for weight in weights:

@@ -50,4 +50,4 @@ def test_the_hub_out_of_reach_is_told_of(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
     with pytest.raises(TrainingError, match=r"code_completion_token is not in the cache, .*with --file\.$"):
-        fetch_tokenised("java", "token")
+        fetch_tokenised("java")

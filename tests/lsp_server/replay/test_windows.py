@@ -41,7 +41,7 @@ async def test_a_shared_engine_is_counted_once_and_leaves(files: list[Stretch]) 
 
 @pytest.mark.usefixtures("fake")
 async def test_people_type_at_once(files: list[Stretch]) -> None:
-    runs = await type_at_once("shared", files, "fake", seed=1)
+    runs = await type_at_once(files, "fake", seed=1)
 
     assert [run.typed_chars for run in runs] == [len(file.text) for file in files]
 
