@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from engine.completion.site import site_for
 from engine.decoding.decoder import Decoder
 from engine.decoding.stopping import StopCondition
 from engine.model.loaded import synchronize
-from engine.policy.base import PLAIN_DECODING
-from engine.policy.baselines import FullDepth
 from engine.text import TextDecoder
-from engine.types import NeverCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,13 +38,6 @@ class VerifiedPlace:
     def full(self) -> Mapping[Phase, Work]:
         """Runs as many tokens at full depth with a KV cache; called behind `product`."""
         decoder = Decoder(self._loaded.model)
-        tokens = decoder.generate(
-            self._prompt_ids,
-            policy=FullDepth(),
-            point=PLAIN_DECODING,
-            stop=StopCondition(max_new_tokens=self._n_decoded),
-            cancellation=NeverCancelled(),
-        )
-        deque(tokens, maxlen=0)
+        decoder.decode_plainly(self._prompt_ids, StopCondition(max_new_tokens=self._n_decoded))
         synchronize(self._loaded.device)
         return decoder.work.by_phase()

@@ -12,9 +12,10 @@ from engine.decoding.judging_pace import JudgingPace
 from engine.decoding.known_rows import KnownRows
 from engine.decoding.trajectory import Cancelled, Trajectory
 from engine.decoding.work import WorkCounter
-from engine.policy.base import Fill
+from engine.policy.base import PLAIN_DECODING, Fill
+from engine.policy.baselines import FullDepth
 from engine.prefix import common_prefix
-from engine.types import FinishReason
+from engine.types import FinishReason, NeverCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,6 +139,13 @@ class Decoder:
             self.is_busy = False
             self.n_decoded, self.chances = len(run.tokens), run.head.chances
             self._keep_usable_positions(run, [*prompt_ids, *(token.token_id for token in run.tokens)])
+
+    def decode_plainly(self, prompt_ids: Sequence[int], stop: StopCondition) -> list[int]:
+        """All token ids at full depth with a KV cache: what every other way to decode is compared with."""
+        tokens = self.generate(
+            prompt_ids, policy=FullDepth(), point=PLAIN_DECODING, stop=stop, cancellation=NeverCancelled()
+        )
+        return [token.token_id for token in tokens]
 
     def _final_tokens(self, run: Trajectory, stop: StopCondition) -> Iterator[DecodedToken]:
         n_yielded = n_judged = 0

@@ -26,7 +26,6 @@ from engine.text import TextDecoder
 from engine.types import (
     CompletionRequest,
     FinishReason,
-    NeverCancelled,
     Phase,
     ProgressSink,
     PromptOptions,
@@ -226,14 +225,10 @@ class Answers:
             times_s.append(time.process_time() - begun_s)
             return FinishReason.STOP if is_done(ids) else None
 
-        tokens = decoder.generate(
-            prompt_ids,
-            policy=FullDepth(),
-            point=PLAIN_DECODING,
-            stop=StopCondition(max_new_tokens=max_new_tokens, end_ids=self._loaded.tokenization.end_ids, rule=rule),
-            cancellation=NeverCancelled(),
+        end_ids = self._loaded.tokenization.end_ids
+        ids = decoder.decode_plainly(
+            prompt_ids, StopCondition(max_new_tokens=max_new_tokens, end_ids=end_ids, rule=rule)
         )
-        ids = [token.token_id for token in tokens]
         work = decoder.work.by_phase()
         return _Written(ids, "", decoder.n_decoded, len(prompt_ids), work, _share(times_s, begun_s))
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import defaultdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 GRAMMARS = ("python", "java")
 
@@ -71,6 +72,24 @@ def code_bleu(suggestions: Sequence[str], references: Sequence[str], language: s
     finally:
         root.setLevel(level)
     return float(scores["codebleu"])
+
+
+def mean_code_bleu(said: Iterable[tuple[str, str, str]]) -> float | None:
+    """The mean of each language's CodeBLEU, weighed by its places; None where a language has no grammar.
+
+    Args:
+        said: What was said at each place, what should have been, and the language.
+    """
+    by_language: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for text, reference, language in said:
+        by_language[language].append((text, reference))
+    total = 0.0
+    for language, pairs in sorted(by_language.items()):
+        score = code_bleu([text for text, _ in pairs], [reference for _, reference in pairs], language)
+        if score is None:
+            return None
+        total += score * len(pairs)
+    return total / sum(map(len, by_language.values()))
 
 
 class _Words:

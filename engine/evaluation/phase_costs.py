@@ -7,7 +7,6 @@ does not matter to their cost.
 from __future__ import annotations
 
 import random
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,9 +16,7 @@ from engine.decoding.stopping import StopCondition
 from engine.energy.cost_model import default_cost_model, energy_j
 from engine.errors import ConfigError
 from engine.evaluation.spending import Spent  # noqa: TC001 - cattrs reads the annotations
-from engine.policy.base import PLAIN_DECODING
-from engine.policy.baselines import FullDepth
-from engine.types import NeverCancelled, Phase, ProgressSink, Work, no_progress
+from engine.types import Phase, ProgressSink, Work, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,14 +96,7 @@ def _measure(loaded: LoadedModel, spending: Spending, length: int, round_: int) 
 
 
 def _decode(decoder: Decoder, prompt_ids: Sequence[int], n_tokens: int) -> Work:
-    tokens = decoder.generate(
-        prompt_ids,
-        policy=FullDepth(),
-        point=PLAIN_DECODING,
-        stop=StopCondition(max_new_tokens=n_tokens),
-        cancellation=NeverCancelled(),
-    )
-    deque(tokens, maxlen=0)
+    decoder.decode_plainly(prompt_ids, StopCondition(max_new_tokens=n_tokens))
     work = decoder.work.by_phase()
     return sum((work[phase] for phase in Phase), Work())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
 from engine.evaluation.arms import BASELINE, ORACLE, ORACLE_OF_EXITS, ORIGINAL
-from engine.evaluation.metrics import code_bleu
+from engine.evaluation.metrics import mean_code_bleu
 from engine.evaluation.statistics import Runs
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
     def mean(column: str) -> str:
         return f"{runs.mean(arm, column).value:.3f}"
 
-    bleu = _code_bleu(runs, arm, places)
+    bleu = mean_code_bleu((run.text, places[run.place].reference, places[run.place].language) for run in runs.of(arm))
     kept = runs.mean(arm, "kept")
     tokens = runs.mean(arm, "tokens")
     is_oracle = arm in {ORACLE, ORACLE_OF_EXITS}  # finding the exits takes it longer than decoding would
@@ -150,18 +150,6 @@ def _row(runs: Runs, arm: str, places: Sequence[Place]) -> list[str]:
         "-" if is_oracle else f"{100 * runs.saved(arm, 'cpu_s').value:.1f} %",
         *([] if runs.of(arm)[0].passed is None else [runs.mean(arm, "passed").as_percent()]),
     ]
-
-
-def _code_bleu(runs: Runs, arm: str, places: Sequence[Place]) -> float | None:
-    """The mean of each language's CodeBLEU, weighed by its places; None where a language has no grammar."""
-    total = 0.0
-    for language in sorted({place.language for place in places}):
-        at = [run for run in runs.of(arm) if places[run.place].language == language]
-        score = code_bleu([run.text for run in at], [places[run.place].reference for run in at], language)
-        if score is None:
-            return None
-        total += score * len(at)
-    return total / len(places)
 
 
 def _markdown(

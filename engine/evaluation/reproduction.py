@@ -23,12 +23,11 @@ from engine.energy.meter import EnergyWindow
 from engine.errors import TrainingError
 from engine.evaluation.arms import BASELINE, Situation, all_arms, chosen_arms
 from engine.evaluation.code_x_glue_scores import edit_similarity_percent, exact_match, token_accuracy
-from engine.evaluation.metrics import code_bleu, rouge_l
+from engine.evaluation.metrics import mean_code_bleu, rouge_l
 from engine.evaluation.places import PAPER_CONTEXT, Place, paper_places
-from engine.policy.baselines import FullDepth
 from engine.policy.learned import find_learned_policy
 from engine.text import TextDecoder
-from engine.types import NeverCancelled, Phase, ProgressSink, Provenance, Work, combine_provenance, no_progress
+from engine.types import Phase, ProgressSink, Provenance, Work, combine_provenance, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -206,19 +205,12 @@ class _Bench:
 
 def _uncached(loaded: LoadedModel, prompt_ids: Sequence[int]) -> tuple[list[int], Mapping[Phase, Work]]:
     """Full depth that forgets everything after each token."""
-    point = all_arms(loaded.model.exit_layers, loaded.model.n_layers, None)[0].point
+    stop = StopCondition(max_new_tokens=1, end_ids=loaded.tokenization.end_ids)
     token_ids: list[int] = []
     work = dict.fromkeys(Phase, Work())
     while len(token_ids) < MAX_NEW_TOKENS:
         decoder = Decoder(loaded.model)
-        tokens = decoder.generate(
-            [*prompt_ids, *token_ids],
-            policy=FullDepth(),
-            point=point,
-            stop=StopCondition(max_new_tokens=1, end_ids=loaded.tokenization.end_ids),
-            cancellation=NeverCancelled(),
-        )
-        new = [token.token_id for token in tokens]
+        new = decoder.decode_plainly([*prompt_ids, *token_ids], stop)
         work = {phase: work[phase] + decoder.work.by_phase()[phase] for phase in Phase}
         if not new:
             break
@@ -243,24 +235,14 @@ def _row(name: str, by_arm: Mapping[str, Sequence[Sample]], places: Sequence[Pla
         saved_uncached=1 - energy_j / uncached if uncached else 0.0,
         mean_layers=sum(sample.layers for sample in samples) / max(1, n_tokens),
         rouge_l=_mean([rouge_l(*pair) for pair in pairs]),
-        code_bleu=_code_bleu(samples, places),
+        code_bleu=mean_code_bleu(
+            (sample.text, reference, places[sample.place].language)
+            for sample, reference in zip(samples, references, strict=True)
+        ),
         exact=_mean([float(exact_match(*pair)) for pair in pairs]),
         edit_similarity=_mean([edit_similarity_percent(*pair) for pair in pairs]),
         token_accuracy=sum(n for n, _ in right) / max(1, sum(of for _, of in right)),
     )
-
-
-def _code_bleu(samples: Sequence[Sample], places: Sequence[Place]) -> float | None:
-    """The mean of each language's, weighed by its places."""
-    languages = {place.language for place in places}
-    total = 0.0
-    for language in languages:
-        of = [sample for sample in samples if places[sample.place].language == language]
-        found = code_bleu([sample.text for sample in of], [places[s.place].reference for s in of], language)
-        if found is None:
-            return None
-        total += found * len(of)
-    return total / len(samples)
 
 
 def _mean(values: Sequence[float]) -> float:
