@@ -38,6 +38,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ.pop("OMP_NUM_THREADS", None)
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for models of the test's own, empty; gives where all caches lie."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for what a user keeps of the test's own, empty; gives where all such folders lie."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
 @pytest.fixture(scope="session")
 def default_model_path() -> Path:
     return resolve_model(DEFAULT_MODEL).path

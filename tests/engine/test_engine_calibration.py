@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,7 @@ from engine.model.loaded import LoadedModel
 from tests.engine.energy.test_cost_model import ROUND
 from tests.engine.training.fakes import tiny_loaded
 
-
-@pytest.fixture(autouse=True)
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_data")
 
 
 def cost_source(loaded: LoadedModel) -> str:

@@ -11,6 +11,8 @@ import pytest
 from tests.engine.model.sources.tiny_gguf import write_tiny_gguf
 from tests.tiny_models import tiny_model
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])  # processes of ours find modules where we do
@@ -42,11 +44,6 @@ def completed(tmp_path: Path, **config: object) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def test_a_plain_gguf_file_is_converted_prepared_and_completed(tmp_path: Path) -> None:

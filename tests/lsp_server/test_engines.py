@@ -59,8 +59,7 @@ def test_what_a_shared_engine_fails_with_is_not_tried_here() -> None:
         Engines("", may_share=True).load(EngineConfig(model="missing", shared=True), no_progress)
 
 
-def test_an_engine_is_prepared_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_an_engine_is_prepared_in_a_process_of_its_own(own_cache: Path, tmp_path: Path) -> None:
     write_tiny_gguf(tmp_path / "tiny.gguf", hidden_size=64)
     steps: list[str] = []
 

@@ -21,8 +21,7 @@ def remote() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+async def client(own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     monkeypatch.setenv("GREEN_CODE_REMOTE_TOKEN", "s3cret")
     async with started(sys.executable, "-I", "-m", "lsp_server", cwd=tmp_path) as client:
         yield client

@@ -22,8 +22,7 @@ def vllm(default_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+async def client(own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     monkeypatch.setenv("GREEN_CODE_REMOTE_TOKEN", TOKEN)
     async with started(sys.executable, "-I", "-m", "lsp_server", cwd=tmp_path) as client:
         yield client

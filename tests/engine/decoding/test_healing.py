@@ -172,8 +172,7 @@ def test_who_types_what_the_model_would_have_said_gets_the_rest_of_it(family: st
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
-def test_the_fast_runners_obey_as_well(precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_the_fast_runners_obey_as_well(precision: Precision, own_cache: Path) -> None:
     small = small_model("llama", hidden_size=128, intermediate_size=192)  # as the native kernels want them
     model = prepared(with_exits(small, shortlist=torch.tensor([3, 8, 60])), precision)
     for typed in (b"b", b"abca", b"cccbbbaaa"):

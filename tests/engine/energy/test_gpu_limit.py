@@ -31,12 +31,9 @@ if TYPE_CHECKING:
 
     from engine.model.loaded import LoadedModel
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
 NOTHING = MeterReport(meter=None, refused=())
-
-
-@pytest.fixture(autouse=True)
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 def on_gpu(processor: str = "AMD Radeon RX 7900 XTX") -> LoadedModel:

@@ -163,11 +163,8 @@ def test_a_workload_weighs_its_bins_and_measures_share_what_is_saved(tmp_path: P
 
 
 def test_a_real_model_is_run_in_every_way_that_this_machine_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path, own_data: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    n_threads = torch.get_num_threads()
     sizes = {"hidden_size": 128, "intermediate_size": 128, "max_position_embeddings": 64}
     tiny_model("llama", **sizes).save_pretrained(tmp_path / "tiny")
     PreTrainedTokenizerFast(tokenizer_object=LETTERS).save_pretrained(tmp_path / "tiny")
@@ -176,7 +173,6 @@ def test_a_real_model_is_run_in_every_way_that_this_machine_has(
     stacks = open_stacks("tiny", tmp_path / "tiny", "cpu", threads=1, batch_sizes=(2,))
     samples = measure_stacks(stacks, requests, "return x\n" * 9, rounds=2, spending=SPENDING, kept=kept(tmp_path))
     found = summarise_stacks(samples, stacks, requests, SPENDING.yardstick([]))
-    torch.set_num_threads(n_threads)
 
     names = [row.way for row in found.rows]
     assert names[:4] == [

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from tests.engine.policy.tiny_policy import tiny_policy
 from tests.engine.training.fakes import LetterTokenization, code, source_file, tiny_loaded
 from tests.tiny_models import early_exit_model, tiny_model
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
 SMALL = Evaluation(protocol="kept", n_places=6, seeds=2, max_new_tokens=8, arms=("all",))
 
 
@@ -29,22 +31,8 @@ def loaded() -> LoadedModel:
     return replace(tiny_loaded(), model=early_exit_model(tiny_model("llama"), exit_layers=range(1, 6)))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads wait for each other longer than a tiny model computes."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
-@pytest.fixture(autouse=True)
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def with_policy(loaded: LoadedModel) -> None:
+def with_policy(loaded: LoadedModel, own_data: Path) -> None:
     model = loaded.model
     policy = tiny_policy(
         check_layers=(2, 4), fingerprint=model.fingerprint, exits_fingerprint=model.exits_fingerprint, seed=1

@@ -15,6 +15,8 @@ from engine.model.sources import model_cache
 from engine.model.sources.model_folder import check_folder
 from lsp_server.cli.app import app
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 OF_EACH_FAMILY = list({model.family: model for model in CATALOGUE}.values())
 
 
@@ -22,11 +24,6 @@ def small(known: KnownModel) -> KnownModel:
     n_kv_heads = 4 if known.sizes.n_kv_heads == known.sizes.n_heads else 2
     sizes = replace(known.sizes, n_layers=4, width=128, n_heads=4, n_kv_heads=n_kv_heads, head_dim=32, mlp_width=128)
     return replace(known, sizes=replace(sizes, n_vocabulary=300))
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("known", OF_EACH_FAMILY, ids=lambda known: known.family)

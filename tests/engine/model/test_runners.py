@@ -23,10 +23,7 @@ from tests.engine.decoding.fakes import RandomPolicy
 from tests.engine.model.fast_models import IDS, logits, prepare_as, prepared, ragged, small_model, with_exits
 from tests.tiny_models import early_exit_model, tiny_model
 
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 ON_ONNX = [family.name for family in FAMILIES.values() if "onnx" in family.runtimes]

@@ -54,9 +54,7 @@ class Windows:
 
 
 @pytest.fixture
-def windows(meeting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Windows:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+def windows(meeting: Path, own_cache: Path, own_data: Path, tmp_path: Path) -> Windows:
     write_tiny_gguf(tmp_path / "tiny.gguf", hidden_size=128)
     return Windows(meeting, tmp_path / "tiny.gguf")
 

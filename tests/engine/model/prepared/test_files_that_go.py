@@ -14,8 +14,7 @@ from tests.engine.model.fast_models import logits, prepared, small_model
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there nobody can delete what is mapped")
 @pytest.mark.parametrize("hidden_size", [64, 128], ids=["onnx", "native"])
-def test_a_running_model_outlives_its_files(hidden_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_a_running_model_outlives_its_files(hidden_size: int, own_cache: Path) -> None:
     model = prepared(small_model("llama", hidden_size=hidden_size, intermediate_size=192), "int8")
     before = logits(model, 0, 40, model.new_cache())
     found = find_prepared("tiny-int8-0")
@@ -35,10 +34,7 @@ def test_a_running_model_outlives_its_files(hidden_size: int, tmp_path: Path, mo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there nobody can delete what is mapped")
-def test_a_runner_that_opens_its_files_again_takes_no_other_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_a_runner_that_opens_its_files_again_takes_no_other_models(own_cache: Path) -> None:
     model = prepared(small_model("llama", intermediate_size=192), "int8")  # on ONNX Runtime
     found = find_prepared("tiny-int8-0")
     assert found is not None

@@ -26,14 +26,9 @@ from engine.types import Precision
 from tests.engine.model.fast_models import IDS, logits, needs_kernels, prepared, ragged, small_model, with_exits
 from tests.tiny_models import early_exit_model, tiny_model
 
-pytestmark = needs_kernels
+pytestmark = [needs_kernels, pytest.mark.usefixtures("own_cache")]
 
 ROUNDED = 0.1  # of the size of logits, by weights and activations in 8 bits
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 @pytest.fixture

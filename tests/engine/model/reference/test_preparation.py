@@ -22,6 +22,8 @@ from tests.engine.model.fast_models import needs_kernels
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 INT8 = EngineConfig(device="cpu", precision="int8", threads=1)
 AUTO = EngineConfig(device="cpu", threads=1)
 
@@ -38,11 +40,6 @@ model = loaded.model
 rows = model.run_layers(model.embed([1, 2, 3], 0), 0, model.n_layers, model.new_cache())
 print(json.dumps({"told": told, "device": loaded.device_name, "modules": sorted(sys.modules)}))
 """
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def folder_of(tmp_path: Path, family: str, **sizes: int) -> Path:

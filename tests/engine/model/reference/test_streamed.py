@@ -23,14 +23,10 @@ from engine.types import Precision, ProgressSink, no_progress
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
+pytestmark = pytest.mark.usefixtures("own_cache", "own_data")
+
 PREPARED = [family.name for family in FAMILIES.values() if family.runtimes]
 CONFIG = EngineConfig(device="cpu", threads=1)
-
-
-@pytest.fixture(autouse=True)
-def empty_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 def folder_of(tmp_path: Path, family: str, **sizes: object) -> Path:

@@ -19,6 +19,8 @@ from engine.model.stored_exits import UNTRAINED, TrainedExitsInfo
 from engine.model.trained_exit_files import TRAINED_EXITS
 from tests.tiny_models import early_exit_model, tiny_model
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
 D = 32
 INFO = TrainedExitsInfo(
     model="tiny",
@@ -36,11 +38,6 @@ def trained_exits() -> TrainedExits:
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(D, D, generator=generator).half().float(), torch.randn(D, generator=generator)
     return TrainedExits(INFO, {3: (weight, bias.half().float())})
-
-
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 def test_trained_exits_come_back_as_they_were_saved(trained_exits: TrainedExits, tmp_path: Path) -> None:

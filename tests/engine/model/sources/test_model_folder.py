@@ -20,6 +20,8 @@ from engine.types import CompletionRequest
 from tests.engine.model.tiny_tokenizer import LETTERS
 from tests.tiny_models import tiny_model
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 Change = Callable[[Path], object]
 
 
@@ -27,12 +29,6 @@ def write_model(folder: Path, family: str = "llama", **changes: object) -> Path:
     tiny_model(family, 0, **changes).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=LETTERS).save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -125,7 +121,7 @@ BAD: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize(("change", "told"), BAD.values(), ids=BAD)
-def test_what_is_no_model_is_refused_in_a_sentence(folder: Path, change: Change, told: str, caches: Path) -> None:
+def test_what_is_no_model_is_refused_in_a_sentence(folder: Path, change: Change, told: str, own_cache: Path) -> None:
     change(folder)
 
     with pytest.raises(EngineError) as refused:
@@ -135,7 +131,7 @@ def test_what_is_no_model_is_refused_in_a_sentence(folder: Path, change: Change,
     assert str(refused.value).endswith(".")
     assert "\n" not in str(refused.value)
     assert not (folder.parent / "ran").exists()
-    assert [path for path in caches.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    assert [path for path in own_cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -230,14 +230,7 @@ def test_default_check_layers_are_exits_at_a_few_depths() -> None:
     assert default_check_layers((), 6) == ()
 
 
-@pytest.fixture
-def user_dirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path
-
-
-def test_a_whole_training_ends_in_a_policy_that_fits_its_model_and_runs(user_dirs: Path) -> None:
+def test_a_whole_training_ends_in_a_policy_that_fits_its_model_and_runs(own_cache: Path, own_data: Path) -> None:
     loaded, output, said = tiny_loaded(), POLICY.own_path("tiny"), list[str]()
     trained = train_policy(loaded, corpus(), output, plan=PLAN, progress=lambda message, *_: said.append(message))
 
@@ -263,6 +256,6 @@ def test_a_whole_training_ends_in_a_policy_that_fits_its_model_and_runs(user_dir
     assert "Recording suggestions" not in said
 
 
-def test_a_model_without_exits_is_refused(user_dirs: Path) -> None:
+def test_a_model_without_exits_is_refused(own_cache: Path, own_data: Path) -> None:
     with pytest.raises(TrainingError, match="only look at exits"):
-        train_policy(tiny_loaded(), corpus(), user_dirs / "p.safetensors", plan=replace(PLAN, check_layers=(9,)))
+        train_policy(tiny_loaded(), corpus(), own_data / "p.safetensors", plan=replace(PLAN, check_layers=(9,)))
