@@ -34,7 +34,7 @@ from engine.model.loaded import synchronize
 from engine.model.prepared.native import library
 from engine.policy.base import Fill, OperatingPoint
 from engine.policy.baselines import FixedExit
-from engine.types import NeverCancelled, no_progress
+from engine.types import NeverCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,9 +101,9 @@ def calibrate_model(
     loaded: LoadedModel,
     report: MeterReport,
     *,
-    power_w: float | None = None,
-    unloaded_power_w: float | None = None,
-    progress: ProgressSink = no_progress,
+    power_w: float | None,
+    unloaded_power_w: float | None,
+    progress: ProgressSink,
 ) -> Calibration:
     """Fits the cost model to this device, and keeps it where it is a good one; else what is kept already stays.
 

@@ -95,9 +95,7 @@ def gather_corpus(
     return _corpus(files, listed, stored)
 
 
-def gather_recent(
-    languages: Collection[CorpusLanguage] = RECENT_LANGUAGES, *, progress: ProgressSink = no_progress
-) -> list[SourceFile]:
+def gather_recent(languages: Collection[CorpusLanguage], *, progress: ProgressSink) -> list[SourceFile]:
     """All files of packages that the default model cannot have read.
 
     Args:

@@ -15,13 +15,13 @@ from engine.evaluation.findings import Finding
 from engine.model.loaded import synchronize
 from engine.model.reference.eager import backbone_of
 from engine.text import TextDecoder
-from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.evaluation.places import Place
     from engine.model.loaded import LoadedModel
+    from engine.types import ProgressSink
 
 _PLACES = 8  # each takes five generations with a prompt of its own
 
@@ -36,7 +36,7 @@ class _Clock:
 
 
 def time_assistant(
-    loaded: LoadedModel, places: Sequence[Place], *, max_new_tokens: int, progress: ProgressSink = no_progress
+    loaded: LoadedModel, places: Sequence[Place], *, max_new_tokens: int, progress: ProgressSink
 ) -> list[Finding]:
     """Times it at the exits at a third and two thirds of depth; where the model's family cannot, says so.
 

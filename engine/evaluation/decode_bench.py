@@ -23,14 +23,13 @@ from engine.model.loading import load_model
 from engine.model.sources.embedded import SMOLLM2, fetch_gguf
 from engine.model.sources.store import resolve_model
 from engine.policy.learned import find_learned_policy
-from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.config import EngineConfig
     from engine.evaluation.decode_report import DecodeReport
-    from engine.types import Precision
+    from engine.types import Precision, ProgressSink
 
 PROMPTS = Path(__file__).parent / "decode_prompts"
 """Text up to a cursor, a file each: the middle of eight modules of Green Code as they once were.
@@ -57,11 +56,11 @@ print(ready_s, process.memory_info().rss)
 
 def bench_decoding(
     config: EngineConfig,
-    gguf: Path | None = None,
+    gguf: Path | None,
     *,
-    rounds: int = 5,
-    note: str = "",
-    progress: ProgressSink = no_progress,
+    rounds: int,
+    note: str,
+    progress: ProgressSink,
 ) -> DecodeReport:
     """Loads a model, and measures how fast it decodes and starts.
 

@@ -40,7 +40,7 @@ def write_energy_considerations(
     model: str,
     device: str,
     setting: str,
-    remarks: Sequence[str] = (),
+    remarks: Sequence[str],
 ) -> str:
     """Writes the page and the numbers, and gives the tables in Markdown.
 

@@ -17,7 +17,7 @@ from engine.completion.site import site_for
 from engine.errors import ConfigError
 from engine.evaluation.places import Place
 from engine.evaluation.programs import ends_well
-from engine.types import CompletionRequest, ProgressSink, no_progress
+from engine.types import CompletionRequest, ProgressSink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,9 +77,7 @@ def draw_problems(problems: Sequence[Problem], n_problems: int, *, seeds: int = 
     return [(problem, _place(problem, seed=at % seeds)) for at, problem in enumerate(drawn)]
 
 
-def judge_programs(
-    problems: Sequence[Problem], runs: Sequence[PlaceRun], *, progress: ProgressSink = no_progress
-) -> list[PlaceRun]:
+def judge_programs(problems: Sequence[Problem], runs: Sequence[PlaceRun], *, progress: ProgressSink) -> list[PlaceRun]:
     """The same runs with `passed` filled in: 1 where the program with the suggested line passes its tests.
 
     Args:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PERIOD_S, WORK_S = 10e-3, 2e-3
-PIECES = 200
 
 _CALIBRATIONS = 100
 _LOOPS = 20_000
@@ -32,7 +31,7 @@ class Lateness:
     p99_s: float
 
 
-def lateness_beside(work: Callable[[], object] | None, *, pieces: int = PIECES) -> Lateness:
+def lateness_beside(work: Callable[[], object] | None, *, pieces: int) -> Lateness:
     """Runs the neighbour, and `work` over and over until it has ended.
 
     Args:

@@ -95,7 +95,7 @@ class PeerTimes:
 
 
 def measure_shape(
-    known: KnownModel, *, rounds: int = 3, threads: int | None = None, progress: ProgressSink = no_progress
+    known: KnownModel, *, rounds: int, threads: int | None, progress: ProgressSink = no_progress
 ) -> ShapeReport:
     """Writes random weights of a model's sizes into a folder for a while, and decodes with what the product would run.
 

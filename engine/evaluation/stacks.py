@@ -98,8 +98,8 @@ def open_stacks(
     folder: Path,
     device: Device,
     *,
-    threads: int | None = None,
-    batch_sizes: Sequence[int] = (4,),
+    threads: int | None,
+    batch_sizes: Sequence[int],
     vllm: str | None = None,
     progress: ProgressSink = no_progress,
 ) -> Stacks:

@@ -91,7 +91,7 @@ def _load_reference(
     return load_reference(name, folder, config, device, with_trained_exits=with_trained_exits)
 
 
-def prepare_model(name: str, folder: Path, config: EngineConfig, *, progress: ProgressSink = no_progress) -> None:
+def prepare_model(name: str, folder: Path, config: EngineConfig, *, progress: ProgressSink) -> None:
     """Has in the cache what `load_model` opens with the same arguments, and loads nothing.
 
     Raises:

@@ -54,7 +54,7 @@ class Projects:
             self._texts.pop(name, None)
 
     def continuations(
-        self, document: ProjectDocument, prompt_ids: Sequence[int], *, above: str = "", below: str = ""
+        self, document: ProjectDocument, prompt_ids: Sequence[int], *, above: str, below: str
     ) -> Continuations:
         """What is known of what may follow a prompt.
 

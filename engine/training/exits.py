@@ -93,7 +93,7 @@ def train_exits(
     corpus: Corpus,
     output: Path,
     *,
-    plan: TrainingPlan | None = None,
+    plan: TrainingPlan,
     start: TrainedExits | None = None,
     progress: ProgressSink = no_progress,
 ) -> ExitTraining:
@@ -111,7 +111,6 @@ def train_exits(
         TrainingError: If a split is empty, a checkpoint cannot be written, or nothing compiles the layers.
         ModelError: If the result cannot be written.
     """
-    plan = plan or TrainingPlan()
     model = loaded.model
     wanted: dict[Split, int] = {
         "train": plan.train_tokens,
@@ -237,7 +236,7 @@ def regression_sums(
     checkpoint: Path,
     *,
     run: str,
-    progress: ProgressSink = no_progress,
+    progress: ProgressSink,
 ) -> RegressionSums:
     """Sums over every token of `part`; goes on from the checkpoint where that belongs to the same `run`.
 

@@ -26,7 +26,6 @@ from engine.files import written_whole
 from engine.model.reference.adapters import adapter_for
 from engine.training.batches import IGNORED, frequent_words, groups, padded
 from engine.training.sharding import Ranks, shard, whole
-from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from engine.training.batches import Batch
     from engine.training.joint_plan import JointPlan
     from engine.training.states import Block
+    from engine.types import ProgressSink
 
 _CHECKPOINT_EVERY = 50  # steps
 _BETAS = (0.9, 0.98)
@@ -191,7 +191,7 @@ def train_jointly(
     *,
     plan: JointPlan,
     run: str,
-    progress: ProgressSink = no_progress,
+    progress: ProgressSink,
 ) -> int:
     """One pass over the blocks, or over as many as the plan has the time for; `student` is changed in place.
 

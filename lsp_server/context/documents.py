@@ -56,7 +56,7 @@ class CursorContext:
         path: As the model may be shown it; "" when unknown.
         repository: The name of the workspace folder that it lies in; "" outside of all.
         snippets: Pieces of other documents, the most useful first.
-        place: Where the document belongs; None where projects have no say.
+        in_project: Where the document belongs; None where projects have no say.
     """
 
     language_id: str

@@ -105,8 +105,8 @@ class Neighbours:
     def __init__(
         self,
         why_private: Callable[[str], str],
-        is_undecided: Callable[[str], bool] = lambda _: False,
-        on_forgotten: Callable[[], None] = lambda: None,
+        is_undecided: Callable[[str], bool],
+        on_forgotten: Callable[[], None],
     ) -> None:
         self._why_private = why_private
         self._is_undecided = is_undecided

@@ -64,7 +64,7 @@ class ProjectSink(Protocol):
         ...
 
 
-def read_project(sink: ProjectSink, folder: Path, languages: Collection[str], *, near: Collection[Path] = ()) -> None:
+def read_project(sink: ProjectSink, folder: Path, languages: Collection[str], *, near: Collection[Path]) -> None:
     """Reads a folder here and now, for who has no editor.
 
     Args:

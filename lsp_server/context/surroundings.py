@@ -36,8 +36,8 @@ class Surroundings:
         self,
         why_private: Callable[[str], str],
         *,
-        is_undecided: Callable[[str], bool] = lambda _: False,
-        on_forgotten: Callable[[], None] = lambda: None,
+        is_undecided: Callable[[str], bool],
+        on_forgotten: Callable[[], None],
     ) -> None:
         self._neighbours = Neighbours(why_private, is_undecided, on_forgotten)
         self._documents: OpenDocuments | None = None

@@ -1,4 +1,4 @@
-"""`Typist`: when a person strikes which key to write a text, by a seed; the same for every server that is compared.
+"""`strokes`: when a person strikes which key to write a text, by a seed; the same for every server that is compared.
 
 It knows no editor and no suggestions. The figures are round ones near what studies of typing find (Dhakal et al.,
 "Observations on Typing from 136 Million Keystrokes", CHI 2018): they make a plausible person, not a certain one.

@@ -61,7 +61,7 @@ class CachedRepo:
     licence: str | None
 
 
-def fetch(repo_id: str, *, progress: ProgressSink = no_progress) -> Path:
+def fetch(repo_id: str, *, progress: ProgressSink) -> Path:
     """The folder of a model of the hub, from the cache or else downloaded.
 
     Raises:

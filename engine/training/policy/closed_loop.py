@@ -118,7 +118,7 @@ def play(
     *,
     kind: EpisodeKind,
     cost: DeviceCostModel,
-    point: OperatingPoint | None = None,
+    point: OperatingPoint | None,
 ) -> Outcome:
     """Runs one suggestion with a policy and accounts for it.
 

@@ -59,7 +59,7 @@ def full_depth_token_j(cost: DeviceCostModel) -> float:
     return energy_j(cost, Work(tokens=1, layer_passes=n_layers, layer_tokens=n_layers, head_passes=1, head_tokens=1))
 
 
-def prices_of(cost: DeviceCostModel, shortlist: float = 1.0) -> Prices:
+def prices_of(cost: DeviceCostModel, shortlist: float) -> Prices:
     """The prices that the device cost model gives to each unit; `shortlist` is `EarlyExitModel.shortlist_share`."""
     token_j = full_depth_token_j(cost)
 

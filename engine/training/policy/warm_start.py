@@ -19,7 +19,6 @@ from engine.policy.learned import ACTIONS, N_CONTEXT, context_features
 from engine.training.policy.network import PROBE_WIDTH, PolicyNetwork, Standardization
 from engine.training.policy.rewards import KEPT_WORTH, WEIGHT_MAX, WEIGHT_MIN, Prices
 from engine.training.states import block_states
-from engine.types import ProgressSink, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from engine.model.early_exit import EarlyExitModel
     from engine.training.policy.recordings import Recording
     from engine.training.states import Block
+    from engine.types import ProgressSink
 
 _BATCH = 512
 _LEARNING_RATE = 1e-3
@@ -95,7 +95,7 @@ def text_examples(
     check_layers: Sequence[int],
     standardization: Standardization,
     *,
-    progress: ProgressSink = no_progress,
+    progress: ProgressSink,
 ) -> Examples | None:
     """Takes every token of real text as a suggestion's first: many more states for the same time.
 
@@ -159,8 +159,8 @@ def warm_start(
     prices: Prices,
     check_layers: Sequence[int],
     *,
-    n_steps: int = 1500,
-    progress: ProgressSink = no_progress,
+    n_steps: int,
+    progress: ProgressSink,
 ) -> Foresight:
     """Trains the network in place: first the probes, then the actions; returns what the probes foresee.
 

@@ -30,7 +30,13 @@ class Desk:
 
     def __init__(self) -> None:
         self.private: set[str] = set()
-        self.neighbours = Neighbours(lambda document: "it is private" if document in self.private else "")
+        self.n_forgotten = 0
+        self.neighbours = Neighbours(
+            lambda document: "it is private" if document in self.private else "", lambda _: False, self._forget
+        )
+
+    def _forget(self) -> None:
+        self.n_forgotten += 1
 
     def visit(self, name: str, text: str, line: int | None = None) -> None:
         self.neighbours.visit(name, path=f"src/{name}", text=text, line=line)
@@ -138,7 +144,7 @@ def test_what_becomes_private_is_forgotten_for_good(desk: Desk) -> None:
     assert desk.paths() == ["src/shop.py"]
 
     desk.private.add("shop.py")
-    assert desk.ask() == ()
+    assert (desk.ask(), desk.n_forgotten) == ((), 1)
 
     desk.private.clear()
     assert desk.ask("\n" * FAR_LINES + PREFIX) == ()
