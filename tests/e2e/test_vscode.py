@@ -136,7 +136,7 @@ def test_a_workspace_with_modules_of_the_same_name_is_never_imported(open_editor
 
 
 def test_a_crash_of_the_server_is_one_sentence_completions_go_on_and_so_does_the_day(open_editor: OpenEditor) -> None:
-    with open_editor({"shapes.py": CODE}) as editor:
+    with open_editor({"shapes.py": CODE, "long.txt": "A line of a long text.\n" * 40_000}) as editor:
         window = editor.window
         window.open_file("shapes.py")
         window.wait_until_ready()
@@ -144,11 +144,18 @@ def test_a_crash_of_the_server_is_one_sentence_completions_go_on_and_so_does_the
         assert window.ghost_text()
         window.press("Tab")  # a line that ends behind `return` would be what the file says of the next one
 
-        server_process(editor).kill()
+        server = server_process(editor)
+        server.suspend()
+        window.open_file("long.txt")  # too long for a pipe that nobody reads: it breaks while it is written to
+        window.run_command("Green Code: Show Log")  # by then the extension has been told of the file
+        expect(window.page.locator(".part.panel")).to_be_visible(timeout=ANSWER_TIMEOUT_MS)
+        server.kill()
 
         crashed = re.compile("The server stopped unexpectedly and was started again")
         expect(window.status).to_have_attribute("aria-label", crashed, timeout=ANSWER_TIMEOUT_MS)
         window.wait_until_ready()
+        window.press("Control+j")
+        window.open_file("shapes.py")
         assert re.search(r"Today [\d.]+ [mk]?J in 1 session, all windows", window.tooltip())
         window.type_at_end("", "", "def triangle(width, height):", "return ")
         assert window.ghost_text()

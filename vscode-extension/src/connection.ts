@@ -11,11 +11,13 @@ import type { Readable } from "node:stream";
 import * as vscode from "vscode";
 import {
   CloseAction,
+  ErrorAction,
   LanguageClient,
   RevealOutputChannelOn,
   State,
   type CloseHandlerResult,
   type ErrorHandler,
+  type ErrorHandlerResult,
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
 import {
@@ -71,10 +73,7 @@ export class Connection {
     const { command, environment } = parts;
     // The client asks its handler only once it runs, and then `defaults` is there.
     const errorHandler: ErrorHandler = {
-      error: async (error, message, count) => ({
-        ...(await defaults.error(error, message, count)),
-        handled: true,
-      }),
+      error: (error) => this.#onError(error),
       closed: () => this.#onClosed(defaults),
     };
     this.#client = new QuietLanguageClient(
@@ -92,7 +91,9 @@ export class Connection {
     // Restarts a server that crashed four times at most in three minutes.
     const defaults: ErrorHandler = this.#client.createDefaultErrorHandler();
     this.#client.onDidChangeState(({ newState }) => {
-      if (newState === State.Running && !this.#isDisposed) parts.onRunning();
+      if (this.#isDisposed) return;
+      if (newState === State.Running) parts.onRunning();
+      if (newState === State.StartFailed) parts.onEnded("failed");
     });
     this.#client.onNotification(STATUS, (status) => {
       if (!this.#isDisposed) parts.onStatus(status);
@@ -148,15 +149,19 @@ export class Connection {
     return this.#client.sendRequest(RECENT);
   }
 
+  /** The library's own answer is to stop for good, of which nobody is told: here the process ends, and `#onClosed` decides. */
+  #onError(error: Error): ErrorHandlerResult {
+    const isOfThePipe = "code" in error; // broken: its process is ending already
+    if (!isOfThePipe) this.#client.serverProcess?.kill(); // behind words that are no message none is found any more
+    return { action: ErrorAction.Continue, handled: true };
+  }
+
   async #onClosed(defaults: ErrorHandler): Promise<CloseHandlerResult> {
-    if (this.#isDisposed) return { action: CloseAction.DoNotRestart, handled: true };
     // A server that never answered would only fail again.
-    const hadAnswered = this.isRunning;
-    const result: CloseHandlerResult = hadAnswered
-      ? await defaults.closed()
-      : { action: CloseAction.DoNotRestart };
-    const again = result.action === CloseAction.Restart;
-    this.#parts.onEnded(again ? "restarts" : hadAnswered ? "crashed" : "failed");
+    if (this.#isDisposed || !this.isRunning)
+      return { action: CloseAction.DoNotRestart, handled: true };
+    const result = await defaults.closed();
+    this.#parts.onEnded(result.action === CloseAction.Restart ? "restarts" : "crashed");
     return { ...result, handled: true };
   }
 }

@@ -3,7 +3,7 @@ import { beforeEach, test } from "node:test";
 import { ServerClient } from "../../src/client";
 import { SNOOZE, STATUS } from "../../src/protocol";
 import type { ServerCommand } from "../../src/server";
-import { clients, fate, State, type LanguageClient } from "./fakes/languageClient";
+import { clients, ErrorAction, fate, State, type LanguageClient } from "./fakes/languageClient";
 import { fakeLogger } from "./fakes/logger";
 import { shown } from "./fakes/vscode";
 
@@ -170,6 +170,38 @@ test("a server that was installed anew beneath its process is started again, onc
 
   assert.equal(outdated.isDisposed, true);
   assert.equal(clients.length, 2);
+});
+
+test("a message that a dying server cannot take leaves it to be started again", async () => {
+  await newClient().restart();
+  const broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+
+  const { action } = newest().options.errorHandler.error(broken, undefined, undefined);
+
+  assert.equal(action, ErrorAction.Continue);
+  assert.equal(newest().isKilled, false);
+});
+
+test("a server whose words are no message is ended, so that it is started again", async () => {
+  await newClient().restart();
+  const unreadable = new Error("Header must provide a Content-Length property.");
+
+  const { action } = newest().options.errorHandler.error(unreadable, undefined, undefined);
+
+  assert.equal(action, ErrorAction.Continue);
+  assert.equal(newest().isKilled, true);
+});
+
+test("a server that cannot be started again after a crash is told", async () => {
+  const client = newClient();
+  await client.restart();
+  await newest().options.errorHandler.closed();
+
+  fate.failsToStart = true;
+  await assert.rejects(newest().start()); // as the library does, which tells nobody but the log
+
+  assert.equal(client.snapshot.server.phase, "stopped");
+  assert.match(client.snapshot.server.message, /could not be started/);
 });
 
 test("a server that stops too often stays off", async () => {

@@ -4,11 +4,17 @@ export enum State {
   Stopped = 1,
   Running = 2,
   Starting = 3,
+  StartFailed = 4,
 }
 
 export enum CloseAction {
   DoNotRestart = 1,
   Restart = 2,
+}
+
+export enum ErrorAction {
+  Continue = 1,
+  Shutdown = 2,
 }
 
 export enum RevealOutputChannelOn {
@@ -32,6 +38,7 @@ interface Middleware {
 }
 
 interface ErrorHandler {
+  error(error: Error, message: unknown, count: number | undefined): { action: ErrorAction };
   closed(): Promise<{ action: CloseAction }>;
 }
 
@@ -49,6 +56,12 @@ export const clients: LanguageClient[] = [];
 export class LanguageClient {
   state = State.Stopped;
   isDisposed = false;
+  isKilled = false;
+  readonly serverProcess = {
+    kill: (): void => {
+      this.isKilled = true;
+    },
+  };
   readonly requests: unknown[] = [];
   readonly #listeners: ((event: { newState: State }) => void)[] = [];
   #kill: (() => void) | undefined;
@@ -63,7 +76,7 @@ export class LanguageClient {
     clients.push(this);
   }
 
-  createDefaultErrorHandler(): ErrorHandler {
+  createDefaultErrorHandler(): Pick<ErrorHandler, "closed"> {
     const action = fate.restarts ? CloseAction.Restart : CloseAction.DoNotRestart;
     return { closed: () => Promise.resolve({ action }) };
   }
@@ -83,7 +96,10 @@ export class LanguageClient {
 
   async start(): Promise<void> {
     await Promise.resolve();
-    if (fate.failsToStart) throw new Error("spawn ENOENT");
+    if (fate.failsToStart) {
+      this.#become(State.StartFailed);
+      throw new Error("spawn ENOENT");
+    }
     if (fate.neverAnswers) {
       this.state = State.Starting;
       await new Promise((_, reject) => {
@@ -92,8 +108,7 @@ export class LanguageClient {
         };
       });
     }
-    this.state = State.Running;
-    for (const listener of this.#listeners) listener({ newState: State.Running });
+    this.#become(State.Running);
   }
 
   dispose(): Promise<void> {
@@ -104,6 +119,11 @@ export class LanguageClient {
     }
     this.state = State.Stopped;
     return Promise.resolve();
+  }
+
+  #become(newState: State): void {
+    this.state = newState;
+    for (const listener of this.#listeners) listener({ newState });
   }
 
   /** The server sends a notification. */
