@@ -80,7 +80,8 @@ async def _type(
     console: Console, stretch: Stretch, settings: Mapping[str, object], seed: int, time_scale: float
 ) -> None:
     page = _Page(console, stretch)
-    async with green_code(dict(settings), THIS_BUILD, [stretch.folder] if stretch.folder else []) as server:
+    command = (*THIS_BUILD, "--paced")  # the joules that the editor would show
+    async with green_code(dict(settings), command, [stretch.folder] if stretch.folder else []) as server:
         with Live(page, console=console, refresh_per_second=_FRAMES_PER_S, transient=True):
             run = await replay(
                 "demo",
