@@ -99,7 +99,7 @@ def test_the_tested_versions_are_allowed_and_come_from_no_machine() -> None:
 def test_every_version_of_torch_that_is_promised_is_admitted() -> None:
     torch = next(entry for entry in map(Requirement, requires("green-code") or ()) if entry.name == "torch")
 
-    assert all(torch.specifier.contains(version) for version in ("2.11.0", "2.12.1", "2.13.0+cpu"))
+    assert all(torch.specifier.contains(version) for version in ("2.11.0", "2.12.1", "2.13.0+cpu", "2.14.1"))
 
 
 def test_the_top_level_is_what_was_agreed() -> None:
