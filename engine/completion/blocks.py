@@ -137,14 +137,29 @@ def open_bracket(opener: str, indent: int, suffix: str) -> str:
     return "" if is_closed else closer
 
 
-def enclosing(head: str, above: Sequence[str], next_line: str) -> str:
-    """The text from the line that opened what the next line closes to the cursor; "" where that is not near."""
-    if not closing_run(next_line):
-        return ""
-    inner = list(takewhile(lambda line: indent_of(line) > indent_of(next_line), above))
+def enclosing(head: str, above: Sequence[str], below: Sequence[str]) -> tuple[str, str]:
+    """What a line below closes by the brackets it begins with: the text from where it was opened, and those brackets.
+
+    That line is the next one, or the first whose text stands further left than the cursor's line, or than what that
+    line has opened. The text goes to the cursor; "" where no line closes, or what it closes was not opened near.
+
+    Args:
+        head: The cursor's line before the cursor.
+        above: The lines above it, the last first.
+        below: The lines behind it.
+    """
+    least, next_line = indent_of(head), below[0] if below else ""
+    opens = bool(residue(head).openers) and indent_of(next_line) > least
+    outer = next((line for line in below if indent_of(line) < least + opens), "")
+    closing = next((line for line in (next_line, outer) if closing_run(line)), "")
+    if not closing:
+        return "", ""
+    if opens and indent_of(closing) == least:
+        return head, closing_run(closing)
+    inner = list(takewhile(lambda line: indent_of(line) > indent_of(closing), above))
     if len(inner) == len(above) or len(inner) > _ENCLOSING_LINES:
-        return ""
-    return "\n".join([*reversed(above[: len(inner) + 1]), head])
+        return "", ""
+    return "\n".join([*reversed(above[: len(inner) + 1]), head]), closing_run(closing)
 
 
 def closing_run(line: str) -> str:
@@ -154,12 +169,12 @@ def closing_run(line: str) -> str:
 
 
 def closed_length(enclosing: str, body: str, closers: str) -> int:
-    """How much of `body` stands before a bracket that closes what the next line closes.
+    """How much of `body` stands before a bracket that closes what a line below closes, or that nothing opened.
 
     Args:
-        enclosing: The document from where the next line's brackets were opened to the cursor.
+        enclosing: The document from where that line's brackets were opened to the cursor.
         body: New text, of one or several lines.
-        closers: The closing brackets that the next line begins with.
+        closers: The closing brackets that the line begins with.
     """
     if not residue(body).closers:
         return len(body)

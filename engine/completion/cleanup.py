@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from engine.completion.blocks import CLOSING_RUN, closed_length, closing_run, stays_inside
+from engine.completion.blocks import CLOSING_RUN, closed_length, stays_inside
 from engine.completion.indentation import indent_of
 from engine.completion.line import (
     ending_length,
@@ -114,10 +114,10 @@ def _without_comma(text: str, kept: str, shape: Shape) -> int:
     return len(kept if kept == text else without_open_comma(kept, shape.line))
 
 
-def _closes_the_next_line(text: str, shape: Shape) -> int:
+def _closes_a_line_below(text: str, shape: Shape) -> int:
     if not shape.enclosing or shape.line.goes_on or shape.closer:
         return len(text)
-    return closed_length(shape.enclosing, text, closing_run(shape.next_line))
+    return closed_length(shape.enclosing, text, shape.closers)
 
 
 def _blank_end(text: str, shape: Shape) -> int:
@@ -149,7 +149,7 @@ RULES = (
     Rule("says the same again", _repeats_whole_lines, is_final=True),
     Rule("says the same again in its last line", _repeats, is_final=False),
     Rule("does not fit before the rest of the line", _does_not_fit, is_final=False),
-    Rule("closes what the next line closes", _closes_the_next_line, is_final=False),
+    Rule("closes what a line below closes", _closes_a_line_below, is_final=False),
     Rule("blanks at its end", _blank_end, is_final=False),
     Rule("opens a string and says nothing in it", _opens_a_string, is_final=False),
     Rule("not worth showing", _not_worth_showing, is_final=False),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, Residue, Scan
 from engine.completion.languages import COMMENT_BEGIN
-from engine.completion.words import escapes_next, joins
+from engine.completion.words import escapes_next, is_word, joins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,7 +247,7 @@ def _balanced_length(body: str, line: Line) -> int:
 def _fits(body: str, line: Line) -> bool:
     scan = line.scan_to(body)
     after = line.residue_behind(scan, body)
-    if scan.stack.count("<") > line.before.stack.count("<"):
+    if scan.stack.count("<") > line.before.stack.count("<") or _puts_text_into_a_string(body, scan, line):
         return False
     if after in line.on_the_way:
         return True
@@ -255,6 +255,20 @@ def _fits(body: str, line: Line) -> bool:
         return False
     opens_more = line.is_code and len(after.openers) > len(line.residue.openers)
     return not opens_more or COMMENT_BEGIN.match(line.rest) is not None
+
+
+def _puts_text_into_a_string(body: str, scan: Scan, line: Line) -> bool:
+    """Whether what stands behind the cursor would be in a string now, or out of one, however its own quotes count.
+
+    Args:
+        body: New text.
+        scan: Of what stands before its end.
+        line: Its line.
+    """
+    last = scan.stack[-1] if scan.stack else ""
+    if last not in QUOTES:
+        return body[-1:] in QUOTES and is_word(line.rest[:1])
+    return line.is_code and len(scan.strings) > len(line.before.strings) and line.rest[:1] != last
 
 
 def _overlaps(body: str, rest: str) -> Iterator[int]:

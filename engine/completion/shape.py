@@ -32,6 +32,7 @@ _LINES_BEHIND = 3
 """Lines offered behind a line that is filled; a fourth one kept nothing (engine/LOG.md, "Length and shape: behind an
 accepted suggestion, where blocks end, and typing while nothing is known yet")."""
 
+_WITH_OPEN_LABELS = frozenset({"bash"})  # `a)` begins a case there, and nothing opened it
 _CODE_WITH_TAGS = frozenset({"javascript", "typescript", "php"})
 
 
@@ -48,8 +49,8 @@ class Shape:
         block_indent: Least indentation of a block's further lines; a line indented less ends it.
         lines_above: The last lines before the cursor's that are not blank.
         next_line: The first line behind the cursor's that is not blank, or "".
-        enclosing: Where `next_line` begins with closing brackets, the document from the line that opened them to the
-            cursor; "" where that line is not near.
+        closers: The brackets that close what the cursor stands in, at the beginning of a line below; "" without one.
+        enclosing: The document from the line that opened them to the cursor; "" where that line is not near.
         closer: The bracket that would close the block that the cursor stands in, where nothing closes it yet, or "".
         closer_indent: Indentation of the line that it would stand on.
         indentation: What the document is indented by.
@@ -67,6 +68,7 @@ class Shape:
     block_indent: int
     lines_above: tuple[str, ...]
     next_line: str
+    closers: str
     enclosing: str
     closer: str
     closer_indent: int
@@ -117,7 +119,8 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     if single_line is None:
         single_line = bool(rest_of_line.strip()) or not wants_block(head, above, below)
     lines_below = list(filled(below))
-    next_line = lines_below[0] if lines_below else ""
+    pairs_brackets = line.is_code and not line.is_prose and language.lexer not in _WITH_OPEN_LABELS
+    opened, closers = enclosing(head, above, lines_below if pairs_brackets else lines_below[:1])
     return Shape(
         typed=prompt.typed,
         head=head,
@@ -126,8 +129,9 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         n_more_lines=_LINES_BEHIND if head.strip() and not is_opener else None,
         block_indent=opener_indent + 1 if is_opener else indent_of(head),
         lines_above=tuple(reversed(above[:LINES_ABOVE])),
-        next_line=next_line,
-        enclosing=enclosing(head, above, next_line),
+        next_line=lines_below[0] if lines_below else "",
+        closers=closers,
+        enclosing=opened,
         closer=open_bracket(opener, opener_indent, suffix),
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),

@@ -1,0 +1,50 @@
+"""Golden rules of clean-up on brackets and quotes whose partners stand further off: what is inserted at `‸`."""
+
+import pytest
+
+from engine.completion.cleanup import suggestion
+from engine.completion.prompt import build_prompt
+from engine.completion.shape import shape_at
+
+CURSOR = "‸"
+
+# (language, document, decoded text, what is offered of it)
+# A bracket that nothing has opened, or that a line further below closes.
+CLOSED_FURTHER_BELOW = [
+    ("r", "f <- function(object) {\n    df <- ‸\n    if (a) {\n        b\n    }\n}\n", " g(1)[1])\n", "g(1)[1]"),
+    ("javascript", "function f() {\n  a = ‸\n  return a;\n}\n", " { ...b, c);\n", "{ ...b, c"),
+    ("jsonc", '{\n\t"a": 1,\n\t‸\n\t"b": 2\n}\n', '\t"c", "d"],\n', '"c", "d"'),
+    ("perl", "my $x = new(‸\n\ta => 1,\n\tb => 2,\n);\n", "$stop);\n", "$stop"),
+    ("python", "x = f(\n    a,\n    ‸\n    c,\n)\n", " b)\n", "b"),
+    ("go", "x := f(\n\ta,\n\t‸\n\tc,\n)\n", "\tb)\n", "b"),
+    ("go", "func f() {\n\tx := g(a‸\n\treturn x\n}\n", ", b)\n", ", b)"),
+    ("java", "void f() {\n    g(a,\n        ‸\n    h();\n}\n", " b);\n", "b);"),
+    ("java", "void f() {\n    if (a) {\n        ‸\n    b();\n}\n", " c();\n    }\n", "c();\n    }"),
+    ("ruby", "def f\n  g(‸\n  h\nend\n", "a)\n", "a)"),
+    ("shellscript", "f() {\n  case $1 in\n  a) b ;;\n  ‸\n  c) d ;;\n  esac\n}\n", " *) e ;;\n", "*) e ;;"),
+    ("c", "void f(void)\n{\n    a();\n    // ‸\n    b();\n}\n", " 1) begin\n", "1) begin"),
+]
+# The rest of the line is code, or in a string, as before.
+QUOTED_BEFORE_THE_REST = [
+    ("php", "<?php\n‸$mail->add('a@b.c', 'D');\n", "$m->to('e\"", ""),
+    ("javascript", "a.b‸('in')\n", "c('d\"", "c"),
+    ("typescript", "f(null, '‸word', 1);\n", "Success, '", "Success,"),
+    ("javascript", 'f(‸"a")\n', '"b", \n', '"b",'),
+    ("python", "x = f(‸, 1)\n", '"a"\n', '"a"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("language", "document", "decoded", "expected"),
+    [
+        *(pytest.param(*case, id=f"closed further below: {case[0]}") for case in CLOSED_FURTHER_BELOW),
+        *(pytest.param(*case, id=f"quoted before the rest: {case[0]}") for case in QUOTED_BEFORE_THE_REST),
+    ],
+)
+def test_golden_pairs(language: str, document: str, decoded: str, expected: str) -> None:
+    before, _, after = document.partition(CURSOR)
+    prompt = build_prompt(before, after)
+    decoded = prompt.typed + decoded if prompt.typed.strip() else decoded
+    shape = shape_at(before, after, prompt, single_line=None, language_id=language)
+
+    assert decoded[suggestion(decoded, shape)] == expected
