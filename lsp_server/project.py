@@ -12,7 +12,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.completion.languages import LANGUAGES_OF_FILES, language_of
+from engine.completion.languages import LANGUAGES_OF_FILES, language_of, with_kindred
 from engine.types import ProjectDocument
 from lsp_server.context.documents import normalised, path_of
 from lsp_server.context.project_reader import ProjectReader
@@ -138,8 +138,8 @@ class ProjectKeeper:
                 self._reader.stop()
             return
         paths = {uri: path for uri in documents.text_documents if (path := path_of(uri)) is not None}
-        languages = frozenset(_language(document, paths.get(uri)) for uri, document in documents.text_documents.items())
-        languages -= {""}
+        named = {_language(document, paths.get(uri)) for uri, document in documents.text_documents.items()}
+        languages = with_kindred(named - {""})
         known: frozenset[str] = self._read[0] if self._read is not None else frozenset()
         wanted = (languages | known, tuple(documents.folder_paths), self._private_files)
         if wanted == self._read or not languages:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine.completion.raw_strings import raw_strings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from engine.completion.brackets import Apostrophes
@@ -31,17 +32,24 @@ EMPTY_COMMENT = re.compile(r"#+|//+|/?\*+/?|--+|<!--|%+|;+|\"\"\"|'''")
 COMMENT_SIGNS = ("#", "//", "*", "/*", '"""')
 """How a line begins that lies in a comment; the acceptance model is fitted to these."""
 
-_BY_SUFFIX = {
-    ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".dart": "dart", ".ex": "elixir",
-    ".go": "go", ".h": "c", ".hpp": "cpp", ".hs": "haskell", ".html": "html", ".java": "java", ".jl": "julia",
-    ".js": "javascript", ".json": "json", ".jsx": "javascriptreact", ".kt": "kotlin", ".lua": "lua", ".md": "markdown",
-    ".php": "php", ".pl": "perl", ".ps1": "powershell", ".py": "python", ".r": "r", ".rb": "ruby", ".rs": "rust",
-    ".scala": "scala", ".scss": "scss", ".sh": "shellscript", ".sql": "sql", ".swift": "swift", ".tex": "latex",
-    ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".vue": "vue", ".xml": "xml", ".yaml": "yaml",
-    ".yml": "yaml", ".zig": "zig",
+_SUFFIXES = {
+    "c": ".c .h", "clojure": ".clj .cljs", "cpp": ".c++ .cc .cpp .cxx .h++ .hh .hpp .hxx .inl .ipp", "csharp": ".cs",
+    "css": ".css", "cuda-cpp": ".cu .cuh", "dart": ".dart", "elixir": ".ex .exs", "erlang": ".erl .hrl",
+    "fsharp": ".fs .fsx", "go": ".go", "groovy": ".gradle .groovy", "haskell": ".hs", "html": ".htm .html",
+    "java": ".java", "javascript": ".cjs .js .mjs", "javascriptreact": ".jsx", "json": ".json", "jsonc": ".jsonc",
+    "julia": ".jl", "kotlin": ".kt .kts", "latex": ".tex", "less": ".less", "lua": ".lua", "makefile": ".mk",
+    "markdown": ".markdown .md", "ocaml": ".ml .mli", "perl": ".pl .pm", "php": ".php", "powershell": ".ps1 .psm1",
+    "python": ".py .pyi", "r": ".r", "ruby": ".rake .rb", "rust": ".rs", "scala": ".sbt .scala", "scss": ".scss",
+    "shellscript": ".bash .sh .zsh", "sql": ".sql", "svelte": ".svelte", "swift": ".swift", "terraform": ".tf",
+    "toml": ".toml", "typescript": ".cts .mts .ts", "typescriptreact": ".tsx", "vue": ".vue", "xml": ".xml",
+    "yaml": ".yaml .yml", "zig": ".zig",
 }  # fmt: skip
-LANGUAGES_OF_FILES = frozenset(_BY_SUFFIX.values())
+_BY_SUFFIX = {suffix: language for language, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
+_BY_NAME = {"dockerfile": "dockerfile", "gnumakefile": "makefile", "makefile": "makefile"}
+LANGUAGES_OF_FILES = frozenset({*_BY_SUFFIX.values(), *_BY_NAME.values()})
 """Those that a file's name tells."""
+# What the files of one name, those of the others use as well: C's headers, and code with elements in it.
+_KINDRED = ({"c", "cpp", "cuda-cpp"}, {"javascript", "javascriptreact"}, {"typescript", "typescriptreact"})
 # How a line comment begins; where a language has several, the one that most people write.
 _LINE_COMMENTS = {
     "#": "python ruby perl perl6 raku r julia elixir coffeescript shellscript fish powershell makefile dockerfile yaml "
@@ -258,4 +266,10 @@ def comment_mark(language_id: str) -> str | None:
 
 def language_of(path: Path) -> str:
     """The editor's identifier of a file's language; "" when it is not known."""
-    return _BY_SUFFIX.get(path.suffix.lower(), "")
+    return _BY_NAME.get(path.name.lower()) or _BY_SUFFIX.get(path.suffix.lower(), "")
+
+
+def with_kindred(languages: Iterable[str]) -> frozenset[str]:
+    """Languages, and those whose files name the same things."""
+    named = frozenset(languages)
+    return named.union(*(kin for kin in _KINDRED if not named.isdisjoint(kin)))

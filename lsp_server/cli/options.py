@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
-from engine.completion.languages import language_of
+from engine.completion.languages import language_of, with_kindred
 from engine.config import DEFAULT_MODEL, DeviceChoice, EngineConfig, PrecisionChoice
 from engine.errors import ConfigError
 from engine.types import GREEN_MODE_MAX, ProjectDocument
@@ -196,7 +196,7 @@ def document_in_project(engine: Engine | RemoteEngine, file: Path, workspace: Pa
     from lsp_server.context.project_reader import read_project
 
     path, folder = file.absolute(), workspace_of(file, workspace)
-    read_project(engine.project(str(folder)), folder, {language_of(path)}, near=[path])
+    read_project(engine.project(str(folder)), folder, with_kindred({language_of(path)}), near=[path])
     return ProjectDocument(project=str(folder), file=str(path))
 
 

@@ -70,6 +70,35 @@ async def test_another_language_is_read_when_its_first_document_is_opened(worksp
     assert await workspace.names() == ["a.py", "b.java", "c.py"]
 
 
+@pytest.mark.parametrize(
+    ("opened", "others"),
+    [
+        ("main.cpp", ["price.h", "price.hxx", "old.c"]),
+        ("price.h", ["main.cpp"]),
+        ("App.tsx", ["price.ts", "price.mts"]),
+        ("price.ts", ["App.tsx"]),
+        ("app.js", ["price.mjs", "Price.jsx", "price.cjs"]),
+        ("app.py", ["price.pyi"]),
+        ("build.gradle.kts", ["Price.kt"]),
+        ("App.svelte", ["Price.svelte"]),
+        ("Makefile", ["rules.mk"]),
+        ("test.exs", ["price.ex"]),
+    ],
+)
+async def test_files_that_name_the_same_things_are_read_whatever_they_end_with(
+    tmp_path: Path, opened: str, others: list[str]
+) -> None:
+    for name in (opened, *others, "price.java"):
+        (tmp_path / name).write_text("price = 1\n")
+    workspace = Workspace(tmp_path)
+    workspace.keeper.use(Settings(), workspace.documents)
+    workspace.keeper.use_engine(workspace.projects.text)
+    workspace.open(opened, "price = 1\n", "")
+
+    assert await workspace.names() == sorted([opened, *others])
+    workspace.keeper.close()
+
+
 async def test_a_document_belongs_to_the_folder_that_it_lies_in(workspace: Workspace, tmp_path: Path) -> None:
     uri = workspace.open("a.py", "price = 1\n")
     inside, outside = workspace.keeper.document_of(uri), workspace.keeper.document_of("file:///elsewhere/b.py")
