@@ -138,10 +138,11 @@ def open_bracket(opener: str, indent: int, suffix: str) -> str:
 
 
 def enclosing(head: str, above: Sequence[str], below: Sequence[str]) -> tuple[str, str]:
-    """What a line below closes by the brackets it begins with: the text from where it was opened, and those brackets.
+    """The text from where it was opened what a line below closes by the brackets it begins with, and those brackets.
 
     That line is the next one, or the first whose text stands further left than the cursor's line, or than what that
-    line has opened. The text goes to the cursor; "" where no line closes, or what it closes was not opened near.
+    line has opened. Where there is none, the text begins with the nearest line that is not indented. It goes to the
+    cursor; "" where that is not near.
 
     Args:
         head: The cursor's line before the cursor.
@@ -152,14 +153,15 @@ def enclosing(head: str, above: Sequence[str], below: Sequence[str]) -> tuple[st
     opens = bool(residue(head).openers) and indent_of(next_line) > least
     outer = next((line for line in below if indent_of(line) < least + opens), "")
     closing = next((line for line in (next_line, outer) if closing_run(line)), "")
-    if not closing:
-        return "", ""
-    if opens and indent_of(closing) == least:
+    if opens and closing and indent_of(closing) == least:
         return head, closing_run(closing)
-    inner = list(takewhile(lambda line: indent_of(line) > indent_of(closing), above))
-    if len(inner) == len(above) or len(inner) > _ENCLOSING_LINES:
+    outer_indent = indent_of(closing)  # that of a file where nothing is closed
+    inner = list(takewhile(lambda line: indent_of(line) > outer_indent, above))
+    is_near = len(inner) < len(above) and len(inner) <= _ENCLOSING_LINES
+    if not is_near or (not closing and (not least or above[len(inner)].startswith("#"))):
         return "", ""
-    return "\n".join([*reversed(above[: len(inner) + 1]), head]), closing_run(closing)
+    n_lines = len(inner) + 1 + above[len(inner)].lstrip().startswith("{")  # whose statement is the line above
+    return "\n".join([*reversed(above[:n_lines]), head]), closing_run(closing)
 
 
 def closing_run(line: str) -> str:
@@ -174,7 +176,7 @@ def closed_length(enclosing: str, body: str, closers: str) -> int:
     Args:
         enclosing: The document from where that line's brackets were opened to the cursor.
         body: New text, of one or several lines.
-        closers: The closing brackets that the line begins with.
+        closers: The rest of the cursor's line, and the closing brackets that the line below begins with.
     """
     if not residue(body).closers:
         return len(body)

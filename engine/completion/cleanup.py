@@ -15,6 +15,7 @@ from engine.completion.line import (
     ending_length,
     fitting_length,
     leaving_length,
+    runs_into_rest,
     whole_words_length,
     without_open_access,
     without_open_comma,
@@ -22,7 +23,7 @@ from engine.completion.line import (
 )
 from engine.completion.prompt import behind_typed
 from engine.completion.repetition import repeats_from
-from engine.completion.words import is_word, joins
+from engine.completion.words import is_word
 from engine.completion.worth import is_worth_showing, without_opened_mark, without_opened_string
 
 if TYPE_CHECKING:
@@ -115,14 +116,14 @@ def _without_comma(text: str, kept: str, shape: Shape) -> int:
 
 
 def _closes_a_line_below(text: str, shape: Shape) -> int:
-    if not shape.enclosing or shape.line.goes_on or shape.closer:
+    if not shape.enclosing:
         return len(text)
-    return closed_length(shape.enclosing, text, shape.closers)
+    return closed_length(shape.enclosing, text, f"{shape.line.rest}\n{shape.closers}")
 
 
 def _blank_end(text: str, shape: Shape) -> int:
     length = len(text.rstrip())
-    return min(len(text), length + 1) if joins(text[:length], shape.line.rest) else length  # one tells words apart
+    return min(len(text), length + 1) if runs_into_rest(text[:length], shape.line) else length  # one tells words apart
 
 
 def _opens_a_string(text: str, shape: Shape) -> int:

@@ -41,6 +41,10 @@ _GOES_ON_WITH_RELATION = re.compile(rf"\s*{_RELATION}\s+\S")
 _BEGINS_RELATION = re.compile(rf"(?<![^\s\w)\]]){_RELATION}(?=\s|\Z)")
 _FIRST_WORD = re.compile(r"\s*(\w{2,})")
 _ELEMENT = re.compile(r"</?\w[^<>]*>|</?>")  # or type parameters: it ends what it begins
+_LIST_TYPE = re.compile(
+    r"(?:\A|[^\w)\]])(?:map)?\[[\w.*]*\]\Z|#!?\[[^\]]*\]\Z"
+)  # before its parts' type, as in Go, or an attribute
+_CALLED = re.compile(r"(?!\b(?:if|elif|elseif|for|foreach|while|switch|match|catch|with)\b)\b\w+\Z")
 _CLOSES = (")", "]", "}", ">")
 
 
@@ -183,15 +187,21 @@ def fitting_length(body: str, line: Line) -> int:
     kept = body[:length].rstrip()
     if line.rest.lstrip()[:1] in _ENDS:
         kept = _WITHOUT_VALUE.sub("", kept).rstrip()
-    if joins(kept, line.rest):
+    if runs_into_rest(kept, line):
         if body[len(kept) : len(kept) + 1].isspace():
             return len(kept) + 1  # the blank tells the words apart
         kept = _WORD_END.sub("", kept).rstrip()
-        if joins(kept, line.rest):
+        if runs_into_rest(kept, line):
             return 0
     if (line.rest[:1] in QUOTES or len(kept) < length) and escapes_next(kept):
         kept = kept[:-1].rstrip()  # it would take the quote's meaning away
     return len(kept)
+
+
+def runs_into_rest(text: str, line: Line) -> bool:
+    """Whether a word that the rest of the line begins with would follow a word, or a value of code, without a blank."""
+    is_value = line.is_code and not line.is_prose and is_word(line.rest[:1]) and _ends_value(line.head + text)
+    return is_value or joins(text, line.rest)
 
 
 def without_open_comma(text: str, line: Line) -> str:
@@ -269,6 +279,18 @@ def _puts_text_into_a_string(body: str, scan: Scan, line: Line) -> bool:
     if last not in QUOTES:
         return body[-1:] in QUOTES and is_word(line.rest[:1])
     return line.is_code and len(scan.strings) > len(line.before.strings) and line.rest[:1] != last
+
+
+def _ends_value(text: str) -> bool:
+    """Whether a text of code ends with a list or a call, that no word follows; a condition, a cast or a type may be."""
+    if text.endswith("]"):
+        return _LIST_TYPE.search(text) is None
+    depth = 0
+    for at in range(len(text) - 1, -1, -1) if text.endswith(")") else ():
+        depth += {")": 1, "(": -1}.get(text[at], 0)
+        if not depth:
+            return _CALLED.search(text, 0, at) is not None
+    return False
 
 
 def _overlaps(body: str, rest: str) -> Iterator[int]:

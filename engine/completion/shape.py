@@ -131,7 +131,7 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
         lines_above=tuple(reversed(above[:LINES_ABOVE])),
         next_line=lines_below[0] if lines_below else "",
         closers=closers,
-        enclosing=opened,
+        enclosing=opened if closers or pairs_brackets else "",
         closer=open_bracket(opener, opener_indent, suffix),
         closer_indent=opener_indent,
         indentation=indentation_of([*reversed(above), *lines_below], head),

@@ -24,6 +24,28 @@ CLOSED_FURTHER_BELOW = [
     ("shellscript", "f() {\n  case $1 in\n  a) b ;;\n  ‸\n  c) d ;;\n  esac\n}\n", " *) e ;;\n", "*) e ;;"),
     ("c", "void f(void)\n{\n    a();\n    // ‸\n    b();\n}\n", " 1) begin\n", "1) begin"),
 ]
+# A bracket that nothing opened, where the text behind closes nothing either, or the line goes on.
+CLOSED_BY_NOTHING = [
+    ("python", "def f(a):\n    b = ‸\n    return b\n", " g(a))\n", "g(a)"),
+    ("python", "def f(a):\n    x = g(\n        a,\n        ‸", " b)\n", "b)"),
+    ("typescript", "class A {\n  public ‸", " f(a: B): C.D): T;\n", "f(a: B): C.D"),
+    ("java", "class A {\n    int[] b = c[‸", "l) {\n", "l"),
+    ("r", "f <- function(a) {\n    b <- a‸$c\n    b\n}\n", "$d[1])\n", "$d[1]"),
+    ("csharp", "Setup(c =>\n{\n    ‸", " f(c);\n});\n", "f(c);\n});"),
+    ("c", "int f(int a)\n{\n    ‸", " g(a);\n}\n", "g(a);\n}"),
+]
+# A value, and the word behind the cursor.
+VALUE_BEFORE_A_WORD = [
+    ("python", "def f():\n    ‸return x\n", " g()\n", ""),
+    ("python", "def f():\n    ‸return x\n", " y = [1, 2]\n", ""),
+    ("python", "f(‸a)\n", "g(b)\n", ""),
+    ("python", "x = f(‸in y)\n", "g(b) in y\n", "g(b) "),
+    ("javascript", "const a = ‸b;\n", " await c()\n", ""),
+    ("java", "int a = ‸b();\n", " (int) \n", "(int)"),
+    ("c", "if ‸return 1;\n", " (a)\n", "(a)"),
+    ("c", "‸return 1;\n", "if(a)\n", "if(a)"),
+    ("go", "var a ‸int\n", " map[string]\n", "map[string]"),
+]
 # The rest of the line is code, or in a string, as before.
 QUOTED_BEFORE_THE_REST = [
     ("php", "<?php\n‸$mail->add('a@b.c', 'D');\n", "$m->to('e\"", ""),
@@ -38,6 +60,8 @@ QUOTED_BEFORE_THE_REST = [
     ("language", "document", "decoded", "expected"),
     [
         *(pytest.param(*case, id=f"closed further below: {case[0]}") for case in CLOSED_FURTHER_BELOW),
+        *(pytest.param(*case, id=f"closed by nothing: {case[0]}") for case in CLOSED_BY_NOTHING),
+        *(pytest.param(*case, id=f"a value before a word: {case[0]}") for case in VALUE_BEFORE_A_WORD),
         *(pytest.param(*case, id=f"quoted before the rest: {case[0]}") for case in QUOTED_BEFORE_THE_REST),
     ],
 )
