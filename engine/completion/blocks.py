@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.completion.brackets import CLOSERS, CLOSING, QUOTES, residue
 from engine.completion.indentation import indent_of
-from engine.completion.languages import TRAILING_COMMENT
+from engine.completion.languages import COMMENT_BEGIN, TRAILING_COMMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +34,7 @@ _FIRST_WORD = re.compile(r"#?\w*")
 _LINES_SEARCHED = 200  # for the opening line of a block, and for how it is indented
 _ENCLOSING_LINES = 30  # beyond them a bracket's partner is not looked for
 _END_CHARS = 500  # of a long line, at each end, that are read
+_CHARACTER = re.compile(r"\\[)\]}]|(?<=\[)\^?[)}]")  # such as `\)` and `[^)]`
 _PIECES = frozenset(CLOSING) | CLOSERS | QUOTES
 _STATEMENT_LINES = 12  # that a statement may have before its block
 
@@ -180,10 +181,13 @@ def closed_length(enclosing: str, body: str, closers: str) -> int:
     """
     if not residue(body).closers:
         return len(body)
-    wanted = residue(f"{enclosing}\n{closers}").closers
+
+    def stray(end: int) -> int:
+        return len(residue(_code_of_lines(f"{enclosing}{body[:end]}\n{closers}")).closers)
+
+    wanted = len(residue(_code_of_lines(f"{enclosing}\n{closers}")).closers)
     lengths = (len(body), *(at for at in range(len(body) - 1, -1, -1) if body[at] in _PIECES))
-    fits = (at for at in lengths if len(residue(f"{enclosing}{body[:at]}\n{closers}").closers) <= len(wanted))
-    return next(fits, len(body))
+    return next((at for at in lengths if stray(at) <= wanted), len(body))
 
 
 def filled(text: str) -> Iterator[str]:
@@ -200,6 +204,12 @@ def filled_upwards(text: str) -> list[str]:
 def shortened(line: str) -> str:
     """A line as it is, or of a long one its two ends: what opens, closes and indents a block stands there."""
     return line if len(line) <= 2 * _END_CHARS else line[:_END_CHARS] + line[-_END_CHARS:]
+
+
+def _code_of_lines(text: str) -> str:
+    """Lines without comments, and without brackets that are characters of a regular expression."""
+    lines = ("" if COMMENT_BEGIN.match(line) else _code(line) for line in text.split("\n"))
+    return _CHARACTER.sub("", "\n".join(lines))
 
 
 def _code(line: str) -> str:

@@ -32,7 +32,8 @@ _LINES_BEHIND = 3
 """Lines offered behind a line that is filled; a fourth one kept nothing (engine/LOG.md, "Length and shape: behind an
 accepted suggestion, where blocks end, and typing while nothing is known yet")."""
 
-_WITH_OPEN_LABELS = frozenset({"bash"})  # `a)` begins a case there, and nothing opened it
+# `a)` begins a case in a shell, and nothing opened it; a plain value is a text.
+_WITHOUT_PAIRS = frozenset({"bash", "basemake", "docker", "yaml"})
 _CODE_WITH_TAGS = frozenset({"javascript", "typescript", "php"})
 
 
@@ -119,7 +120,8 @@ def shape_at(prefix: str, suffix: str, prompt: Prompt, *, single_line: bool | No
     if single_line is None:
         single_line = bool(rest_of_line.strip()) or not wants_block(head, above, below)
     lines_below = list(filled(below))
-    pairs_brackets = line.is_code and not line.is_prose and language.lexer not in _WITH_OPEN_LABELS
+    is_known_code = place is not None and line.is_code and not line.is_prose
+    pairs_brackets = is_known_code and language.lexer not in _WITHOUT_PAIRS
     opened, closers = enclosing(head, above, lines_below if pairs_brackets else lines_below[:1])
     return Shape(
         typed=prompt.typed,

@@ -34,6 +34,18 @@ CLOSED_BY_NOTHING = [
     ("csharp", "Setup(c =>\n{\n    ‸", " f(c);\n});\n", "f(c);\n});"),
     ("c", "int f(int a)\n{\n    ‸", " g(a);\n}\n", "g(a);\n}"),
 ]
+# A bracket that is a character.
+NO_BRACKETS = [
+    ("python", "def f():\n    ‸\n    y()\n", " # 1) first\n", "# 1) first"),
+    ("python", "def f():\n    ‸\n    y()\n", " x = 1  # a) first\n", "x = 1  # a) first"),
+    ("java", "void f() {\n    ‸\n    y();\n}\n", " // 1) first\n", "// 1) first"),
+    ("java", "void f() {\n    ‸\n    y();\n}\n", " x = ')';\n", "x = ')';"),
+    ("javascript", "function f() {\n  a = ‸\n  y();\n}\n", " b.match(/\\)$/);\n", "b.match(/\\)$/);"),
+    ("javascript", "function f() {\n  a = ‸\n  y();\n}\n", " /[^)]+/.test(b);\n", "/[^)]+/.test(b);"),
+    ("haskell", "f = do\n  a\n  ‸\n  b\n", " map (\\(x, y) -> x) z\n", "map (\\(x, y) -> x) z"),
+    ("yaml", "a:\n  - ‸\n  - b\n", "x) y\n", "x) y"),
+    ("asciidoc", "a:\n  ‸\n  - b\n", " 1) y\n", "1) y"),
+]
 # A value, and the word behind the cursor.
 VALUE_BEFORE_A_WORD = [
     ("python", "def f():\n    ‸return x\n", " g()\n", ""),
@@ -61,6 +73,7 @@ QUOTED_BEFORE_THE_REST = [
     [
         *(pytest.param(*case, id=f"closed further below: {case[0]}") for case in CLOSED_FURTHER_BELOW),
         *(pytest.param(*case, id=f"closed by nothing: {case[0]}") for case in CLOSED_BY_NOTHING),
+        *(pytest.param(*case, id=f"no brackets: {case[0]}") for case in NO_BRACKETS),
         *(pytest.param(*case, id=f"a value before a word: {case[0]}") for case in VALUE_BEFORE_A_WORD),
         *(pytest.param(*case, id=f"quoted before the rest: {case[0]}") for case in QUOTED_BEFORE_THE_REST),
     ],
