@@ -44,6 +44,7 @@ _ELEMENT = re.compile(r"</?\w[^<>]*>|</?>")  # or type parameters: it ends what 
 _LIST_TYPE = re.compile(
     r"(?:\A|[^\w)\]])(?:map)?\[[\w.*]*\]\Z|#!?\[[^\]]*\]\Z"
 )  # before its parts' type, as in Go, or an attribute
+_BEHIND_CALL = " :;{"
 _CALLED = re.compile(r"(?!\b(?:if|elif|elseif|for|foreach|while|switch|match|catch|with)\b)\b\w+\Z")
 _CLOSES = (")", "]", "}", ">")
 
@@ -185,6 +186,9 @@ def fitting_length(body: str, line: Line) -> int:
         return 0  # inside a word: whatever is put there spoils it
     length = _balanced_length(body, line) if line.goes_on else len(body)
     kept = body[:length].rstrip()
+    called = (line.head + kept).rstrip(_BEHIND_CALL) if line.is_code and line.rest.startswith("(") else ""
+    if (start := _call_start(called)) is not None:
+        kept = kept[: max(0, start - len(line.head))]  # the arguments are there already
     if line.rest.lstrip()[:1] in _ENDS:
         kept = _WITHOUT_VALUE.sub("", kept).rstrip()
     if runs_into_rest(kept, line):
@@ -285,12 +289,17 @@ def _ends_value(text: str) -> bool:
     """Whether a text of code ends with a list or a call, that no word follows; a condition, a cast or a type may be."""
     if text.endswith("]"):
         return _LIST_TYPE.search(text) is None
+    return _call_start(text) is not None
+
+
+def _call_start(text: str) -> int | None:
+    """Where the arguments begin that a text of code ends with; None where it ends otherwise."""
     depth = 0
     for at in range(len(text) - 1, -1, -1) if text.endswith(")") else ():
         depth += {")": 1, "(": -1}.get(text[at], 0)
         if not depth:
-            return _CALLED.search(text, 0, at) is not None
-    return False
+            return at if _CALLED.search(text, 0, at) else None
+    return None
 
 
 def _overlaps(body: str, rest: str) -> Iterator[int]:

@@ -34,6 +34,14 @@ CLOSED_BY_NOTHING = [
     ("csharp", "Setup(c =>\n{\n    ‸", " f(c);\n});\n", "f(c);\n});"),
     ("c", "int f(int a)\n{\n    ‸", " g(a);\n}\n", "g(a);\n}"),
 ]
+# The arguments stand behind the cursor.
+CALLED_BEHIND = [
+    ("python", "def fo‸(a, b):\n    pass\n", "o(x):\n", "o"),
+    ("javascript", "a.ba‸(1);\n", "r(2);\n", "r"),
+    ("javascript", "a.b‸(1);\n", "(2).c\n", "(2).c"),
+    ("python", "x = ‸(a)\n", "f(b) + g\n", "f(b) + g"),
+    ("python", "x = ‸(a)\n", "f(b)\n", "f"),
+]
 # A bracket that is a character.
 NO_BRACKETS = [
     ("python", "def f():\n    ‸\n    y()\n", " # 1) first\n", "# 1) first"),
@@ -73,6 +81,7 @@ QUOTED_BEFORE_THE_REST = [
     [
         *(pytest.param(*case, id=f"closed further below: {case[0]}") for case in CLOSED_FURTHER_BELOW),
         *(pytest.param(*case, id=f"closed by nothing: {case[0]}") for case in CLOSED_BY_NOTHING),
+        *(pytest.param(*case, id=f"called behind: {case[0]}") for case in CALLED_BEHIND),
         *(pytest.param(*case, id=f"no brackets: {case[0]}") for case in NO_BRACKETS),
         *(pytest.param(*case, id=f"a value before a word: {case[0]}") for case in VALUE_BEFORE_A_WORD),
         *(pytest.param(*case, id=f"quoted before the rest: {case[0]}") for case in QUOTED_BEFORE_THE_REST),
