@@ -98,6 +98,9 @@ class SessionEnergy:
         tokens: Tokens decoded.
         mean_exit_layer: Mean layers per token over the session; None before the first token.
         layers_total: Layers of the model.
+        last_mean_exit_layer: The same for the newest completion.
+        last_energy_j: Energy of the newest completion.
+        last_elapsed_s: Time of the newest completion.
         green_mode: The setting in force.
         today_j: What all sessions of this machine have cost since midnight; None where the ledger cannot say.
         today_sessions: How many these are: windows, and restarts of one.
@@ -129,6 +132,9 @@ class SessionEnergy:
     tokens: int
     mean_exit_layer: float | None
     layers_total: int | None
+    last_mean_exit_layer: float | None
+    last_energy_j: float | None
+    last_elapsed_s: float | None
     green_mode: int
     today_j: float | None
     today_sessions: int | None

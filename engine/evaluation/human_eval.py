@@ -32,12 +32,14 @@ class FunctionProblem:
     Attributes:
         task_id: Its name in the benchmark.
         head: The program up to the function's body: imports, signature and description.
+        solution: A body that is right.
         test: Source of `check(candidate)`.
         entry_point: Name of the function.
     """
 
     task_id: str
     head: str
+    solution: str
     test: str
     entry_point: str
 
@@ -62,6 +64,7 @@ def read_functions(path: Path) -> list[FunctionProblem]:
             FunctionProblem(
                 task_id=row["task_id"],
                 head=row["prompt"],
+                solution=row["canonical_solution"],
                 test=row["test"],
                 entry_point=row["entry_point"],
             )

@@ -38,6 +38,7 @@ class Session:
         # How joules were had, in order of appearance: of requests that took any, that took none, and that are unknown.
         self._how: tuple[dict[tuple[Provenance, str], None], ...] = ({}, {}, {})
         self._counts = _Counts()
+        self._last: Completion | None = None
         self._open_offers: dict[str, _Offer] = {}  # by completion id, until accepted; the newest
 
     @property
@@ -59,10 +60,11 @@ class Session:
             self._phase_j[phase].add(energy_j)
         kind = 2 if energy.energy_j is None else int(energy.energy_j == 0.0)
         self._how[kind][energy.provenance, energy.source] = None
+        cancelled = completion.finish_reason is FinishReason.CANCELLED
         layers = [token.exit_layer for token in completion.tokens if token.exit_layer is not None]
         counts = self._counts
         counts.requests += 1
-        counts.cancelled += completion.finish_reason is FinishReason.CANCELLED
+        counts.cancelled += cancelled
         counts.offered += bool(completion.text)
         counts.offered_chars += len(completion.text)
         counts.tokens += len(completion.tokens)
@@ -71,6 +73,8 @@ class Session:
         self._open_offers[completion_id] = _Offer(energy_j=energy.energy_j, chars=len(completion.text))
         if len(self._open_offers) > MAX_OPEN_OFFERS:
             del self._open_offers[next(iter(self._open_offers))]
+        if not cancelled:
+            self._last = completion
 
     def reuse(self, completion_id: str, offered_chars: int) -> None:
         """Counts a request that was answered, for no energy, with what an earlier completion still says.
@@ -128,7 +132,7 @@ class Session:
         self, say: Callable[[str], str], *, green_mode: int, layers_total: int | None, today: SpentToday
     ) -> SessionEnergy:
         """The sums as they are told to the client, whose language is spoken."""
-        counts = self._counts
+        counts, last = self._counts, self._last
         energy_j = self.energy_j
         n_layered = counts.layered_tokens
         how = next(filter(None, self._how), {})
@@ -159,6 +163,9 @@ class Session:
             tokens=counts.tokens,
             mean_exit_layer=counts.layers / n_layered if n_layered else None,
             layers_total=layers_total,
+            last_mean_exit_layer=last.mean_exit_layer if last else None,
+            last_energy_j=last.energy.energy_j if last else None,
+            last_elapsed_s=last.elapsed_s if last else None,
             green_mode=green_mode,
             today_j=today.energy_j,
             today_sessions=today.sessions,

@@ -24,14 +24,14 @@ async def test_the_green_mode_reaches_the_engine_without_a_new_one(client: Clien
     client.change_settings({"greenMode": 0})
     client.open("x")
     await client.complete(0, 1)
-    assert (await client.energy(lambda energy: energy.requests == 1)).mean_exit_layer == 4.0
+    assert (await client.energy(lambda energy: energy.requests == 1)).last_mean_exit_layer == 4.0
     loaded = len(client.statuses.messages)
 
     client.change_settings({"greenMode": 50})
     await client.complete(0, 1)
 
     energy = await client.energy(lambda energy: energy.requests == 2)
-    assert (energy.mean_exit_layer, energy.green_mode) == (3.0, 50)  # 4 layers at first, 2 now
+    assert (energy.last_mean_exit_layer, energy.green_mode) == (2.0, 50)
     assert not [status for status in client.statuses.messages[loaded:] if status.model is None]
 
 

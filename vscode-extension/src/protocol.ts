@@ -71,6 +71,9 @@ export interface SessionEnergy {
   readonly tokens: number;
   readonly meanExitLayer: number | null;
   readonly layersTotal: number | null;
+  readonly lastMeanExitLayer: number | null;
+  readonly lastEnergyJ: number | null;
+  readonly lastElapsedS: number | null;
   readonly greenMode: number;
   readonly todayJ: number | null;
   readonly todaySessions: number | null;

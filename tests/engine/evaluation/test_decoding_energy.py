@@ -21,6 +21,7 @@ from engine.types import Provenance
 PROBLEM = FunctionProblem(
     task_id="HumanEval/0",
     head='def add(a, b):\n    """Adds."""\n',
+    solution="    return a + b\n",
     test="def check(candidate):\n    assert candidate(1, 2) == 3\n",
     entry_point="add",
 )
@@ -58,11 +59,11 @@ def test_a_function_ends_before_the_first_line_outside_of_it(body: str, ended: s
     assert (None if length is None else body[:length]) == ended
 
 
-def test_a_problem_is_read_and_a_body_makes_a_program(tmp_path: Path) -> None:
+def test_a_problem_is_read_and_its_own_solution_makes_a_program(tmp_path: Path) -> None:
     row = {
         "task_id": PROBLEM.task_id,
         "prompt": PROBLEM.head,
-        "canonical_solution": "    return a + b\n",
+        "canonical_solution": PROBLEM.solution,
         "test": PROBLEM.test,
         "entry_point": PROBLEM.entry_point,
     }

@@ -40,7 +40,15 @@ def test_tokens_of_unknown_depth_take_no_part_in_the_mean() -> None:
 
     sums = totals(session)
 
-    assert (sums.tokens, sums.mean_exit_layer) == (4, 3.0)
+    assert (sums.tokens, sums.mean_exit_layer, sums.last_mean_exit_layer) == (4, 3.0, None)
+
+
+def test_the_last_figures_are_of_the_newest_answer_not_of_a_cancelled_request() -> None:
+    session = Session()
+    session.record("a", fake_completion(exit_layers=(2, 4)))
+    session.record("b", fake_completion("", finish_reason=FinishReason.CANCELLED, exit_layers=(4,)))
+
+    assert totals(session).last_mean_exit_layer == 3.0
 
 
 def test_what_is_not_accepted_is_wasted() -> None:
